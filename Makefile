@@ -9,6 +9,9 @@ STAMP := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 SCENARIO ?= bad-deploy
+# The number of test files that run in parallel. Most tests wait, so two cores serve three; time limits grow with the load
+# (tests/support/limits.py).
+JOBS ?= 3
 
 .PHONY: help
 help: ## list these commands
@@ -41,12 +44,12 @@ demo: $(STAMP) ## open the console on an embedded stack (SCENARIO=bad-deploy)
 	@$(BIN)/cad-console demo --scenario $(SCENARIO)
 
 .PHONY: test
-test: $(STAMP) ## run the whole test suite: 22 minutes on two quiet cores
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(STAMP) ## run the whole test suite: at most 21 minutes on two quiet cores (JOBS=2 if they are busy)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
-test-fast: $(STAMP) ## run the tests that start no server and no pseudo-terminal: 6 to 7 minutes
-	@$(BIN)/python -m pytest --fast -n 2 --dist loadfile --no-loadscope-reorder
+test-fast: $(STAMP) ## run the tests that need no server or terminal and are not slow: about 5 minutes
+	@$(BIN)/python -m pytest --fast -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: rules-test
 rules-test: $(STAMP) ## run promtool and amtool on every rule, unit test and route
@@ -84,10 +87,14 @@ cluster-assets: $(STAMP) ## fetch a real Kubernetes control plane for the contra
 alertmanager-assets: $(STAMP) ## fetch a newer Alertmanager for the tests that must also pass against new releases
 	@$(BIN)/python tests/alertmanager/build_assets.py
 
+.PHONY: newest-servers
+newest-servers: $(STAMP) ## build the newest Prometheus with Go and run the tests against it
+	@NEWEST_PROMETHEUS="$$($(BIN)/python tests/newest/build_assets.py)" $(BIN)/python -m pytest -q -n 0 tests/newest
+
 .PHONY: screenshots
 screenshots: $(STAMP) ## draw the main screens on the embedded stack for the manual
 	@$(BIN)/python tests/support/screenshots.py build/screenshots
-	@for name in overview alert rollback dashboards; do cp build/screenshots/$$name.svg docs/$$name.svg; done
+	@for name in start overview alert runbook workloads rollback dashboards heat-map; do cp build/screenshots/$$name.svg docs/$$name.svg; done
 
 SECURITY := build/security
 $(SECURITY)/.installed: deploy/security.lock | python
@@ -107,6 +114,7 @@ lock: $(SECURITY)/.installed ## write the locks from pyproject.toml, constraints
 	@$(PIP_COMPILE) --constraint constraints.txt --all-build-deps --extra test --output-file requirements-test.lock pyproject.toml
 	@$(PIP_COMPILE) --output-file deploy/security.lock deploy/security.in
 	@$(SECURITY)/bin/python deploy/extra.py docs | $(PIP_COMPILE) --constraint constraints.txt --output-file requirements-docs.lock -
+	@$(SECURITY)/bin/python deploy/extra.py mutation | $(PIP_COMPILE) --constraint constraints.txt --output-file requirements-mutation.lock -
 
 .PHONY: manifests
 manifests: $(STAMP) ## regenerate the files in deploy/ that come from rules and dashboards
@@ -130,6 +138,18 @@ $(SITE)/.installed: requirements-docs.lock | python
 .PHONY: site
 site: $(SITE)/.installed ## build the manual strictly into build/site and check its links
 	@$(SITE)/bin/mkdocs build --strict --clean
+
+# The tests run in a separate environment that also has mutmut.
+MUTATION := build/mutation/tools
+$(MUTATION)/.installed: requirements-test.lock requirements-mutation.lock | python
+	@test -x $(MUTATION)/bin/python || "$(PYTHON)" -m venv $(MUTATION)
+	@$(MUTATION)/bin/python $(PIP_LOCKED) requirements-test.lock --requirement requirements-mutation.lock
+	@touch $@
+
+.PHONY: mutation
+mutation: $(MUTATION)/.installed ## mutate samples of the code and report the mutants that survive (PACKAGES="widgets" SAMPLE=60 SEED=1 TESTS=tests); takes hours
+	@$(MUTATION)/bin/python tests/mutation/run.py $(PACKAGES) --sample $(or $(SAMPLE),60) --seed '$(or $(SEED),1)' \
+		--tests $(or $(TESTS),tests)
 
 .PHONY: truth
 truth: $(STAMP) ## compare every panel with counted events on real servers, into docs/truth.md

@@ -32,19 +32,23 @@ from queries.promql.rule_templates import rule_names  # noqa: E402
 from queries.yaml import SafeLoader  # noqa: E402
 
 OVERLAYS = ("production", "staging")
-BUILT = (*(f"overlays/{name}" for name in OVERLAYS), "shared-journal", "admission")
+BUILT = (*(f"overlays/{name}" for name in OVERLAYS), "shared-journal", "admission", "nodes", "cordon")
 KINDS = {
     ("v1", "Namespace"): "namespaces", ("v1", "ServiceAccount"): "serviceaccounts", ("v1", "ConfigMap"): "configmaps",
     ("v1", "PersistentVolumeClaim"): "persistentvolumeclaims", ("apps/v1", "Deployment"): "deployments",
     ("batch/v1", "CronJob"): "cronjobs", ("networking.k8s.io/v1", "NetworkPolicy"): "networkpolicies",
     ("rbac.authorization.k8s.io/v1", "Role"): "roles", ("rbac.authorization.k8s.io/v1", "RoleBinding"): "rolebindings",
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"): "clusterroles",
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): "clusterrolebindings",
     ("monitoring.coreos.com/v1", "PrometheusRule"): "prometheusrules",
     ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"): "validatingadmissionpolicies",
     ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"): "validatingadmissionpolicybindings",
 }  # fmt: skip
 
 
-CLUSTER_WIDE = ("Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+CLUSTER_WIDE = (
+    "Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding", "ClusterRole", "ClusterRoleBinding",
+)  # fmt: skip
 
 
 def build(folder: Path) -> str:
@@ -84,10 +88,10 @@ def up_to_date() -> str:
 def base_schemas() -> str:
     """Every manifest has only known fields of the right types, according to the models of the Kubernetes client."""
     count = 0
-    folders = ("base", "shared-journal", "admission")
+    folders = ("base", "shared-journal", "admission", "run-now", "rotate-token", "nodes", "cordon")
     for path in sorted(path for folder in folders for path in (DEPLOY / folder).glob("*.yaml")):
         for manifest in documents(path.read_text(encoding="utf-8")):
-            if manifest.get("kind") == "Kustomization":
+            if manifest.get("kind") in ("Kustomization", "Component"):
                 continue
             problems = faults(manifest)
             if problems:

@@ -19,6 +19,7 @@ from outcome import Checks, Failed, NotRun, report, run  # noqa: E402
 TOOLS = Path(sys.executable).parent
 LOCK, CONSTRAINTS = ROOT / "requirements.lock", ROOT / "constraints.txt"
 TEST_LOCK, DOCS_LOCK = ROOT / "requirements-test.lock", ROOT / "requirements-docs.lock"
+MUTATION_LOCK = ROOT / "requirements-mutation.lock"
 TOOL_LOCK = ROOT / "deploy" / "security.lock"
 BILL = ROOT / "build" / "sbom.cdx.json"
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)")
@@ -75,10 +76,12 @@ def lock() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     required = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
     constraints, text, test, docs = (path.read_text(encoding="utf-8") for path in (CONSTRAINTS, LOCK, TEST_LOCK, DOCS_LOCK))
+    mutation = MUTATION_LOCK.read_text(encoding="utf-8")
     faults = lock_faults(text, constraints, required)
     extras = project["project"]["optional-dependencies"]
     faults += [f"{TEST_LOCK.name}: {fault}" for fault in lock_faults(test, constraints, [*required, *expand(extras, "test")])]
     faults += [f"{DOCS_LOCK.name}: {fault}" for fault in lock_faults(docs, constraints, extras["docs"])]
+    faults += [f"{MUTATION_LOCK.name}: {fault}" for fault in lock_faults(mutation, constraints, extras["mutation"])]
     faults += [f"{name} differs in {TEST_LOCK.name}" for name, version in pins(text).items() if pins(test).get(name) != version]
     faults += [f"security.lock: {item} has no hash" for item in unhashed(TOOL_LOCK.read_text(encoding="utf-8"))]
     if faults:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import ast
-import importlib
-import inspect
-import pkgutil
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -24,13 +20,14 @@ from textual.widget import Widget  # noqa: E402
 
 import console.screens  # noqa: E402
 import widgets  # noqa: E402
-from console.cli.parser import VERBS, build_parser, flags  # noqa: E402
+from console.cli.reference import CommandHelp, list_flags, list_verbs  # noqa: E402
 from console.config import schema  # noqa: E402
 from console.config.validation import Fields, Key, Kind, ListOf, MapOf, OneOf, Scalar  # noqa: E402
 from console.journal.elapsed import BootTimestamp  # noqa: E402
-from console.journal.payloads import PAYLOADS, LinkedAlert, RevisionFacts, event_kind  # noqa: E402
+from console.journal.payloads import PAYLOADS, GuardSignal, LinkedAlert, RevisionFacts, event_kind  # noqa: E402
 from console.screens import keys  # noqa: E402
 from console.screens.base import ConsoleScreen  # noqa: E402
+from console.screens.key_ids import find_classes  # noqa: E402
 from console.screens.registry import SCREENS  # noqa: E402
 from widgets.footer import DANGEROUS  # noqa: E402
 
@@ -120,6 +117,9 @@ An empty variable counts as unset.
 def _rows(kind: Kind, path: str) -> Iterator[tuple[str, str, str]]:
     if kind is schema.SERVER:
         return
+    if kind is schema.PROMETHEUS:
+        yield from _row(schema.PROMETHEUS.long.keys["ruler"], f"{path}.ruler", required=False)
+        return
     match kind:
         case Fields():
             for name, key in kind.keys.items():
@@ -143,7 +143,7 @@ def _row(key: Kind | Key, path: str, *, required: bool) -> Iterator[tuple[str, s
 
 
 def _type_text(kind: Kind) -> str:
-    if kind is schema.SERVER:
+    if kind is schema.SERVER or kind is schema.PROMETHEUS:
         return "a server"
     match kind:
         case Scalar():
@@ -183,7 +183,7 @@ Remap a key in the config file by its id: `keys: {{alert.silence: "Z"}}`.
 
 def _screens() -> Iterator[tuple[str, str, list[Binding]]]:
     """Yield title, description and own bindings of every screen: those of the digits in their order, then the others."""
-    found = sorted(_classes(console.screens, ConsoleScreen), key=lambda each: each.SCREEN_TITLE)
+    found = sorted(find_classes(console.screens, ConsoleScreen), key=lambda each: each.SCREEN_TITLE)
     order = [screen.title for screen in SCREENS]
     ranked = sorted(found, key=lambda each: order.index(each.SCREEN_TITLE) if each.SCREEN_TITLE in order else len(order))
     seen: set[str] = set()
@@ -197,21 +197,11 @@ def _screens() -> Iterator[tuple[str, str, list[Binding]]]:
 def _widget_bindings() -> Iterator[Binding]:
     seen: set[str] = set()
     for package in (widgets, console.screens):
-        for each in sorted(_classes(package, Widget), key=lambda item: item.__name__):
+        for each in sorted(find_classes(package, Widget), key=lambda item: item.__name__):
             for item in each.__dict__.get("BINDINGS", ()):
                 if isinstance(item, Binding) and item.id and item.id not in seen and not issubclass(each, ConsoleScreen):
                     seen.add(item.id)
                     yield item
-
-
-def _classes(package: object, base: type) -> list[type]:
-    found: dict[str, type] = {}
-    for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):  # type: ignore[attr-defined]
-        module = importlib.import_module(info.name)
-        for _, each in inspect.getmembers(module, inspect.isclass):
-            if issubclass(each, base) and each.__module__.startswith(f"{package.__name__}."):  # type: ignore[attr-defined]
-                found[f"{each.__module__}.{each.__qualname__}"] = each
-    return list(found.values())
 
 
 def _bindings(bindings: list[Binding]) -> str:
@@ -242,46 +232,19 @@ def commands() -> str:
     """Return every verb with its arguments and exit codes, as the parser has them."""
     order = "Options and operands may stand in any order, before a verb too; after `--` nothing is an option.\n"
     parts = [f"# Command reference\n\n{_GENERATED}\n{order}"]
-    for command in VERBS:
-        parser = build_parser(command.name)
-        verb = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-        parts.append("\n".join(_command(f"cad-console {command.name}", verb.choices[command.name], command.meaning, level=2)))
-    rows = [
-        (f"`{name}{' ' + options['metavar'] if 'metavar' in options else ''}`", options["help"]) for name, options in flags()
-    ]
+    for command in list_verbs():
+        parts.append("\n".join(_command(command)))
+    rows = [(f"`{flag.written}`", flag.meaning) for flag in list_flags()]
     parts.append("## Flags that every command takes\n\n" + _table(("flag", "description"), rows) + "\n")
     return "\n".join(parts)
 
 
-def _command(name: str, parser: argparse.ArgumentParser, meaning: str, *, level: int) -> Iterator[str]:
-    yield f"{'#' * level} `{name}`\n\n{_sentence(meaning)}\n"
-    everywhere = {flag for flag, _ in flags()} | {"--help", "--version"}
-    rows = []
-    verbs: list[argparse._SubParsersAction[argparse.ArgumentParser]] = []
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            verbs.append(action)
-        elif not everywhere & set(action.option_strings):
-            rows.append((f"`{_argument(action)}`", _sentence((action.help or "").replace("%%", "%"))))
-    if rows:
-        yield _table(("argument", "description"), rows) + "\n"
-    if parser.epilog:
-        yield _sentence(parser.epilog.replace("%%", "%")) + "\n"
-    for action in verbs:
-        help_texts = {choice.dest: choice.help or "" for choice in action._choices_actions}
-        for verb, inner in action.choices.items():
-            yield from _command(f"{name} {verb}", inner, help_texts.get(verb, ""), level=level + 1)
-
-
-def _argument(action: argparse.Action) -> str:
-    value = "|".join(map(str, action.choices)) if action.choices else str(action.metavar or action.dest.upper())
-    if not action.option_strings:
-        return f"[{value}]" if action.nargs in ("?", "*") else value
-    return action.option_strings[-1] + (f" {value}" if action.nargs != 0 else "")
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:] + ("" if words.endswith((".", "?")) or not words else ".")
+def _command(command: CommandHelp) -> Iterator[str]:
+    yield f"{'#' * (command.depth + 2)} `{command.words}`\n\n{command.meaning}\n"
+    if command.arguments:
+        yield _table(("argument", "description"), [(f"`{item.written}`", item.meaning) for item in command.arguments]) + "\n"
+    if command.epilog:
+        yield command.epilog + "\n"
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -306,7 +269,7 @@ def journal_events() -> str:
             parts.append(f"{_paragraphs(payload.__doc__)}\n")
         parts.append(_payload_table(payload))
     parts.append("## Nested objects\n")
-    for nested in (LinkedAlert, RevisionFacts, BootTimestamp):
+    for nested in (LinkedAlert, RevisionFacts, GuardSignal, BootTimestamp):
         parts.append(f"### {nested.__name__}\n\n{_paragraphs(nested.__doc__ or '')}\n\n{_payload_table(nested)}")
     return "\n".join(parts)
 

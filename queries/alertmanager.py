@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from queries.concurrency import run_cpu_bound, task_group
+from queries.concurrency import run_cpu_bound
 from queries.decode_cache import DecodeCache
 from queries.decoding import decode_json
 from queries.errors import InvalidResponse, NotConfigured, RequestRejected, SourceError
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertState
-from queries.model.fault import Fault
+from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
 from queries.model.silence import Silence
 from queries.text.times import parse_rfc3339
@@ -33,6 +34,14 @@ _RARE_SECONDS = 60.0
 
 _SILENCES_SECONDS = 5.0
 """How long silences are cached, unless an alert names an unknown one."""
+
+_MUTING_SECONDS = 30.0
+"""How long the list of muted alerts is cached, unless other alerts fire; time intervals have a resolution of minutes."""
+_MUTING_LIMIT_SECONDS = 2.0 * _MUTING_SECONDS
+"""The maximum age of that list while it cannot be read again."""
+
+_BUSY_WAITS = (0.1, 0.3, 0.9)
+"""Seconds before a peer at its limit of concurrent requests is queried again."""
 
 _UNKNOWN_ID = (404, 422)
 """Alertmanager's statuses for an unknown id, and for one that is not a UUID."""
@@ -115,8 +124,26 @@ class PeerStatus:
     fault: Fault | None = None
 
 
+class _GroupedAlert(msgspec.Struct):
+    fingerprint: str
+    status: _Status
+
+
+class _Group(msgspec.Struct):
+    alerts: list[_GroupedAlert] = []
+
+
 class _Version(msgspec.Struct):
     version: str = ""
+
+
+class _Config(msgspec.Struct):
+    original: str = ""
+
+    @property
+    def mutes(self) -> bool:
+        """Whether a route can reference time intervals."""
+        return "mute_time_intervals" in self.original or "active_time_intervals" in self.original
 
 
 class _Cluster(msgspec.Struct):
@@ -127,6 +154,7 @@ class _Cluster(msgspec.Struct):
 class _ServerStatus(msgspec.Struct):
     cluster: _Cluster = msgspec.field(default_factory=_Cluster)
     versionInfo: _Version = msgspec.field(default_factory=_Version)
+    config: _Config = msgspec.field(default_factory=_Config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +162,15 @@ class _CachedResult:
     fetched_at: float
     version: str
     receivers: tuple[str, ...]
+    mutes: bool
+    """Whether its configuration can mute alerts by time intervals."""
+
+
+class _Muting(NamedTuple):
+    """The time intervals that mute an alert; `everywhere` if every route that receives the alert is muted."""
+
+    intervals: tuple[str, ...]
+    everywhere: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,9 +270,12 @@ class Alertmanager:
 
 
 class _Peer:
+    """One peer. It gets one request at a time: Alertmanager rejects GETs beyond its concurrency limit."""
+
     def __init__(self, client: Client, clock: Callable[[], float]) -> None:
         self._client = client
         self._clock = clock
+        self._turn = asyncio.Lock()
         self._rare: _CachedResult | None = None
         self._silences: tuple[tuple[float, Silence], ...] = ()
         self._silences_at = float("-inf")
@@ -244,6 +284,12 @@ class _Peer:
         self._silencing: frozenset[str] = frozenset()
         """The silences that the alerts name."""
         self._body = b""
+        self._muting: Mapping[str, _Muting] = {}
+        self._muting_of: tuple[Alert, ...] = ()
+        self._muting_at = float("-inf")
+        self._muting_error = ""
+        self._muted: dict[str, tuple[Alert, _Muting, Alert]] = {}
+        """Alerts as listed, and as muted: an unchanged alert stays the same object."""
 
     @property
     def where(self) -> str:
@@ -251,25 +297,39 @@ class _Peer:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return self._client.warnings
+        return (*self._client.warnings, *filter(None, (self._muting_error,)))
+
+    async def _fetch(self, path: str, params: Sequence[tuple[str, str]] = (), *, decode: Callable[[bytes], T]) -> T:
+        """One GET at a time, repeated while the peer is busy. Raises SourceError."""
+        async with self._turn:
+            for wait in _BUSY_WAITS:
+                try:
+                    return await self._client.fetch(path, params, decode=decode)
+                except SourceError as error:
+                    if error.fault.kind is not FaultKind.THROTTLED or error.fault.retry_after_seconds:
+                        raise
+                await asyncio.sleep(wait)
+            return await self._client.fetch(path, params, decode=decode)
+
+    async def _get(self, path: str, type: type[T]) -> T:
+        return await self._fetch(path, decode=partial(self._client.decode, type))
 
     async def state(self) -> _PeerState:
         """Raises SourceError if alerts or silences are missing: half a state would hide what is silenced."""
-        async with task_group() as group:
-            alerts = group.create_task(self._client.fetch("/api/v2/alerts", _ALL_ALERTS, decode=self._alerts))
-            silences = group.create_task(self._fetch_silences())
-            rare = group.create_task(self._fetch_rare())
-        known = silences.result()
+        alerts = await self._fetch("/api/v2/alerts", _ALL_ALERTS, decode=self._alerts)
+        known = await self._fetch_silences()
         ids = {silence.id for _, silence in known if silence.state == "active"}
         if not self._silencing <= ids:
             self.forget_silences()
             known = await self._fetch_silences()
-        return _PeerState(alerts.result(), known, rare.result())
+        rare = await self._fetch_rare()
+        await self._fetch_muting(alerts if rare.mutes else ())
+        return _PeerState(self._mute(alerts), known, rare)
 
     async def silence(self, identity: str) -> dict[str, Any]:
         """Raises SourceError; RequestRejected with status 404 if this peer has no silence with this id."""
         try:
-            return await self._client.get(f"/api/v2/silence/{quote(identity, safe='')}", type=dict[str, Any])
+            return await self._get(f"/api/v2/silence/{quote(identity, safe='')}", dict[str, Any])
         except SourceError as error:
             if error.fault.status not in _UNKNOWN_ID:
                 raise
@@ -278,7 +338,7 @@ class _Peer:
             ) from None
 
     async def raw_silences(self) -> list[dict[str, Any]]:
-        return await self._client.get("/api/v2/silences", type=list[dict[str, Any]])
+        return await self._get("/api/v2/silences", list[dict[str, Any]])
 
     def forget_silences(self) -> None:
         self._silences_at = float("-inf")
@@ -287,31 +347,65 @@ class _Peer:
         now = self._clock()
         if not 0 <= now - self._silences_at < _SILENCES_SECONDS:
             decode = partial(_silences, where=self._client.where)
-            self._silences = await self._client.fetch("/api/v2/silences", decode=decode)
+            self._silences = await self._fetch("/api/v2/silences", decode=decode)
             self._silences_at = now
         return self._silences
 
     async def status(self) -> PeerStatus:
         try:
-            status = await self._client.get("/api/v2/status", type=_ServerStatus)
+            status = await self._get("/api/v2/status", _ServerStatus)
         except SourceError as error:
             return PeerStatus(self.where, fault=error.fault)
         members = len(status.cluster.peers or ())
         return PeerStatus(self.where, status.cluster.status, members, self._client.ahead_seconds)
 
     async def _fetch_rare(self) -> _CachedResult:
-        """Version and receivers; a peer without them is not degraded."""
-        now = self._clock()
-        if self._rare is not None and 0 <= now - self._rare.fetched_at < _RARE_SECONDS:
-            return self._rare
-        version, receivers = (self._rare.version, self._rare.receivers) if self._rare is not None else ("", ())
+        """Version, receivers and whether it mutes; a peer that does not report them is not degraded."""
+        now, before = self._clock(), self._rare
+        if before is not None and 0 <= now - before.fetched_at < _RARE_SECONDS:
+            return before
+        version, receivers, mutes = (before.version, before.receivers, before.mutes) if before is not None else ("", (), False)
         try:
-            version = (await self._client.get("/api/v2/status", type=_ServerStatus)).versionInfo.version
-            receivers = tuple(item.name for item in await self._client.get("/api/v2/receivers", type=list[_Named]))
+            status = await self._get("/api/v2/status", _ServerStatus)
+            version, mutes = status.versionInfo.version, status.config.mutes
+            receivers = tuple(item.name for item in await self._get("/api/v2/receivers", list[_Named]))
         except SourceError:
             pass
-        self._rare = _CachedResult(now, version, receivers)
+        self._rare = _CachedResult(now, version, receivers, mutes)
         return self._rare
+
+    async def _fetch_muting(self, alerts: tuple[Alert, ...]) -> None:
+        """The alerts that a time interval mutes; only the groups endpoint reports them, from Alertmanager 0.28 on."""
+        if not alerts:
+            self._muting, self._muting_error = {}, ""
+            return
+        now = self._clock()
+        if 0 <= now - self._muting_at < _MUTING_SECONDS and _same_fingerprints(alerts, self._muting_of):
+            return
+        try:
+            self._muting = await self._fetch("/api/v2/alerts/groups", decode=partial(_mutings, where=self.where))
+            self._muting_of, self._muting_at, self._muting_error = alerts, now, ""
+        except SourceError as error:
+            self._muting_error = f"could not read which alerts a time interval mutes: {error.fault.sentence()}"
+            if not 0 <= now - self._muting_at < _MUTING_LIMIT_SECONDS:
+                self._muting = {}  # the interval may have ended: treat the alerts as active
+
+    def _mute(self, alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
+        """The alerts with the intervals that mute them."""
+        if not self._muting:
+            return alerts
+        muted = {}
+        for alert in alerts:
+            muting = self._muting.get(alert.fingerprint)
+            if muting is None:
+                continue
+            known = self._muted.get(alert.fingerprint)
+            if known is None or known[0] is not alert or known[1] != muting:
+                state = AlertState.SUPPRESSED if muting.everywhere else alert.state
+                known = (alert, muting, replace(alert, state=state, muted_by=muting.intervals))
+            muted[alert.fingerprint] = known
+        self._muted = muted
+        return tuple([muted[alert.fingerprint][2] if alert.fingerprint in muted else alert for alert in alerts])
 
     def _alerts(self, body: bytes) -> tuple[Alert, ...]:
         """Sorted by fingerprint; the same tuple as before if nothing differs."""
@@ -335,6 +429,7 @@ class _Peer:
 _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 _ALERT = msgspec.json.Decoder(_Alert)
 _SILENCES = msgspec.json.Decoder(list[_Silence])
+_GROUPS = msgspec.json.Decoder(list[_Group])
 
 
 def _silences(body: bytes, *, where: str) -> tuple[tuple[float, Silence], ...]:
@@ -344,12 +439,30 @@ def _silences(body: bytes, *, where: str) -> tuple[tuple[float, Silence], ...]:
         raise _wrong_shape(where) from None
 
 
+def _same_fingerprints(one: Sequence[Alert], other: Sequence[Alert]) -> bool:
+    """Whether two lists that are sorted by fingerprint have the same fingerprints."""
+    return one is other or [item.fingerprint for item in one] == [item.fingerprint for item in other]
+
+
+def _mutings(body: bytes, *, where: str) -> dict[str, _Muting]:
+    """The alerts of groups that are muted, by fingerprint."""
+    intervals: dict[str, set[str]] = defaultdict(set)
+    loud: set[str] = set()
+    for group in _decode(_GROUPS, body, where):
+        for alert in group.alerts:
+            if alert.status.mutedBy:
+                intervals[alert.fingerprint].update(alert.status.mutedBy)
+            else:
+                loud.add(alert.fingerprint)
+    return {name: _Muting(tuple(sorted(found)), name not in loud) for name, found in intervals.items()}
+
+
 def _decode(shape: msgspec.json.Decoder[T], body: bytes | msgspec.Raw, where: str) -> T:
     return decode_json(shape, body, where=where, whose="Alertmanager's", hint=_HINT)
 
 
 def _wrong_shape(where: str) -> InvalidResponse:
-    return InvalidResponse("the answer has another shape than Alertmanager's", where=where, hint=_HINT)
+    return InvalidResponse("the response is not in Alertmanager's format", where=where, hint=_HINT)
 
 
 def _alert(raw: msgspec.Raw, *, where: str) -> Alert:

@@ -45,7 +45,7 @@ def decode_json(
     except RecursionError:
         raise InvalidResponse("the answer is nested too deeply", where=where, hint=hint) from None
     except msgspec.ValidationError as error:
-        raise InvalidResponse(f"the answer has another shape than {whose}: {error}", where=where, hint=hint) from None
+        raise InvalidResponse(f"the response is not in {whose} format: {error}", where=where, hint=hint) from None
     except msgspec.DecodeError as error:
         if "truncated" in str(error):
             raise InvalidResponse("the answer was cut off", where=where, hint="the server or a proxy truncated it") from None

@@ -4,9 +4,10 @@ SourceError
 ├── Unreachable      no connection, or the server is starting or stopping
 ├── TimedOut         no answer in time, or the server aborted the query
 ├── AccessDenied     401, 403, 407, or a login page
-├── InvalidResponse  a response of another shape than this API's
-├── RequestRejected  the server understood the request and refused it
-├── RateLimited      429, or 503 with Retry-After
+├── InvalidResponse  a response in another format than this API's
+├── RequestRejected  the server understood the request and rejected it
+├── RateLimited      429, or 503 with Retry-After or too many concurrent requests
+├── PartialAnswer    the response lacks data from a part of the server's storage
 ├── Stale            the answer comes from an unconfirmed cache
 └── NotConfigured    the source has no address
 """
@@ -58,6 +59,16 @@ class RequestRejected(SourceError):
 
 class RateLimited(SourceError):
     kind = FaultKind.THROTTLED
+
+
+class PartialAnswer(SourceError):
+    kind = FaultKind.PARTIAL
+
+
+def partial_answer(missing: str, *, where: str = "") -> PartialAnswer:
+    """`missing` is the server's message about what is missing from its response."""
+    hint = "missing series may exist: restore the missing store, or try again"
+    return PartialAnswer(f"partial response: {missing}", where=where, hint=hint)
 
 
 class Stale(SourceError):

@@ -19,6 +19,8 @@ Path: TypeAlias = tuple[str | int, ...]
 """The keys and indexes that lead to a value."""
 _MERGE = "tag:yaml.org,2002:merge"
 _TEXT = "tag:yaml.org,2002:str"
+_SEQUENCE = "tag:yaml.org,2002:seq"
+_MAPPING = "tag:yaml.org,2002:map"
 _MOST_NODES = 100_000
 """How many values aliases may add beyond the length of the text."""
 
@@ -32,6 +34,25 @@ class YamlError(ValueError):
         self.line = line
         place = f"{where}:{line}" if line is not None else where
         super().__init__(f"{place}: {problem}")
+
+
+class _Loader(SafeLoader):
+    """Resolves tags as PyYAML does, without its unused path resolvers: PyYAML resolves a tag for every node."""
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        pass
+
+    def ascend_resolver(self) -> None:
+        pass
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        if kind is not yaml.ScalarNode:
+            return _SEQUENCE if kind is yaml.SequenceNode else _MAPPING
+        if implicit[0]:
+            for tag, pattern in self.yaml_implicit_resolvers.get(value[:1], ()):
+                if pattern.match(value):
+                    return tag
+        return _TEXT
 
 
 def load_yaml(text: str, *, where: str) -> object:
@@ -104,7 +125,7 @@ def load_documents(text: str) -> tuple[YamlDocument, ...]:
 
 
 def _load(text: str, *, aliases: bool, several: bool) -> tuple[YamlDocument, ...]:
-    loader = SafeLoader(text)
+    loader = _Loader(text)
     documents: list[YamlDocument] = []
     try:
         while (node := _next_node(loader, several=several, first=not documents)) is not None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import fast_set
+import idle
+import limits
 import pytest
 from hypothesis import HealthCheck, settings
 from servers import servers as bring_servers
@@ -47,11 +52,13 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-_LONGEST = ("soak", "faults", "rules", "demo")
+_LONGEST = ("soak", "faults", "test_truth.py", "demo", "rules")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--fast", action="store_true", help="only the tests that start no server and no pseudo-terminal")
+    parser.addoption(
+        "--fast", action="store_true", help="only the tests that start no server or pseudo-terminal and are not slow"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -59,6 +66,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
+    # Most tests that start the program start it anew: where no bytecode is kept, each start compiles the whole product.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    idle.install()
     # How long a busy machine takes to make an example or to run it says nothing about the claim.
     settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("patient")
@@ -66,11 +77,33 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(fast_set.Guard())
 
 
+def pytest_asyncio_loop_factories() -> dict[str, type[idle.WatchedLoop]]:
+    return {"watched": idle.WatchedLoop}
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The longest files first: the last one to start would otherwise run alone at the end."""
     fast_set.mark(items)
     if config.getoption("--fast"):
-        left_out = [item for item in items if item.get_closest_marker("servers")]
+        left_out = [item for item in items if any(map(item.get_closest_marker, fast_set.LEFT_OUT))]
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("servers")]
+        apart = set(left_out)
+        items[:] = [item for item in items if item not in apart]
     items.sort(key=lambda item: next((at for at, name in enumerate(_LONGEST) if name in item.path.parts), len(_LONGEST)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The collection makes hundreds of thousands of objects, and all stay: the garbage collector would search in vain."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What the collection made lives as long as the session: the garbage collector need not look at it again."""
+    gc.freeze()
+    if session.items and not session.config.option.collectonly:
+        limits.extend(0.0)  # measured now, and not in the middle of the first test that waits

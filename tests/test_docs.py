@@ -52,6 +52,7 @@ def test_references_are_in_step(name: str) -> None:
 def test_every_command_has_its_exit_codes() -> None:
     """No verb is missing from the table of exit codes."""
     table = (ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
+    assert VERBS
     for command in VERBS:
         assert re.search(rf"^\| `{command.name}[ `]", table, re.MULTILINE), command.name
 
@@ -64,12 +65,11 @@ def test_a_key_without_a_description_is_named(monkeypatch: pytest.MonkeyPatch) -
         docs.configuration()
 
 
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_links_lead_somewhere(path: Path) -> None:
+def test_links_lead_somewhere() -> None:
     """Every relative link and picture exists."""
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8")):
-        if not target.startswith(("http://", "https://")):
-            assert (path.parent / target).exists(), target
+    links = [(path, target) for path in DOCS for target in re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8"))]
+    relative = [(path, target) for path, target in links if not target.startswith(("http://", "https://"))]
+    assert relative and not [(path, target) for path, target in relative if not (path.parent / target).exists()]
 
 
 @pytest.mark.parametrize("page", ["configuration.md", "connect.md"])
@@ -276,3 +276,16 @@ def test_hooks_work_offline() -> None:
 def test_commit_subjects(message: str, words: str) -> None:
     """A subject of 71 characters passes and one of 72 does not; only the first line counts."""
     assert commit_subject.problem(message) == words
+
+
+def test_each_line_of_the_compatibility_table_names_its_test() -> None:
+    """A behaviour of a server that the manual states is held by a test that exists."""
+    text = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith(("| ---", "| server |"))]
+    existing = {
+        name for path in (ROOT / "tests").rglob("test_*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    assert len(rows) >= 8
+    for row in rows:
+        named = re.findall(r"`(test_\w+)`", row.rsplit("|", 2)[1])
+        assert named and set(named) <= existing, row

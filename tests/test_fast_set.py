@@ -41,6 +41,10 @@ def test_left_out(stack):
 def test_the_half(kind):
     assert kind == "kubernetes"
 
+@pytest.mark.slow
+def test_that_takes_long():
+    raise AssertionError
+
 def test_child():
     subprocess.run([sys.executable, "-c", "pass"], check=True)
 """
@@ -63,6 +67,7 @@ def test_fixtures_folder_and_marker_decide(
     assert starts_processes(fixtures=fixtures, folders=folders, markers=markers) is expected
 
 
+@pytest.mark.slow
 def test_a_fast_test_that_starts_a_server_fails_and_is_told_why(tmp_path: Path) -> None:
     """So `make test-fast` started no server and no pseudo-terminal wherever it passed; caught or not."""
     result = run(tmp_path, STARTING)
@@ -70,10 +75,13 @@ def test_a_fast_test_that_starts_a_server_fails_and_is_told_why(tmp_path: Path) 
     assert result.stdout.count("StartedProcess: a test of the fast set starts") >= 4
 
 
+@pytest.mark.slow
 def test_what_starts_a_server_is_left_out_and_a_plain_program_may_run(tmp_path: Path) -> None:
-    """A server by a fixture of its own fixture, or by a parameter of its name, is left out; a child interpreter is allowed."""
+    """A server by a fixture of its own fixture, or by a parameter of its name, and what is marked slow are left out; a child
+    interpreter is allowed.
+    """
     result = run(tmp_path, LEFT_OUT)
-    assert result.returncode == 0 and "2 passed, 2 deselected" in result.stdout, result.stdout
+    assert result.returncode == 0 and "2 passed, 3 deselected" in result.stdout, result.stdout
 
 
 def run(folder: Path, text: str) -> subprocess.CompletedProcess[str]:

@@ -145,6 +145,7 @@ def test_public_functions_have_docstrings(area: str) -> None:
 def test_no_banned_phrase(path: Path) -> None:
     """The manual, and with it every help text, tooltip and description, has no phrase that a native SRE stops at."""
     text = re.sub(r"\s+", " ", path.read_text(encoding="utf-8"))
+    assert text and banned("phrase")
     assert [
         f"{word}: write {banned('phrase')[word]}"
         for word in banned("phrase")

@@ -54,7 +54,13 @@ def render_panel(row: PanelRow, width: int) -> Line:
     trend_width = max(0, min(48, 12 if width < 100 else width // 4))
     threshold = state.threshold
     limits = tuple(line for line in (threshold.warn, threshold.critical) if line is not None)
-    trend = render_sparkline(state.trend, trend_width, thresholds=limits, lower_is_worse=state.spec.lower_is_worse)
+    trend = render_sparkline(
+        state.trend,
+        trend_width,
+        window=state.trend_window,
+        thresholds=limits,
+        lower_is_worse=state.spec.lower_is_worse,
+    )
     used = 1 + VERDICT_WIDTH + 1 + titles + 1 + VALUE_WIDTH + 1 + trend_width + 1 + THRESHOLD_WIDTH + 1
     # The line of sources explains why a value is stale, once for all panels of that source.
     remark = panel_remark(state)
@@ -85,7 +91,18 @@ def fit_parts(content: str, width: int) -> str:
 
 
 class PanelList(Rows[PanelRow]):
-    """The panels, one per row."""
+    """The panels, one per row. A row that shows no age is rendered again only if it differs."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(key=lambda row: row.state.spec.id, draw=render_panel, empty=NO_ANSWER, id=id)
+        self._rendered: dict[int, tuple[tuple[PanelRow, int, str], Line]] = {}
+
+    def _viewport_line(self, y: int, width: int, *, top: int, count: int) -> Line:
+        at = y + top
+        if at >= len(self._items) or self._items[at].state.verdict is Verdict.STALE:
+            return super()._viewport_line(y, width, top=top, count=count)
+        row = (self._items[at], width, self.row_tone(at))
+        known = self._rendered.get(at)
+        if known is None or known[0] != row:
+            known = self._rendered[at] = (row, super()._viewport_line(y, width, top=top, count=count))
+        return known[1]

@@ -14,10 +14,10 @@ from textual.message import Message
 from queries.model.panel import PanelState
 from queries.model.verdict import Verdict
 from queries.text.numbers import format_quantity
-from widgets.chart import ChartData, ChartSeries, render_chart
 from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, compare_with_threshold, verdict_label
 from widgets.line_view import LineView
 from widgets.panel import PanelRow, fit_parts, panel_remark
+from widgets.plot import chart_trend, render_chart
 from widgets.sparkline import render_sparkline
 from widgets.styled_text import VERDICT_TONES, Line, Span, cut, fit, text, width_of, wrap
 
@@ -31,14 +31,10 @@ _GAP = 2
 
 @dataclass(frozen=True, slots=True)
 class PanelTile:
-    """A panel as a tile; `compared` is the value of an earlier time as text, empty without a comparison.
-
-    `window` is the range of the trend: start and end in Unix seconds.
-    """
+    """A panel as a tile; `compared` is the value of an earlier time as text, empty without a comparison."""
 
     row: PanelRow
     compared: str = ""
-    window: tuple[float, float] = (0.0, 0.0)
 
     @property
     def state(self) -> PanelState:
@@ -112,16 +108,7 @@ def _render_known(tile: PanelTile, width: int, height: int) -> list[Line]:
     note = " · ".join(part for part in (*before, note) if part)
     remark: Line = (("   ", ""), text(fit_parts(note, width - 3), "dim"))
     if height >= _CHART_HEIGHT:
-        start, end = tile.window
-        thresholds = tuple(
-            (name, value)
-            for name, value in (("warn", state.threshold.warn), ("critical", state.threshold.critical))
-            if value is not None
-        )
-        series = (ChartSeries(state.spec.title, state.trend),) if state.trend else ()
-        message = "" if series else "no trend: this panel queries a long range"
-        data = ChartData(start, end, series, thresholds, state.spec.unit.suffix, message)
-        chart = render_chart(data, width, height - 3)
+        chart = render_chart(chart_trend(state, "no trend: this panel queries a long range"), width, height - 3)
         return [*chart, *([()] * (height - 3 - len(chart))), remark]
     tone, dim = VERDICT_TONES[state.verdict], "dim" if state.verdict is Verdict.STALE else ""
     tone = "accent" if _has_no_threshold(state) else tone
@@ -131,7 +118,13 @@ def _render_known(tile: PanelTile, width: int, height: int) -> list[Line]:
     limits = tuple(line for line in (state.threshold.warn, state.threshold.critical) if line is not None)
     trend = ""
     if room >= 6:
-        trend = render_sparkline(state.trend, min(36, room), thresholds=limits, lower_is_worse=state.spec.lower_is_worse)
+        trend = render_sparkline(
+            state.trend,
+            min(36, room),
+            window=state.trend_window,
+            thresholds=limits,
+            lower_is_worse=state.spec.lower_is_worse,
+        )
     middle: Line = (("   ", ""), *figures, (f" {trend.lstrip() if not state.trend else trend}", dim or tone), *compared)
     return [middle, remark]
 

@@ -22,6 +22,7 @@ class Rows(LineView, Generic[T], can_focus=True):
     opened; without that, or without rows, the footer does not offer enter.
 
     An equal list repaints nothing. When rows come and go, the cursor stays on its key and that row on its screen line.
+    With `marks` a person can mark several rows for one action.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -32,6 +33,10 @@ class Rows(LineView, Generic[T], can_focus=True):
         Binding("home,g", "edge(-1)", "first", show=False, tooltip="To the first row", id="rows.first"),
         Binding("end,G", "edge(1)", "last", show=False, tooltip="To the last row", id="rows.last"),
         Binding("enter", "choose", "open", key_display="enter", tooltip="Open what the cursor is on", id="rows.open"),
+        Binding(
+            "space", "mark", "mark", show=False, tooltip="Mark the row for an action on several, or unmark it", id="rows.mark"
+        ),
+        Binding("asterisk", "mark_all", "mark all", show=False, tooltip="Mark every row, or none", id="rows.mark_all"),
     ]
 
     @dataclass
@@ -57,6 +62,16 @@ class Rows(LineView, Generic[T], can_focus=True):
             return self.rows
 
     @dataclass
+    class Marked(Message):
+        """A person marked rows, or unmarked them."""
+
+        rows: Rows[Any]
+
+        @property
+        def control(self) -> Rows[Any]:
+            return self.rows
+
+    @dataclass
     class EdgeReached(Message):
         """A person moved the cursor beyond the first (-1) or the last (1) row."""
 
@@ -74,13 +89,21 @@ class Rows(LineView, Generic[T], can_focus=True):
         draw: Callable[[T, int], Line],
         empty: str = "",
         opens: bool = True,
+        marks: bool = False,
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
         self._opens = opens
+        self._marks = marks
+        self._marked: frozenset[str] = frozenset()
         self._key_of = key
         self._draw = draw
         self._empty = empty
+        self._given: Sequence[T] = ()
+        """All rows, before the words of the filter and the order."""
+        self._words: tuple[str, ...] = ()
+        self._filtered: tuple[Sequence[T], tuple[str, ...], Sequence[T]] = ((), (), ())
+        """The rows and the words that were filtered last, and which rows those were."""
         self._items: Sequence[T] = ()
         self._cursor_key = ""
         self._cursor = 0
@@ -104,10 +127,45 @@ class Rows(LineView, Generic[T], can_focus=True):
     def current(self) -> T | None:
         return self._items[self._cursor] if self._items else None
 
+    @property
+    def marked(self) -> tuple[T, ...]:
+        """The marked rows that are shown, in their order; a row that is gone or filtered out does not count."""
+        return tuple(item for item in self._items if self._key_of(item) in self._marked) if self._marked else ()
+
+    def unmark(self) -> None:
+        """Mark no row."""
+        self._set_marked(frozenset())
+
+    def filter_words(self, words: str) -> None:
+        """Show only the rows whose text has all of these words, in any case; every row without words."""
+        self._words = tuple(words.casefold().split())
+        self.show(self._given)
+
+    def row_text(self, item: T) -> str:
+        """What the filter searches: the row as it is drawn on a very wide screen."""
+        return "".join(content for content, _ in self._draw(item, 500))
+
+    def choose_rows(self, items: Sequence[T]) -> Sequence[T]:
+        """The rows to show, in their order; the same object if those are all."""
+        if not self._words:
+            return items
+        if self._filtered[0] is not items or self._filtered[1] != self._words:
+            self._filtered = (items, self._words, self._filter(items))
+        return self._filtered[2]
+
+    def _filter(self, items: Sequence[T]) -> Sequence[T]:
+        return tuple(
+            item for item in items if all(word in text for text in (self.row_text(item).casefold(),) for word in self._words)
+        )
+
     def show(self, items: Sequence[T], *, empty: str | None = None) -> None:
         """Show these rows; cursor and scroll position follow their key."""
         if empty is not None:
             self._empty = empty
+        self._given = items
+        self._show_chosen(self.choose_rows(items))
+
+    def _show_chosen(self, items: Sequence[T]) -> None:
         old = self._cursor
         if bool(items) != bool(self._items) and self.is_mounted:
             self.refresh_bindings()
@@ -141,7 +199,8 @@ class Rows(LineView, Generic[T], can_focus=True):
 
     def _empty_lines(self, width: int) -> list[str]:
         """The reason why there are no rows, wrapped."""
-        return wrap(self._empty, width - 2) if self._empty else []
+        reason = "nothing matches the filter" if self._given and self._words else self._empty
+        return wrap(reason, width - 2) if reason else []
 
     def heading(self, width: int) -> Line:
         """The fixed line above the rows, if `fixed` is 1."""
@@ -154,8 +213,12 @@ class Rows(LineView, Generic[T], can_focus=True):
         if not self._items:
             lines = self._empty_lines(width)
             return ((f" {lines[at]}", "dim"),) if at < len(lines) else ()
-        mark = "›" if at == self._cursor and self.active else " "
-        return ((mark, ""), *self._draw(self._items[at], width - 1))
+        pointed = at == self._cursor and self.active
+        if self._marked and self._key_of(self._items[at]) in self._marked:
+            mark: Line = (("±" if pointed else "+", "accent"),)
+        else:
+            mark = (("›" if pointed else " ", ""),)
+        return (*mark, *self._draw(self._items[at], width - 1))
 
     def row_tone(self, index: int) -> str:
         if not self._items or index - self.fixed != self._cursor or index < self.fixed:
@@ -165,6 +228,8 @@ class Rows(LineView, Generic[T], can_focus=True):
     # cursor movement
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("mark", "mark_all"):
+            return self._marks
         if action != "choose" or (self._opens and self._items):
             return True
         return None if self._opens else False  # None: help still lists the key
@@ -185,6 +250,22 @@ class Rows(LineView, Generic[T], can_focus=True):
     def action_choose(self) -> None:
         if self._items:
             self.post_message(self.Selected(self, self._cursor_key))
+
+    def action_mark(self) -> None:
+        """Mark the row under the cursor, or unmark it, and go to the next one."""
+        if self._items:
+            self._set_marked(self._marked ^ {self._cursor_key})
+            self._move_to_index(self._cursor + 1)
+
+    def action_mark_all(self) -> None:
+        every = frozenset(map(self._key_of, self._items))
+        self._set_marked(frozenset() if every <= self._marked else every)
+
+    def _set_marked(self, marked: frozenset[str]) -> None:
+        if marked != self._marked:
+            self._marked = marked
+            self.refresh_changes()
+            self.post_message(self.Marked(self))
 
     def on_click(self, event: events.Click) -> None:
         index = event.y + self.scroll_offset.y - self.fixed

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from queries.model.series import Point
+from queries.text.axes import is_drawable
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 _LEAST_SPAN = 0.2
 """Relative to the value: a steady value without a threshold that moves less than this looks flat."""
-
-
-def is_drawable(value: float) -> bool:
-    """Whether it fits on a scale: not NaN, infinite, or so large that a difference overflows."""
-    return math.isfinite(value) and abs(value) < 1e300
 
 
 def bucket_points(
@@ -38,26 +36,33 @@ def bucket_points(
 
 @lru_cache(maxsize=256)
 def render_sparkline(
-    points: tuple[Point, ...], width: int, *, thresholds: tuple[float, ...] = (), lower_is_worse: bool = False
+    points: tuple[Point, ...],
+    width: int,
+    *,
+    window: tuple[float, float] = (0.0, 0.0),
+    thresholds: tuple[float, ...] = (),
+    lower_is_worse: bool = False,
 ) -> str:
     """`width` characters, oldest first; a gap is a space.
 
-    With `thresholds` the height shows how close the value came to them: the scale runs from zero to the first threshold,
+    `window` is the time axis in Unix seconds; without one it reaches from the first point to the last.
+    With `thresholds` the height shows how close the value was to them: the scale runs from zero to the first threshold,
     or from the threshold upwards if lower is worse. Without one a value that hardly moves looks flat.
     """
     finite = [(at, value) for at, value in points if is_drawable(value)]
     if not finite or width <= 0:
         return " " * max(0, width)
-    start, end = points[0][0], points[-1][0]
+    start, end = window if window[1] > window[0] else (points[0][0], points[-1][0])
     columns: list[float | None] = [finite[-1][1]]
-    if end > start:
-        columns = bucket_points(points, width, start=start, end=end, lower_is_worse=lower_is_worse)
-    last: float | None = None
-    if len(finite) < width:  # fewer points than columns: carry each one forward
-        for x, value in enumerate(columns):
-            last = value if value is not None else last
-            columns[x] = last
+    if (end - start) / width > 0:
+        # The last column ends on a multiple of its length: the trend moves by whole columns, and rarely.
+        length = (end - start) / width
+        end = math.ceil(round(end / length, 6)) * length if window[1] > window[0] else end
+        columns = bucket_points(points, width, start=end - length * width, end=end, lower_is_worse=lower_is_worse)
+        _carry(columns, finite, end - length * width, length)
     known = [value for value in columns if value is not None]
+    if not known:
+        return " " * width
     low, high = _scale(known, [line for line in thresholds if is_drawable(line)], lower_is_worse=lower_is_worse)
     if math.isclose(low, high, rel_tol=1e-9, abs_tol=1e-12):
         flat = BLOCKS[0] if low == 0 else BLOCKS[3]
@@ -66,6 +71,17 @@ def render_sparkline(
         steps = (len(BLOCKS) - 1) / (high - low)
         trend = "".join(" " if value is None else BLOCKS[round((value - low) * steps)] for value in columns)
     return trend.rjust(width)
+
+
+def _carry(columns: list[float | None], finite: Sequence[Point], start: float, length: float) -> None:
+    """Fill the columns between two points that are no further apart than usual: there is no gap, only few points."""
+    if len(finite) < 2 or all(value is not None for value in columns):
+        return
+    usual = sorted(after[0] - before[0] for before, after in pairwise(finite))[(len(finite) - 1) // 2]
+    for before, after in pairwise(finite):
+        if after[0] - before[0] <= 1.5 * usual:
+            for x in range(max(0, int((before[0] - start) / length) + 1), min(len(columns), int((after[0] - start) / length))):
+                columns[x] = before[1] if columns[x] is None else columns[x]
 
 
 def _scale(known: list[float], thresholds: list[float], *, lower_is_worse: bool) -> tuple[float, float]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from itertools import repeat
 from typing import TypeAlias
 
 from rich.cells import cell_len, set_cell_size
@@ -28,6 +30,9 @@ VERDICT_TONES = {
     Verdict.STALE: "unknown",
 }
 
+
+_in_single_cells = re.compile("[ -~·•›…─-▟⠀-⣿]*").fullmatch
+"""Text in which every character is one cell wide, as in most text: ASCII, box drawing, blocks, braille."""
 
 _SEVERITY_TONES = {Priority.P1: "critical", Priority.P2: "warn", Priority.P3: "warn"}
 
@@ -126,16 +131,23 @@ def diff_lines(old: Line, new: Line, width: int) -> tuple[int, int] | None:
     return first, last - first + 1
 
 
+def _add_cells(cells: list[Span], content: str, tone: str) -> None:
+    for character in content:
+        size = cell_len(character)
+        if size == 0 and cells:
+            cells[-1] = (cells[-1][0] + character, cells[-1][1])
+        elif size:
+            cells.append((character, tone))
+            cells.extend([(f"{character} continued", tone)] * (size - 1))
+
+
 def _cells(line: Line, width: int) -> list[Span]:
     cells: list[Span] = []
     for content, tone in line:
-        for character in content:
-            size = cell_len(character)
-            if size == 0 and cells:
-                cells[-1] = (cells[-1][0] + character, cells[-1][1])
-            elif size:
-                cells.append((character, tone))
-                cells.extend([(f"{character} continued", tone)] * (size - 1))
+        if _in_single_cells(content):
+            cells.extend(zip(content, repeat(tone)))
+        else:
+            _add_cells(cells, content, tone)
         if len(cells) >= width:
             break
     cells.extend([(" ", "")] * (width - len(cells)))

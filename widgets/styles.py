@@ -40,6 +40,12 @@ _TONES = {
     "rule": _Tone("text-disabled"),
     "changed": _Tone("accent", attributes="bold"),
     "key": _Tone("accent", attributes="bold"),
+    "match": _Tone(attributes="bold reverse"),
+    "source-0": _Tone("accent"),
+    "source-1": _Tone("success"),
+    "source-2": _Tone("primary"),
+    "source-3": _Tone("secondary"),
+    "source-4": _Tone("foreground"),
     "cursor": _Tone(background="primary", opacity=18.0, attributes="bold"),
 }
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from console.actions.plan import Plan, PreflightCheck, Request
+from console.actions.plan import Plan, PreflightCheck, Request, StepEnd, StepReport
+from console.config.services import EXTERNAL, TOKEN, Service, Token
+from console.journal.event import Event
 from console.state.incident import Incident, Update
 from console.state.revisions import Records
+from queries.http.endpoint import ClusterIdentity
+from queries.model.action import ActionCall
 from queries.model.alert import Alert
+from queries.model.secret import SecretText
 from queries.model.silence import ExistingSilence
+
+if TYPE_CHECKING:
+    from queries.platform.admin_calls import AdminCall
+
+CLUSTER_TARGETS = ("deployment", "cronjob", "pod", "node", "rollout", "service")
+"""The kinds of target in Kubernetes; a target is written `KIND/NAME`."""
+NAMED_TARGETS = (*CLUSTER_TARGETS, EXTERNAL, TOKEN)
+"""These, the services outside the cluster, and the tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +47,32 @@ class ClusterReader(Protocol):
     def kubectl(self) -> tuple[str, ...]:
         """The arguments that point kubectl at the same cluster: `kubectl --context prod`."""
 
-    async def deployment(self, name: str) -> dict[str, Any]:
-        """The Deployment as the API server returns it."""
+    async def workload(self, resource: str, name: str) -> dict[str, Any]:
+        """The Deployment, StatefulSet or DaemonSet as the API server returns it; `resource` is its plural."""
+
+    async def read(self, resource: str, name: str) -> dict[str, Any]:
+        """One object as the API server returns it; `resource` is its plural, in lower case."""
+
+    async def list_objects(self, resource: str, *, labels: str = "", fields: str = "") -> list[dict[str, Any]]:
+        """The objects of a kind, selected by labels and fields: those of the namespace, or of the cluster, as for nodes."""
+
+    async def exists(self, resource: str, name: str) -> bool:
+        """Whether there is such an object. Only its metadata is sent, so no value of a Secret."""
+
+    async def node_requests(self) -> Mapping[str, Mapping[str, float]]:
+        """What the pods of all namespaces request, summed for each node: resources, and `pods`."""
+
+    async def controller_revisions(self, workload: dict[str, Any]) -> list[dict[str, Any]]:
+        """The ControllerRevisions that this StatefulSet or DaemonSet controls."""
 
     async def replica_sets(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
         """The ReplicaSets that this Deployment controls."""
+
+    async def pods(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
+        """The pods that this Deployment selects."""
+
+    async def events(self, name: str) -> list[dict[str, Any]]:
+        """The events about the object with this name."""
 
     async def revision_records(self) -> Records:
         """What the journal has recorded about every ReplicaSet, from all hosts that share it."""
@@ -52,6 +86,9 @@ class ClusterReader(Protocol):
 
     async def alert(self, fingerprint: str) -> Alert | None:
         """One alert, None if no server lists it. Its labels never change: the fingerprint is their hash."""
+
+    async def fetch_alert(self, fingerprint: str) -> Alert | None:
+        """The alert as currently listed: by Prometheus if Alertmanager does not have it. None if it is gone."""
 
     async def has_pod(self, name: str) -> bool:
         """Whether the namespace has this pod, or the ReplicaSet that created a pod of this name."""
@@ -68,39 +105,125 @@ class ClusterReader(Protocol):
     async def incident_update(self, incident: str, update: str) -> tuple[Incident, Update]:
         """An incident and one of its updates, from the journal. Raises ActionRefused if it has no such update."""
 
+    async def list_steps(self, target: str) -> tuple[Event, ...]:
+        """The newest steps of actions on this target in the journal, of all consoles that share it, newest first."""
+
+    async def list_unfinished(self, target: str) -> tuple[tuple[Event, ...], str]:
+        """The intents for this target without an outcome, of all consoles that share the journal; and why there may be more."""
+
+    def external_service(self, name: str) -> Service | None:
+        """A configured service outside the cluster."""
+
+    def token(self, name: str) -> Token | None:
+        """A configured token; its value is not part of it."""
+
     def channel_kind(self, name: str) -> str:
         """`slack`, `webhook` or `pagerduty`; empty if no such channel is configured."""
 
+    def admin_call(self, name: str) -> AdminCall:
+        """A call of the platform's administration. Raises ActionRefused if there is none of this name."""
+
+    @property
+    def administration(self) -> PlatformAdministration | None:
+        """The platform's API with the keys of its administration; None if the environment names none."""
+
+    async def metric_value(self, expression: str) -> float | None:
+        """The value of an expression with one sample; None if Prometheus has no series for it."""
+
     async def panel_value(self, panel_id: str) -> tuple[float | None, str]:
         """The panel's current value, and the same as text with its unit; None if there is no data."""
+
+
+class PlatformAdministration(Protocol):
+    """What may be read of the platform's administration. Every call may raise `queries.errors.SourceError`."""
+
+    @property
+    def where(self) -> str:
+        """The URL of the platform's API, without credentials."""
+
+    @property
+    def key_files(self) -> tuple[tuple[str, str], ...]:
+        """Header and file of each key."""
+
+    async def document(self, path: str) -> dict[str, object]:
+        """One GET."""
+
+    async def served_methods(self, path: str) -> tuple[str, ...] | None:
+        """The methods that this build serves at the path, in upper case; None if it publishes no OpenAPI document."""
 
 
 class ChangeWriter(Protocol):
     """The only code that changes anything outside. Every call may raise `queries.errors.SourceError`; none retries."""
 
     async def patch(
-        self, resource: str, name: str, body: object, *, subresource: str = "", content_type: str, dry_run: bool = False
-    ) -> dict[str, Any]: ...
+        self,
+        resource: str,
+        name: str,
+        body: object,
+        *,
+        subresource: str = "",
+        content_type: str,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """One PATCH."""
+
+    async def create(
+        self, resource: str, body: object, *, name: str = "", subresource: str = "", dry_run: bool = False
+    ) -> dict[str, Any]:
+        """One POST: a new object, or with `name` and `subresource` a request about one, such as an eviction."""
+
+    async def delete(self, resource: str, name: str, options: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        """One DELETE with these DeleteOptions."""
+
+    async def cluster_identity(self) -> ClusterIdentity:
+        """The cluster that a patch would reach, and the identity it would use."""
 
     async def post_silence(self, silence: dict[str, Any]) -> str:
         """Creates or replaces a silence; returns the id that the server chose."""
 
     async def expire_silence(self, identity: str) -> None: ...
 
+    async def call_platform(self, method: str, path: str, query: Sequence[tuple[str, str]], body: object) -> str:
+        """One call of the platform's administration; returns the answer as JSON without the keys."""
+
     async def post_update(self, channel: str, payload: Mapping[str, Any]) -> None:
         """Sends one JSON document to a configured channel."""
+
+    async def run_program(
+        self, target: str, step: str, values: Mapping[str, str], *, token: SecretText | None = None, secret: bool = False
+    ) -> StepEnd:
+        """Runs the configured program of `external/NAME` or `token/NAME` for a step; `values` replace its placeholders.
+
+        It reads `token` from its standard input; with `secret` its standard output is the result's `secret`. A program that
+        fails is no exception. Raises PermissionError.
+        """
+
+    def hide(self, *values: SecretText) -> None:
+        """From now on these are in no text of this run, whatever a program prints."""
+
+    async def check_health(self, service: str) -> str:
+        """One GET of the health URL of a service outside the cluster: why it is not healthy, empty if it is."""
+
+    async def write_secret(self, name: str, key: str, value: SecretText, *, version: str = "", dry_run: bool = False) -> None:
+        """Sets one key of a Secret; with `version` the server rejects it once the Secret has another resourceVersion."""
+
+    async def write_token_file(self, path: str, value: SecretText) -> None:
+        """Replaces a file atomically; owner, group and mode stay. Raises OSError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """One report of a verification. `done` is None while it runs, then whether the change took effect.
 
-    `undone_by` names who reverted the change, if anyone did.
+    `undone_by` is who reverted the change, if anyone did. Without `expects_recovery` the platform cannot notice it yet.
     """
 
     text: str
     done: bool | None = None
     undone_by: str = ""
+    expects_recovery: bool = True
+    takes_long: bool = False
+    """It may rightly take longer than the runner waits: then the outcome is unknown, not failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +239,24 @@ class AppliedCheck:
     unchanged: bool = False
 
 
-class Action(Protocol):
-    """One thing the console can do. `runner.py` alone decides the order of the calls.
+@runtime_checkable
+class Guardable(Protocol):
+    """An action whose change a guard can watch, also from another console than the one that made it.
 
-    `name` is the headless verb, `title` an imperative, `key` its key on a screen. `target_kind` is `deployment`, `matchers`,
-    `silence` or `update`. With `expects_recovery` the runner waits until the panel and the alert behind the request recover.
+    Its plan names in `undo` what takes the change back; without one, the guard only watches and reports.
+    """
+
+    async def fetch_state(self, request: ActionCall, reader: ClusterReader) -> str:
+        """A digest of what the action changes, as it stands now: another one means that the change was made, or that somebody
+        changed it since. Raises SourceError and ActionRefused.
+        """
+
+
+class Action(Protocol):
+    """One action of the console. Only `runner.py` decides the order of the calls.
+
+    `name` is the headless verb, `title` an imperative. `target_kind` is one of `NAMED_TARGETS`, or `matchers`, `silence`,
+    `update` or `call`. With `expects_recovery` the runner waits until the panel and the alert behind the request recover.
     """
 
     @property
@@ -130,10 +266,11 @@ class Action(Protocol):
     def title(self) -> str: ...
 
     @property
-    def key(self) -> str: ...
+    def target_kind(self) -> str: ...
 
     @property
-    def target_kind(self) -> str: ...
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of workload that it can change, as in `WORKLOAD_KINDS`; empty for an action on something else."""
 
     @property
     def expects_recovery(self) -> bool: ...
@@ -162,4 +299,30 @@ class Action(Protocol):
         """Whether anyone reverted the finished change; None while it is in place. Raises SourceError."""
 
     def verify(self, plan: Plan, reader: ClusterReader) -> AsyncGenerator[Progress, None]:
-        """Reports until the change took effect or no longer can. Raises SourceError."""
+        """A report for each check, until the change has taken effect or cannot; the runner paces them. Raises SourceError."""
+
+
+@runtime_checkable
+class StepAction(Protocol):
+    """An action that changes something in several steps, and restores the state from before if one of them fails.
+
+    The runner calls `carry_out` instead of `execute`, `check_applied` and `verify`.
+    """
+
+    def carry_out(self, plan: Plan, reader: ClusterReader, writer: ChangeWriter) -> AsyncGenerator[StepReport, None]:
+        """A report before and after each step; the last one has the outcome. Raises PermissionError under read-only, and
+        ActionRefused before the first step.
+        """
+
+
+@runtime_checkable
+class TargetParameters(Protocol):
+    """An action whose parameters depend on its target."""
+
+    def list_parameters(self, target: str, reader: ClusterReader) -> tuple[Parameter, ...]:
+        """The parameters for this target. Raises ActionRefused if there is no such target."""
+
+
+def list_parameters(action: Action, target: str, reader: ClusterReader) -> tuple[Parameter, ...]:
+    """The parameters of an action on this target. Raises ActionRefused."""
+    return action.list_parameters(target, reader) if isinstance(action, TargetParameters) else action.parameters

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from console.actions.plan import ActionRefused
 from console.checks.panels import evaluate_panel
-from console.config.settings import IncidentSettings
+from console.config.services import Service, Token
+from console.config.settings import Settings
+from console.journal.event import Event
 from console.state.incident import Incident, Update
 from console.state.journal_state import JournalState
 from console.state.revisions import NO_RECORDS, Records
-from queries.errors import NotConfigured
+from queries.errors import NotConfigured, partial_answer
 from queries.model.alert import Alert
 from queries.model.panel import PanelSpec, Threshold
 from queries.model.silence import ExistingSilence
 from queries.model.verdict import Verdict
 from queries.text.numbers import format_figure
+from queries.text.suggestions import suggest_spelling
 
 if TYPE_CHECKING:
     from queries.alertmanager import Alertmanager
     from queries.kubernetes.client import Kubernetes
+    from queries.platform.admin_calls import AdminCall
+    from queries.platform.administration import Administration
     from queries.prometheus.client import Prometheus
 
 _PROMETHEUS_ONLY = ("prometheus:", "pending:")
@@ -48,7 +53,10 @@ class LiveClusterReader:
         state: KnownState,
         ledger: Callable[[], Awaitable[JournalState]] | None = None,
         incident: Callable[[str], Awaitable[Incident | None]] | None = None,
-        channels: IncidentSettings | None = None,
+        settings: Settings | None = None,
+        administration: Administration | None = None,
+        steps: Callable[[str], Awaitable[tuple[Event, ...]]] | None = None,
+        unfinished: Callable[[str], Awaitable[tuple[tuple[Event, ...], str]]] | None = None,
     ) -> None:
         self._kubernetes = kubernetes
         self._alertmanager = alertmanager
@@ -57,14 +65,32 @@ class LiveClusterReader:
         self._state = state
         self._ledger = ledger
         self._incident = incident
-        self._channels = channels or IncidentSettings()
+        self._settings = settings
+        self._administration = administration
+        self._steps = steps
+        self._unfinished = unfinished
 
     @property
     def kubectl(self) -> tuple[str, ...]:
         return self._require_kubernetes().kubectl
 
-    async def deployment(self, name: str) -> dict[str, Any]:
-        return await self._require_kubernetes().deployment(name)
+    async def workload(self, resource: str, name: str) -> dict[str, Any]:
+        return await self._require_kubernetes().workload(resource, name)
+
+    async def read(self, resource: str, name: str) -> dict[str, Any]:
+        return await self._require_kubernetes().read(resource, name)
+
+    async def list_objects(self, resource: str, *, labels: str = "", fields: str = "") -> list[dict[str, Any]]:
+        return await self._require_kubernetes().list_objects(resource, labels=labels, fields=fields)
+
+    async def exists(self, resource: str, name: str) -> bool:
+        return await self._require_kubernetes().exists(resource, name)
+
+    async def node_requests(self) -> Mapping[str, Mapping[str, float]]:
+        return await self._require_kubernetes().node_requests()
+
+    async def controller_revisions(self, workload: dict[str, Any]) -> list[dict[str, Any]]:
+        return await self._require_kubernetes().controller_revisions(workload)
 
     async def replica_sets(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
         return await self._require_kubernetes().replica_sets(deployment)
@@ -86,15 +112,26 @@ class LiveClusterReader:
     async def pods(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
         return await self._require_kubernetes().pods(deployment)
 
+    async def events(self, name: str) -> list[dict[str, Any]]:
+        return await self._require_kubernetes().events(name)
+
     async def may(self, verb: str, resource: str, *, subresource: str = "", name: str = "") -> tuple[bool, str]:
         return await self._require_kubernetes().may(verb, resource, subresource=subresource, name=name)
 
     async def alert(self, fingerprint: str) -> Alert | None:
         shown = self._state.alert(fingerprint)
-        if shown is not None:
-            return shown
-        alerts = await self._prometheus_alerts() if fingerprint.startswith(_PROMETHEUS_ONLY) else await self.alerts()
-        return next((item for item in alerts if item.fingerprint == fingerprint), None)
+        return shown if shown is not None else await self.fetch_alert(fingerprint)
+
+    async def fetch_alert(self, fingerprint: str) -> Alert | None:
+        if not fingerprint.startswith(_PROMETHEUS_ONLY):
+            return next((item for item in await self.alerts() if item.fingerprint == fingerprint), None)
+        rules = await self._require_prometheus().rules()
+        # The prefix changes when a pending alert begins to fire, the digest of its labels does not.
+        digest = fingerprint.partition(":")[2]
+        found = next((item for item in rules.alerts if item.fingerprint.partition(":")[2] == digest), None)
+        if found is None and rules.partial:
+            raise partial_answer(rules.partial)
+        return found
 
     async def has_pod(self, name: str) -> bool:
         return await self._require_kubernetes().has_pod(name)
@@ -121,8 +158,39 @@ class LiveClusterReader:
         return found, text
 
     def channel_kind(self, name: str) -> str:
-        channel = self._channels.channel(name)
+        channel = self._settings.incidents.channel(name) if self._settings else None
         return channel.kind if channel else ""
+
+    async def list_steps(self, target: str) -> tuple[Event, ...]:
+        return await self._steps(target) if self._steps is not None else ()
+
+    async def list_unfinished(self, target: str) -> tuple[tuple[Event, ...], str]:
+        return await self._unfinished(target) if self._unfinished is not None else ((), "there is no journal")
+
+    def external_service(self, name: str) -> Service | None:
+        return self._settings.service(name) if self._settings else None
+
+    def token(self, name: str) -> Token | None:
+        return self._settings.token(name) if self._settings else None
+
+    def admin_call(self, name: str) -> AdminCall:
+        from queries.platform.admin_calls import read_admin_calls  # noqa: PLC0415  # only for this action
+
+        found = read_admin_calls(self._settings.own.admin_calls if self._settings else ())
+        if name not in found.calls:
+            broken = f"; not read: {'; '.join(found.problems)}" if found.problems else ""
+            raise ActionRefused(f"there is no call {name[:80]!r}, {suggest_spelling(name, found.calls)}{broken}")
+        return found.calls[name]
+
+    @property
+    def administration(self) -> Administration | None:
+        return self._administration
+
+    async def metric_value(self, expression: str) -> float | None:
+        found = (await self._require_prometheus().query(expression)).samples
+        if len(found) > 1:
+            raise ActionRefused(f"{expression} has {len(found)} series, expected one: aggregate them")
+        return found[0].value if found else None
 
     async def panel_value(self, panel_id: str) -> tuple[float | None, str]:
         """The current value, and the same as text; the text gives the reason if there is no value. Raises SourceError.
@@ -135,9 +203,10 @@ class LiveClusterReader:
         if spec.broken:
             return None, spec.broken
         if spec.source == "kubernetes":
-            cluster = await self._require_kubernetes().cluster()
-            ready = sum(item.ready for item in cluster.workloads)
-            desired = sum(item.desired for item in cluster.workloads)
+            from queries.kubernetes.cluster_list import list_cluster  # noqa: PLC0415  # only with Kubernetes
+
+            cluster = await list_cluster(self._require_kubernetes())
+            ready, desired = cluster.count_ready()
             return float(ready), f"{ready}/{desired} ready"
         if self._prometheus is None:
             raise NotConfigured("Prometheus is not configured")
@@ -148,10 +217,10 @@ class LiveClusterReader:
             return None, f"{text} {state.verdict.word} ({state.reason})"
         return state.value, text
 
-    async def _prometheus_alerts(self) -> tuple[Alert, ...]:
+    def _require_prometheus(self) -> Prometheus:
         if self._prometheus is None:
             raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
-        return (await self._prometheus.rules()).alerts
+        return self._prometheus
 
     def _require_kubernetes(self) -> Kubernetes:
         if self._kubernetes is None:

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from console.actions.action import ChangeWriter, ClusterReader
 from console.actions.deployment_state import DeploymentState
 from console.actions.plan import CheckLevel, Plan, PreflightCheck
 from console.actions.pod_template_diff import container_names
 from queries.errors import SourceError
-from queries.model.workload import RolloutPhase, rollout_status
+from queries.model.rollout import RolloutPhase, rollout_status
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
 OK, WARN, BLOCK = CheckLevel.OK, CheckLevel.WARN, CheckLevel.BLOCK
 
 
-async def check_access(reader: ClusterReader, name: str, *, subresource: str = "") -> PreflightCheck:
-    """Whether RBAC allows this identity to patch this Deployment."""
-    resource = f"deployments/{subresource}" if subresource else "deployments"
+async def check_access(
+    reader: ClusterReader, plural: str, name: str, *, verb: str = "patch", subresource: str = ""
+) -> PreflightCheck:
+    """Whether RBAC allows this identity to patch this object, or what else `verb` says; `name` is empty for a new one."""
+    resource = f"{plural}/{subresource}" if subresource else plural
     try:
-        allowed, reason = await reader.may("patch", "deployments", subresource=subresource, name=name)
+        allowed, reason = await reader.may(verb, plural, subresource=subresource, name=name)
     except SourceError as error:
-        return PreflightCheck(WARN, f"could not check whether you may patch {resource}: {error}", "access review")
+        return PreflightCheck(WARN, f"could not check whether you may {verb} {resource}: {error}", "access review")
     if allowed:
-        return PreflightCheck(OK, f"you may patch {resource}", "access review")
-    return PreflightCheck(BLOCK, f"you may not patch {resource} {name}{f': {reason}' if reason else ''}", "access review")
+        return PreflightCheck(OK, f"you may {verb} {resource}", "access review")
+    which = " ".join(filter(None, (resource, name)))
+    return PreflightCheck(BLOCK, f"you may not {verb} {which}{f': {reason}' if reason else ''}", "access review")
+
+
+async def check_dry_run(write: Awaitable[object]) -> PreflightCheck:
+    """Whether the server would accept a write, which is sent as a dry run."""
+    try:
+        await write
+    except SourceError as error:
+        return PreflightCheck(BLOCK, f"the server would reject it: {error}", "dry run")
+    return PreflightCheck(OK, "the server would accept it", "dry run")
 
 
 async def dry_run(
@@ -38,9 +53,9 @@ async def dry_run(
     name = state.workload.name
     try:
         result = await writer.patch(
-            "deployments",
+            state.resource,
             name,
-            _without_precondition(plan.body),
+            without_precondition(plan.body),
             subresource=subresource,
             content_type=content_type,
             dry_run=True,
@@ -55,7 +70,7 @@ async def dry_run(
     return PreflightCheck(OK, "the server would accept it", "dry run")
 
 
-def _without_precondition(body: object) -> object:
+def without_precondition(body: object) -> object:
     """The same change without its resourceVersion."""
     if isinstance(body, list):
         return [item for item in body if item.get("path") != "/metadata/resourceVersion"]
@@ -67,6 +82,10 @@ def _without_precondition(body: object) -> object:
 
 def expected_containers(plan: Plan, state: DeploymentState) -> tuple[str, ...]:
     """Those of the template in the JSON patch, else the Deployment's own: nothing else may add or drop one."""
+    if isinstance(plan.body, dict) and isinstance((plan.body.get("spec") or {}).get("template"), dict):
+        planned = plan.body["spec"]["template"]
+        if planned.get("$patch") == "replace":
+            return container_names(planned)
     if isinstance(plan.body, list):
         for operation in plan.body:
             if operation.get("path") == "/spec/template":
@@ -81,9 +100,30 @@ def check_rollout(state: DeploymentState) -> PreflightCheck:
         return PreflightCheck(WARN, "its rollout is paused", "rollout status")
     if status.phase is RolloutPhase.DONE:
         return PreflightCheck(OK, "no rollout in progress, not paused", "rollout status")
+    if status.phase is RolloutPhase.ON_DELETE:
+        return PreflightCheck(OK, status.sentence, "rollout status")
     if status.phase is RolloutPhase.FAILED:
         return PreflightCheck(WARN, f"the last rollout failed: {status.sentence}", "rollout status")
     return PreflightCheck(WARN, f"a rollout is in progress: {status.sentence}", "rollout status")
+
+
+def check_strategy(state: DeploymentState) -> PreflightCheck:
+    """The minimum number of serving pods during a rollout."""
+    workload = state.workload
+    desired, strategy = workload.desired, workload.strategy
+    surge, unavailable = strategy.surge(desired), strategy.unavailable(desired)
+    if strategy.type == "Recreate":
+        text = f"strategy Recreate: 0 of {desired} pods serve for a while"
+        return PreflightCheck(WARN if desired else OK, text, "strategy")
+    if strategy.type == "OnDelete":
+        return PreflightCheck(WARN, "strategy OnDelete: each pod keeps the old template until someone deletes it", "strategy")
+    text = f"strategy {strategy.type}, surge {surge}, unavailable {unavailable}: "
+    if not unavailable:
+        return PreflightCheck(
+            OK, f"{text}{desired} of {desired} pods serve throughout, at most {desired + surge} run", "strategy"
+        )
+    serving = f"at the worst moment {desired - unavailable} of {desired} pods serve, at most {desired + surge} run"
+    return PreflightCheck(WARN, text + serving, "strategy")
 
 
 def check_autoscaling(state: DeploymentState, *, replicas: int | None = None) -> tuple[PreflightCheck, ...]:

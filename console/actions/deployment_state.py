@@ -1,25 +1,29 @@
-"""The state of one Deployment, read fresh: its object, ReplicaSets, HPAs and PodDisruptionBudgets."""
+"""The state of one Deployment, StatefulSet or DaemonSet, read fresh: its object, revisions, HPAs and PodDisruptionBudgets."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import shlex
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Container
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from console.actions.action import ClusterReader
 from console.actions.plan import ActionRefused, Request
+from console.config.validators import is_object_name
 from console.journal.payloads import RevisionFacts
 from console.state.revisions import NO_RECORDS, Records, describe
 from queries.errors import SourceError
-from queries.kubernetes import decode
-from queries.model.workload import Autoscaler, DisruptionBudget, Revision, Workload
+from queries.kubernetes.cluster_decode import decode_autoscaler, decode_budget
+from queries.kubernetes.revision_decode import decode_revision
+from queries.kubernetes.workload_decode import decode_workload
+from queries.model.action import ActionCall
+from queries.model.replica_limits import Autoscaler, DisruptionBudget
+from queries.model.workload import Revision, Workload, parse_kind
 
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _MAX_READS = 3
-_KINDS = ("deployment", "deployments", "deploy")
+RESOURCES = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
+"""The kinds that an action can change, with their plurals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +35,18 @@ class DeploymentState:
 
     raw: dict[str, Any]
     replica_sets: tuple[dict[str, Any], ...]
+    """The revisions of a Deployment; StatefulSets and DaemonSets have `controller_revisions`."""
     autoscalers: tuple[Autoscaler, ...] | None
     budgets: tuple[DisruptionBudget, ...] | None
     unread: tuple[str, ...] = ()
     kubectl: tuple[str, ...] = ("kubectl",)
     records: Records = field(default_factory=lambda: NO_RECORDS)
     """What the journal has recorded about each revision, for the actions that need it."""
+    controller_revisions: tuple[dict[str, Any], ...] = ()
 
     @property
     def workload(self) -> Workload:
-        return decode.decode_workload(self.raw)
+        return decode_workload(self.raw)
 
     @property
     def resource_version(self) -> str:
@@ -52,7 +58,7 @@ class DeploymentState:
 
     def revisions(self) -> tuple[tuple[Revision, dict[str, Any]], ...]:
         """Each revision with its ReplicaSet, the newest first."""
-        pairs = [(decode.decode_revision(item), item) for item in self.replica_sets]
+        pairs = [(decode_revision(item), item) for item in self.replica_sets]
         return tuple(sorted(pairs, key=lambda pair: pair[0].number, reverse=True))
 
     def revision_record(self) -> RevisionFacts | None:
@@ -62,40 +68,54 @@ class DeploymentState:
         return describe(workload, current) if current else None
 
     def autoscaler(self) -> Autoscaler | None:
-        """The HPA that scales this Deployment."""
-        name = self.workload.name
-        scalers = [item for item in self.autoscalers or () if item.target_kind == "Deployment" and item.target_name == name]
+        """The HPA that scales this workload."""
+        kind, name = self.workload.kind, self.workload.name
+        scalers = [item for item in self.autoscalers or () if item.target_kind == kind and item.target_name == name]
         return scalers[0] if scalers else None
+
+    @property
+    def resource(self) -> str:
+        """`deployments`, `statefulsets` or `daemonsets`."""
+        return RESOURCES[self.workload.kind]
 
     def own_budgets(self) -> tuple[DisruptionBudget, ...]:
         """The PodDisruptionBudgets that select this Deployment's pods."""
-        labels = set((self.template.get("metadata") or {}).get("labels", {}).items())
-        return tuple(item for item in self.budgets or () if item.selector and set(item.selector) <= labels)
+        labels = tuple(((self.template.get("metadata") or {}).get("labels") or {}).items())
+        return tuple(item for item in self.budgets or () if item.selects(labels))
 
     def kubectl_command(self, *arguments: str) -> str:
         """The equivalent kubectl command, with its context, quoted for a shell."""
         return shlex.join([*self.kubectl, "-n", self.workload.namespace, *arguments])
 
 
-def deployment_name(request: Request) -> str:
-    """NAME of the target `deployment/NAME`. Raises ActionRefused."""
-    kind, slash, name = request.target.partition("/")
-    if not slash or kind.lower() not in _KINDS or not _NAME.fullmatch(name):
-        raise ActionRefused(f"the target {request.target[:80]!r} is not deployment/NAME")
-    return name
+def parse_target(request: ActionCall) -> tuple[str, str]:
+    """Kind and name of the target `deployment/NAME`, `statefulset/NAME` or `daemonset/NAME`. Raises ActionRefused."""
+    word, slash, name = request.target.partition("/")
+    kind = parse_kind(word)
+    if not slash or kind not in RESOURCES or not is_object_name(name):
+        raise ActionRefused(f"the target {request.target[:80]!r} is not deployment/NAME, statefulset/NAME or daemonset/NAME")
+    return kind, name
 
 
-async def fetch_deployment_state(request: Request, reader: ClusterReader) -> DeploymentState:
-    """Raises SourceError if the Deployment cannot be read, ActionRefused if the target is not a Deployment.
+async def fetch_target(request: ActionCall, reader: ClusterReader) -> dict[str, Any]:
+    """The target as the API server returns it now. Raises SourceError and ActionRefused."""
+    kind, name = parse_target(request)
+    return await reader.workload(RESOURCES[kind], name)
 
-    The Deployment is read again at the end: during a rollout its resourceVersion, the write's precondition, is outdated
+
+async def fetch_deployment_state(request: Request, reader: ClusterReader, kinds: Container[str] = RESOURCES) -> DeploymentState:
+    """Raises SourceError if the workload cannot be read, ActionRefused if its kind is not one of `kinds`.
+
+    The workload is read again at the end: during a rollout its resourceVersion, the write's precondition, is outdated
     within a tenth of a second. If its spec changed meanwhile, everything is read again.
     """
-    name = deployment_name(request)
-    newest = await reader.deployment(name)
+    kind, _ = parse_target(request)
+    if kind not in kinds:
+        raise ActionRefused(f"a {kind} cannot be changed this way: {request.action} is for a Deployment")
+    newest = await fetch_target(request, reader)
     for _ in range(_MAX_READS):
         state, before = await _read_surroundings(newest, reader), newest
-        newest = await reader.deployment(name)
+        newest = await fetch_target(request, reader)
         if _same_spec(before, newest):
             break
     return replace(state, raw=newest)
@@ -106,16 +126,18 @@ def _same_spec(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 async def _read_surroundings(deployment: dict[str, Any], reader: ClusterReader) -> DeploymentState:
+    kind = decode_workload(deployment).kind
     sets, (scalers, no_scalers), (budgets, no_budgets) = await asyncio.gather(
-        reader.replica_sets(deployment),
+        reader.replica_sets(deployment) if kind == "Deployment" else reader.controller_revisions(deployment),
         _list_if_allowed("HPAs", reader.autoscalers()),
         _list_if_allowed("PodDisruptionBudgets", reader.budgets()),
     )
     return DeploymentState(
         raw=deployment,
-        replica_sets=tuple(sets),
-        autoscalers=None if scalers is None else tuple(decode.decode_autoscaler(item) for item in scalers),
-        budgets=None if budgets is None else tuple(decode.decode_budget(item) for item in budgets),
+        replica_sets=tuple(sets) if kind == "Deployment" else (),
+        controller_revisions=() if kind == "Deployment" else tuple(sets),
+        autoscalers=None if scalers is None else tuple(decode_autoscaler(item) for item in scalers),
+        budgets=None if budgets is None else tuple(decode_budget(item) for item in budgets),
         unread=tuple(filter(None, (no_scalers, no_budgets))),
         kubectl=reader.kubectl,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request, plan_digest
@@ -25,8 +26,8 @@ class ExpireFacts:
 class Expire:
     name = "expire"
     title = "Expire"
-    key = "d"
     target_kind = "silence"
+    kinds: ClassVar[tuple[str, ...]] = ()
     expects_recovery = False
     parameters: tuple[Parameter, ...] = ()
 

@@ -7,17 +7,17 @@ from typing import Any
 
 from msgspec import structs
 
-from console.actions.plan import Difference, Outcome, Plan
+from console.actions.plan import ClusterTarget, Difference, Outcome, Plan, StepReport
 from console.journal import process
-from console.journal.payloads import ActionDeclined, ActionIntent, ActionOutcome
+from console.journal.payloads import ActionDeclined, ActionIntent, ActionOutcome, ActionStep
 
 _SECRET = re.compile(r"PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|DSN|URL|CONNECTION", re.IGNORECASE)
 
 
-def intent_payload(plan: Plan, cluster: str) -> ActionIntent:
+def intent_payload(plan: Plan, target: ClusterTarget) -> ActionIntent:
     """Everything that a person confirmed, without environment values that look like secrets."""
     return ActionIntent(
-        **_subject(plan, cluster),
+        **_subject(plan, target),
         process=process.current().text(),
         differences=tuple(_difference(item) for item in plan.differences),
         notes=plan.notes,
@@ -30,19 +30,33 @@ def intent_payload(plan: Plan, cluster: str) -> ActionIntent:
     )
 
 
-def declined_payload(plan: Plan, cluster: str) -> ActionDeclined:
+def declined_payload(plan: Plan, target: ClusterTarget) -> ActionDeclined:
     """What the person declined."""
-    return ActionDeclined(**_subject(plan, cluster), command=plan.command, cause=plan.request.cause)
+    return ActionDeclined(**_subject(plan, target), command=plan.command, cause=plan.request.cause)
+
+
+def step_payload(plan: Plan, report: StepReport) -> ActionStep:
+    """One step that begins, or that ended."""
+    return ActionStep(
+        report.step,
+        "begun" if report.done is None else "done" if report.done else "failed",
+        report.text,
+        target=plan.subject,
+        command=report.command or None,
+        seconds=None if report.seconds is None else round(report.seconds, 1),
+        output=report.output or None,
+        answer=report.answer or None,
+    )
 
 
 def outcome_payload(
-    plan: Plan, cluster: str, outcome: Outcome, text: str, elapsed_seconds: float, *, accepted: bool, rolled_out: bool
+    plan: Plan, target: ClusterTarget, outcome: Outcome, text: str, elapsed_seconds: float, *, accepted: bool, rolled_out: bool
 ) -> ActionOutcome:
     """`accepted`: the server is known to have accepted the write; `rolled_out`: every pod became ready."""
     return ActionOutcome(
         outcome.value,
         text,
-        **_subject(plan, cluster),
+        **_subject(plan, target),
         elapsed_seconds=round(max(0.0, elapsed_seconds), 1),
         command=plan.command,
         cause=plan.request.cause,
@@ -51,8 +65,19 @@ def outcome_payload(
     )
 
 
-def _subject(plan: Plan, cluster: str) -> dict[str, Any]:
-    return {"action": plan.request.action, "title": plan.title, "target": plan.subject, "cluster": cluster or None}
+def _subject(plan: Plan, target: ClusterTarget) -> dict[str, Any]:
+    return {"action": plan.request.action, "title": plan.title, "target": plan.subject, **_target(target)}
+
+
+def _target(target: ClusterTarget) -> dict[str, Any]:
+    values = {
+        "cluster": target.place,
+        "server": target.server,
+        "cluster_uid": target.identity.cluster_uid,
+        "namespace_uid": target.identity.namespace_uid,
+        "identity": target.identity.sentence(),
+    }
+    return {key: value or None for key, value in values.items()}
 
 
 def _difference(item: Difference) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request, plan_digest
@@ -32,8 +32,8 @@ class NotifyFacts:
 class Notify:
     name = NAME
     title = "Send"
-    key = "u"
     target_kind = "update"
+    kinds: ClassVar[tuple[str, ...]] = ()
     expects_recovery = False
     parameters = (Parameter("channel", required=True, description="one of the environment's channels"),)
 
@@ -82,7 +82,6 @@ class Notify:
         return tuple(checks)
 
     async def execute(self, plan: Plan, writer: ChangeWriter) -> str:
-        assert isinstance(plan.body, dict)  # noqa: S101 - built by `plan` alone
         await writer.post_update(plan.request.parameters["channel"], plan.body)
         return ""
 

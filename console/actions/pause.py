@@ -6,17 +6,20 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, ClassVar
 
 from console.actions.action import ClusterReader, Progress
-from console.actions.deployment_action import DeploymentAction
+from console.actions.deployment_action import DeploymentAction, find_replaced_pods
+from console.actions.deployment_preflight import check_strategy
 from console.actions.deployment_state import DeploymentState
-from console.actions.plan import ActionRefused, Difference, Plan, Request
+from console.actions.new_pods import NewPods
+from console.actions.plan import ActionRefused, Difference, Plan, PreflightCheck, Request
 from console.actions.pod_template_diff import diff_templates
 from console.actions.reconcilers import PAUSED
+from console.actions.rollback import undo_rollout
+from queries.model.action import ActionCall
 
 
 class Pause(DeploymentAction):
     name = "pause"
     title = "Pause the rollout"
-    key = "p"
     expects_recovery = False
     changes: ClassVar[str] = PAUSED
 
@@ -36,6 +39,7 @@ class Pause(DeploymentAction):
             command=("rollout", "pause", workload.target),
             body={"paused": True},
             digest_of=(workload.paused, state.template),
+            undo=ActionCall(Resume.name, workload.target),
         )
 
     def is_in_place(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
@@ -52,7 +56,6 @@ class Pause(DeploymentAction):
 class Resume(DeploymentAction):
     name = "resume"
     title = "Resume the rollout"
-    key = "P"
     changes: ClassVar[str] = PAUSED
 
     def plan(self, request: Request, state: DeploymentState, now: float) -> Plan:
@@ -74,7 +77,14 @@ class Resume(DeploymentAction):
             command=("rollout", "resume", workload.target),
             body={"paused": False},
             digest_of=(workload.paused, state.template),
+            undo=undo_rollout(state) if changes else None,
         )
+
+    def side_effect_checks(self, plan: Plan, state: DeploymentState) -> tuple[PreflightCheck, ...]:
+        return (check_strategy(state),)
+
+    def find_new_pods(self, plan: Plan, state: DeploymentState) -> NewPods | None:
+        return find_replaced_pods(state, state.template)
 
     def is_in_place(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
         return not deployment["spec"].get("paused")

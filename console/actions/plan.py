@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
+from console.actions.guard_model import GuardOptions, GuardStatus
 from console.journal.payloads import RevisionFacts
+from queries.http.endpoint import ClusterIdentity
 from queries.model.action import ActionCall
 from queries.model.fault import Fault
+from queries.model.secret import SecretText
 
 
 class Stage(StrEnum):
@@ -19,6 +23,7 @@ class Stage(StrEnum):
     INTENT = "journal intent"
     EXECUTE = "execute"
     VERIFY = "verify"
+    GUARD = "guard"
     OUTCOME = "journal outcome"
 
 
@@ -32,6 +37,10 @@ class Outcome(StrEnum):
     """It may have been sent; whether it took effect could not be verified."""
     UNDONE = "undone"
     """It took effect, and then an autoscaler, a GitOps controller or a person reverted it."""
+    ROLLED_BACK = "rolled back"
+    """It went wrong, and the console restored the state from before, as the preview said, and proved that."""
+    ROLLBACK_FAILED = "rollback failed"
+    """It went wrong, and so did restoring the state from before, or the proof of it: a person has to act now."""
 
 
 class CheckLevel(StrEnum):
@@ -56,6 +65,8 @@ class PreflightCheck:
     text: str
     how: str = ""
     word: str = ""
+    unknown: bool = False
+    """It could not be checked, which is neither passed nor failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +91,18 @@ class Request(ActionCall):
     fingerprint: str = ""
     user: str = ""
     """Who requested it; set by the runner."""
+    guard: GuardOptions | None = None
+    """How the change is guarded; None for not at all."""
+    bound_to: ClusterIdentity | None = None
+    """Where the change was made that this request takes back; on another cluster or namespace it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciler:
     """A controller that may revert a change. `kind` selects how long it is watched (`refresh.settle` in the config file).
 
-    `why` says how it was recognised; `managers` are the field managers that it writes as.
+    `why` says how it was recognised; `managers` are the field managers that it writes as; `own_way` is how a person makes the
+    change with it instead.
     """
 
     kind: str
@@ -94,6 +110,7 @@ class Reconciler:
     why: str
     fields: tuple[str, ...]
     managers: tuple[str, ...]
+    own_way: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +118,8 @@ class Plan:
     """What would be done, complete enough to be previewed, journalled and executed.
 
     `title` is an imperative (`Roll back deployment/cad-ml-api`). `command` is the equivalent kubectl or amtool command.
-    `confirm_word` has to be typed in a protected environment. `body` is the exact request body; `resource_version` its
-    precondition, empty if the server offers none. Two plans with the same `digest` do the same.
+    `confirm_word` has to be typed in a protected environment. `body` is the exact request body, JSON of a shape that the action
+    knows; `resource_version` its precondition, empty if the server offers none. Two plans with the same `digest` do the same.
     """
 
     request: Request
@@ -112,7 +129,7 @@ class Plan:
     notes: tuple[str, ...]
     command: str
     confirm_word: str
-    body: object
+    body: Any
     resource_version: str = ""
     digest: str = ""
     generation: int = 0
@@ -121,8 +138,26 @@ class Plan:
     """Controllers that set the same fields and may revert the change."""
     record: RevisionFacts | None = None
     """What the journal keeps for later decisions; plain JSON without secrets."""
+    content_type: str = ""
+    """The patch's content type, if it is not the action's usual one."""
+    verify_with: Any = None
+    """Facts of planning time, of the action's own type, that its verification needs."""
+    undo: ActionCall | None = None
+    """The call that takes the change back, which a guard runs; None if nothing does."""
     written: str = ""
-    """After execution: the id that the server chose (of a new silence), empty if it chose none."""
+    """After execution: the id that the server chose (of a new silence or Job), or what the platform answered to a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterTarget:
+    """The cluster and the identity of a change to a workload; empty for an action that changes no cluster.
+
+    `place` is a sentence with context, server, user and namespace; `server` its URL; `identity` what the server says.
+    """
+
+    place: str = ""
+    server: str = ""
+    identity: ClusterIdentity = field(default_factory=ClusterIdentity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +202,46 @@ class RunStep:
     """The run's id in the journal."""
     fault: Fault | None = None
     """The source's own failure, if one ended the run."""
+    guard: GuardStatus | None = None
+    """The guard's state, from the moment on that it watches."""
+    recovered_at: float | None = None
+    """When the panel and the alert behind the request had recovered, Unix seconds; None if that was not observed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One report of an action that takes several steps, such as backup, update, restart.
+
+    Without `done` the step is about to begin: the runner journals the report before the action goes on. `command` is what the
+    step runs, `output` the end of what it printed, and `answer` the last line of its standard output; none holds a secret. Only
+    the last report has an `outcome`.
+    """
+
+    step: str
+    text: str
+    stage: Stage = Stage.EXECUTE
+    command: str = ""
+    done: bool | None = None
+    seconds: float | None = None
+    output: str = ""
+    answer: str = ""
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnd:
+    """How one step's program ended: `error` is empty if it succeeded. Nothing here holds a secret, except `secret` itself.
+
+    `output` is the end of what it printed, `answer` the last line of its standard output. `secret` is its whole standard
+    output, of a program that makes a token.
+    """
+
+    error: str = ""
+    output: str = ""
+    answer: str = ""
+    seconds: float = 0.0
+    note: str = ""
+    secret: SecretText | None = None
 
 
 class ActionRefused(Exception):

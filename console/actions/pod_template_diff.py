@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from console.actions.plan import Difference
-from queries.kubernetes.decode import decode_containers
+from queries.kubernetes.pod_template_decode import decode_containers
+from queries.kubernetes.redact import redact_tree
 from queries.model.secret import redact_value
 from queries.model.workload import Container
 
@@ -65,7 +66,7 @@ def _diff_environment(old: Container | None, new: Container | None, suffix: str)
 
 
 def _other_fields(template: dict[str, Any]) -> dict[str, Any]:
-    """The template without the fields that have their own lines."""
+    """The template without the fields that have their own lines, and without secrets."""
     clean = without_hash(template)
     spec = dict(clean.get("spec") or {})
     for group in ("containers", "initContainers"):
@@ -74,7 +75,7 @@ def _other_fields(template: dict[str, Any]) -> dict[str, Any]:
             for item in spec.get(group) or []
         ]
     meta = {key: value for key, value in clean["metadata"].items() if key != "creationTimestamp"}
-    return {**clean, "metadata": meta, "spec": spec}
+    return dict(redact_tree({**clean, "metadata": meta, "spec": spec}))
 
 
 def _flatten(value: object, path: str = "") -> Iterator[tuple[str, str]]:

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import asyncio
 
-from console.actions.action import Action, ClusterReader
-from console.actions.plan import CheckLevel, Plan, PreflightCheck, Request
+from console.actions.action import CLUSTER_TARGETS, Action, ClusterReader
+from console.actions.plan import CheckLevel, ClusterTarget, Plan, PreflightCheck, Request
+from console.config.services import TOKEN
 from console.config.settings import Settings
 from console.journal.sqlite import Journal, JournalError
 from console.state.place import Place, PodOwners, names_namespace, pod_of
 from queries.errors import SourceError
+from queries.model.action import ActionCall
 from queries.model.alert import Alert, Elsewhere
 
 _ALERT_PLACE = "place of the alert"
 _NO_POD = PodOwners({}, {})
 
 
-def changes_cluster(action: Action | None) -> bool:
-    """Whether the action changes a workload in Kubernetes."""
-    return action is not None and action.target_kind == "deployment"
+def changes_cluster(action: Action | None, request: ActionCall, settings: Settings) -> bool:
+    """Whether the action changes an object in Kubernetes."""
+    if action is not None and action.target_kind == TOKEN:
+        token = settings.token(request.target.partition("/")[2])
+        return token is not None and token.in_cluster
+    return action is not None and action.target_kind in CLUSTER_TARGETS
+
+
+def check_identity(target: ClusterTarget) -> tuple[PreflightCheck, ...]:
+    """The identity that the server reports, and whether the plan is bound to this particular cluster."""
+    identity = target.identity
+    who = f"the server sees you as {identity.sentence()}" if identity.username else "the server does not report your identity"
+    if identity.is_bound():
+        uid = f"cluster {identity.cluster_uid}" if identity.cluster_uid else f"namespace {identity.namespace_uid}"
+        return (PreflightCheck(CheckLevel.OK, f"{who}; bound to {uid}", "identity"),)
+    text = f"{who}; bound to this address only, because the UIDs of kube-system and the namespace cannot be read"
+    return (PreflightCheck(CheckLevel.WARN, text, "identity"),)
 
 
 def check_reconcilers(plan: Plan, settings: Settings) -> tuple[PreflightCheck, ...]:
@@ -26,17 +42,18 @@ def check_reconcilers(plan: Plan, settings: Settings) -> tuple[PreflightCheck, .
     checks = []
     for item in plan.reconcilers:
         seconds = settings.settle_seconds(item.kind)
-        watched = f"watched for {seconds:g} s after it is done" if seconds else "its next run sets it again, change it there"
-        checks.append(PreflightCheck(CheckLevel.WARN, f"{item.name} sets this too: {watched}", item.why))
+        watched = f"watched for {seconds:g} s after it is done" if seconds else "its next run sets it again"
+        way = f"; instead: {item.own_way}" if item.own_way else ""
+        checks.append(PreflightCheck(CheckLevel.WARN, f"{item.name} also sets this: {watched}{way}", item.why))
     return tuple(checks)
 
 
 async def check_console(
-    action: Action, settings: Settings, journal: Journal | None, *, journal_error: str
+    action: Action, request: Request, settings: Settings, journal: Journal | None, *, journal_error: str
 ) -> tuple[PreflightCheck, ...]:
     """Whether the journal can record the change, whether the cluster is known, and whether the console may write."""
     checks = [await _check_journal(journal, journal_error)]
-    cluster = settings.kubernetes if changes_cluster(action) else None
+    cluster = settings.kubernetes if changes_cluster(action, request, settings) else None
     if cluster is not None and cluster.place is None:
         text = "the kubeconfig could not be read at start, so the cluster is unknown: restart the console"
         checks.append(PreflightCheck(CheckLevel.BLOCK, text, "place"))

@@ -50,7 +50,7 @@ class Trigger:
             if self._panel:
                 value, text = await reader.panel_value(self._panel)
             if self._fingerprint:
-                alert = next((item for item in await reader.alerts() if item.fingerprint == self._fingerprint), None)
+                alert = await reader.fetch_alert(self._fingerprint)
                 firing = alert is not None and alert.state is not AlertState.PENDING
                 name = alert.name if alert else ""
         except SourceError as error:
@@ -103,6 +103,10 @@ class RecoveryWatch:
         self.recovered: bool | None = None if trigger else True
         """Whether the trigger is gone; None if unknown."""
         self.undone: Progress | None = None
+
+    @property
+    def has_trigger(self) -> bool:
+        return bool(self._trigger)
 
     @property
     def settled(self) -> bool:

@@ -1,4 +1,4 @@
-"""Restart a Deployment's pods one at a time, as `kubectl rollout restart` does."""
+"""Restart the pods of a Deployment, StatefulSet or DaemonSet, as `kubectl rollout restart` does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from console.actions.deployment_action import DeploymentAction, image_differences
-from console.actions.deployment_state import DeploymentState
+from console.actions.deployment_state import RESOURCES, DeploymentState
 from console.actions.plan import ActionRefused, Difference, Plan, Request
 from console.actions.reconcilers import TEMPLATE
 from queries.text.times import utc
@@ -17,8 +17,8 @@ RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 class Restart(DeploymentAction):
     name = "restart"
     title = "Restart"
-    key = "r"
     changes: ClassVar[str] = TEMPLATE
+    kinds: ClassVar[tuple[str, ...]] = tuple(RESOURCES)
     waits_for_new_pods: ClassVar[bool] = True
 
     def plan(self, request: Request, state: DeploymentState, now: float) -> Plan:
@@ -34,7 +34,11 @@ class Restart(DeploymentAction):
             state,
             title=f"Restart {workload.target}",
             differences=(
-                Difference("pods", f"{workload.ready} of {desired} ready", f"{pods} recreated one at a time"),
+                Difference(
+                    "pods",
+                    f"{workload.ready} of {desired} ready",
+                    f"{pods} recreated, {workload.strategy.replaced_at_once(desired)}",
+                ),
                 Difference("restarted at", _restarted_at(state.raw) or "never", restarted_at),
                 *image_differences(state),
                 Difference("replicas", str(desired), str(desired)),
@@ -46,7 +50,6 @@ class Restart(DeploymentAction):
         )
 
     def is_in_place(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
-        assert isinstance(plan.body, dict)  # noqa: S101 - built by `plan` alone
         return _restarted_at(deployment) == _restarted_at(plan.body)
 
     def describe_revert(self, plan: Plan, deployment: Mapping[str, Any]) -> str:

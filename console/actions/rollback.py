@@ -1,4 +1,4 @@
-"""Roll a Deployment back to an earlier revision, as `kubectl rollout undo` does, with a precondition."""
+"""Roll a workload back to an earlier revision, as `kubectl rollout undo` does, with a precondition."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from msgspec import structs
 
 from console.actions import deployment_preflight as checks
 from console.actions.action import ClusterReader, Parameter
-from console.actions.deployment_action import DeploymentAction
-from console.actions.deployment_state import DeploymentState, fetch_deployment_state
+from console.actions.deployment_action import DeploymentAction, find_replaced_pods
+from console.actions.deployment_state import RESOURCES, DeploymentState, fetch_deployment_state
+from console.actions.new_pods import NewPods
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
 from console.actions.pod_template_diff import diff_templates, without_hash
 from console.actions.reconcilers import TEMPLATE
 from console.state.revisions import RevisionChoice, Standing, default_choice, describe, is_older, revision_choices
-from queries.model.workload import Revision
+from queries.kubernetes.metadata_decode import parse_timestamp
+from queries.model.action import ActionCall
+from queries.model.workload import Revision, rolled_out_at
 from queries.text.durations import ago
 
 KEPT_ANNOTATIONS = (
@@ -33,15 +36,15 @@ KEPT_ANNOTATIONS = (
 class Rollback(DeploymentAction):
     name = "rollback"
     title = "Roll back"
-    key = "ctrl+l"
     changes: ClassVar[str] = TEMPLATE
+    kinds: ClassVar[tuple[str, ...]] = tuple(RESOURCES)
     content_type: ClassVar[str] = checks.JSON_PATCH
     parameters = (
         Parameter("revision", required=False, description="the revision to go back to (default: the last one that was ready)"),
     )
 
     async def fetch_facts(self, request: Request, reader: ClusterReader) -> DeploymentState:
-        return replace(await fetch_deployment_state(request, reader), records=await reader.revision_records())
+        return replace(await fetch_deployment_state(request, reader, self.kinds), records=await reader.revision_records())
 
     def plan(self, request: Request, state: DeploymentState, now: float) -> Plan:
         workload = state.workload
@@ -53,14 +56,17 @@ class Rollback(DeploymentAction):
                 f"{workload.name} changed just now and its controller has not observed it yet; try again in a moment"
             )
         requested = request.parameters.get("revision", "")
+        if workload.kind != "Deployment":
+            return self._plan_controller_revision(request, state, requested, now)
         goal, source = _goal(state, requested)
         revisions = [item for item, _ in state.revisions()]
         current = next((item for item in revisions if item.number == workload.revision), revisions[0])
         template = without_hash(source["spec"]["template"])
         if template == without_hash(state.template):
             raise ActionRefused(f"nothing to do: {workload.name} already runs the template of revision {goal.number}")
-        before = _describe_revision(workload.revision or current.number, current, now)
-        after = _describe_revision(goal.number, goal, now)
+        since = rolled_out_at(workload, revisions)
+        before = _describe_revision(workload.revision or current.number, current, f"rolled out {ago(since, now)}")
+        after = _describe_revision(goal.number, goal, f"created {ago(goal.created_at, now)}")
         replicas = Difference("replicas", str(workload.desired), str(workload.desired))
         return self.build_plan(
             request,
@@ -72,10 +78,39 @@ class Rollback(DeploymentAction):
             body=_patch(state, template, source),
             record=structs.replace(describe(workload, current), goal=goal.name, back=is_older(current, goal, revisions)),
             digest_of=(state.template, template, goal.number, workload.desired),
+            undo=undo_rollout(state),
+        )
+
+    def _plan_controller_revision(self, request: Request, state: DeploymentState, requested: str, now: float) -> Plan:
+        """As kubectl does for StatefulSets and DaemonSets: the ControllerRevision's patch, with a precondition."""
+        workload = state.workload
+        goal, newest = _controller_goal(state, requested)
+        data = goal["data"]
+        template = _bare_template(data["spec"]["template"])
+        if template == _bare_template(state.template):
+            raise ActionRefused(f"nothing to do: {workload.name} already runs the template of revision {goal['revision']}")
+        created = parse_timestamp(goal["metadata"].get("creationTimestamp"))
+        replicas = Difference("replicas", str(workload.desired), str(workload.desired))
+        after = f"{goal['revision']} (created {ago(created, now)})"
+        return self.build_plan(
+            request,
+            state,
+            title=f"Roll back {workload.target}",
+            differences=(Difference("revision", str(newest), after), *diff_templates(state.template, template), replicas),
+            notes=(f"becomes revision {newest + 1}",),
+            command=("rollout", "undo", workload.target, f"--to-revision={goal['revision']}"),
+            body={"template": data["spec"]["template"]},
+            content_type=checks.STRATEGIC_PATCH,
+            digest_of=(state.template, template, goal["revision"], workload.desired),
+            undo=ActionCall(self.name, workload.target, {"revision": str(newest)}),
         )
 
     def own_checks(self, plan: Plan, state: DeploymentState) -> tuple[PreflightCheck, ...]:
         """Any revision but the last one that was ready is named for what it is and needs a second confirmation."""
+        if state.workload.kind != "Deployment":
+            goal = str(_controller_goal(state, plan.request.parameters.get("revision", ""))[0]["revision"])
+            text = f"revision {goal} is {Standing.UNKNOWN}: type its number"
+            return (PreflightCheck(CheckLevel.ASK, text, "revisions", word=goal),)
         goal = str(plan.request.parameters.get("revision", "")) or str(_goal(state, "")[0].number)
         options = _choices(state)
         default, choice = default_choice(options), next(item for item in options if item.revision.number == int(goal))
@@ -87,11 +122,28 @@ class Rollback(DeploymentAction):
             text += f", but {default.revision.number} is the last that was"
         return (PreflightCheck(CheckLevel.ASK, f"{text}: type its number", "revisions", word=str(number)),)
 
+    def find_new_pods(self, plan: Plan, state: DeploymentState) -> NewPods:
+        requested = plan.request.parameters.get("revision", "")
+        if state.workload.kind != "Deployment":
+            return find_replaced_pods(state, _bare_template(_controller_goal(state, requested)[0]["data"]["spec"]["template"]))
+        goal, source = _goal(state, requested)
+        standing = next(item.standing for item in _choices(state) if item.revision.number == goal.number)
+        return find_replaced_pods(state, source["spec"]["template"], ran=standing is Standing.READY)
+
     def is_in_place(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
+        if isinstance(plan.body, dict):
+            return _bare_template(deployment["spec"]["template"]) == _bare_template(plan.body["spec"]["template"])
         return without_hash(deployment["spec"]["template"]) == _planned_template(plan)
 
     def describe_revert(self, plan: Plan, deployment: Mapping[str, Any]) -> str:
         return f"pod template of {plan.subject} changed by someone else"
+
+
+def undo_rollout(state: DeploymentState) -> ActionCall | None:
+    """What takes a change of the Deployment's template back: a rollback to the revision that it has now."""
+    workload, known = state.workload, [item.number for item, _ in state.revisions()]
+    current = workload.revision or max(known, default=0)
+    return ActionCall(Rollback.name, workload.target, {"revision": str(current)}) if current in known else None
 
 
 def _choices(state: DeploymentState) -> tuple[RevisionChoice, ...]:
@@ -121,6 +173,28 @@ def _goal(state: DeploymentState, requested: str) -> tuple[Revision, dict[str, A
     return by_number[int(requested)]
 
 
+def _controller_goal(state: DeploymentState, requested: str) -> tuple[dict[str, Any], int]:
+    """The requested ControllerRevision, or the one before the newest, and the newest's number. Raises ActionRefused."""
+    known = sorted(state.controller_revisions, key=lambda item: int(item["revision"]), reverse=True)
+    name = state.workload.name
+    if len(known) < 2:
+        raise ActionRefused(f"{name} has no revision to go back to")
+    newest = int(known[0]["revision"])
+    if not requested:
+        return known[1], newest
+    goal = next((item for item in known if str(item["revision"]) == requested), None)
+    if goal is None:
+        numbers = ", ".join(str(item["revision"]) for item in known)
+        raise ActionRefused(f"{name} has no revision {requested[:20]}; it has {numbers}")
+    return goal, newest
+
+
+def _bare_template(template: Mapping[str, Any]) -> dict[str, Any]:
+    """A pod template without the patch's own directive and without nulls in its metadata."""
+    meta = {key: value for key, value in (template.get("metadata") or {}).items() if value is not None}
+    return {**{key: value for key, value in template.items() if key != "$patch"}, "metadata": meta}
+
+
 def _skipped_revisions(state: DeploymentState, goal: Revision) -> tuple[str, ...]:
     """The newer revisions that were not chosen, and why."""
     return tuple(
@@ -128,8 +202,8 @@ def _skipped_revisions(state: DeploymentState, goal: Revision) -> tuple[str, ...
     )
 
 
-def _describe_revision(number: int, revision: Revision, now: float) -> str:
-    details = [ago(revision.created_at, now), *([revision.change_cause] if revision.change_cause else [])]
+def _describe_revision(number: int, revision: Revision, when: str) -> str:
+    details = [when, *([revision.change_cause] if revision.change_cause else [])]
     return f"{number} ({', '.join(details)})"
 
 
@@ -147,5 +221,4 @@ def _patch(state: DeploymentState, template: dict[str, Any], source: dict[str, A
 
 
 def _planned_template(plan: Plan) -> dict[str, Any]:
-    assert isinstance(plan.body, list)  # noqa: S101 - built by `_patch` alone
     return next(dict(item["value"]) for item in plan.body if item["path"] == "/spec/template")

@@ -11,9 +11,11 @@ from console.actions import deployment_preflight as checks
 from console.actions.action import Parameter
 from console.actions.deployment_action import DeploymentAction, image_differences
 from console.actions.deployment_state import DeploymentState
+from console.actions.new_pods import NewPods
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
 from console.actions.reconcilers import REPLICAS, reconcilers
 from console.journal.payloads import RevisionFacts
+from queries.model.action import ActionCall
 
 _MAX_REPLICAS = 10_000
 _WARN_FACTOR, _ASK_FACTOR = 2.0, 5.0
@@ -23,8 +25,8 @@ _WARN_FACTOR, _ASK_FACTOR = 2.0, 5.0
 class Scale(DeploymentAction):
     name = "scale"
     title = "Scale"
-    key = "s"
     changes: ClassVar[str] = REPLICAS
+    kinds: ClassVar[tuple[str, ...]] = ("Deployment", "StatefulSet")
     subresource: ClassVar[str] = "scale"
     parameters = (Parameter("replicas", required=True, description="the desired number of pods; 0 stops them all"),)
 
@@ -48,6 +50,7 @@ class Scale(DeploymentAction):
             # Kubernetes disables an HPA at 0 replicas.
             reverted_by=tuple(item for item in reconcilers(state, REPLICAS) if desired or item.kind != "hpa"),
             digest_of=(workload.desired, desired),
+            undo=ActionCall(self.name, workload.target, {"replicas": str(workload.desired)}),
         )
 
     def own_checks(self, plan: Plan, state: DeploymentState) -> tuple[PreflightCheck, ...]:
@@ -59,6 +62,10 @@ class Scale(DeploymentAction):
             *checks.check_autoscaling(state, replicas=desired),
             *checks.check_budgets(state, scaling_down=desired < state.workload.desired),
         )
+
+    def find_new_pods(self, plan: Plan, state: DeploymentState) -> NewPods | None:
+        more = _desired(plan.request) - state.workload.desired
+        return NewPods(state.template, more, known=(state.template,) if state.workload.ready else ()) if more > 0 else None
 
     def is_in_place(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
         return bool(deployment["spec"].get("replicas") == _desired(plan.request))

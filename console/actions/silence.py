@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request, plan_digest
@@ -20,7 +19,6 @@ from queries.model.silence import ExistingSilence, decode_matcher, encode_matche
 from queries.text.durations import YEAR_SECONDS, format_duration, parse_duration
 from queries.text.times import parse_rfc3339, utc
 
-POLL_SECONDS = 0.5
 _MAX_LISTED = 8
 
 
@@ -35,8 +33,8 @@ class SilenceFacts:
 class CreateSilence:
     name = "silence"
     title = "Silence"
-    key = "z"
     target_kind = "matchers"
+    kinds: ClassVar[tuple[str, ...]] = ()
     expects_recovery = False
     parameters = (
         Parameter(
@@ -118,11 +116,11 @@ class CreateSilence:
         return tuple(checks)
 
     async def execute(self, plan: Plan, writer: ChangeWriter) -> str:
-        return await writer.post_silence(_body(plan))
+        return await writer.post_silence(plan.body)
 
     async def check_applied(self, plan: Plan, reader: ClusterReader) -> AppliedCheck:
         """The id of a new silence is unknown without a response: find it by everything else that was sent."""
-        matchers, body = set(_planned_matchers(plan)), _body(plan)
+        matchers, body = set(_planned_matchers(plan)), plan.body
         for silence in await reader.silences():
             same = (silence.comment, silence.created_by) == (body["comment"], body["createdBy"])
             ends = _is_same_instant(silence.ends_at, body["endsAt"])
@@ -135,7 +133,7 @@ class CreateSilence:
 
     async def verify(self, plan: Plan, reader: ClusterReader) -> AsyncGenerator[Progress, None]:
         """Reads it back from Alertmanager: the silence is active, and suppresses every alert that it matches."""
-        matchers, body, identity = _planned_matchers(plan), _body(plan), plan.written
+        matchers, body, identity = _planned_matchers(plan), plan.body, plan.written
         async for silence in poll_silence(identity, reader):
             if silence is not None and silence.state == "expired":
                 yield Progress(f"silence {identity[:8]} has expired already", done=False)
@@ -182,7 +180,7 @@ def silence_subject(matchers: tuple[Matcher, ...]) -> str:
 
 
 async def poll_silence(identity: str, reader: ClusterReader) -> AsyncGenerator[ExistingSilence | None, None]:
-    """The silence, read every half second; None while no silence has this id. Raises other SourceErrors."""
+    """The silence, read again for each step; None while no silence has this id. Raises other SourceErrors."""
     while True:
         try:
             yield await reader.silence(identity)
@@ -190,7 +188,6 @@ async def poll_silence(identity: str, reader: ClusterReader) -> AsyncGenerator[E
             if error.fault.status != 404:
                 raise
             yield None
-        await asyncio.sleep(POLL_SECONDS)
 
 
 def _firing_matches(alerts: Iterable[Alert], matchers: tuple[Matcher, ...]) -> list[Alert]:
@@ -240,12 +237,7 @@ def _check(matchers: tuple[Matcher, ...]) -> None:
 
 
 def _planned_matchers(plan: Plan) -> tuple[Matcher, ...]:
-    return tuple(map(decode_matcher, _body(plan)["matchers"]))
-
-
-def _body(plan: Plan) -> dict[str, Any]:
-    assert isinstance(plan.body, dict)  # noqa: S101 - built by `plan` alone
-    return plan.body
+    return tuple(map(decode_matcher, plan.body["matchers"]))
 
 
 def _end(duration: str, old: ExistingSilence | None, now: float) -> tuple[str, str]:
@@ -303,7 +295,8 @@ def _change_notes(old: ExistingSilence | None, author: str, *, same: bool) -> tu
         return ()
     author_note = f"{author} stays its author; the journal records that you changed it" if author == old.created_by else ""
     id_note = "" if same else "with other matchers Alertmanager ends this silence and creates a new one with a new id"
-    return tuple(filter(None, (author_note, id_note)))
+    amtool_note = "amtool cannot change the author: its line creates a new silence and ends this one"
+    return tuple(filter(None, (author_note, id_note, amtool_note if same and author != old.created_by else "")))
 
 
 def _notes(hidden: tuple[Alert, ...], known: int, *, scheduled: bool) -> tuple[str, ...]:

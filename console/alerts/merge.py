@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from queries.model.alert import Alert, AlertRule, AlertState, Priority
-from queries.model.series import Labels
+from queries.model.series import Labels, label
 
 UNDELIVERED_SECONDS = 30.0
 """How long an alert may fire in Prometheus before its absence from Alertmanager counts as a delivery failure."""
@@ -24,7 +24,7 @@ class MergedAlerts:
 
 
 def merge_alerts(delivered: Iterable[Alert], evaluated: Iterable[Alert]) -> MergedAlerts:
-    """Matches by the Prometheus alert's labels: Alertmanager's may have more (`external_labels`), but no different ones."""
+    """Matches by the labels that Prometheus sends: Alertmanager's may have more (`external_labels`), but no different ones."""
     listed = tuple(delivered)
     by_name: dict[str, list[Alert]] = defaultdict(list)
     for alert in listed:
@@ -37,11 +37,12 @@ def merge_alerts(delivered: Iterable[Alert], evaluated: Iterable[Alert]) -> Merg
         if alert.state is AlertState.PENDING:
             pending.append(alert)
             continue
-        names = tuple(name for name, _ in alert.labels)
-        key = (alert.name, names)
+        sent = _sent(alert)
+        names = tuple(name for name, _ in sent)
+        key = (label(sent, "alertname"), names)
         if key not in projected:
-            projected[key] = _group_by_labels(by_name.get(alert.name, ()), names)
-        twins = projected[key].get(alert.labels)
+            projected[key] = _group_by_labels(by_name.get(key[0], ()), names)
+        twins = projected[key].get(sent)
         if not twins:
             missing.append(alert)
         for twin in twins or ():
@@ -51,7 +52,7 @@ def merge_alerts(delivered: Iterable[Alert], evaluated: Iterable[Alert]) -> Merg
         name: [item for item in items if item.fingerprint not in values][:_MAX_LOOSE_MATCHES] for name, items in by_name.items()
     }
     missing = [
-        alert for alert in missing if not any(_agree(alert.labels, item.labels) for item in unmatched.get(alert.name, ()))
+        alert for alert in missing if not any(_agree(_sent(alert), item.labels) for item in unmatched.get(alert.name, ()))
     ]
     valued = tuple(
         replace(alert, value=values[alert.fingerprint]) if alert.fingerprint in values else alert for alert in listed
@@ -86,6 +87,10 @@ def _group_by_labels(alerts: Iterable[Alert], names: tuple[str, ...]) -> Mapping
     for alert in alerts:
         groups[tuple(pair for pair in alert.labels if pair[0] in kept)].append(alert)
     return groups
+
+
+def _sent(alert: Alert) -> Labels:
+    return alert.sent_labels or alert.labels
 
 
 def _agree(one: Labels, other: Labels) -> bool:

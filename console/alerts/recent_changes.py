@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from console.journal.event import Event
 from console.journal.payloads import ActionOutcome, NoteWritten, try_decode
-from console.state.revisions import image_change
+from console.state.revisions import Authors, image_change, name_rollout_author, rollout_authors
+from queries.model.change import Change
+from queries.model.cluster import Cluster, ClusterEvent
 from queries.model.series import label
 from queries.model.silence import Silence
 from queries.model.text import visible
-from queries.model.workload import Change, Cluster, ClusterEvent, Revision, Workload
+from queries.model.workload import Revision, Workload
 
 WINDOW_SECONDS = 86_400.0
 LIMIT = 50
@@ -22,18 +24,30 @@ _SAME_CHANGE_SECONDS = 120.0
 _REPLICA_SET = re.compile(r"replica set (\S+)")
 _TO = re.compile(r"\bto (\d+)")
 _FROM = re.compile(r"\bfrom (\d+)")
+_COMBINED = "(combined from similar events)"
+"""How client-go's event aggregator begins the message of more than ten similar events."""
 
 
 def recent_changes(
-    cluster: Cluster | None, silences: Iterable[Silence], events: Iterable[Event], *, now: float
+    cluster: Cluster | None,
+    silences: Iterable[Silence],
+    events: Sequence[Event],
+    *,
+    now: float,
+    window_seconds: float = WINDOW_SECONDS,
 ) -> tuple[Change, ...]:
-    """At most 50 changes of the last day, without those in the future."""
-    found = [*_rollouts(cluster), *_scalings(cluster), *_silences(silences, now), *_actions_and_notes(events)]
-    recent = [item for item in found if now - WINDOW_SECONDS < item.at <= now + 5.0]
+    """At most 50 changes of the last day, or of another window; changes in the future are excluded."""
+    found = [
+        *_rollouts(cluster, rollout_authors(events)),
+        *_scalings(cluster),
+        *_silences(silences, now),
+        *_actions_and_notes(events),
+    ]
+    recent = [item for item in found if now - window_seconds < item.at <= now + 5.0]
     return tuple(sorted(recent, key=lambda item: (-item.at, item.kind, item.subject))[:LIMIT])
 
 
-def _rollouts(cluster: Cluster | None) -> Iterable[Change]:
+def _rollouts(cluster: Cluster | None, authors: Authors) -> Iterable[Change]:
     if cluster is None:
         return
     for workload in cluster.workloads:
@@ -49,6 +63,7 @@ def _rollouts(cluster: Cluster | None) -> Iterable[Change]:
             kind="rollout",
             subject=workload.target,
             text=text + (f" image {images}" if images else "") + (f" ({cause})" if cause else ""),
+            author=visible(name_rollout_author(workload, authors)),
         )
         # List earlier rollouts too: after a rollback, the one before it is what people look for.
         for revision in revisions:
@@ -75,8 +90,8 @@ def _scalings(cluster: Cluster | None) -> Iterable[Change]:
         for group in _group_by_time(sorted(own, key=lambda item: item.at)):
             touched = {_REPLICA_SET.search(item.message) for item in group}
             if len({found[1] for found in touched if found}) < 2:
-                last = group[-1]
-                yield Change(last.at, "scaled", f"deployment/{name}", f"{visible(name)} {_counts(group)}")
+                for at, text in _describe_scalings(group):
+                    yield Change(at, "scaled", f"deployment/{name}", f"{visible(name)} {text}")
 
 
 def _group_by_time(events: list[ClusterEvent]) -> Iterable[list[ClusterEvent]]:
@@ -90,12 +105,41 @@ def _group_by_time(events: list[ClusterEvent]) -> Iterable[list[ClusterEvent]]:
         yield group
 
 
-def _counts(group: list[ClusterEvent]) -> str:
-    """`3→5`, or Kubernetes' own text if it has no numbers."""
-    first, last = _FROM.search(group[0].message), _TO.search(group[-1].message)
-    if first and last:
-        return f"{first[1]}→{last[1]}"
-    return f"to {last[1]}" if last else visible(group[-1].message)
+def _describe_scalings(group: list[ClusterEvent]) -> Iterable[tuple[float, str]]:
+    """Time and `3→5`: events are merged while one ends at the count at which the next begins, in the same direction.
+
+    A combined event holds only the last of several messages, and a repeated one only its own: such events are not merged.
+    """
+    chain: list[int] = []
+    at = 0.0
+    for event in group:
+        ends = _FROM.search(event.message), _TO.search(event.message)
+        single = event.count == 1 and not event.message.startswith(_COMBINED)
+        if single and ends[0] and ends[1]:
+            step = [int(ends[0][1]), int(ends[1][1])]
+            if chain and chain[-1] == step[0] and (chain[0] < chain[-1]) == (step[0] < step[1]):
+                chain.append(step[1])
+            else:
+                if chain:
+                    yield at, f"{chain[0]}→{chain[-1]}"
+                chain = step
+            at = event.at
+            continue
+        if chain:
+            yield at, f"{chain[0]}→{chain[-1]}"
+            chain = []
+        yield event.at, _describe_scaling(event)
+    if chain:
+        yield at, f"{chain[0]}→{chain[-1]}"
+
+
+def _describe_scaling(event: ClusterEvent) -> str:
+    """One event as text: `3→5 (7 times)`, `12 scalings, the last 2→0`, or its message if it contains no numbers."""
+    before, after = _FROM.search(event.message), _TO.search(event.message)
+    text = f"{before[1]}→{after[1]}" if before and after else f"to {after[1]}" if after else visible(event.message)
+    if event.message.startswith(_COMBINED):
+        return f"{event.count} scalings, the last {text}" if before else text
+    return f"{text} ({event.count} times)" if event.count > 1 else text
 
 
 def _silences(silences: Iterable[Silence], now: float) -> Iterable[Change]:

@@ -80,7 +80,7 @@ class AlertSummary:
         return f"{self.priority.value} {self.name}{f' {self.place}' if self.place else ''} {what}"
 
     def sentence(self, now: float) -> str:
-        """`P3 ProviderTimeout deepseek  firing for 12m 4s, 3 times, 31m in total, owner you`."""
+        """`P3 ProviderTimeout deepseek  firing for 12m4s, 3 times, 31m in total, owner you`."""
         head = f"{self.priority.value} {self.name}{f' {self.place}' if self.place else ''}"
         parts: list[str] = [] if self.severities.grade(self.labels).known else ["severity unknown"]
         if self.firing:

@@ -64,6 +64,13 @@ class IncidentsEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardsEvidence:
+    """The guarded changes that ended within a time, and those that are still watched."""
+
+    within_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """Maintenance that the team planned in the file; Unix seconds."""
 
@@ -99,6 +106,7 @@ Evidence: TypeAlias = (
     | BatchEvidence
     | KpisEvidence
     | IncidentsEvidence
+    | GuardsEvidence
     | MaintenanceEvidence
     | PlatformEvidence
     | QuestionEvidence

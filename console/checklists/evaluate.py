@@ -12,6 +12,7 @@ from console.checklists.definition import (
     AlertsEvidence,
     BatchEvidence,
     Checklist,
+    GuardsEvidence,
     IncidentsEvidence,
     Item,
     KpisEvidence,
@@ -26,13 +27,16 @@ from console.checklists.incidents import incident_text, incident_verdict
 from console.checklists.platform_item import evaluate_platform
 from console.checklists.result import Detail, ItemResult, NavigationTarget
 from console.checks.panels import describe_contradiction, evaluate_panel, grade
+from console.state.guards import GuardRecord
 from console.state.incident import Incidents
 from console.state.snapshot import Snapshot
-from queries.model.panel import MOST_SERIES, Origin, PanelResult, PanelSpec, PanelState, Threshold, Unit, aggregate
+from queries.model.panel import MOST_SERIES, Origin, PanelSpec, PanelState, Threshold, Unit, aggregate
+from queries.model.panel_result import PanelResult
 from queries.model.series import Sample, Series, drop_labels, format_labels, label
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import BatchJob
+from queries.prometheus.query_batch import BatchResult
 from queries.text.durations import format_span
 from queries.text.numbers import format_brief_value, format_figure
 from queries.text.times import format_local, format_time, local_midnight
@@ -74,6 +78,8 @@ def _evaluate_item(item: Item, facts: EvaluationInput) -> ItemResult:
             return _kpis(item, evidence, facts)
         case IncidentsEvidence() as evidence:
             return _incidents(item, evidence, facts)
+        case GuardsEvidence() as evidence:
+            return _guards(item, evidence, facts)
         case MaintenanceEvidence() as evidence:
             return _maintenance(item, evidence, facts)
         case PlatformEvidence():
@@ -138,6 +144,7 @@ def _panel(item: Item, evidence: PanelEvidence, facts: EvaluationInput) -> ItemR
         details=_series(state.samples, spec, limits, more=state.truncated),
         before=_before(spec, facts, state.value),
         trend=state.trend,
+        trend_window=state.trend_window,
         trend_period="the last hour",
         thresholds=_thresholds(limits),
         below=spec.lower_is_worse,
@@ -191,6 +198,8 @@ def _before(spec: PanelSpec, facts: EvaluationInput, value: float | None) -> str
     fault = reading.value.faults.get(spec.id)
     if fault is not None:
         return f"not known: {visible(fault.sentence())}"
+    if reading.value.partial:
+        return f"not known: partial: {visible(reading.value.partial)}"
     known = [item.value for item in reading.value.items.get(spec.id, ()) if math.isfinite(item.value)]
     return comparison_text(aggregate(spec.aggregation, known), value, spec)
 
@@ -230,9 +239,18 @@ def _query(item: Item, evidence: QueryEvidence, facts: EvaluationInput) -> ItemR
     if reading is None or reading.value is None:
         reason = visible(reading.fault.sentence()) if reading and reading.fault else facts.pending
         return ItemResult(item, Verdict.NO_DATA, "not known", reason, limit=limit, targets=targets)
-    samples = samples_at(reading.value, facts.evidence.fetched_at if facts.evidence else 0.0)
+    series, partial = reading.value.items[spec.id], reading.value.partial
+    samples = samples_at(series, facts.evidence.fetched_at if facts.evidence else 0.0)
     contradictions = facts.evidence.contradictions.get(item.id, ()) if facts.evidence else ()
-    answer = PanelResult(spec.id, Origin.RAW, spec.raw, samples, contradictions=contradictions)
+    answer = PanelResult(
+        spec.id,
+        Origin.RAW,
+        spec.raw,
+        samples,
+        contradictions=contradictions,
+        annotations=reading.value.annotations.get(spec.id, ()),
+        partial=partial,
+    )
     state = evaluate_panel(spec, limits, answer, taken_at=facts.now, now=facts.now, stale_after=math.inf)
     named = _worst(state, limits) if state.verdict in (Verdict.WARN, Verdict.CRITICAL) else ""
     return ItemResult(
@@ -243,8 +261,9 @@ def _query(item: Item, evidence: QueryEvidence, facts: EvaluationInput) -> ItemR
         value=state.value,
         limit=limit,
         details=_series(samples, spec, limits),
-        before=comparison_text(_aggregate_first(reading.value, spec), state.value, spec),
-        trend=_aggregate_points(reading.value, spec),
+        before="not known" if partial else comparison_text(_aggregate_first(series, spec), state.value, spec),
+        # A partial value would appear as a drop that never happened.
+        trend=() if partial else _aggregate_points(series, spec),
         trend_period="since this time yesterday",
         thresholds=_thresholds(limits),
         below=spec.lower_is_worse,
@@ -305,8 +324,9 @@ def _kpi(spec: PanelSpec, facts: EvaluationInput) -> Detail:
     limit = limit_text(limits, spec.unit, below=spec.lower_is_worse)
     pair = figure_pair(spec, evidence)
     before, value = pair or (None, None)
+    partial = figure_partial(spec, evidence)
     if value is None:
-        reason = spec.no_data_reason if evidence is not None else facts.pending
+        reason = partial or (spec.no_data_reason if evidence is not None else facts.pending)
         return Detail(f"{spec.title}  not known{f': {reason}' if reason else ''}", Verdict.NO_DATA)
     since = f"; at midnight {comparison_text(before, value, spec)}"
     verdict = grade(value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
@@ -314,6 +334,8 @@ def _kpi(spec: PanelSpec, facts: EvaluationInput) -> Detail:
     reasons = [describe_contradiction(found) for found in (evidence.contradictions.get(spec.id, ()) if evidence else ())]
     if state is not None and state.verdict is Verdict.IN_DOUBT:
         reasons = [state.reason]
+    if partial:
+        reasons = [partial]
     if reasons:
         verdict, caveat = Verdict.IN_DOUBT, f": {'; '.join(reasons)}"
     return Detail(
@@ -324,15 +346,25 @@ def _kpi(spec: PanelSpec, facts: EvaluationInput) -> Detail:
 
 def figure_pair(spec: PanelSpec, evidence: CollectedEvidence | None) -> tuple[float | None, float | None] | None:
     """A KPI at midnight and now; None where it was not fetched, or Prometheus rejected its query."""
-    for reading in evidence.figures.values() if evidence else ():
-        if reading.value is None or spec.id not in reading.value.items:
-            continue
-        series = reading.value.items[spec.id]
-        now = [item.value for item in samples_at(series, evidence.fetched_at if evidence else 0.0) if math.isfinite(item.value)]
-        points = [each.points[0] for each in series if len(each.points) > 1]
-        first = [value for _, value in points if math.isfinite(value)]
-        return aggregate(spec.aggregation, first), aggregate(spec.aggregation, now)
-    return None
+    figures = _figures_with(spec, evidence)
+    if figures is None:
+        return None
+    series = figures.items[spec.id]
+    now = [item.value for item in samples_at(series, evidence.fetched_at if evidence else 0.0) if math.isfinite(item.value)]
+    points = [each.points[0] for each in series if len(each.points) > 1]
+    first = [value for _, value in points if math.isfinite(value)]
+    return aggregate(spec.aggregation, first), aggregate(spec.aggregation, now)
+
+
+def figure_partial(spec: PanelSpec, evidence: CollectedEvidence | None) -> str:
+    """`partial: …` with what is missing from a KPI's response; empty if it is complete."""
+    figures = _figures_with(spec, evidence)
+    return f"partial: {visible(figures.partial)}" if figures is not None and figures.partial else ""
+
+
+def _figures_with(spec: PanelSpec, evidence: CollectedEvidence | None) -> BatchResult[Series] | None:
+    values = (reading.value for reading in evidence.figures.values()) if evidence else ()
+    return next((value for value in values if value is not None and spec.id in value.items), None)
 
 
 # Jobs
@@ -407,6 +439,68 @@ def _incidents(item: Item, evidence: IncidentsEvidence, facts: EvaluationInput) 
     worst = max((detail.verdict or Verdict.OK for detail in details), key=lambda verdict: verdict.rank)
     reason = "; ".join(detail.text for detail in details[:2])
     return ItemResult(item, worst, f"{len(found)} open", reason, count, limit="none open", details=details, targets=targets)
+
+
+# Guarded changes
+
+_GUARD_VERDICTS = {
+    "kept": Verdict.OK,
+    "not made": Verdict.OK,
+    "rolled back": Verdict.WARN,
+    "changed": Verdict.WARN,
+    "stopped": Verdict.WARN,
+    "unknown": Verdict.NO_DATA,
+    "failed": Verdict.CRITICAL,
+    "rollback failed": Verdict.CRITICAL,
+}
+"""By the guard's result; one of a newer console is not known to be good."""
+_OPEN_VERDICTS = {"ok": Verdict.OK, "worse": Verdict.WARN}
+"""By the last verdict of a guard that still watches; without one nothing is known."""
+
+
+def _guards(item: Item, evidence: GuardsEvidence, facts: EvaluationInput) -> ItemResult:
+    limit = f"since {format_local(facts.now - evidence.within_seconds, now=facts.now)}, none rolled back"
+    if facts.incidents is None:
+        return ItemResult(item, Verdict.NO_DATA, "not known", "the journal could not be read", limit=limit)
+    guards, start = facts.snapshot.ledger.guards, facts.now - evidence.within_seconds
+    ended = [each for each in guards.ended if each.ended_at is not None and each.ended_at >= start]
+    counts: dict[str, int] = {}
+    for each in ended:
+        counts[each.result] = counts.get(each.result, 0) + 1
+    parts = [f"{count} {visible(result)}" for result, count in counts.items()]
+    left = {each.id for each in facts.snapshot.unguarded}
+    unguarded = sum(each.id in left for each in guards.open)
+    if watched := len(guards.open) - unguarded:
+        parts.append(f"{watched} watched now")
+    if unguarded:
+        parts.append(f"{unguarded} unguarded")
+    running = [_evaluate_open_guard(each, facts.now, unguarded=each.id in left) for each in guards.open]
+    details = (
+        *(Detail(_guard_text(each, facts.now), _guard_verdict(each.result)) for each in ended[-_SHOWN:]),
+        *sorted(running, key=lambda each: (each.verdict or Verdict.NO_DATA).rank)[-_SHOWN:],
+    )
+    targets = (NavigationTarget("screen", "journal", "journal"),)
+    text = ", ".join(parts) or "no guarded change"
+    ends = [_guard_verdict(each.result) for each in ended]
+    worst = max((*ends, *(each.verdict or Verdict.NO_DATA for each in running)), key=lambda each: each.rank, default=Verdict.OK)
+    reason = next((detail.text for detail in reversed(details) if detail.verdict is worst), text)
+    return ItemResult(item, worst, text, reason, float(len(ended)), limit=limit, details=details, targets=targets)
+
+
+def _guard_text(guard: GuardRecord, now: float) -> str:
+    return f"{format_local(guard.ended_at or now, now=now)}  {visible(guard.title)}: {visible(guard.text)}"
+
+
+def _evaluate_open_guard(guard: GuardRecord, now: float, *, unguarded: bool) -> Detail:
+    last = f"{visible(guard.verdict)}, {visible(guard.text)}" if guard.verdict else "no verdict yet"
+    text = f"{format_local(guard.started_at, now=now)}  {visible(guard.title)}: "
+    if unguarded:
+        return Detail(f"{text}UNGUARDED, its console has ended; last: {last}", Verdict.CRITICAL)
+    return Detail(f"{text}{last}", _OPEN_VERDICTS.get(guard.verdict, Verdict.NO_DATA))
+
+
+def _guard_verdict(result: str) -> Verdict:
+    return _GUARD_VERDICTS.get(result, Verdict.NO_DATA)
 
 
 # Maintenance

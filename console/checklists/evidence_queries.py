@@ -23,8 +23,10 @@ from console.checklists.definition import (
 from console.state.checklist_runs import ChecklistRuns
 from console.state.snapshot import Snapshot
 from queries.concurrency import run_cpu_bound
-from queries.errors import NotConfigured, RequestRejected, SourceError
-from queries.model.panel import Contradiction, PanelSpec
+from queries.errors import NotConfigured, RequestRejected, SourceError, partial_answer
+from queries.model.annotations import Annotations
+from queries.model.panel import PanelSpec
+from queries.model.panel_result import Contradiction
 from queries.model.series import Sample, Series
 from queries.model.source import PollResult
 from queries.model.workload import BatchJob
@@ -38,7 +40,6 @@ T = TypeVar("T")
 _HOURS = 24
 """Intervals of a query's trend: hourly points since the same time yesterday, and now."""
 _LEAST_SECONDS = 60.0
-_VALUE = "value"
 _AT_NOW = 90.0
 """How old the last point of a range may be, in seconds, to count as the present value."""
 
@@ -65,13 +66,14 @@ class ClusterSource(Protocol):
 class CollectedEvidence:
     """The evidence of one checklist at `fetched_at`, Unix seconds, by item id; a failure is the poll result's fault.
 
-    `before` are the panels at the same local time yesterday, by panel id. `figures` are the KPIs at midnight and now.
+    `before` are the panels at the same local time yesterday, `figures` the KPIs at midnight and now, both by panel id; `series`
+    are the items' own queries, each by the id of its panel.
     """
 
     fetched_at: float
     before: PollResult[BatchResult[Sample]] | None = None
     alerts: Mapping[str, PollResult[AlertWindow]] = field(default_factory=dict)
-    series: Mapping[str, PollResult[tuple[Series, ...]]] = field(default_factory=dict)
+    series: Mapping[str, PollResult[BatchResult[Series]]] = field(default_factory=dict)
     contradictions: Mapping[str, tuple[Contradiction, ...]] = field(default_factory=dict)
     """Of an item's own query by item id, of a KPI by panel id."""
     figures: Mapping[str, PollResult[BatchResult[Series]]] = field(default_factory=dict)
@@ -91,14 +93,15 @@ async def fetch_evidence(
     now = clock()
     fetcher = _EvidenceFetcher(snapshot, runs, prometheus, kubernetes, clock, now)
     alerts: dict[str, PollResult[AlertWindow]] = {}
-    series: dict[str, PollResult[tuple[Series, ...]]] = {}
+    series: dict[str, PollResult[BatchResult[Series]]] = {}
     figures: dict[str, PollResult[BatchResult[Series]]] = {}
     batch: dict[str, PollResult[tuple[BatchJob, ...]]] = {}
     jobs: list[Awaitable[None]] = []
     for item in checklist.items:
         match item.evidence:
             case AlertsEvidence() as evidence:
-                jobs.append(_store(alerts, item.id, fetcher.read("prometheus", fetcher.window(evidence))))
+                begins = window_start(evidence, runs, now)
+                jobs.append(_store(alerts, item.id, fetcher.read("prometheus", fetcher.window(begins))))
             case QueryEvidence() as evidence:
                 jobs.append(_store(series, item.id, fetcher.read("prometheus", fetcher.series(item.id, evidence.spec))))
             case KpisEvidence() as evidence:
@@ -109,6 +112,14 @@ async def fetch_evidence(
                 pass
     before, _ = await asyncio.gather(fetcher.before(checklist), asyncio.gather(*jobs))
     return CollectedEvidence(now, before, alerts, series, fetcher.contradictions, figures, batch)
+
+
+async def fetch_alert_window(
+    snapshot: Snapshot, *, since: float, prometheus: MetricsSource | None, now: float
+) -> PollResult[AlertWindow]:
+    """What fired from `since` to `now` (Unix seconds) according to Prometheus; a failure is the poll result's fault."""
+    fetcher = _EvidenceFetcher(snapshot, ChecklistRuns(), prometheus, None, lambda: now, now)
+    return await fetcher.read("prometheus", fetcher.window(min(since, now - _LEAST_SECONDS)))
 
 
 def samples_at(series: Sequence[Series], at: float) -> tuple[Sample, ...]:
@@ -161,15 +172,15 @@ class _EvidenceFetcher:
     async def _before(self, parts: Sequence[BatchQuery]) -> BatchResult[Sample]:
         metrics, at = self.metrics, local_yesterday(self.now)
 
-        async def instant(text: str) -> tuple[Sequence[Sample], Sequence[str]]:
+        async def instant(text: str) -> tuple[Sequence[Sample], Annotations]:
             result = await metrics.query(text, at=at)
-            return result.samples, result.warnings
+            return result.samples, result.annotations
 
         batch: QueryBatch[Sample] = QueryBatch(instant, clock=self.clock)
         return await batch.fetch(parts)
 
-    async def window(self, evidence: AlertsEvidence) -> AlertWindow:
-        begins = window_start(evidence, self.runs, self.now)
+    async def window(self, begins: float) -> AlertWindow:
+        """What fired since then, Unix seconds."""
         # Long enough that the same answer has the number of alerts that fired at this time yesterday.
         queried_from = min(begins, local_yesterday(self.now))
         step = windows.step_for(self.now - queried_from)
@@ -181,6 +192,8 @@ class _EvidenceFetcher:
         fault = found.faults.get(windows.FIRED)
         if fault is not None:
             raise RequestRejected(fault.what, where=fault.where, hint=fault.hint, status=fault.status)
+        if found.partial:
+            raise partial_answer(found.partial)
         rules = {rule.name: rule.interval_seconds for rule in self.snapshot.rules}
         fold = partial(
             windows.build_window,
@@ -194,16 +207,16 @@ class _EvidenceFetcher:
         )
         return await run_cpu_bound(fold)
 
-    async def series(self, item: str, spec: PanelSpec) -> tuple[Series, ...]:
+    async def series(self, item: str, spec: PanelSpec) -> BatchResult[Series]:
         start = local_yesterday(self.now)
         query, pairs = self.metrics.expand(spec.template or spec.raw), self.metrics.pairs(spec)
-        parts = [BatchQuery(_VALUE, query), *(pair.figures for pair in pairs)]
+        parts = [BatchQuery(spec.id, query), *(pair.figures for pair in pairs)]
         found = await self._ranges(parts, start=start, step=(self.now - start) / _HOURS)
-        fault = found.faults.get(_VALUE)
+        fault = found.faults.get(spec.id)
         if fault is not None:
             raise RequestRejected(fault.what, where=fault.where, hint=fault.hint, status=fault.status)
         self._compare(item, pairs, found)
-        return tuple(found.items[_VALUE])
+        return found
 
     async def figures(self, specs: Sequence[PanelSpec]) -> BatchResult[Series]:
         """Two points of each: at midnight and now. Some read a month of data, which a trend would read over and over."""
@@ -217,7 +230,9 @@ class _EvidenceFetcher:
         return found
 
     def _compare(self, name: str, pairs: Iterable[Pair], found: BatchResult[Series]) -> None:
-        """Keeps what the independent counts contradict now."""
+        """Keeps the contradictions between independent counts; series missing from a partial response contradict nothing."""
+        if found.partial:
+            return
         self.contradictions[name] = tuple(
             one for pair in pairs for one in pair.contradictions(samples_at(found.items.get(pair.key, ()), self.now))
         )
@@ -227,9 +242,9 @@ class _EvidenceFetcher:
         # Counted back from now, so that the last point is of now.
         first = self.now - step * int((self.now - start) / step + 1e-6)
 
-        async def ranges(text: str) -> tuple[Sequence[Series], Sequence[str]]:
+        async def ranges(text: str) -> tuple[Sequence[Series], Annotations]:
             result = await metrics.query_range(text, start=first, end=self.now, step_seconds=step)
-            return result.series, result.warnings
+            return result.series, result.annotations
 
         batch: QueryBatch[Series] = QueryBatch(ranges, clock=self.clock)
         return await batch.fetch(parts)

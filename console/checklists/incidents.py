@@ -20,7 +20,7 @@ def known_incidents(ledger: JournalState, *, known: bool) -> Incidents | None:
 
 
 def incident_text(incident: Incident, now: float) -> str:
-    """`P1 Error ratio is high (3), open for 2h 5m, commander ann`."""
+    """`P1 Error ratio is high (3), open for 2h5m, commander ann`."""
     name = f"{incident.severity.value} {visible(incident.title)} ({incident.number})"
     if incident.closed_at is not None:
         lasted = format_span(incident.closed_at - incident.began_at)
@@ -40,7 +40,7 @@ def incident_verdict(incident: Incident) -> Verdict | None:
 
 
 def incident_metric_lines(incidents: Incidents | None, now: float) -> tuple[Detail, ...]:
-    """P1 count, and the mean times to declare, acknowledge and resolve over 30 days."""
+    """P1 count, and the mean times to declare, acknowledge and recover over 30 days."""
     if incidents is None:
         return (Detail("P1 incidents in 30 days, MTTA and MTTR  not known: no journal", Verdict.NO_DATA),)
     metrics = compute_metrics(incidents.all, now=now)
@@ -58,7 +58,7 @@ def incident_metric_lines(incidents: Incidents | None, now: float) -> tuple[Deta
             len(declared),
         ),
         ("Mean time to acknowledge", metrics.mtta_seconds, metrics.acknowledged),
-        ("Mean time to resolve", metrics.mttr_seconds, metrics.resolved),
+        ("Mean time to recover", metrics.mttr_seconds, metrics.recovered),
     )
     for title, seconds, count in times:
         text = f"{format_span(seconds)}, over {count}" if seconds is not None else "not known: no incident with that step"

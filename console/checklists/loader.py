@@ -86,6 +86,7 @@ _EVIDENCE: dict[str, Kind] = {
     "job": _BATCH,
     "kpis": ListOf(TEXT),
     "incidents": Scalar("open or today", lambda value: value in ("open", "today")),
+    "guards": _DURATION,
     "maintenance": Fields(
         {
             "within": _DURATION,
@@ -266,11 +267,11 @@ class _Parser:
                 return definition.KpisEvidence(tuple(value), tuple(specs))
             case "incidents":
                 return definition.IncidentsEvidence(today=value == "today")
+            case "guards":
+                return definition.GuardsEvidence(parse_duration(value))
             case "maintenance":
                 return definition.MaintenanceEvidence(parse_duration(value["within"]), self._planned(value, place))
-            case "platform":
-                return definition.PlatformEvidence()
-        return definition.QuestionEvidence(value)
+        return definition.PlatformEvidence() if kind == "platform" else definition.QuestionEvidence(value)
 
     def _panel(self, name: str, place: Place) -> PanelSpec:
         found = self.panels.get(name) or self.boards.get(name)

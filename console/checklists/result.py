@@ -47,6 +47,8 @@ class ItemResult:
     before: str = ""
     trend: tuple[Point, ...] = ()
     trend_period: str = ""
+    trend_window: tuple[float, float] = (0.0, 0.0)
+    """Start and end of the trend's time axis, Unix seconds; equal if its points are its ends."""
     thresholds: tuple[float, ...] = ()
     below: bool = False
     targets: tuple[NavigationTarget, ...] = ()

@@ -10,6 +10,7 @@ from console.checklists.result import ItemResult
 from console.state.checklist_runs import AGREE, KEPT, OVERRULE, ChecklistRun, ChecklistRuns, ItemAnswer
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.times import format_timestamp
 
 
 def resulting_verdict(evidence: Verdict | None, answer: str) -> Verdict:
@@ -29,6 +30,19 @@ def answer_text(answer: ItemAnswer) -> str:
     if answer.answer == OVERRULE:
         return f"overruled {answer.evidence_verdict.word} to {answer.resulting_verdict.word}{reason}"
     return f"agreed to {answer.evidence_verdict.word}{reason}"
+
+
+def recorded_results(checklist: Checklist, run: ChecklistRun) -> tuple[ItemResult, ...]:
+    """What the evidence said when people answered: a signed run stays as it was signed, whatever the servers say now."""
+    found = []
+    for item in checklist.items:
+        answer = run.answer_to(item.id)
+        if answer is None:
+            found.append(ItemResult(item, None, "", "not answered before the run was signed"))
+        else:
+            when = f"as recorded at {format_timestamp(answer.at)}"
+            found.append(ItemResult(item, answer.evidence_verdict, visible(answer.value_text), when, answer.value))
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,10 @@ from console.checklists.run_review import open_items, resulting_verdict
 from console.checklists.summary import build_summary
 from console.journal.elapsed import boot_timestamp
 from console.journal.payloads import ItemAnswered, Payload, RunNoteAdded, RunSigned, RunStarted
-from console.state.checklist_runs import ChecklistRun
+from console.state.checklist_runs import ChecklistRun, Signature
 from console.state.snapshot import Snapshot
+from queries.model.text import visible
+from queries.text.times import format_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from console.config.settings import Settings
     from console.journal.event import Event
     from console.runbooks.index import RunbookIndex
+    from console.state.journal_state import JournalState
     from queries.model.panel import PanelSpec
 
 
@@ -52,6 +55,12 @@ class ChecklistSession(Protocol):
     def journal_known(self) -> bool: ...
 
     async def record(self, subject: str, payload: Payload) -> Event: ...
+
+    async def ledger(self) -> JournalState: ...
+
+
+class RunSignedError(Exception):
+    """A signed run takes no further answer and no second signature; the message says who signed it and what to do."""
 
 
 class ChecklistService:
@@ -100,7 +109,8 @@ class ChecklistService:
         return run_id
 
     async def answer(self, run_id: str, result: ItemResult, answer: str, *, reason: str = "") -> None:
-        """Records an answer with what the evidence says at this moment."""
+        """Records an answer with what the evidence says at this moment. Raises RunSignedError."""
+        await self._require_unsigned(run_id)
         payload = ItemAnswered(
             item=result.item.id,
             title=result.item.title,
@@ -120,10 +130,22 @@ class ChecklistService:
     async def sign(
         self, checklist: Checklist, run: ChecklistRun, results: Iterable[ItemResult], *, name: str, remark: str = ""
     ) -> None:
-        """Signs a run; the signature names everything that is not ok."""
+        """Signs a run; the signature names everything that is not ok. Raises RunSignedError."""
+        await self._require_unsigned(run.id)
         sentences = tuple(item.sentence for item in open_items(checklist, run, results))
         payload = RunSigned(checklist.name, checklist.title, name, sentences, boot_timestamp(), remark or None)
         await self._session.record(run.id, payload)
+
+    async def _require_unsigned(self, run_id: str) -> None:
+        run = (await self._session.ledger()).walks.get(run_id)
+        if run is not None and run.signature is not None:
+            raise RunSignedError(describe_signature(run.signature))
+
+
+def describe_signature(signature: Signature) -> str:
+    """Who signed a run, and what one can still do."""
+    when = format_timestamp(signature.at)
+    return f"{visible(signature.name)} signed this run at {when}: it can no longer be changed; n adds a correction as a note"
 
 
 def build_report(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from console.checklists.alert_evidence import summarize_alerts
 from console.checklists.alert_history import AlertWindow
 from console.checklists.definition import AlertsEvidence, BatchEvidence, Checklist, KpisEvidence, MaintenanceEvidence
-from console.checklists.evaluate import EvaluationInput, figure_pair
+from console.checklists.evaluate import EvaluationInput, figure_pair, figure_partial
 from console.checklists.incidents import incident_metric_lines
 from console.checklists.result import Detail, ItemResult
 from console.checklists.section import ReportSection
@@ -70,6 +70,9 @@ def _budget(result: ItemResult | None, facts: EvaluationInput) -> ReportSection:
     # Errors that leave the window can be more than what was spent.
     change = f"{spent:.2f} points" if spent > 0 else f"none, {-spent:.2f} points recovered as old errors left the window"
     text = f"{change}: {before:.2f} % left at midnight, {now:.2f} % left now"
+    partial = figure_partial(spec, facts.evidence) if spec else ""
+    if partial:
+        return ReportSection(title, (Detail(f"{text} ({partial})", Verdict.IN_DOUBT),), known=False)
     state = facts.snapshot.panel("error_budget")
     if state is not None and state.verdict is Verdict.IN_DOUBT:
         return ReportSection(title, (Detail(f"{text} ({visible(state.reason)})", state.verdict),), known=False)
@@ -128,7 +131,7 @@ def in_force(silences: Iterable[Silence], now: float) -> tuple[str, ...]:
 
 
 def silence_text(silence: Silence, now: float) -> str:
-    """`alertname="X" until 17:00 CET (2h 3m), by ops: why`."""
+    """`alertname="X" until 17:00 CET (2h3m), by ops: why`."""
     matchers = visible(", ".join(str(matcher) for matcher in silence.matchers))
     left = f" ({format_span(silence.ends_at - now)})" if silence.ends_at > now else ""
     comment = f": {visible(silence.comment)}" if silence.comment else ""

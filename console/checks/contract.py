@@ -46,7 +46,8 @@ def check_metric(promised: ContractMetric, observations: Sequence[MetricObservat
     if any(place.stored for place in observations):
         if not_scraped := _explain_missing_scrape(observations):
             return result(Result.FAILED if strict else Result.NOTED, not_scraped, code=METRICS)
-        return result(Result.PASSED, f"{promised.type} with {_labels(promised)}", quiet=True)
+        kind = f"native {promised.type}" if any(promised.is_native(place.stored) for place in observations) else promised.type
+        return result(Result.PASSED, f"{kind} with {_labels(promised)}", quiet=True)
     if any(place.announced_type for place in observations):
         state = "nothing counted yet" if promised.type != "gauge" else "no value yet"
         return result(Result.PASSED, f"announced as a {promised.type}; {state}", quiet=True)
@@ -66,7 +67,7 @@ def _find_violation(promised: ContractMetric, place: MetricObservation) -> str:
     if place.announced_type and place.announced_type not in (promised.type, "unknown", "untyped"):
         return f"is exported as a {place.announced_type}, the contract says {promised.type}"
     required = [name for name in promised.series if not (place.sumless and name.endswith("_sum"))]
-    missing = [name for name in required if name not in place.stored]
+    missing = [] if promised.is_native(place.stored) else [name for name in required if name not in place.stored]
     if place.stored and missing:
         return f"incomplete {promised.type}: {', '.join(missing)} is missing"
     if place.lacking:

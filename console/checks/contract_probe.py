@@ -10,7 +10,8 @@ from console.checks.contract import EXPORTER, PROMETHEUS, MetricObservation
 from queries.catalogue.contract import PLATFORM, Contract, ContractMetric
 from queries.catalogue.error_codes import Taxonomy
 from queries.catalogue.exposition import Exposition
-from queries.errors import SourceError
+from queries.errors import SourceError, partial_answer
+from queries.model.annotations import Annotations
 from queries.model.fault import Fault
 from queries.model.series import Sample, label, quote
 from queries.prometheus.client import Prometheus
@@ -47,15 +48,17 @@ async def fetch_stored_metrics(
     Codes are those counted within the window that ends now.
     """
 
-    async def query(text: str) -> tuple[Sequence[Sample], Sequence[str]]:
+    async def query(text: str) -> tuple[Sequence[Sample], Annotations]:
         result = await prometheus.query(text)
-        return result.samples, result.warnings
+        return result.samples, result.annotations
 
     batch: QueryBatch[Sample] = QueryBatch(query, clock=time.monotonic)
     try:
         answer = await batch.fetch(tuple(_batch_queries(contract, taxonomy, window_seconds)))
     except SourceError as error:
         return error.fault
+    if answer.partial:
+        return partial_answer(answer.partial, where=prometheus.where).fault
     # A server may reject a range as long as the window: then only the codes are unknown.
     code_faults = [fault for key, fault in answer.faults.items() if key.startswith(f"{_CODES} ")]
     for fault in answer.faults.values():
@@ -88,17 +91,17 @@ async def fetch_stored_metrics(
 
 def observe_in_prometheus(promised: ContractMetric, facts: StoredMetrics) -> MetricObservation:
     """One metric as Prometheus stores it."""
-    stored = frozenset(promised.series) & facts.names
+    stored = frozenset(promised.stored_as) & facts.names
     if promised.exporter == PLATFORM:
         lacking = [
-            (name, own) for own in promised.labels for name in promised.series if name in facts.lacking.get(own, frozenset())
+            (name, own) for own in promised.labels for name in promised.stored_as if name in facts.lacking.get(own, frozenset())
         ]
     else:
         # A kubelet also exports series of whole cgroups, which have fewer labels: some series with all labels suffice.
-        lacking = [(name, own) for name in promised.series if name in stored - facts.whole for own in promised.labels]
+        lacking = [(name, own) for name in promised.stored_as if name in stored - facts.whole for own in promised.labels]
     announced = None if facts.types is None else next(filter(None, map(facts.types.get, promised.families)), "")
     buckets = f"{promised.name}_bucket"
-    missing = _missing_edges(promised, facts.edges.get(buckets, frozenset()), stored)
+    missing = () if promised.is_native(stored) else _missing_edges(promised, facts.edges.get(buckets, frozenset()), stored)
     return MetricObservation(PROMETHEUS, announced, stored, tuple(lacking), missing, buckets in facts.sumless)
 
 
@@ -119,20 +122,20 @@ def observe_in_exposition(promised: ContractMetric, exposed: Exposition) -> Metr
 
 
 def _batch_queries(contract: Contract, taxonomy: Taxonomy, window_seconds: float) -> Iterator[BatchQuery]:
-    all_names = [name for promised in contract.metrics for name in promised.series]
+    all_names = [name for promised in contract.metrics for name in promised.stored_as]
     yield BatchQuery(_NAMES, f"group by (__name__) ({{{_match_names(all_names)}}})")
     by_label: dict[str, list[str]] = {}
     for promised in contract.metrics:
         if promised.exporter == PLATFORM:
             for own in promised.labels:
-                by_label.setdefault(own, []).extend(promised.series)
+                by_label.setdefault(own, []).extend(promised.stored_as)
         elif promised.labels:
             carried = ", ".join(f'{own}!=""' for own in promised.labels)
             yield BatchQuery(
-                f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_match_names(promised.series)}, {carried}}})"
+                f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_match_names(promised.stored_as)}, {carried}}})"
             )
         else:
-            yield BatchQuery(f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_match_names(promised.series)}}})")
+            yield BatchQuery(f"{_WHOLE} {promised.name}", f"group by (__name__) ({{{_match_names(promised.stored_as)}}})")
     for own, names in by_label.items():
         yield BatchQuery(f"{_LACKING} {own}", f'group by (__name__) ({{{_match_names(names)}, {own}=""}})')
     bucketed = [f"{promised.name}_bucket" for promised in contract.metrics if promised.buckets]

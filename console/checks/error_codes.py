@@ -11,7 +11,7 @@ from queries.model.fault import Fault
 from queries.model.text import visible
 from queries.prometheus.code_counts import CodeCount, Counts
 from queries.text.durations import format_span
-from queries.text.times import format_time
+from queries.text.times import format_moment, format_time
 
 _MAX_LISTED = 8
 
@@ -73,12 +73,12 @@ def _report_undated(provider: str, items: list[CodeCount]) -> CheckResult:
 
 
 def _item(provider: str, item: CodeCount) -> Mapping[str, Any]:
-    since = None if item.since is None else _moment(item.since)
+    since = None if item.since is None else format_time(item.since)
     return {"provider": provider, "code": item.code, "count": None if item.count is None else round(item.count), "since": since}
 
 
 def _moment(at: float | None) -> str:
-    return "an unknown time" if at is None else format_time(at)
+    return "an unknown time" if at is None else format_moment(at)
 
 
 def _list_visible(texts: Iterable[str]) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 
 from console.checks.result import CheckResult, Result
 from console.checks.rule_evaluation import summarize
 from queries.model.rule import Rule, RuleGroup, RuleKind
 from queries.promql.rule_files import PlacedRule, RuleFile
 
+LabelPair = tuple[str, str]
 Equal = Callable[[str, str], bool]
 """Whether an expression of a file and one of the server are equivalent."""
 
@@ -19,6 +20,7 @@ def compare_rules(
     """`files` are those of the config's `rules`. Extra rules fail only under `strict`: other teams may load rules too."""
     expected = [item for file in files for item in file.rules]
     loaded = [rule for group in groups for rule in group.rules]
+    external = frozenset(pair for group in groups for pair in group.external)
     missing: list[str] = []
     different: list[str] = []
     extra: list[str] = []
@@ -28,9 +30,9 @@ def compare_rules(
     for rule in loaded:
         by_name.setdefault((rule.kind, rule.name), ([], []))[1].append(rule)
     for ours, theirs in by_name.values():
-        _drop_equal(ours, theirs, equal)
+        _drop_equal(ours, theirs, equal, external)
         paired = list(zip(ours, theirs, strict=False))
-        different += [f"{_place(item)} ({', '.join(_differences(item.rule, rule, equal))})" for item, rule in paired]
+        different += [f"{_place(item)} ({', '.join(_differences(item.rule, rule, equal, external))})" for item, rule in paired]
         missing += [_place(item) for item in ours[len(paired) :]]
         extra += [rule.name for rule in theirs[len(paired) :]]
     errors = [f"{file.path}:{error.line} {error.text}" for file in files for error in file.problems]
@@ -44,20 +46,20 @@ def compare_rules(
     )
 
 
-def _drop_equal(ours: list[PlacedRule], theirs: list[Rule], equal: Equal) -> None:
+def _drop_equal(ours: list[PlacedRule], theirs: list[Rule], equal: Equal, external: Set[LabelPair]) -> None:
     for item in tuple(ours):
-        same = next((rule for rule in theirs if not any(_differences(item.rule, rule, equal))), None)
+        same = next((rule for rule in theirs if not any(_differences(item.rule, rule, equal, external))), None)
         if same is not None:
             ours.remove(item)
             theirs.remove(same)
 
 
-def _differences(ours: Rule, theirs: Rule, equal: Equal) -> Iterator[str]:
+def _differences(ours: Rule, theirs: Rule, equal: Equal, external: Set[LabelPair]) -> Iterator[str]:
     if not equal(ours.expression, theirs.expression):
         yield "expression"
     if ours.kind is RuleKind.ALERT and (ours.for_seconds or 0.0) != (theirs.for_seconds or 0.0):
         yield "for"
-    if ours.labels != theirs.labels:
+    if set(ours.labels) - external != set(theirs.labels) - external:
         yield "labels"
     if ours.annotations != theirs.annotations:
         yield "annotations"

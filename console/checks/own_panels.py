@@ -14,6 +14,7 @@ from queries.catalogue.own_signals import OwnSignals, read_own_signals
 from queries.catalogue.signals import Signal
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import PanelSpec
+from queries.platform.admin_calls import read_admin_calls
 from queries.text.suggestions import suggest_spelling
 
 
@@ -77,11 +78,13 @@ def load_board_panels(settings: Settings) -> tuple[PanelSpec, ...]:
 
 
 def find_problems(settings: Settings, runbooks: RunbookNames) -> tuple[str, ...]:
-    """A sentence with file and line for every error in a team's signals and panels; the valid ones are used.
+    """A sentence with file and line for every error in a team's signals, calls and panels; the valid ones are used.
 
     Without any runbooks, none is reported as missing.
     """
     problems = list(load_own_signals(settings).problems) if settings.own.signals else []
+    if settings.own.admin_calls:
+        problems += read_admin_calls(settings.own.admin_calls).problems
     if not settings.own.panels:
         return tuple(problems)
     own = load_own_boards(settings)

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from queries.catalogue.error_code_series import CODE, group_samples_by_code
+from queries.model.annotations import is_warning
 from queries.model.fault import FaultKind
-from queries.model.panel import Aggregation, Contradiction, PanelResult, PanelSpec, PanelState, Range, Threshold, aggregate
+from queries.model.panel import Aggregation, PanelSpec, PanelState, Range, Threshold, aggregate
+from queries.model.panel_result import Contradiction, PanelResult
 from queries.model.series import Point, Sample
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.numbers import format_brief, format_brief_value
-from queries.text.times import format_time
+from queries.text.times import format_minute
 
 NOTE_PARTS = 3
 """How many series the note at the end of a row names."""
@@ -74,10 +76,15 @@ def evaluate_panel(
             query=answer.query,
             samples=answer.samples,
             trend=answer.trend,
+            trend_window=answer.trend_window,
+            trend_sampled=answer.trend_sampled,
             reason=reason,
             truncated=answer.truncated,
             basis=answer.basis,
             caveat=answer.caveat,
+            annotations=answer.annotations,
+            partial=answer.partial,
+            note="partial" if answer.partial else "",
         )
 
     if answer.fault is not None:
@@ -85,8 +92,11 @@ def evaluate_panel(
         place = f"{spec.place}: " if spec.place and answer.fault.kind is FaultKind.REJECTED else ""
         return unknown(f"{place}{answer.fault.sentence()}")
     known = [sample for sample in answer.samples if math.isfinite(sample.value)]
+    if answer.partial and not known:
+        return unknown(f"partial: {visible(answer.partial)}")
     if not answer.samples:
-        return unknown(spec.no_data_reason or "Prometheus returned no series")
+        warning = next((text for text in answer.annotations if is_warning(text)), "")
+        return unknown(visible(warning) or spec.no_data_reason or "Prometheus returned no series")
     if not known:
         return unknown("the value is not a number: no events in the window (no traffic)")
     value = aggregate(spec.aggregation, [sample.value for sample in known])
@@ -114,12 +124,16 @@ def evaluate_panel(
         query=answer.query,
         samples=answer.samples,
         trend=answer.trend,
+        trend_window=answer.trend_window,
+        trend_sampled=answer.trend_sampled,
         reason=reason,
-        note="" if verdict is Verdict.IN_DOUBT and not answer.contradictions else _note(spec, answer, verdict, limits),
+        note=_note(spec, answer, verdict, limits),
         truncated=answer.truncated,
         contradictions=answer.contradictions,
         basis=answer.basis,
         caveat=answer.caveat,
+        annotations=answer.annotations,
+        partial=answer.partial,
     )
 
 
@@ -128,10 +142,15 @@ def _explain_doubt(value: float, verdict: Verdict, known: Sequence[Sample], answ
 
     A worse verdict from a plausible series outranks an impossible one.
     """
+    if answer.partial:
+        return f"partial: {visible(answer.partial)}"
     if answer.contradictions:
         return "; ".join(map(describe_contradiction, answer.contradictions))
     if verdict is Verdict.IN_DOUBT:
         return f"{format_brief_value(value, spec.unit)} is not possible: {_range(spec)}"
+    warning = next((text for text in answer.annotations if is_warning(text)), "")
+    if warning:
+        return visible(warning)
     if verdict.rank < Verdict.IN_DOUBT.rank:
         impossible = next((item for item in known if not spec.allowed.contains(item.value)), None)
         if impossible is not None:
@@ -184,6 +203,10 @@ def _reason(value: float, verdict: Verdict, limits: Threshold, spec: PanelSpec) 
 
 
 def _note(spec: PanelSpec, answer: PanelResult, verdict: Verdict, limits: Threshold) -> str:
+    if verdict is Verdict.IN_DOUBT and answer.partial:
+        return "partial"
+    if verdict is Verdict.IN_DOUBT and not answer.contradictions:
+        return ""
     if answer.contradictions and verdict is Verdict.IN_DOUBT:
         first = answer.contradictions[0]
         more = len(answer.contradictions) - 1
@@ -195,7 +218,7 @@ def _note(spec: PanelSpec, answer: PanelResult, verdict: Verdict, limits: Thresh
         limit = limits.critical if verdict is Verdict.CRITICAL else limits.warn
         at = crossed_at(answer.trend, limit, below=spec.lower_is_worse)
         if at is not None:
-            parts.append(f"since {format_time(at, '%H:%M')}")
+            parts.append(f"since {format_minute(at)}")
     if spec.group_by and samples:
         # In a count of conditions, the ones that do not hold add nothing.
         shown = [item for item in samples if item.value != 0.0] if spec.aggregation is Aggregation.SUM else samples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from console.checks.result import METRICS, CheckResult, Result
 from queries.model.fault import Fault
@@ -13,14 +14,21 @@ from queries.text.durations import format_span
 
 _MAX_LISTED = 5
 _FRESH_INTERVALS = 3.0
+NOTHING_BEFORE: Mapping[str, float] = MappingProxyType({})
 
 
-def check_rules(groups: Sequence[RuleGroup], expected: Collection[str], *, now: float, strict: bool) -> tuple[CheckResult, ...]:
-    """`expected` are the names of the console's own rules; `now` is the server's time, in Unix seconds."""
+def check_rules(
+    groups: Sequence[RuleGroup], expected: Collection[str], *, now: float, strict: bool, elsewhere: str = ""
+) -> tuple[CheckResult, ...]:
+    """`expected` are the names of the console's own rules; `now` is the server's time, in Unix seconds.
+
+    `elsewhere` says why a server that lists no rules may still have some.
+    """
     names = {rule.name for group in groups for rule in group.rules}
     if not names:
         kind = Result.FAILED if strict else Result.NOTED
-        return (CheckResult("rules", "loaded", kind, "no rules are loaded: no alert can fire", METRICS),)
+        text = visible(elsewhere) or "no rules are loaded: no alert can fire"
+        return (CheckResult("rules", "loaded", kind, text, METRICS),)
     missing = sorted(set(expected) - names)
     failing = [rule for group in groups for rule in group.rules if rule.health == "err" or rule.last_error]
     late = [group for group in groups if not is_on_time(group, now)]
@@ -80,14 +88,37 @@ def check_meanings(
     )
 
 
-def check_recorded_series(
-    groups: Sequence[RuleGroup], stamps: Mapping[str, float], fault: Fault | None, *, now: float
-) -> tuple[CheckResult, ...]:
-    """Whether recorded series are as fresh as their interval requires.
-
-    `stamps` are Unix seconds of each series' last sample, by name; a name without one has no series, as without traffic.
+def old_series(groups: Sequence[RuleGroup], stamps: Mapping[str, float], *, now: float) -> dict[str, float]:
+    """The recorded series whose last sample is older than their interval allows, and how far back to query each, in
+    seconds: a group with a `query_offset` (or vmalert with its delay) writes all of its samples that far in the past, and
+    no server reports that. Such a series still gets a newer sample with each evaluation.
     """
-    intervals = {rule.name: group.interval_seconds for group in groups for rule in group.rules if rule.kind is RuleKind.RECORD}
+    intervals = _record_intervals(groups)
+    return {
+        name: _FRESH_INTERVALS * intervals[name]
+        for name, at in stamps.items()
+        if name in intervals and now - at > _fresh_for(intervals[name])
+    }
+
+
+def _record_intervals(groups: Sequence[RuleGroup]) -> dict[str, float]:
+    return {rule.name: group.interval_seconds for group in groups for rule in group.rules if rule.kind is RuleKind.RECORD}
+
+
+def check_recorded_series(
+    groups: Sequence[RuleGroup],
+    stamps: Mapping[str, float],
+    fault: Fault | None,
+    *,
+    now: float,
+    before: Mapping[str, float] = NOTHING_BEFORE,
+) -> tuple[CheckResult, ...]:
+    """Whether recorded series are as fresh as their group's evaluation requires.
+
+    `stamps` are Unix seconds of each series' last sample, by name; a name without one has no series, such as without traffic.
+    `before` are the same, at the times that `old_series` returns.
+    """
+    intervals = _record_intervals(groups)
     if not intervals:
         return (CheckResult("recording", "fresh", Result.SKIPPED, "no recording rule is loaded", METRICS),)
     if fault is not None:
@@ -96,9 +127,14 @@ def check_recorded_series(
     if not ages:
         text = f"none of {len(intervals)} recorded series exists: no traffic, or the rules' metrics are not exported"
         return (CheckResult("recording", "fresh", Result.FAILED, text, METRICS),)
-    old = [f"{name} ({format_span(age)} old)" for name, age in ages.items() if age > _fresh_for(intervals[name])]
+    late = old_series(groups, stamps, now=now)
+    moving = {name for name in late if name in before and stamps[name] - before[name] >= intervals[name]}
+    old = [f"{name} ({format_span(ages[name])} old)" for name in late if name not in moving]
     without = len(intervals) - len(ages)
     text = f"{len(ages)} recorded series, the oldest sample {format_span(max(0.0, *ages.values()))} old"
+    text += (
+        f"; {len(moving)} are written with an offset, up to {format_span(max(ages[name] for name in moving))}" if moving else ""
+    )
     text += f"; {without} have no series now, like rules over events that did not occur" if without else ""
     return (summarize("fresh", text, Result.FAILED, f"{len(old)} recorded series are stale", old, area="recording"),)
 

@@ -1,19 +1,154 @@
-"""The verdict on the workloads panel: ready pods against desired ones."""
+"""The verdict on every workload, and on the workloads panel: ready pods against desired ones."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 from console.checks.panels import effective_threshold
+from queries.model.cluster import Cluster, describe_forbidden
 from queries.model.panel import Origin, PanelSpec, PanelState, Threshold
+from queries.model.pod import STARTING_REASONS, Pod
+from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.series import Sample
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.model.workload import Cluster, Pod, RolloutPhase, Workload, rollout_status
-from queries.text.times import format_time
+from queries.model.workload import BatchJob, Workload
+from queries.text.cron_schedule import MOST, InvalidScheduleError, count_missed_runs
+from queries.text.durations import format_age, format_duration
+from queries.text.times import format_minute
 
 RECENT_SECONDS = 900.0
 """A restart counts as recent for a quarter of an hour."""
+MISSED_SECONDS = 120.0
+"""A run that is due starts within seconds; one that has not after this time is missed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadVerdict:
+    """One workload, its verdict and the reason for it. One that is `over` has ended, or is not meant to run now."""
+
+    workload: Workload
+    verdict: Verdict
+    reason: str
+    over: bool = False
+
+    @property
+    def order(self) -> tuple[bool, int, int, str, str]:
+        """The worst first; what is over last."""
+        item = self.workload
+        return (self.over, -self.verdict.rank, item.ready - item.desired, item.name, item.kind)
+
+
+def assess_workloads(
+    cluster: Cluster, *, now: float, restarted_at: Mapping[str, float] | None = None
+) -> tuple[WorkloadVerdict, ...]:
+    """The verdict on each workload, the worst first. `restarted_at` maps a pod's uid to its last observed restart."""
+    # Iterate over all pods once, not once per workload: there may be thousands.
+    restarted = {pod.uid for pod in recently_restarted(cluster, now, restarted_at or {})}
+    stale = {item.plural: item for item in cluster.faults if not item.forbidden}
+    jobs = _newest_jobs(cluster, failed=False)
+    failed = _newest_jobs(cluster, failed=True)
+    verdicts = [
+        WorkloadVerdict(item, Verdict.STALE, f"{item.plural}: {visible(fault.what)}")
+        if (fault := stale.get(item.plural))
+        else _evaluate_job(item, item.batch, cluster, restarted, now)
+        if item.batch is not None and item.kind == "Job"
+        else _evaluate_cron_job(item, item.batch, jobs, failed, now)
+        if item.batch is not None
+        else _evaluate_pod(item, cluster, restarted)
+        if item.kind == "Pod"
+        else _evaluate_one(item, cluster, restarted, now)
+        for item in cluster.workloads
+    ]
+    return tuple(sorted(verdicts, key=lambda item: item.order))
+
+
+@dataclass(frozen=True, slots=True)
+class StatusFinding:
+    """One thing that a workload's own status says; a note has the verdict ok. `detail` is the rest of the sentence."""
+
+    verdict: Verdict
+    text: str
+    detail: str = ""
+
+
+def assess_status(
+    item: Workload, *, now: float, newest: BatchJob | None = None, failed: BatchJob | None = None
+) -> tuple[StatusFinding, ...]:
+    """What the status of one workload says, the worst first, for the list and for its page; empty if it is as desired.
+
+    What somebody has set on purpose (paused, suspended, OnDelete) is a note. `newest` and `failed` are the newest Job of a
+    CronJob and the newest that failed, if they are known.
+    """
+    if item.batch is not None:
+        cron = item.batch.kind == "CronJob"
+        return tuple(_assess_cron_job(item.batch, newest, failed, now) if cron else _assess_job(item.batch))
+    return () if item.kind == "Pod" else tuple(_assess_pods(item))
+
+
+def _assess_pods(item: Workload) -> Iterator[StatusFinding]:
+    rollout = rollout_status(item)
+    sentence = visible(rollout.sentence.partition(": ")[2])
+    if item.desired > 0 and item.ready == 0:
+        yield StatusFinding(Verdict.CRITICAL, f"none of {item.desired} pods is ready")
+    if rollout.phase is RolloutPhase.FAILED:
+        text = f"the rollout failed, {item.ready} of {item.desired} ready"
+        yield StatusFinding(Verdict.CRITICAL, text, sentence)
+    if 0 < item.ready < item.desired:
+        yield StatusFinding(Verdict.WARN, f"{item.ready} of {item.desired} pods ready")
+    if rollout.phase is RolloutPhase.WAITING and item.ready >= item.desired:
+        yield StatusFinding(Verdict.WARN, sentence)
+    if rollout.phase is RolloutPhase.ON_DELETE:
+        yield StatusFinding(Verdict.OK, sentence)
+    if item.paused:
+        yield StatusFinding(Verdict.OK, "its rollout is paused", "a changed pod template waits until you resume it")
+
+
+def _assess_job(batch: BatchJob) -> Iterator[StatusFinding]:
+    if batch.failed:
+        reason = visible(batch.reason) or "for an unknown reason"
+        yield StatusFinding(Verdict.WARN, f"failed, {reason}", visible(batch.message))
+    elif batch.suspended and not batch.finished:
+        yield StatusFinding(Verdict.OK, "suspended", "it starts no pod until it is resumed")
+
+
+def _assess_cron_job(batch: BatchJob, newest: BatchJob | None, failed: BatchJob | None, now: float) -> Iterator[StatusFinding]:
+    """It warns after a run that failed, and after one that ended without a success where no Job of that run is known: Jobs may
+    not be listed, or the failed one is deleted. It warns too where runs that were due did not start.
+    """
+    known = newest is not None and newest.created_at >= batch.started_at
+    if failed is not None and failed.created_at > batch.succeeded_at:
+        yield StatusFinding(Verdict.WARN, f"its last run failed, {visible(failed.reason)}")
+    elif not batch.suspended and not batch.active and not known and batch.started_at > batch.succeeded_at:
+        yield StatusFinding(Verdict.WARN, "its last run ended without a success")
+    if not batch.suspended:
+        yield from _assess_missed_runs(batch, now)
+    if batch.suspended:
+        yield StatusFinding(Verdict.OK, "suspended", "no run starts until it is resumed")
+
+
+def _assess_missed_runs(batch: BatchJob, now: float) -> Iterator[StatusFinding]:
+    """The scheduled times since the last run, or since the creation, at which the controller started none."""
+    since = batch.started_at or batch.created_at
+    if not (since and batch.schedule):
+        return
+    try:
+        missed = count_missed_runs(batch.schedule, batch.time_zone, since=since, until=now - MISSED_SECONDS)
+    except InvalidScheduleError as error:
+        yield StatusFinding(Verdict.NO_DATA, "not known whether it missed a run", visible(str(error)))
+        return
+    if not missed.count:
+        return
+    count = f"more than {MOST}" if missed.count > MOST else str(missed.count)
+    late = now - missed.last_due
+    detail = f"the last one was due {format_age(late)} ago"
+    deadline = batch.starting_deadline_seconds
+    if batch.forbids_overlap and batch.active:
+        detail += "; no run starts while one is active (concurrencyPolicy Forbid)"
+    elif deadline is not None and late > deadline:
+        detail += f"; it starts no later than {format_duration(deadline)} after its time (startingDeadlineSeconds)"
+    yield StatusFinding(Verdict.WARN, f"missed {count} scheduled run{'' if missed.count == 1 else 's'}", detail)
 
 
 def evaluate_workloads(
@@ -26,26 +161,30 @@ def evaluate_workloads(
     stale_after: float,
     unanswered: str = "no answer yet",
     restarted_at: Mapping[str, float] | None = None,
+    verdicts: tuple[WorkloadVerdict, ...] | None = None,
 ) -> PanelState:
     """Critical if a workload has desired but no ready pods or a failed rollout; warn for missing pods, a rollout in progress
-    or recent restarts.
+    or recent restarts; stale if a kind of workload is no longer listed or watched, and the others are ok.
 
-    The value is the number of ready pods. `restarted_at` maps a pod's uid to its last observed restart.
+    The value is the number of ready pods. `restarted_at` maps a pod's uid to its last observed restart; `verdicts` are those
+    of `assess_workloads`, if the caller has them.
     """
     limits = effective_threshold(spec, threshold)
-    where = f"deployments in {cluster.namespace}" if cluster else "deployments"
-    if cluster is None or not cluster.workloads:
-        reason = unanswered if cluster is None else f"no deployments in namespace {visible(cluster.namespace)}"
+    where = f"workloads in {cluster.namespace}" if cluster else "workloads"
+    if cluster is None or not (cluster.workloads or cluster.faults):
+        reason = unanswered if cluster is None else f"no workloads in namespace {visible(cluster.namespace)}"
         return PanelState(spec, Verdict.NO_DATA, limits, query=where, reason=reason)
-    # Iterate over all pods once, not once per workload: there may be thousands.
-    restarted = recently_restarted(cluster, now, restarted_at or {})
-    verdicts = sorted((_evaluate_one(item, restarted) for item in cluster.workloads), key=_order)
-    verdict, reason, worst = verdicts[0]
+    if verdicts is None:
+        verdicts = assess_workloads(cluster, now=now, restarted_at=restarted_at)
+    verdict, reason, worst = _worst(cluster, verdicts)
     age = max(0.0, now - taken_at)
     if not age <= stale_after:
         verdict, reason = Verdict.STALE, unanswered
-    ready = sum(item.ready for item in cluster.workloads)
-    desired = sum(item.desired for item in cluster.workloads)
+    elif verdict is Verdict.STALE:
+        age = max([age, *(now - item.since for item in cluster.faults if item.since and not item.forbidden)])
+    ready, desired = cluster.count_ready()
+    if worst is None:
+        return PanelState(spec, verdict, limits, query=where, reason=reason)
     return PanelState(
         spec,
         verdict,
@@ -54,10 +193,23 @@ def evaluate_workloads(
         age_seconds=age,
         origin=Origin.KUBERNETES,
         query=where,
-        samples=tuple(Sample((("deployment", item.name),), float(item.ready)) for item in cluster.workloads),
+        samples=tuple(
+            Sample(((item.kind.lower(), item.name),), float(item.ready)) for item in cluster.workloads if item.serves
+        ),
         reason=reason,
-        note=_note(cluster, worst, verdicts[0][0], ready=ready, desired=desired, now=now),
+        note=_note(cluster, worst, verdict, ready=ready, desired=desired, now=now),
     )
+
+
+def _worst(cluster: Cluster, verdicts: Collection[WorkloadVerdict]) -> tuple[Verdict, str, WorkloadVerdict | None]:
+    """Verdict, reason and the worst workload; the reason names what is not visible."""
+    worst = min(verdicts, key=lambda item: (-item.verdict.rank, item.order), default=None)
+    verdict, reason = (worst.verdict, worst.reason) if worst else (Verdict.NO_DATA, "")
+    stale = next((item for item in cluster.faults if not item.forbidden), None)
+    if stale is not None and verdict.rank <= Verdict.NO_DATA.rank:
+        verdict, reason = Verdict.STALE if worst else Verdict.NO_DATA, f"{stale.plural}: {visible(stale.what)}"
+    reasons = (reason if worst or stale else "", describe_forbidden(cluster.faults))
+    return verdict, "; ".join(filter(None, reasons)), worst
 
 
 def recently_restarted(cluster: Cluster, now: float, restarted_at: Mapping[str, float]) -> tuple[Pod, ...]:
@@ -75,40 +227,91 @@ def recently_restarted(cluster: Cluster, now: float, restarted_at: Mapping[str, 
     )
 
 
-def _evaluate_one(item: Workload, restarted: tuple[Pod, ...]) -> tuple[Verdict, str, Workload]:
+def _evaluate_one(item: Workload, cluster: Cluster, restarted: Collection[str], now: float) -> WorkloadVerdict:
     name = visible(item.name)
-    rollout = rollout_status(item)
-    if item.desired > 0 and item.ready == 0:
-        return Verdict.CRITICAL, f"{name}: none of {item.desired} pods is ready", item
-    if rollout.phase is RolloutPhase.FAILED:
-        return Verdict.CRITICAL, f"{name}: the rollout failed, {item.ready} of {item.desired} ready", item
-    if item.ready < item.desired:
-        return Verdict.WARN, f"{name}: {item.ready} of {item.desired} pods ready", item
-    if rollout.phase is RolloutPhase.WAITING:
-        return Verdict.WARN, visible(rollout.sentence), item
-    selector = set(item.selector)
-    own = next((pod for pod in restarted if selector and selector.issubset(pod.labels)), None)
-    if own:
-        return Verdict.WARN, f"{name}: {visible(own.name)} restarted ({own.restarts} times in total)", item
-    return Verdict.OK, "all desired pods are ready", item
+    verdict, reason = Verdict.OK, "all desired pods are ready"
+    found = assess_status(item, now=now)
+    if found and found[0].verdict is not Verdict.OK:
+        verdict, reason = found[0].verdict, f"{name}: {found[0].text}"
+    elif own := _find_restarted(item, cluster, restarted):
+        verdict, reason = Verdict.WARN, _describe_restart(name, own)
+    return WorkloadVerdict(item, verdict, reason, over=verdict is Verdict.OK and item.desired == 0)
 
 
-def _order(entry: tuple[Verdict, str, Workload]) -> tuple[int, int, str]:
-    verdict, _, item = entry
-    return (-verdict.rank, item.ready - item.desired, item.name)
+def _evaluate_pod(item: Workload, cluster: Cluster, restarted: Collection[str]) -> WorkloadVerdict:
+    """A pod that no workload has: nobody replaces it, and it is seldom what serves, so it is never critical."""
+    name, why = visible(item.name), visible(item.phase)
+    if item.desired == 0:
+        return WorkloadVerdict(item, Verdict.OK, f"{name}: {why}", over=True)
+    if not item.ready:
+        return WorkloadVerdict(item, Verdict.WARN, f"{name}: not ready, {why or 'of unknown phase'}")
+    if own := _find_restarted(item, cluster, restarted):
+        return WorkloadVerdict(item, Verdict.WARN, _describe_restart(name, own))
+    return WorkloadVerdict(item, Verdict.OK, "the pod is ready")
 
 
-def _note(cluster: Cluster, worst: Workload, verdict: Verdict, *, ready: int, desired: int, now: float) -> str:
+def _newest_jobs(cluster: Cluster, *, failed: bool) -> dict[str, BatchJob]:
+    """The newest Job of each CronJob, or the newest that failed, by `CronJob/NAME`."""
+    found: dict[str, BatchJob] = {}
+    for item in cluster.workloads:
+        if item.batch is not None and item.owner and (item.batch.failed or not failed):
+            known = found.get(item.owner)
+            found[item.owner] = item.batch if known is None or known.created_at < item.batch.created_at else known
+    return found
+
+
+def _evaluate_job(item: Workload, batch: BatchJob, cluster: Cluster, restarted: Collection[str], now: float) -> WorkloadVerdict:
+    """A failed Job warns until a later run of its CronJob succeeds; a running one warns while a pod of it cannot run."""
+    name = visible(item.name)
+    if batch.failed:
+        owner = cluster.workload(item.owner) if item.owner.startswith("CronJob/") else None
+        if owner is not None and owner.batch is not None and owner.batch.succeeded_at > batch.created_at:
+            return WorkloadVerdict(item, Verdict.OK, f"{name}: failed, and a later run succeeded", over=True)
+    if found := assess_status(item, now=now):
+        return WorkloadVerdict(item, found[0].verdict, f"{name}: {found[0].text}", over=found[0].verdict is Verdict.OK)
+    if batch.finished:
+        return WorkloadVerdict(item, Verdict.OK, f"{name}: complete", over=True)
+    for pod in cluster.pods_of(item):
+        waits = pod.phase == "Pending" and pod.reason not in (*STARTING_REASONS, "Terminating")
+        if waits:
+            return WorkloadVerdict(item, Verdict.WARN, f"{name}: {visible(pod.name)} does not start, {visible(pod.reason)}")
+        if pod.uid in restarted:
+            return WorkloadVerdict(item, Verdict.WARN, _describe_restart(name, pod))
+    return WorkloadVerdict(item, Verdict.OK, f"{name}: running, {batch.succeeded} of {batch.completions} completions")
+
+
+def _evaluate_cron_job(
+    item: Workload, batch: BatchJob, jobs: Mapping[str, BatchJob], failed: Mapping[str, BatchJob], now: float
+) -> WorkloadVerdict:
+    name, target = visible(item.name), f"CronJob/{item.name}"
+    if found := assess_status(item, now=now, newest=jobs.get(target), failed=failed.get(target)):
+        return WorkloadVerdict(item, found[0].verdict, f"{name}: {found[0].text}", over=found[0].verdict is Verdict.OK)
+    return WorkloadVerdict(item, Verdict.OK, f"{name}: {batch.active} active" if batch.active else f"{name}: no active run")
+
+
+def _find_restarted(item: Workload, cluster: Cluster, restarted: Collection[str]) -> Pod | None:
+    return next((pod for pod in cluster.pods_of(item) if pod.uid in restarted), None) if restarted else None
+
+
+def _describe_restart(name: str, pod: Pod) -> str:
+    last = f", last {visible(pod.last_exit)}" if pod.last_exit else ""
+    return f"{name}: {visible(pod.name)} restarted ({pod.restarts} times in total{last})"
+
+
+def _note(cluster: Cluster, worst: WorkloadVerdict, verdict: Verdict, *, ready: int, desired: int, now: float) -> str:
     text = f"{ready}/{desired} ready"
-    shown = worst
+    shown = worst.workload
     if verdict is Verdict.OK:
         # Everything is ready: show the newest rollout.
-        shown = max(cluster.workloads, key=cluster.rolled_out_at)
+        shown = max((item for item in cluster.workloads if item.serves), key=cluster.rolled_out_at, default=shown)
     else:
-        text += f"  {visible(shown.name)} {shown.ready}/{shown.desired}"
+        text += f"  {visible(shown.name)} {shown.ready}/{shown.desired}" if shown.serves else f"  {worst.reason}"
+    # First of all parts, and so not the one that a narrow screen leaves out.
+    hidden = ", ".join(item.plural for item in cluster.faults if item.forbidden)
+    text += f", not visible: {hidden}" if hidden else ""
     at = cluster.rolled_out_at(shown)
     if at and shown.revision:
-        age = format_time(at, "%H:%M") if now - at < 86_400 else f"{int((now - at) // 86_400)}d ago"
+        age = format_minute(at, now=now) if now - at < 86_400 else f"{int((now - at) // 86_400)}d ago"
         name = f"{visible(shown.name)} " if verdict is Verdict.OK else ""
         text += f" · {name}rev {shown.revision} rolled out {age}"
     return text

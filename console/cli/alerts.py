@@ -17,6 +17,7 @@ from console.state import snapshot_json
 from queries.model.matcher import MatcherError, parse_matchers
 from queries.model.text import visible
 from queries.text.durations import format_span
+from queries.text.suggestions import nearest_names
 from queries.text.tables import align, format_markdown_table
 
 _HEAD = ("priority", "severity", "alert", "component", "since", "state", "owner", "runbook")
@@ -26,13 +27,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "verb",
         nargs="?",
-        choices=("list", "ack", "release"),
+        choices=("list", "ack", "release", "hand"),
         default="list",
-        help="list (the default); ack: acknowledge an alert; release: undo that",
+        help="list (the default); ack: acknowledge an alert; release: undo that; hand: hand it to someone",
     )
-    parser.add_argument("alert", nargs="?", default="", metavar="NAME|FINGERPRINT", help="for ack and release")
+    parser.add_argument("alert", nargs="?", default="", metavar="NAME|FINGERPRINT", help="for ack, release and hand")
+    parser.add_argument("--to", metavar="USER@HOST", default="", help="for hand: the new owner")
     parser.add_argument(
-        "--take-over", action="store_true", help="for ack and release: even from another owner, whom their console notifies"
+        "--take-over",
+        action="store_true",
+        help="for ack, release and hand: also if someone else holds the alert; their console notifies them",
     )
     parser.add_argument("--format", choices=("table", "json", "markdown"), default="table")
     parser.add_argument(
@@ -43,6 +47,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 where the alerts are known, 2 where no source returned them, 3 where the list is not Alertmanager's current one."""
     settings = load_settings(arguments)
+    if (arguments.verb == "hand") != bool(arguments.to):
+        raise ConfigError(source="flag --to", expected="required with `alerts hand`, and valid only there: the new owner")
     if arguments.verb != "list":
         return with_session(settings, lambda session: _acknowledge(session, arguments))
     try:
@@ -75,15 +81,18 @@ async def _acknowledge(session: Session, arguments: argparse.Namespace) -> int:
     named = [item for item in snapshot.alerts if arguments.alert in (item.alert.name, item.alert.fingerprint)]
     if len(named) != 1 or not arguments.alert:
         listed = ", ".join(f"{visible(item.alert.name)} {item.alert.fingerprint}" for item in (named or snapshot.alerts)[:10])
+        near = () if named else nearest_names(arguments.alert, (item.alert.name for item in snapshot.alerts), most=1)
+        hint = f"; did you mean {visible(near[0])!r}?" if near else ""
         problem = "several alerts match" if named else "no alert matches"
-        print(f"cad-console: {problem} {visible(arguments.alert) or '?'}; known: {listed or 'none'}", file=sys.stderr)
+        known = f"{hint}; known: {listed or 'none'}"
+        print(f"cad-console: {problem} {visible(arguments.alert) or '?'}{known}", file=sys.stderr)
         return 2
-    alert, taking = named[0].alert, arguments.verb == "ack"
+    alert, taking, to = named[0].alert, arguments.verb != "release", arguments.to
     name = visible(alert.name)
     try:
-        result = await session.acknowledge(alert.fingerprint, on=taking)
+        result = await session.acknowledge(alert.fingerprint, on=taking, to=to)
         if arguments.take_over and result.acknowledgement is not None and result.ownership.held_by_other and not result.written:
-            result = await session.acknowledge(alert.fingerprint, on=taking, over=result.acknowledgement)
+            result = await session.acknowledge(alert.fingerprint, on=taking, over=result.acknowledgement, to=to)
     except JournalError as error:
         print(f"cad-console: not saved: {visible(str(error))}", file=sys.stderr)
         return 2
@@ -95,8 +104,9 @@ async def _acknowledge(session: Session, arguments: argparse.Namespace) -> int:
         if result.caveat:
             print(f"cad-console: could not check whether that is current: {visible(result.caveat)}", file=sys.stderr)
         return 1
-    print(visible(outcome_sentence(name, result, taking=taking)))
-    return 1 if result.ownership.held_by_other else 0
+    print(visible(outcome_sentence(name, result, taking=taking, to=to)))
+    holder = result.acknowledgement.author if result.acknowledgement is not None else ""
+    return 1 if result.ownership.held_by_other and holder != to else 0
 
 
 def _empty_text(*, known: bool, filtered: bool) -> str:

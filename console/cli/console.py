@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import TYPE_CHECKING
 
-from console.config.load import load_settings
+from console.config.switch import SettingsSource
 
 if TYPE_CHECKING:
     import argparse
@@ -23,12 +24,13 @@ def run(arguments: argparse.Namespace) -> int:
     gc.disable()
     # An upper bound on how long the drawing thread waits for the interpreter lock.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    settings = load_settings(arguments)
+    source = SettingsSource(vars(arguments), os.environ)
+    settings = source.load()
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         print("cad-console: not a terminal; `cad-console status` prints a snapshot instead", file=sys.stderr)
         return 1
     from console.screens.app import ConsoleApp  # noqa: PLC0415  # Textual: only here
 
-    app = ConsoleApp(settings)
+    app = ConsoleApp(settings, source=source)
     app.run()
     return int(app.return_code or 0)

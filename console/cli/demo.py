@@ -16,18 +16,23 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from console.config.load import load_settings
 from console.config.settings import Settings
-from console.demo.scenarios import SCENARIOS, scenario
+from console.config.switch import SettingsSource
+from console.demo.scenarios import SCENARIOS, Scenario, scenario
 from console.monitor.source_results import ALERTMANAGER, PROMETHEUS, RULES
 
-_EXTRA = ("jsonpatch", "json_merge_patch")
+if TYPE_CHECKING:
+    from console.screens.tour import Story
+
+_EXTRA = ("jsonpatch", "json_merge_patch", "aiohttp")
 """The modules of the extra `demo`."""
 _REFRESH_SECONDS = 1.0
 _FORWARDED = ("theme", "read_only", "refresh")
 """Flags that apply to the demo too; the demo sets the addresses of the sources itself."""
+_KEYS = {"rollback": "B", "scale": "S", "restart": "R"}
+"""The keys of the scenarios' fixes."""
 _STARTING = {PROMETHEUS: "starting Prometheus …", RULES: "starting …", ALERTMANAGER: "starting …"}
 """What the console shows for a server until it is up: line 2 has 80 columns for all of them."""
 
@@ -44,11 +49,18 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --check: declare an incident, play it to its report, and verify the report against Prometheus' data",
     )
+    parser.add_argument(
+        "--guard",
+        action="store_true",
+        help="with --scenario bad-deploy: start before the release; with --check, release the bad image and a good one under a "
+        "guard",
+    )
     parser.add_argument("--report", metavar="FILE", default="", help="with --incident: write the report to this file")
     parser.add_argument(
         "--stability", metavar="SECONDS", type=float, default=15.0, help="with --incident: the stability window (15)"
     )
     parser.add_argument("--kubernetes", metavar="CONTEXT", default="", help="use this context of the kubeconfig as the cluster")
+    parser.add_argument("--no-tour", action="store_true", help="open the console without the tour of five steps")
     parser.add_argument("--keep", action="store_true", help="keep the demo's folder (data, logs, journal)")
     parser.add_argument(
         "--run",
@@ -75,6 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.incident and not arguments.check:
         print("cad-console demo: --incident needs --check; in the console, press 9", file=sys.stderr)
         return 2
+    if arguments.guard and not scenario(arguments.scenario).rolls_out_bad_image:
+        print("cad-console demo: --guard needs --scenario bad-deploy", file=sys.stderr)
+        return 2
     with _exit_on_signals():
         return _on_stack(arguments)
 
@@ -92,22 +107,29 @@ def _on_stack(arguments: argparse.Namespace) -> int:
     from console.demo.stack import DemoStack, NotReady  # noqa: PLC0415
     from queries.errors import SourceError  # noqa: PLC0415
 
-    clock = _Clock()
+    clock, progress = _Clock(), _StartProgress()
     stack = None
+    story = scenario(arguments.scenario)
+    if arguments.guard:
+        from console.demo.guard import without_release  # noqa: PLC0415
+
+        story = without_release(story)
+    if not (arguments.check or arguments.run):
+        print("starting the demo: cluster and platform …", file=sys.stderr, flush=True)
     try:
         stack = DemoStack(
-            scenario(arguments.scenario),
+            story,
             provide_servers(_ProgressBar()),
             kubernetes_context=arguments.kubernetes,
             keep_folder=arguments.keep,
-            report=clock.report if arguments.check or arguments.run else lambda text: None,
+            report=clock.report if arguments.check or arguments.run else progress.report,
         )
         stack.prepare()
         if arguments.check:
             return _check(stack, arguments, clock)
         if arguments.run:
             return _run_command(stack, arguments.run, clock)
-        return _open_console(stack, arguments)
+        return _open_console(stack, arguments, progress)
     except (BinaryNotFound, StartFailed, HistoryFailed, NotReady, SourceError) as error:
         print(f"cad-console demo: {error}", file=sys.stderr)
         return 1
@@ -118,10 +140,11 @@ def _on_stack(arguments: argparse.Namespace) -> int:
                 print(f"kept: {stack.addresses.folder}", file=sys.stderr)
 
 
-def _open_console(stack: Any, arguments: argparse.Namespace) -> int:
+def _open_console(stack: Any, arguments: argparse.Namespace, progress: _StartProgress) -> int:
     """Opens the console at once; it shows the servers as starting and polls them as soon as they are up."""
     from console.monitor.session import Session  # noqa: PLC0415
     from console.screens.app import ConsoleApp  # noqa: PLC0415  # Textual: only here
+    from console.screens.tour import Tour  # noqa: PLC0415  # as above
 
     failures: list[str] = []
     starting = dict(_STARTING)
@@ -141,7 +164,10 @@ def _open_console(stack: Any, arguments: argparse.Namespace) -> int:
             if app.is_running and app.session is not None:
                 app.call_from_thread(app.session.refresh_now)
 
-    app = ConsoleApp(_settings(stack, arguments), session_factory=open_session)
+    source = _source(stack, arguments)
+    app = ConsoleApp(source.load(), session_factory=open_session, source=source)
+    if stack.scenario.remedy is not None and not arguments.no_tour:
+        app.start_tour(Tour(_story(stack.scenario), lambda: progress.sentence() if starting else ""))
     threading.Thread(target=start, name="demo start", daemon=True).start()
     app.run()
     for failure in failures:
@@ -181,7 +207,11 @@ def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
         print(f"{clock.seconds():6.1f} s  {step:<15} {text}".rstrip(), flush=True)
 
     settings = _settings(stack, arguments)
-    if arguments.incident:
+    if arguments.guard:
+        from console.demo.guard import play_guard  # noqa: PLC0415
+
+        passed = asyncio.run(play_guard(settings, scenario(arguments.scenario).alert, report, stack_up=start()))
+    elif arguments.incident:
         from console.demo.incident import play_incident  # noqa: PLC0415
 
         file = Path(arguments.report or Path(stack.addresses.folder) / "incident-report.md")
@@ -203,12 +233,27 @@ def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
     return 0 if passed else 1
 
 
+def _story(story: Scenario) -> Story:
+    from console.screens.tour import Story  # noqa: PLC0415  # Textual
+
+    remedy = story.remedy
+    assert remedy is not None  # noqa: S101  # the caller checks
+    parameters = "".join(f" to {value} {name}" for name, value in remedy.parameters.items() if name == "replicas")
+    action = {"rollback": "roll back"}.get(remedy.action, remedy.action)
+    summary = story.summary[:1].upper() + story.summary[1:]
+    return Story(summary, story.alert, _KEYS[remedy.action], f"{action} {remedy.target}{parameters}")
+
+
 def _settings(stack: Any, arguments: argparse.Namespace) -> Settings:
+    return _source(stack, arguments).load()
+
+
+def _source(stack: Any, arguments: argparse.Namespace) -> SettingsSource:
     given = {name: getattr(arguments, name) for name in _FORWARDED if hasattr(arguments, name)}
     flags = {"refresh": _REFRESH_SECONDS, **given}
     if stack.addresses.kubernetes_context:
         flags["context"] = stack.addresses.kubernetes_context
-    return load_settings(flags, {**os.environ, **stack.addresses.environment()})
+    return SettingsSource(flags, {**os.environ, **stack.addresses.environment()})
 
 
 class _Clock:
@@ -222,6 +267,22 @@ class _Clock:
 
     def report(self, text: str) -> None:
         print(f"{self.seconds():6.1f} s  {'stack':<15} {text}", file=sys.stderr, flush=True)
+
+
+class _StartProgress:
+    """What the stack has reported so far, in one sentence for the tour."""
+
+    def __init__(self) -> None:
+        self._clock = _Clock()
+        self._reported: list[str] = []
+
+    def report(self, text: str) -> None:
+        self._reported.append(text.partition(" at ")[0])
+
+    def sentence(self) -> str:
+        """`cluster, platform, Alertmanager, writing a week of history … 3 s`."""
+        done = ", ".join(("cluster", "platform", *self._reported))
+        return f"{done} … {self._clock.seconds():.0f} s"
 
 
 class _ProgressBar:

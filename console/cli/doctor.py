@@ -11,8 +11,10 @@ from dataclasses import fields
 from pathlib import Path
 
 from console import __version__
+from console.checks.identity import list_identity_facts
 from console.checks.own_panels import find_problems, load_own_boards, load_own_signals
 from console.cli.one_shot import with_session
+from console.config.describe import describe_settings
 from console.config.load import load_settings
 from console.config.permissions import file_warnings, refuse_state
 from console.config.settings import Settings
@@ -23,11 +25,15 @@ from console.state.platform_json import platform_rows
 from console.state.snapshot import Snapshot
 from queries.catalogue.contract import Need, load_contract
 from queries.errors import SourceError
-from queries.http.endpoint import ClusterEndpoint
+from queries.http.endpoint import Endpoint
+from queries.kubernetes.client import Kubernetes
+from queries.kubernetes.identity import fetch_identity
+from queries.loki import Loki
 from queries.model.panel import PanelSpec
 from queries.model.rule import RuleMatch
 from queries.model.source import Health, SourceState
 from queries.model.text import visible
+from queries.prometheus.client import Prometheus
 from queries.prometheus.metadata import Discovery, Metadata, Target
 from queries.prometheus.recorded_panels import RecordedPanels
 from queries.text.durations import format_span
@@ -59,9 +65,15 @@ async def _examine(session: Session, settings: Settings) -> int:
     _section("Permissions", permissions)
     snapshot = await session.once()
     _section("Sources", [_source(item, snapshot.taken_at) for item in snapshot.sources])
+    if session.kubernetes is not None:
+        _section("Cluster", await _identity(settings, session.kubernetes))
     if snapshot.platform_verdict is not None:
         _section("Platform", platform_rows(snapshot.platform_verdict))
     await _print_prometheus(session, settings, snapshot)
+    loki_fault = False
+    if settings.loki is not None:
+        loki_fault, rows = await _loki(settings.loki)
+        _section("Loki", rows)
     _section("Runbooks", _runbooks(session))
     if settings.own.panels or settings.own.signals:
         _section("Panels and signals of your own", _own_panels(session, settings))
@@ -73,7 +85,19 @@ async def _examine(session: Session, settings: Settings) -> int:
     shared = (session.sharing is None or session.sharing.word == "ok") and not snapshot.ledger.left_out
     # Without both the console refuses every action.
     usable = session.journal is not None and not any(row[0] == _REFUSED for row in permissions)
-    return 0 if len(healthy) == len(configured) and shared and usable else 1
+    return 0 if len(healthy) == len(configured) and shared and usable and not loki_fault else 1
+
+
+async def _loki(endpoint: Endpoint) -> tuple[bool, list[tuple[str, ...]]]:
+    """Whether it fails, and the rows: nothing polls Loki, so `doctor` is where a wrong address or tenant shows."""
+    loki = Loki(endpoint)
+    try:
+        labels = await loki.labels()
+    except SourceError as error:
+        return True, [("loki", "down", visible(loki.where), visible(error.fault.sentence()))]
+    finally:
+        await loki.close()
+    return False, [("loki", "up", visible(loki.where), f"{len(labels)} labels: {visible(', '.join(labels[:10]))}")]
 
 
 async def _print_prometheus(session: Session, settings: Settings, snapshot: Snapshot) -> None:
@@ -86,7 +110,8 @@ async def _print_prometheus(session: Session, settings: Settings, snapshot: Snap
         _section("Recording rules and metrics of the panels", _panel_metrics(session.specs, names))
         if session.prometheus is not None:
             _section("Recorded series", await asyncio.to_thread(_recorded, session.prometheus.recorded))
-        _section("Alerting rules", _rules(snapshot, session))
+        elsewhere = await session.prometheus.explain_missing_rules() if session.prometheus and not snapshot.rules else ""
+        _section("Alerting rules", [*_rules(snapshot, session), *([("", visible(elsewhere), "")] if elsewhere else [])])
         if session.prometheus is not None:
             _section("Signals", [tuple(sentence.split(": ", 1)) for sentence in session.prometheus.decisions.sentences])
         # Not every server with this API offers what follows.
@@ -98,6 +123,8 @@ async def _print_prometheus(session: Session, settings: Settings, snapshot: Snap
     finally:
         discovery.close()
     _section("Prometheus", _prometheus(names, version, metadata))
+    if session.prometheus is not None:
+        _section("Capabilities", await _capabilities(session.prometheus))
     if isinstance(targets, tuple):
         _section("Targets", _targets(targets))
 
@@ -115,44 +142,19 @@ def _program() -> list[tuple[str, ...]]:
     ]
 
 
+async def _identity(settings: Settings, kubernetes: Kubernetes) -> list[tuple[str, ...]]:
+    """The cluster and the identity, chosen here and as the API server sees them."""
+    found, error = None, ""
+    try:
+        found = await fetch_identity(kubernetes)
+    except SourceError as failure:
+        error = f"unknown: {failure.fault.sentence()}"
+    return [(fact.name, visible(fact.value), visible(fact.origin)) for fact in list_identity_facts(settings, found, error)]
+
+
 def _settings(settings: Settings) -> list[tuple[str, ...]]:
-    origins = dict(settings.origins)
-    cluster = settings.kubernetes
-    values = {
-        "environment": settings.environment,
-        "namespace": settings.namespace,
-        "protected": "yes" if settings.protected else "no",
-        "read_only": "yes" if settings.read_only else "no",
-        "prometheus": settings.prometheus.url if settings.prometheus else "",
-        "alertmanager": ", ".join(item.url for item in settings.alertmanagers),
-        "labels": ", ".join(f"{name}={'|'.join(values)}" for name, values in settings.labels),
-        "kubernetes": _cluster(cluster) if cluster else "",
-        "platform": settings.platform.url if settings.platform else "",
-        "grafana": settings.grafana.url if settings.grafana else "",
-        "loki": settings.loki_url,
-        "redis": settings.redis.where if settings.redis else "",
-        "store": settings.store.where if settings.store else "",
-        "refresh": f"{settings.refresh_seconds:g} s, stale after {settings.stale_after_seconds:g} s",
-        "runbooks": ", ".join(settings.own.runbooks),
-        "panels": ", ".join(settings.own.panels),
-        "signals": ", ".join(settings.own.signals),
-        "rules": ", ".join(settings.own.rules),
-        "thresholds": ", ".join(panel for panel, _ in settings.thresholds) or "as built in",
-        "alert_targets": ", ".join(item.alertname for item in settings.alert_targets),
-        "channels": ", ".join(f"{item.name} ({item.kind})" for item in settings.incidents.channels),
-        "incidents": ", ".join(f"{level} {key}" for level, key, _ in settings.incidents.changes) or "as built in",
-        "theme": settings.theme,
-        "slow": "yes" if settings.slow else "no",
-        "keys": ", ".join(name for name, _ in settings.keys),
-    }
-    return [(key, visible(value) or "not set", visible(origins.get(key, "default"))) for key, value in values.items()]
-
-
-def _cluster(cluster: ClusterEndpoint) -> str:
-    """`~/.kube/config, context prod, server https://10.0.0.1:6443, user ann`."""
-    where = cluster.place.sentence() if cluster.place else ""
-    context = f"context {cluster.context}" if cluster.context else ""
-    return ", ".join(part for part in (cluster.kubeconfig or "in-cluster", where or context) if part)
+    described = describe_settings(settings)
+    return [(item.key, visible(item.value) or "not set", visible(item.origin)) for item in described]
 
 
 def _paths(settings: Settings) -> list[tuple[str, ...]]:
@@ -243,12 +245,35 @@ def _prometheus(
     rows.append(("metric names", str(len(names))))
     announced = {item.name for item in metadata} if isinstance(metadata, tuple) else set()
     for metric in load_contract().metrics:
-        if names.intersection(metric.series):
+        if names.intersection(metric.stored_as):
             rows.append((metric.name, "found"))
         elif announced.intersection(metric.families):
             rows.append((metric.name, "exported, without samples"))
         else:
             rows.append((metric.name, "missing, optional" if metric.need is Need.OPTIONAL else "MISSING"))
+    return rows
+
+
+async def _capabilities(prometheus: Prometheus) -> list[tuple[str, ...]]:
+    """What the server supports, and how the console detected it."""
+    try:
+        found = await prometheus.capabilities()
+    except SourceError as error:
+        return [("unknown", visible(error.fault.sentence()))]
+
+    def word(answer: bool | None, *, no: str = "no") -> str:
+        return "unknown" if answer is None else "yes" if answer else no
+
+    rows: list[tuple[str, ...]] = [("server", visible(found.maker) or "not recognised"), ("learned from", found.learned_from)]
+    rows += [(name, word(answer)) for name, answer in found.extensions.items()]
+    if found.functions is not None:
+        rows.append(("functions", f"{len(found.functions)} enabled"))
+    rows += [
+        ("metadata", word(found.metadata, no="none")),
+        ("rules", word(found.rules, no="none")),
+        ("limit", word(found.limit, no="ignored")),
+        ("parse_query", word(found.parse_query)),
+    ]
     return rows
 
 

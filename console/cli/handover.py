@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -58,7 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _build(session: Session) -> HandoverReport:
-    """The report after one poll of every source, with the error budget over the shift."""
+    """The report after one poll of every source, with the alerts and the error budget over the shift."""
     snapshot, now = await session.once(), time.time()
-    budget = await session.handovers.fetch_budget(snapshot, now=now)
-    return session.handovers.build(snapshot, await session.checklists.load(), budget, now=now)
+    budget, alerts = await asyncio.gather(
+        session.handovers.fetch_budget(snapshot, now=now), session.handovers.fetch_alerts(snapshot, now=now)
+    )
+    return session.handovers.build(snapshot, await session.checklists.load(), budget, alerts, now=now)

@@ -28,6 +28,7 @@ from queries.model.alert import TrackedAlert
 from queries.model.severity import Priority
 from queries.model.text import visible
 from queries.text.durations import YEAR_SECONDS, parse_duration
+from queries.text.suggestions import nearest_names
 from queries.text.tables import align, format_markdown_table
 from queries.text.times import InvalidTime
 
@@ -53,6 +54,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     declare.add_argument("--commander", default="", metavar="NAME", help="the incident commander")
     declare.add_argument(
         "--stability", type=_duration, metavar="DURATION", help="the stability window before it counts as resolved (15m)"
+    )
+    declare.add_argument(
+        "--since",
+        type=_duration,
+        metavar="DURATION",
+        help="how long ago it began, such as 20m, if that was before its first alert or the alert has already resolved",
     )
     _format(verb("list", "list all incidents, with MTTA and MTTR", numbered=False), "markdown")
     show = _format(verb("show", "show one incident: response timers, roles, contacts, timeline"))
@@ -84,7 +91,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     close = verb("close", "close the incident")
     close.add_argument("--why", default="", metavar="TEXT")
     verb("reopen", "reopen the incident").add_argument("--why", default="", metavar="TEXT")
-    report = _format(verb("report", "write the post-incident review"), default="markdown")
+    follow_up = verb("follow-up", "add something to do after the incident; the report lists it as an action item")
+    follow_up.add_argument("text", metavar="TEXT", help="what to do; with --done, the id of a follow-up")
+    follow_up.add_argument("--owner", default="", metavar="NAME", help="the owner")
+    follow_up.add_argument("--due", default="", metavar="DATE", help="due date: 2026-12-05, or 3d for 3 days from now")
+    follow_up.add_argument("--done", action="store_true", help="mark it as done")
+    report = _format(verb("report", "write the post-incident review"), "html", default="markdown")
     report.add_argument("--output", default="", metavar="FILE", help="write the review to this file")
     _format(verb("changes", "list the changes in the hour before its first alert"))
 
@@ -137,6 +149,7 @@ async def _declare(session: Session, arguments: argparse.Namespace) -> int:
             alerts=alerts,
             commander=arguments.commander,
             stability_seconds=arguments.stability,
+            seconds_ago=arguments.since or 0.0,
         )
     except IncidentError as error:
         raise IncidentError(f"{error}: give a TITLE or --alert NAME") from None
@@ -152,7 +165,9 @@ def _find_alert(snapshot: Snapshot, name: str) -> TrackedAlert:
         if name in (item.alert.name, item.alert.fingerprint):
             return item
     names = ", ".join(sorted({visible(item.alert.name) for item in snapshot.alerts})) or "none"
-    raise IncidentError(f"no current alert {visible(name)!r}; current: {names}")
+    near = nearest_names(name, (item.alert.name for item in snapshot.alerts), most=1)
+    hint = f", did you mean {visible(near[0])!r}?" if near else ""
+    raise IncidentError(f"no current alert {visible(name)!r}{hint}; current: {names}")
 
 
 async def _list(session: Session, arguments: argparse.Namespace) -> int:
@@ -227,7 +242,7 @@ async def _role(session: Session, arguments: argparse.Namespace) -> int:
     if change.holder != person and arguments.take_over:
         change = await session.incidents.assign_role(incident.id, role, person, over=change.holder)
     if change.caveat:
-        print(f"cad-console: whether somebody else changed it is not known: {visible(change.caveat)}", file=sys.stderr)
+        print(f"cad-console: could not check whether someone else changed it: {visible(change.caveat)}", file=sys.stderr)
     if change.holder != person:
         text = f"{visible(change.holder)} holds it; nothing was changed, --take-over takes it over"
         print(f"cad-console: {text}", file=sys.stderr)
@@ -319,13 +334,29 @@ async def _send(session: Session, request: Request, yes: bool) -> int:
 async def _report(session: Session, arguments: argparse.Namespace) -> int:
     incident = await session.incidents.find(arguments.incident)
     await session.once()
-    postmortem = await session.incidents.review(incident)
-    text = as_markdown(postmortem) if arguments.format == "markdown" else dumps(as_json(postmortem)) + "\n"
+    postmortem = await session.incidents.review(incident, charts=arguments.format == "html")
+    if arguments.format == "html":
+        from console.incidents.postmortem_html import as_html  # noqa: PLC0415  # only for this format
+
+        text = as_html(postmortem)
+    else:
+        text = as_markdown(postmortem) if arguments.format == "markdown" else dumps(as_json(postmortem)) + "\n"
     if arguments.output:
         await save_text(arguments.output, text)
         print(f"written to {arguments.output}")
     else:
         print(text, end="")
+    return 0
+
+
+async def _follow_up(session: Session, arguments: argparse.Namespace) -> int:
+    incident = await session.incidents.find(arguments.incident)
+    if arguments.done:
+        found = await session.incidents.finish_follow_up(incident, arguments.text)
+        print(f"done: {visible(found.text)}")
+    else:
+        identity = await session.incidents.add_follow_up(incident, arguments.text, owner=arguments.owner, due=arguments.due)
+        print(f"added follow-up {identity}")
     return 0
 
 
@@ -370,6 +401,7 @@ _WORK: dict[str, Work] = {
     "sent": _sent,
     "close": _close,
     "reopen": _reopen,
+    "follow-up": _follow_up,
     "report": _report,
     "changes": _changes,
 }

@@ -139,7 +139,7 @@ def _show(journal: Journal, arguments: argparse.Namespace) -> int:
         limit=arguments.limit,
     )
     unfinished = journal.unfinished()
-    unshared = journal.unshared()
+    unshared = journal.outbox.unshared()
     if arguments.format == "json":
         print(json.dumps([as_json(event) for event in events], indent=2, ensure_ascii=False))
     elif not events:
@@ -167,7 +167,7 @@ def _show(journal: Journal, arguments: argparse.Namespace) -> int:
 def _show_unshared(journal: Journal, arguments: argparse.Namespace) -> int:
     query = SearchQuery(kinds=tuple(arguments.kind), unshared=True)
     # A journal of an older release has no such list.
-    entries = tuple(reversed(search(journal, query, limit=arguments.limit).entries)) if journal.unshared() else ()
+    entries = tuple(reversed(search(journal, query, limit=arguments.limit).entries)) if journal.outbox.unshared() else ()
     if arguments.format == "json":
         rows_json = [{**as_json(entry.event), "unshared": entry.unshared} for entry in entries]
         print(json.dumps(rows_json, indent=2, ensure_ascii=False))

@@ -6,11 +6,12 @@ import argparse
 import importlib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from console import __version__
+from queries.text.suggestions import nearest_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,19 @@ VERBS = (
     Verb("rules", "console.cli.rules", "lint rule files or the rules of a server; export the console's own rules"),
     Verb("doctor", "console.cli.doctor", "show reachable sources, missing rules and metrics, and every path used"),
     Verb("alerts", "console.cli.alerts", "list the alerts"),
+    Verb("chart", "console.cli.chart", "write a panel's chart as an SVG file, for a report"),
+    Verb("logs", "console.cli.logs", "print the log of a pod, or of all pods of a workload, merged by time"),
     Verb("runbook", "console.cli.runbook", "print a runbook by its name or by an alert's"),
     Verb("checklist", "console.cli.checklist", "evaluate a checklist on live data: morning, hourly, end-of-day"),
     Verb("incident", "console.cli.incident", "declare, update and review incidents"),
     Verb("handover", "console.cli.handover", "print the report for the next shift, and sign it"),
     Verb("act", "console.cli.act", "run an action, through the same stages as in the console"),
+    Verb("deploy", "console.cli.deploy", "for pipelines: gate before a deployment, watch after it"),
     Verb("journal", "console.cli.journal", "show, export and verify the audit log"),
+    Verb("config", "console.cli.config", "show the settings in effect with their origins; check the config file"),
+    Verb("init", "console.cli.init", "find your servers, try each, and write the config file"),
+    Verb("completion", "console.cli.completion", "print the completion script of a shell: bash, zsh, fish"),
+    Verb("man", "console.cli.man", "print the manual page, for man(1)"),
     Verb("dashboards", "console.cli.dashboards", "export the key dashboards for Grafana, or lint existing ones"),
     Verb("demo", "console.cli.demo", "open the console on an embedded stack, or play a scenario headless"),
 )
@@ -76,6 +84,26 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (try --help)\n")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            word = unknown[0]
+            hint = f": {_suggest(word, self.options)}" if word.startswith("--") else ""
+            self.error(f"unknown argument {word!r}{hint}")
+        return parsed
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The long options of this parser and of the verbs that have been filled in."""
+        verbs = self._verbs.choices.values() if self._verbs else ()
+        names = dict.fromkeys(name for name in self._option_string_actions if name.startswith("--"))
+        return tuple(names | dict.fromkeys(name for verb in verbs for name in verb.options))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Suggests the nearest choice; argparse's own message only lists them all."""
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, f"{value!r} is unknown: {_suggest(str(value), action.choices)}")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         words = list(sys.argv[1:] if args is None else args)
@@ -124,8 +152,14 @@ class _Parser(argparse.ArgumentParser):
             at += size
 
 
-def build_parser(chosen: str) -> argparse.ArgumentParser:
-    """The parser; imports and fills only the chosen verb, and knows the others by name."""
+def _suggest(word: str, known: Iterable[str]) -> str:
+    names = tuple(known)
+    near = nearest_names(word, names, most=1)
+    return f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(names)}"
+
+
+def build_parser(*chosen: str) -> argparse.ArgumentParser:
+    """The parser; imports and fills in only the chosen verbs; the others are present by name only."""
     parser = _Parser(
         prog="cad-console",
         description="The terminal console of the CAD ML Platform: alert, runbook, safe action and proof in one place.",
@@ -133,7 +167,7 @@ def build_parser(chosen: str) -> argparse.ArgumentParser:
     add_flags(parser)
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for command in VERBS:
-        if command.name != chosen:
+        if command.name not in chosen:
             verbs.add_parser(command.name, help=command.meaning, add_help=False)
             continue
         verb = verbs.add_parser(command.name, help=command.meaning, description=command.meaning)

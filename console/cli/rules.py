@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,9 @@ from console.lint.tools import Tools, merge, run_tools
 from queries.catalogue.contract import load_contract
 from queries.catalogue.error_codes import load_taxonomy, use_team_codes
 from queries.catalogue.exported import load_exported
-from queries.errors import NotConfigured, SourceError
+from queries.errors import InvalidResponse, NotConfigured, RequestRejected, SourceError
 from queries.model.rule import RuleGroup, RuleKind
+from queries.model.series import label, quote
 from queries.model.text import visible
 from queries.promql.metric_catalog import MetricCatalog
 from queries.promql.rule_files import PlacedRule, RuleFile, built_in_names, load_built_in, read_rules
@@ -34,8 +36,10 @@ from queries.text.durations import parse_duration
 if TYPE_CHECKING:
     from console.runbooks.index import RunbookIndex
     from queries.model.panel import PanelSpec
+    from queries.prometheus.client import Prometheus
 
 _LIMIT_BYTES = 16 << 20
+_BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,10 @@ class _Server:
     rules: tuple[PlacedRule, ...]
     catalog: MetricCatalog
     scrape_seconds: float
+    refusals: Mapping[str, str]
+    """The server's errors for expressions that our parser rejects; empty for those that it evaluates."""
+    why_no_rules: str = ""
+    """Why it lists no rules although there are some; empty if there may be none."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -98,10 +106,13 @@ def _run_lint(arguments: argparse.Namespace) -> int:
         server = _live(settings, placed) if arguments.live else None
     except SourceError as error:
         raise ConfigError(source="rules lint --live", expected=visible(error.fault.sentence())) from None
+    if server is not None and not files and not server.rules:
+        why = server.why_no_rules or "the server lists no rule"
+        raise ConfigError(source="rules lint --live", expected=f"{why}; or name rule files, `rules lint --live FILE`")
     tools = Tools.find()
     with run_tools(files, tools) as tool_findings:
         context = _context(settings, server.rules if server and not files else placed, server)
-        findings = merge(files, lint_rules(files, context), tool_findings())
+        findings = merge(files, lint_rules(files, context), tool_findings(), tools)
     code = exit_code(findings)
     if arguments.format == "sarif":
         _print_json(sarif(findings, LINT_RULES, here=Path.cwd()))
@@ -147,14 +158,49 @@ async def _query_server(settings: Settings, placed: Sequence[PlacedRule]) -> _Se
     prometheus, discovery = Prometheus(settings.prometheus), Discovery(settings.prometheus)
     try:
         live = tuple(_placed(await prometheus.rule_groups(), where=prometheus.where))
-        expressions = [item.expression for item in parse_rules(placed or live) if item.expression is not None]
+        parsed = parse_rules(placed or live)
+        expressions = [item.expression for item in parsed if item.expression is not None]
         selectors = [selector for expression in expressions for selector in expression.selectors]
         recorded = {item.rule.name for item in live if item.rule.kind is RuleKind.RECORD}
-        catalog = await fetch_metric_catalog(discovery, selectors, known=_known_metrics(), recorded=recorded)
-        return _Server(live, catalog, _shortest(item.interval for item in await discovery.targets()))
+        catalog = await fetch_metric_catalog(
+            discovery, selectors, known=_known_metrics(), recorded=recorded, exist_now=partial(_exist_now, prometheus)
+        )
+        loaded = frozenset(item.rule.expression for item in live)
+        refusals: dict[str, str] = {}
+        for text in dict.fromkeys(item.rule.expression for item in parsed if item.error is not None):
+            refusal = "" if text in loaded else await _fetch_refusal(prometheus, text)
+            if refusal is not None:
+                refusals[text] = refusal
+        why = "" if live or placed else await prometheus.explain_missing_rules()
+        return _Server(live, catalog, _shortest(item.interval for item in await discovery.targets()), refusals, why)
     finally:
         discovery.close()
         await prometheus.close()
+
+
+async def _fetch_refusal(prometheus: Prometheus, text: str) -> str | None:
+    """The server's error for an expression; empty if it evaluates the expression, None if it did not answer that.
+
+    Evaluates at Unix time 0, where no server has data: every server evaluates, while few have an endpoint that only parses.
+    """
+    try:
+        await prometheus.query(text, at=0.0)
+    except RequestRejected as error:
+        unparsed = error.fault.status == _BAD_REQUEST or "pars" in error.fault.what
+        return visible(error.fault.what) if unparsed else ""
+    except InvalidResponse:
+        return ""  # a range vector or a string: not valid in a rule, but valid PromQL
+    except SourceError:
+        return None
+    return ""
+
+
+async def _exist_now(prometheus: Prometheus, names: Collection[str]) -> frozenset[str]:
+    """The metrics that have series now; all of them if the response is partial."""
+    result = await prometheus.query(f"group by (__name__) ({{__name__=~{quote('|'.join(names))}}})")
+    if result.annotations.partial:
+        return frozenset(names)
+    return frozenset(label(item.labels, "__name__") for item in result.samples)
 
 
 def _known_metrics() -> MetricCatalog:
@@ -187,6 +233,7 @@ def _context(settings: Settings, placed: Sequence[PlacedRule], server: _Server |
             panels=lambda: _panels(settings),
             sources=_own_rules() if placed is server.rules else (),
             scrape_seconds=server.scrape_seconds,
+            refusals=server.refusals,
         )
     ours = frozenset(built_in_names())
     return build_context(
@@ -218,8 +265,9 @@ def _panels(settings: Settings) -> list[PanelSpec]:
 
 def _print(findings: Sequence[Finding], files: Sequence[RuleFile], context: LintContext, tools: Tools) -> None:
     scope = f"{len(context.rules)} rules" + (f" in {len(files)} files" if files else " of the server")
-    for line in as_text(findings, LINT_RULES, scope=scope):
-        print(line)
+    print("\n".join(as_text(findings, LINT_RULES, scope=scope)))
+    if context.catalog.partial:
+        print(f"{visible(context.catalog.partial)}: series that the server does not list were not reported as missing")
     for name, path, concerned in _tools(files, tools):
         if concerned and not path:
             print(f"{name} is not on PATH: its findings are missing")
@@ -234,6 +282,7 @@ def _json(
         "files": [file.path for file in files],
         "rules": len(context.rules),
         "compared_with": "the server" if context.catalog.complete else "the contract",
+        "partial": context.catalog.partial,
         "tools": {name: path for name, path, _ in _tools(files, tools)},
         "findings": as_json(findings),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from console.checks.workloads import WorkloadVerdict
 from console.cli.one_shot import fetch_snapshot, print_caveat
 from console.config.load import load_settings
 from console.monitor.source_results import PROMETHEUS
@@ -11,6 +12,7 @@ from console.state import snapshot_json
 from console.state.platform_json import platform_rows
 from console.state.snapshot import Snapshot
 from queries.model.alert import TrackedAlert
+from queries.model.cluster import Cluster, describe_forbidden
 from queries.model.panel import PanelState
 from queries.model.source import Health, SourceState
 from queries.model.text import visible
@@ -39,10 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def exit_code(snapshot: Snapshot) -> int:
-    """1 where something is critical, before everything else.
+    """1 if anything is critical; this has precedence.
 
-    2 where nothing can be evaluated: no source answered, or no measured panel has a current value. 3 where a panel is in doubt,
-    or a configured Alertmanager did not return its alerts: unknown is never healthy.
+    2 if nothing can be evaluated: no source answered, or no measured panel has a current value. 3 if a panel is in doubt,
+    no server listed the alerts, a configured Alertmanager did not, or Prometheus' list is partial: unknown is never healthy.
     """
     if not snapshot.answered:
         return UNANSWERED
@@ -51,11 +53,11 @@ def exit_code(snapshot: Snapshot) -> int:
     measured = [item for item in snapshot.panels if item.spec.source == PROMETHEUS]
     if not any(item.verdict.known for item in measured):
         return UNANSWERED
-    if snapshot.in_doubt:
+    if snapshot.in_doubt or snapshot.alerts_partial or not snapshot.alerts_known:
         return UNKNOWN
     manager = snapshot.source("alertmanager")
     configured = manager is not None and manager.health is not Health.NOT_CONFIGURED
-    return UNKNOWN if configured and (snapshot.alerts_caveat or not snapshot.alerts_known) else HEALTHY
+    return UNKNOWN if configured and snapshot.alerts_caveat else HEALTHY
 
 
 def as_text(snapshot: Snapshot) -> str:
@@ -70,7 +72,8 @@ def as_text(snapshot: Snapshot) -> str:
     if snapshot.platform_verdict is not None:
         blocks.insert(2, "Platform\n" + align(platform_rows(snapshot.platform_verdict), indent="  "))
     if snapshot.cluster is not None:
-        blocks.append("Workloads\n" + align([_workload(item) for item in snapshot.cluster.workloads], indent="  "))
+        rows = [_workload(item) for item in snapshot.workloads]
+        blocks.append("\n".join(filter(None, ("Workloads", align(rows, indent="  "), _not_visible(snapshot.cluster)))))
     return "\n\n".join(block.rstrip() for block in blocks)
 
 
@@ -88,9 +91,11 @@ def as_markdown(snapshot: Snapshot) -> str:
     if snapshot.alerts:
         head = ("priority", "severity", "alert", "component", "since", "state", "owner", "runbook")
         blocks.append(format_markdown_table(head, [alert_row(item, now) for item in snapshot.alerts[:_ALERTS_SHOWN]]))
-    if snapshot.cluster is not None and snapshot.cluster.workloads:
-        rows = [_workload(item) for item in snapshot.cluster.workloads]
-        blocks.append(format_markdown_table(("workload", "ready", "revision", ""), rows))
+    if snapshot.workloads:
+        rows = [_workload(item) for item in snapshot.workloads]
+        blocks.append(format_markdown_table(("verdict", "workload", "ready", "revision", ""), rows))
+    if snapshot.cluster is not None and (sentence := _not_visible(snapshot.cluster)):
+        blocks.append(escape_markdown(sentence.strip()))
     return "\n\n".join(blocks)
 
 
@@ -121,7 +126,7 @@ def alert_row(tracked: TrackedAlert, now: float) -> tuple[str, ...]:
         visible(item.name) or "(no name)",
         visible(item.component) or "-",
         format_span(now - item.starts_at),
-        item.state.value,
+        visible(f"muted by {', '.join(item.muted_by)}") if item.suppressed_as == "muted" else item.state.value,
         visible(tracked.owner) or "-",
         runbook,
     )
@@ -131,7 +136,8 @@ def _source(state: SourceState, now: float) -> tuple[str, ...]:
     age = f"{format_span(now - state.last_good_at)} ago" if state.last_good_at is not None and state.fault else ""
     latency = f"{state.latency_seconds * 1000:.0f} ms" if state.latency_seconds is not None else age
     word = state.health.value if state.health in (Health.UP, Health.NOT_CONFIGURED) else state.health.value.upper()
-    error = visible(state.fault.sentence()) if state.fault else ""
+    # A source that responds, but is degraded or partial, shows the reason.
+    error = visible(state.fault.sentence() if state.fault else next(iter(state.warnings), ""))
     return (state.name, word, latency, " ".join(part for part in (state.detail, error) if part))
 
 
@@ -151,6 +157,19 @@ def threshold_text(state: PanelState) -> str:
     return ", ".join(f"{name} {sign}{format_brief(value)}" for name, value in thresholds if value is not None)
 
 
-def _workload(item: Workload) -> tuple[str, ...]:
-    note = "paused" if item.paused else ""
-    return (visible(item.target), f"{item.ready}/{item.desired} ready", f"rev {item.revision}", note)
+def _workload(found: WorkloadVerdict) -> tuple[str, ...]:
+    item = found.workload
+    revision = f"rev {item.revision}" if item.revision else "-"
+    note = "paused" if item.paused else "" if found.verdict is Verdict.OK and item.serves else found.reason
+    return (found.verdict.word, visible(item.target), _describe_pods(item), revision, note)
+
+
+def _describe_pods(item: Workload) -> str:
+    if item.batch is None:
+        return f"{item.ready}/{item.desired} ready"
+    return f"{item.batch.active} active" if item.kind == "CronJob" else f"{item.batch.succeeded}/{item.batch.completions} done"
+
+
+def _not_visible(cluster: Cluster) -> str:
+    sentence = describe_forbidden(cluster.faults)
+    return f"  {sentence}" if sentence else ""

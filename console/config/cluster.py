@@ -34,6 +34,8 @@ class ClusterChoice:
     named: bool = True
     passed_over: str = ""
     namespace: str = ""
+    flagged: bool = False
+    """Whether `--kubeconfig`, `--context` or `:ctx` chose it."""
     secret_files: tuple[str, ...] = ()
     """The files that the context's user names for its key and token."""
 
@@ -47,8 +49,10 @@ def choose_cluster(
     file: Callable[[str], str],
     line: str,
     service_account: str,
+    context_origin: str = "flag --context",
 ) -> ClusterChoice:
     """`table` is the environment's `kubernetes` section and `line` its place; `file` resolves a path in it.
+    `context_origin` says who named the context of `flags`.
 
     Raises ConfigError where a flag names a missing file, or the context an invalid namespace.
     """
@@ -71,14 +75,14 @@ def choose_cluster(
         elif Path(standard).is_file():
             named_file, from_file = standard, "~/.kube/config"
     if flag_context and not flag_file:
-        from_file = f"flag --context, in {from_file}" if named_file else "flag --context"
+        from_file = f"{context_origin}, in {from_file}" if named_file else context_origin
     elif own_context and not flagged and not own_file:
         from_file = f"the context of {line}, in {from_file}" if named_file else line
     if named_file:
         passed_over = shell if own and not flagged and shell and not _same(shell, named_file) else ""
         endpoint, namespace, secrets = _from_kubeconfig(named_file, context, plain="" if shell else standard)
         endpoint = replace(endpoint, timeout_seconds=timeout)
-        return ClusterChoice(endpoint, from_file, own and not flagged, passed_over, namespace, secrets)
+        return ClusterChoice(endpoint, from_file, own and not flagged, passed_over, namespace, flagged, secrets)
     inside = read_env(environ, "KUBERNETES_SERVICE_HOST") and Path(service_account).is_file()
     if (table.get("in_cluster") and not flagged) or (inside and not context):
         host, port = read_env(environ, "KUBERNETES_SERVICE_HOST"), read_env(environ, "KUBERNETES_SERVICE_PORT")
@@ -91,7 +95,7 @@ def choose_cluster(
     if context or table:
         # A context without any kubeconfig: the source reports what is missing at its first request.
         endpoint = ClusterEndpoint("", context=context, timeout_seconds=timeout)
-        return ClusterChoice(endpoint, "flag --context" if flag_context else line, own and not flagged)
+        return ClusterChoice(endpoint, context_origin if flag_context else line, own and not flagged, flagged=flagged)
     return ClusterChoice()
 
 
@@ -117,6 +121,7 @@ def _from_kubeconfig(named: str, context: str, *, plain: str) -> tuple[ClusterEn
         # Pinned: a changed current-context in another shell must not move this console to another cluster.
         context=chosen.context if chosen else context,
         place=chosen.place if chosen else None,
+        contexts=chosen.known if chosen else (),
         kubectl=_kubectl(named, chosen.context if chosen else context, plain),
     )
     user = chosen.user if chosen else {}

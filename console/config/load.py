@@ -14,11 +14,21 @@ import console
 from console.config.cluster import ClusterChoice, choose_cluster
 from console.config.errors import ConfigError, InvalidSetting
 from console.config.own_files import KEYS, find_own_files
-from console.config.servers import read_alertmanagers, read_channels, read_endpoint, read_redis, read_store
+from console.config.servers import (
+    read_administration,
+    read_alertmanagers,
+    read_channels,
+    read_endpoint,
+    read_loki_labels,
+    read_redis,
+    read_store,
+)
+from console.config.services import read_services, read_tokens
 from console.config.settings import Contact, IncidentSettings, Paths, Settings
-from console.config.sources import KeyPath, Sources
+from console.config.sources import NOTHING_TYPED, KeyPath, Sources
 from console.config.validators import is_dns_name
 from queries.model.panel import Threshold
+from queries.text.times import use_zone
 from queries.text.variables import home_folder, read_env
 
 if TYPE_CHECKING:
@@ -28,12 +38,15 @@ DEFAULT_NAMESPACE = "cad-ml-platform"
 UNNAMED = "default"
 """The name of an environment that neither flag, variable nor file names."""
 
-_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+SERVICE_ACCOUNT_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 _FLAGS = ("theme", "slow")
 """Flags that fill the field of Settings with their name."""
-_ADDRESSES = ("PROMETHEUS_URL", "ALERTMANAGER_URL", "CAD_ML_API_URL", "GRAFANA_URL", "LOKI_URL", "CAD_CONSOLE_ENVIRONMENT")
+ADDRESSES = (
+    "PROMETHEUS_URL", "ALERTMANAGER_URL", "CAD_ML_API_URL", "GRAFANA_URL", "LOKI_URL", "REDIS_URL", "CAD_CONSOLE_STORE",
+    "CAD_CONSOLE_ENVIRONMENT",
+)  # fmt: skip
 """Variables that belong to the current environment and to no other one."""
 _Value = TypeVar("_Value")
 
@@ -42,17 +55,23 @@ def load_settings(
     flags: Mapping[str, Any] | Namespace | None = None,
     environ: Mapping[str, str] | None = None,
     *,
-    service_account: str = _SERVICE_ACCOUNT,
+    service_account: str = SERVICE_ACCOUNT_FILE,
+    typed: Mapping[str, str] = NOTHING_TYPED,
 ) -> Settings:
-    """The settings: flag over environment variable over config file over default. Raises ConfigError."""
+    """The settings: flag over environment variable over config file over default. Raises ConfigError.
+
+    `typed` are the environment, context and namespace that a person typed in the console; they override the flags.
+    """
     given = dict(flags) if isinstance(flags, Mapping) else dict(vars(flags)) if flags is not None else {}
-    return _load(Sources(given, os.environ if environ is None else environ), service_account)
+    settings = _load(Sources(given, os.environ if environ is None else environ, typed), service_account)
+    use_zone(settings.timezone)  # of the process, as TZ is
+    return settings
 
 
 def load_other_environments(settings: Settings, environ: Mapping[str, str]) -> dict[str, Settings]:
     """The config file's other environments with a Prometheus, by name. Skips an environment that does not load."""
     others: dict[str, Settings] = {}
-    rest = {name: value for name, value in environ.items() if name not in _ADDRESSES}
+    rest = {name: value for name, value in environ.items() if name not in ADDRESSES}
     try:
         names = Sources({"config": settings.paths.config_file}, rest).top("environments", {})
     except ConfigError:
@@ -77,8 +96,11 @@ def _load(sources: Sources, service_account: str) -> Settings:
     own_files = _with_location(
         sources, (), lambda: find_own_files({key: sources.top(key, None) for key in KEYS}, sources.beside(""))
     )
+    services = read_services(sources)
+    platform = read_endpoint(sources, "platform", flag="api_url", variable="CAD_ML_API_URL")
     settings = Settings(
         environment=name,
+        environments=tuple(sources.document.get("environments") or ()),
         namespace=namespace,
         protected=_is_protected(sources, cluster),
         read_only=_is_read_only(sources),
@@ -89,13 +111,17 @@ def _load(sources: Sources, service_account: str) -> Settings:
         kubernetes=replace(cluster.endpoint, namespace=namespace) if cluster.endpoint else None,
         cluster_named=cluster.endpoint is None or cluster.named,
         cluster_note=_cluster_note(name, cluster, configured=bool(sources.environment)),
-        platform=read_endpoint(sources, "platform", flag="api_url", variable="CAD_ML_API_URL"),
+        platform=platform,
+        administration=read_administration(sources, platform),
         grafana=read_endpoint(sources, "grafana", variable="GRAFANA_URL"),
         redis=read_redis(sources),
-        loki_url=loki.url if (loki := read_endpoint(sources, "loki", variable="LOKI_URL")) else "",
+        loki=read_endpoint(sources, "loki", variable="LOKI_URL"),
+        loki_labels=read_loki_labels(sources),
         # Never in the context's namespace: another person's kubeconfig would silently lead to another store.
         store=read_store(sources, own_namespace or DEFAULT_NAMESPACE),
         own=own_files,
+        services=services,
+        tokens=read_tokens(sources, services),
         incidents=_incidents(sources),
     )
     settings = replace(_with_refresh(sources, settings), **_plain_settings(sources))
@@ -238,8 +264,16 @@ def _incidents(sources: Sources) -> IncidentSettings:
     table = sources.top("incidents", {})
     changes = ((level, key, value) for level, keys in table.get("severities", {}).items() for key, value in keys.items())
     templates = str(sources.beside(table["templates"])) if "templates" in table else ""
-    contacts = tuple(Contact(**item) for item in table["contacts"]) if "contacts" in table else None
-    return IncidentSettings(tuple(changes), contacts, templates, read_channels(sources))
+    listed = table.get("contacts")
+    contacts = None if listed is None else tuple(Contact(**item) for item in ([listed] if isinstance(listed, dict) else listed))
+    return IncidentSettings(
+        tuple(changes),
+        contacts,
+        templates,
+        read_channels(sources),
+        tuple(table.get("people", ())),
+        tuple(table.get("services", {}).items()),
+    )
 
 
 def _choose_cluster(sources: Sources, service_account: str) -> ClusterChoice:
@@ -255,6 +289,7 @@ def _choose_cluster(sources: Sources, service_account: str) -> ClusterChoice:
         ),
         line=sources.line(path) if "kubernetes" in sources.environment else "",
         service_account=service_account,
+        context_origin=sources.flag_origin("context"),
     )
     if choice.endpoint is not None:
         note = "" if choice.named else " (not named by the environment, so protected)"
@@ -267,6 +302,8 @@ def _cluster_note(environment: str, cluster: ClusterChoice, *, configured: bool)
     """A notice about how the cluster was chosen; empty where nothing is surprising."""
     if cluster.passed_over:
         return f"KUBECONFIG of the shell is ignored: {environment} has its own cluster"
+    if cluster.endpoint is not None and cluster.flagged and configured:
+        return f"the cluster comes from {cluster.origin}, the other sources from {environment}: it is protected"
     if cluster.endpoint is not None and not cluster.named and configured:
         return f"{environment} names no cluster: this one comes from {cluster.origin} and is protected"
     return ""

@@ -1,15 +1,14 @@
-"""Paths of a team's own runbooks, panels, signals and rules."""
+"""Paths of a team's own runbooks, panels, signals, rules and calls of the platform's administration."""
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from console.config.errors import InvalidSetting
 
-KEYS = ("runbooks", "panels", "signals", "rules")
+KEYS = ("runbooks", "panels", "signals", "rules", "admin_calls")
 YAML = (".yaml", ".yml")
 RULES = (*YAML, ".rules")
 
@@ -22,6 +21,7 @@ class OwnFiles:
     panels: tuple[str, ...] = ()
     signals: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    admin_calls: tuple[str, ...] = ()
 
 
 def find_own_files(table: Mapping[str, str | Sequence[str] | None], base: Path) -> OwnFiles:
@@ -42,6 +42,7 @@ def find_own_files(table: Mapping[str, str | Sequence[str] | None], base: Path) 
         panels=every("panels", lambda place: find_files(base, place)),
         signals=every("signals", lambda place: find_files(base, place)),
         rules=every("rules", lambda place: find_files(base, place, suffixes=RULES)),
+        admin_calls=every("admin_calls", lambda place: find_files(base, place)),
     )
 
 
@@ -57,6 +58,8 @@ def find_files(base: Path, place: str, *, suffixes: tuple[str, ...] = YAML) -> t
     """A file, a folder's files with one of the suffixes, or the matches of a pattern (`panels/*.yaml`), sorted. Raises
     InvalidSetting where that is nothing.
     """
+    import glob  # noqa: PLC0415  # not before the first frame, unless there are such files
+
     path = base / Path(place).expanduser()
     if path.is_dir():
         found = sorted(str(item) for item in path.iterdir() if item.suffix in suffixes and item.is_file())

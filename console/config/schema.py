@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from console.config.errors import InvalidSetting
-from console.config.settings import AlertTarget
+from console.config.services import LIMITS
+from console.config.settings import NOTIFY_KINDS, AlertTarget, NotifySettings, QuietHours
 from console.config.validation import FLAG, NUMBER, TEXT, Fields, Key, ListOf, MapOf, OneOf, Scalar, is_number
-from console.config.validators import is_dns_name, is_postgresql_url, is_redis_url, is_store, is_target, is_url, is_webhook
+from console.config.validators import (
+    is_consumer,
+    is_dns_name,
+    is_label_name,
+    is_postgresql_url,
+    is_redis_url,
+    is_secret_key,
+    is_store,
+    is_target,
+    is_url,
+    is_webhook,
+)
 from queries.catalogue.panel_titles import read_panel_titles
 from queries.model.dashboard import DASHBOARDS
 from queries.model.severity import Priority, Severities, normalize
@@ -24,6 +37,18 @@ def _is_duration(value: Any) -> bool:
         return isinstance(value, str) and parse_duration(value, least=1.0, most=YEAR_SECONDS) > 0
     except ValueError:
         return False
+
+
+def _is_zone(value: Any) -> bool:
+    from queries.text.times import find_zone  # noqa: PLC0415  # only where a file has one
+
+    if not isinstance(value, str) or not value:
+        return False
+    try:
+        find_zone(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _items(value: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -58,6 +83,60 @@ def _seconds(value: str) -> float:
     return parse_duration(value)
 
 
+def _minute(value: str | int) -> int:
+    """The minute of the day; YAML 1.1 reads 22:00 without quotes as the number 1320."""
+    if isinstance(value, int):
+        return value
+    hours, _, minutes = value.partition(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def _is_time_of_day(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value))
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1440
+
+
+def _priorities(table: Mapping[str, Any], key: str, default: tuple[Priority, ...]) -> tuple[Priority, ...]:
+    return tuple(map(Priority, table[key])) if key in table else default
+
+
+def _notify(value: Mapping[str, Any]) -> NotifySettings:
+    """Raises InvalidSetting for a command without a program."""
+    base, commands = NotifySettings(), value.get("commands", {})
+    for path, command in (
+        (("command",), value.get("command")),
+        *((("commands", name), item) for name, item in commands.items()),
+    ):
+        if command == []:
+            raise InvalidSetting("expected a program and its arguments, found an empty list", *path)
+    by_severity = {**dict.fromkeys(Priority, value.get("command")), **commands}
+    desktop = value.get("desktop", {"protocol": ""})
+    desktop = desktop if isinstance(desktop, dict) else {"protocol": desktop}
+    quiet = value.get("quiet_hours")
+    return NotifySettings(
+        bell=_priorities(value, "bell", base.bell),
+        title=_priorities(value, "title", base.title),
+        desktop=desktop["protocol"],
+        desktop_severities=_priorities(desktop, "severities", base.desktop_severities),
+        tmux=_priorities(value, "tmux", base.tmux),
+        commands=tuple((Priority(level), tuple(command)) for level, command in by_severity.items() if command),
+        kinds=tuple(value.get("kinds", base.kinds)),
+        before_seconds=_seconds(value["before"]) if "before" in value else base.before_seconds,
+        quiet=QuietHours(_minute(quiet["from"]), _minute(quiet["to"]), _priorities(quiet, "severities", (Priority.P1,)))
+        if quiet
+        else None,
+    )
+
+
+def _aliases(value: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Raises InvalidSetting for an alias that nobody can type."""
+    for name in value:
+        if len(name.split()) != 1:
+            raise InvalidSetting("an alias is one word", name)
+    return tuple((name, " ".join(text.split())) for name, text in value.items())
+
+
 SECONDS = Scalar("a number of seconds greater than 0", lambda value: is_number(value) and 0 < value <= 86_400)
 SETTLE_SECONDS = Scalar("a number of seconds, 0 for none", lambda value: is_number(value) and 0 <= value <= 3600)
 HOURS = Scalar("a number of hours greater than 0", lambda value: is_number(value) and 0 < value <= 168)
@@ -67,12 +146,21 @@ URL = Scalar("an http:// or https:// URL", is_url)
 WEBHOOK = Scalar("an http:// or https:// URL", is_webhook)
 REDIS_URL = Scalar("a redis://, rediss:// or unix:// URL", is_redis_url)
 POSTGRESQL_URL = Scalar("a postgresql:// URL", is_postgresql_url)
-TARGET = Scalar("deployment/NAME", is_target)
+TARGET = Scalar("KIND/NAME of a workload, such as deployment/NAME", is_target)
+LABEL = Scalar("a label's name", lambda value: isinstance(value, str) and is_label_name(value))
+CONSUMER = Scalar("KIND/NAME of a workload or external/NAME", is_consumer)
+SECRET_KEY = Scalar("NAME/KEY of a Secret", is_secret_key)
 NAMESPACE = Scalar("a namespace's name", lambda value: isinstance(value, str) and is_dns_name(value))
 PRIORITY = Scalar("P1, P2, P3 or P4", lambda value: value in tuple(Priority))
 CHANNEL_KIND = Scalar("slack, webhook or pagerduty", lambda value: value in ("slack", "webhook", "pagerduty"))
 CONTACT_METHOD = Scalar("pager, email, ticket or chat", lambda value: value in ("pager", "email", "ticket", "chat"))
 PATHS = OneOf(TEXT, ListOf(TEXT))
+PRIORITIES = ListOf(PRIORITY)
+TIMEZONE = Scalar("utc, local or the name of a time zone such as Europe/Berlin", _is_zone)
+COMMAND = Scalar("a command", lambda value: isinstance(value, str) and value.strip() != "")
+TIME_OF_DAY = Scalar('a time of day like "22:00"', _is_time_of_day)
+PROTOCOL = Scalar("osc9, osc777 or osc99", lambda value: value in ("osc9", "osc777", "osc99"))
+NOTIFY_KIND = Scalar(f"{', '.join(NOTIFY_KINDS[:-1])} or {NOTIFY_KINDS[-1]}", lambda value: value in NOTIFY_KINDS)
 
 HTTP_CONFIG = Fields(
     {
@@ -131,13 +219,43 @@ HTTP_CONFIG = Fields(
         ),
     }
 )
-SERVER = OneOf(
+_SERVER = {
+    "url": Key(URL, "the server's URL; user and password in it are sent as basic auth and never shown"),
+    "timeout": Key(SECONDS, "the timeout of a request, in seconds (default 5)"),
+    "http_config": Key(HTTP_CONFIG, "authentication, TLS and proxy"),
+}
+SERVER = OneOf(URL, Fields(_SERVER, ("url",)))
+PROMETHEUS = OneOf(
     URL,
     Fields(
         {
-            "url": Key(URL, "the server's URL; user and password in it are sent as basic auth and never shown"),
-            "timeout": Key(SECONDS, "the timeout of a request, in seconds (default 5)"),
-            "http_config": Key(HTTP_CONFIG, "authentication, TLS and proxy"),
+            **_SERVER,
+            "ruler": Key(
+                SERVER,
+                "the server that evaluates the rules, if it is another one: vmalert, Thanos Ruler, Mimir's ruler; as a URL it "
+                "gets this mapping's `timeout` and `http_config`, as a mapping its own",
+            ),
+        },
+        ("url",),
+    ),
+)
+LOKI = OneOf(
+    URL,
+    Fields(
+        {
+            **_SERVER,
+            "labels": Key(
+                Fields(
+                    {
+                        "namespace": Key(LABEL, "the label with the namespace"),
+                        "pod": Key(LABEL, "the label with the pod's name"),
+                        "container": Key(LABEL, "the label with the container's name"),
+                        "workload": Key(LABEL, "the label with the workload's name, where none has the pod's"),
+                    }
+                ),
+                "the labels that your agent sets; those of Promtail, Alloy, OpenTelemetry's collector and Fluent Bit are found "
+                "without this",
+            ),
         },
         ("url",),
     ),
@@ -184,6 +302,54 @@ STORE = OneOf(
         }
     ),
 )
+_PROGRAM = ListOf(TEXT)
+_PROGRAM_KEYS = {
+    "folder": Key(TEXT, "where its programs run (default: the config file's folder)"),
+    "env_files": Key(PATHS, "files of `NAME=value` lines: variables of its programs, never shown"),
+}
+
+
+def _limits(*steps: str) -> Key:
+    return Key(
+        Fields({step: Key(SECONDS, f"of `{step}` (default {LIMITS[step]:g})") for step in steps}),
+        "time limits in seconds; at the limit the program and all its processes are ended",
+    )
+
+
+SERVICE = Fields(
+    {
+        "backup": Key(_PROGRAM, "a program and its arguments, never a shell: saves what `restore` needs; changes nothing else"),
+        "update": Key(_PROGRAM, "installs the new version; `{version}` is the one that the person names"),
+        "restart": Key(_PROGRAM, "restarts the service, after `update` and after `restore` (default: not needed)"),
+        "health": Key(
+            OneOf(URL, _PROGRAM), "a URL that answers 2xx, or a program that exits with 0, while the service is healthy"
+        ),
+        "restore": Key(_PROGRAM, "brings back what `backup` saved; `{backup}` is the last line that `backup` printed"),
+        "smoke": Key(_PROGRAM, "uses the service once as its users do; exits with 0 if that works"),
+        **_PROGRAM_KEYS,
+        "limits": _limits("backup", "update", "restart", "health", "restore", "smoke"),
+    },
+    ("backup", "update", "health", "restore", "smoke"),
+)
+TOKEN = Fields(
+    {
+        "make": Key(_PROGRAM, "a program, never a shell, that makes a new token beside the old one and prints only the token"),
+        "read": Key(TEXT, "a file that holds the new token, instead of `make`"),
+        "register": Key(
+            _PROGRAM,
+            "makes the issuer accept the new token beside the old one; reads it from standard input; required if the console "
+            "makes the token itself, without `make` and `read`",
+        ),
+        "secrets": Key(ListOf(SECRET_KEY), "the Kubernetes Secrets in which consumers read the token, in this namespace"),
+        "files": Key(PATHS, "the files in which consumers read the token"),
+        "restart": Key(ListOf(CONSUMER), "the consumers to restart, one after another"),
+        "smoke": Key(_PROGRAM, "uses the token end to end; reads it from standard input; exits with 0 if that works"),
+        "withdraw": Key(_PROGRAM, "makes the issuer refuse a token that it reads from standard input"),
+        **_PROGRAM_KEYS,
+        "limits": _limits("make", "register", "restart", "smoke", "withdraw"),
+    },
+    ("smoke", "withdraw"),
+)
 ENVIRONMENT = Fields(
     {
         "protected": Key(
@@ -207,7 +373,7 @@ ENVIRONMENT = Fields(
             "labels",
             _labels,
         ),
-        "prometheus": Key(SERVER, "the source of panels, dashboards, rules and runbook steps"),
+        "prometheus": Key(PROMETHEUS, "the source of panels, dashboards, rules and runbook steps"),
         "rule_windows": Key(
             MapOf(Key(DURATION, "by our window, such as `5m`: theirs, such as `10m`")),
             "windows over which this environment's Prometheus records the series that our rules record over others; the "
@@ -215,8 +381,20 @@ ENVIRONMENT = Fields(
             "rule_windows",
             _items,
         ),
-        "alertmanager": Key(OneOf(URL, ListOf(SERVER)), "every peer; a silence goes to the first that answers"),
+        "alertmanager": Key(
+            OneOf(URL, ListOf(SERVER)), "every peer: one, or a list of them; a silence goes to the first that answers"
+        ),
         "platform": Key(SERVER, "the platform's API: /health, /ready and its other endpoints, and /metrics"),
+        "administration": Key(
+            Fields(
+                {
+                    "api_key_file": Key(TEXT, "a file that holds the key for the header X-API-Key"),
+                    "admin_token_file": Key(TEXT, "a file that holds the token for X-Admin-Token, which some calls need too"),
+                    "timeout": Key(SECONDS, "the timeout of a call, in seconds (default 60)"),
+                }
+            ),
+            "the keys with which the action `admin` calls the platform's own administration",
+        ),
         "kubernetes": Key(
             Fields(
                 {
@@ -229,13 +407,19 @@ ENVIRONMENT = Fields(
             "the cluster; overrides the shell's KUBECONFIG, and --kubeconfig and --context override it",
         ),
         "grafana": Key(SERVER, "for `dashboards lint --live`"),
-        "loki": Key(URL, "where logs are kept beyond the pods' own"),
+        "loki": Key(LOKI, "the server that keeps logs after their pods are gone; the log screen and `logs` ask it"),
         "redis": Key(REDIS_URL, "the platform's Redis, which `check` pings; with a password, prefer REDIS_URL"),
         "store": Key(STORE, "where consoles on several hosts share their journal; without it each host has its own"),
         "channels": Key(
             MapOf(Key(CHANNEL, "one channel, by the name that people choose it by")),
             "where an incident's updates can be sent",
         ),
+        "services": Key(
+            MapOf(Key(SERVICE, "one service, by its name")),
+            "services outside the cluster, such as the CAD render service, that `update-service` and `restore-service` change; "
+            "their programs run on the console's host",
+        ),
+        "tokens": Key(MapOf(Key(TOKEN, "one token, by its name")), "the tokens that `rotate-token` replaces"),
     }
 )
 SEVERITY_POLICY = Fields(
@@ -274,6 +458,13 @@ INCIDENTS = Fields(
             "the teams to contact",
         ),
         "templates": Key(TEXT, "a folder with a team's own templates of updates and reviews"),
+        "people": Key(
+            ListOf(TEXT), "who can take a role; the screen also lists people whose console is on and people in the timeline"
+        ),
+        "services": Key(
+            MapOf(Key(TEXT, "its public name, such as `Drawing recognition`")),
+            "the public name of each component, for updates on the status page",
+        ),
     }
 )
 REFRESH = Fields(
@@ -302,6 +493,61 @@ THRESHOLD = Fields(
     {
         "warn": Key(NUMBER, "warning threshold, in the panel's unit"),
         "critical": Key(NUMBER, "critical threshold, in the panel's unit"),
+    }
+)
+NOTIFY = Fields(
+    {
+        "bell": Key(
+            PRIORITIES, "the severities that ring the terminal's bell (default P1), except at an alert's end; `[]` for none"
+        ),
+        "title": Key(
+            PRIORITIES,
+            "the terminal's title names the worst active alert of these severities, such as `P1 HighErrorRate 00:14` "
+            "(default P1); in tmux it is the pane's title",
+        ),
+        "desktop": Key(
+            OneOf(
+                PROTOCOL,
+                Fields(
+                    {
+                        "protocol": Key(
+                            PROTOCOL,
+                            "what the terminal supports: osc9 (iTerm2, WezTerm, Windows Terminal, foot), osc777 "
+                            "(rxvt-unicode, foot, Konsole), osc99 (kitty)",
+                        ),
+                        "severities": Key(PRIORITIES, "the severities that show one (default P1 and P2)"),
+                    },
+                    ("protocol",),
+                ),
+            ),
+            "desktop notices of the terminal (default none); tmux must have `allow-passthrough` on, otherwise they appear in "
+            "its status line",
+        ),
+        "tmux": Key(PRIORITIES, "the severities that appear in tmux's status line for 8 s (default none)"),
+        "command": Key(
+            ListOf(TEXT),
+            "a program and its arguments, started for every notification, never through a shell; `{severity}`, `{kind}`, "
+            "`{title}` and `{text}` are filled in; the console stops it after 10 s",
+        ),
+        "commands": Key(
+            MapOf(Key(ListOf(TEXT), "the program for this severity, instead of `command`"), ("P1", "P2", "P3", "P4")),
+            "programs by severity",
+        ),
+        "kinds": Key(
+            ListOf(NOTIFY_KIND), f"what to notify about (default all): {', '.join(f'`{kind}`' for kind in NOTIFY_KINDS)}"
+        ),
+        "before": Key(DURATION, "how long before the end of a silence or a shift to notify (default 10m)"),
+        "quiet_hours": Key(
+            Fields(
+                {
+                    "from": Key(TIME_OF_DAY, "when they begin, local time"),
+                    "to": Key(TIME_OF_DAY, "when they end"),
+                    "severities": Key(PRIORITIES, "the severities that still notify (default P1)"),
+                },
+                ("from", "to"),
+            ),
+            "when nothing rings or appears; the title still changes",
+        ),
     }
 )
 DOCUMENT = Fields(
@@ -355,6 +601,11 @@ DOCUMENT = Fields(
             "files, folders or patterns: what a team measures, in the format of `queries/catalogue/signals.yaml`; definitions "
             "of an existing signal take precedence over the catalogue's",
         ),
+        "admin_calls": Key(
+            PATHS,
+            "files, folders or patterns: a team's own calls for the action `admin`, in the format of "
+            "`queries/platform/admin_calls.yaml`; one with an id of ours takes its place",
+        ),
         "rules": Key(
             PATHS,
             "files, folders or patterns: the rule files that should be loaded; `check` reports what is missing, different or "
@@ -362,10 +613,23 @@ DOCUMENT = Fields(
         ),
         "shift_hours": Key(HOURS, "the length of a shift, for the handover (default 12)", "shift_hours", float),
         "incidents": Key(INCIDENTS, "changes to the built-in incident policy"),
+        "notify": Key(NOTIFY, "how the console notifies someone who is not looking at it", "notify", _notify),
+        "timezone": Key(
+            TIMEZONE,
+            "the zone of every time that you read and type, and of the days and due times of checklists: utc, local, or a name "
+            "like Europe/Berlin (default: times in UTC, days of the machine's zone); files and JSON stay in UTC",
+            "timezone",
+        ),
         "theme": Key(TEXT, "dark, light or colour-blind", "theme"),
         "slow": Key(FLAG, "for a slow connection: fewer frames, nothing blinks", "slow"),
         "keys": Key(
             MapOf(Key(TEXT, "the key, as Textual names it")), "key bindings by id; docs/keys.md lists all", "keys", _items
+        ),
+        "aliases": Key(
+            MapOf(Key(COMMAND, "by the alias, one word: the command that it runs, such as `scale cad-render`")),
+            "own names for what `:` runs; what you type after the alias follows the command",
+            "aliases",
+            _aliases,
         ),
     }
 )

@@ -16,6 +16,9 @@ from queries.http.endpoint import Endpoint, HttpConfig, RedisEndpoint, parse_cre
 from queries.text.variables import read_env
 
 _AUTHORIZING = ("basic_auth", "authorization", "bearer_token", "bearer_token_file")
+_ADMINISTRATION_KEYS = {"api_key_file": "X-API-Key", "admin_token_file": "X-Admin-Token"}
+_ADMINISTRATION_SECONDS = 60.0
+"""Building an index takes longer than an answer to a poll."""
 
 
 def read_endpoint(sources: Sources, key: str, *, flag: str = "", variable: str = "") -> Endpoint | None:
@@ -23,7 +26,7 @@ def read_endpoint(sources: Sources, key: str, *, flag: str = "", variable: str =
     value, origin = sources.given(flag, variable)
     if value:
         sources.origins[key] = origin
-        return _endpoint(value, source=origin)
+        return parse_endpoint(value, source=origin)
     entry = sources.own(key)
     return None if entry is None else _from_file(sources, entry, (*sources.environment_path, key))
 
@@ -37,12 +40,12 @@ def read_alertmanagers(sources: Sources) -> tuple[Endpoint, ...]:
         origin = "environment variable ALERTMANAGER_URL"
     if urls:
         sources.origins["alertmanager"] = origin
-        return tuple(_endpoint(url, source=origin) for url in urls)
+        return tuple(parse_endpoint(url, source=origin) for url in urls)
     entry = sources.own("alertmanager")
     path = (*sources.environment_path, "alertmanager")
     if entry is None:
         return ()
-    if isinstance(entry, str):
+    if not isinstance(entry, list):
         return (_from_file(sources, entry, path),)
     return tuple(_from_file(sources, item, (*path, index)) for index, item in enumerate(entry))
 
@@ -54,6 +57,12 @@ def read_redis(sources: Sources) -> RedisEndpoint | None:
         sources.origins["redis"] = origin
     value = value or sources.own("redis")
     return RedisEndpoint(value) if value else None
+
+
+def read_loki_labels(sources: Sources) -> tuple[tuple[str, str], ...]:
+    """By what it names, the label of Loki's that a team has for it."""
+    entry = sources.own("loki")
+    return tuple(entry.get("labels", {}).items()) if isinstance(entry, dict) else ()
 
 
 def read_store(sources: Sources, namespace: str) -> StoreSettings | None:
@@ -78,6 +87,22 @@ def read_store(sources: Sources, namespace: str) -> StoreSettings | None:
         return StoreSettings(kind, fields.get("namespace", namespace), float(fields.get("keep_days", 30.0)))
     password_file = sources.file(fields.get("password_file", ""), (*path, kind, "password_file"))
     return StoreSettings(kind, url=fields["url"], password_file=password_file)
+
+
+def read_administration(sources: Sources, platform: Endpoint | None) -> Endpoint | None:
+    """The platform's API with the keys of its administration, which stay in their files; without a URL where the platform has
+    none. Raises ConfigError.
+    """
+    entry = sources.own("administration")
+    if entry is None:
+        return None
+    path = (*sources.environment_path, "administration")
+    server = platform or Endpoint("")
+    keys = tuple(
+        (header, sources.file(entry[key], (*path, key))) for key, header in _ADMINISTRATION_KEYS.items() if key in entry
+    )
+    http = replace(server.http, header_files=keys)
+    return replace(server, http=http, timeout_seconds=float(entry.get("timeout", _ADMINISTRATION_SECONDS)))
 
 
 def read_channels(sources: Sources) -> tuple[Channel, ...]:
@@ -107,13 +132,27 @@ def _channel(sources: Sources, name: str, item: Mapping[str, Any], path: KeyPath
 
 def _from_file(sources: Sources, entry: Any, path: KeyPath) -> Endpoint:
     if isinstance(entry, str):
-        return _endpoint(entry, source=str(sources.config_file))
-    endpoint = _endpoint(entry["url"], source=str(sources.config_file))
+        return parse_endpoint(entry, source=str(sources.config_file))
+    endpoint = parse_endpoint(entry["url"], source=str(sources.config_file))
     http = _http_config(sources, entry.get("http_config", {}), (*path, "http_config"))
     if endpoint.http.authorization_field:
         _refuse_second_authorization(sources, http, path)
         http = replace(http, username=endpoint.http.username, password=endpoint.http.password)
-    return replace(endpoint, http=http, timeout_seconds=float(entry.get("timeout", endpoint.timeout_seconds)))
+    endpoint = replace(endpoint, http=http, timeout_seconds=float(entry.get("timeout", endpoint.timeout_seconds)))
+    return (
+        replace(endpoint, ruler=_ruler(sources, endpoint, entry["ruler"], (*path, "ruler"))) if "ruler" in entry else endpoint
+    )
+
+
+def _ruler(sources: Sources, server: Endpoint, entry: Any, path: KeyPath) -> Endpoint:
+    """A ruler without settings uses those of the server beside it, unless its URL contains credentials."""
+    sources.origins["ruler"] = sources.line(path)
+    ruler = _from_file(sources, entry, path)
+    if not isinstance(entry, str):
+        return ruler
+    return replace(
+        ruler, http=ruler.http if ruler.http.authorization_field else server.http, timeout_seconds=server.timeout_seconds
+    )
 
 
 def _http_config(sources: Sources, table: Mapping[str, Any], path: KeyPath) -> HttpConfig:
@@ -158,7 +197,7 @@ def _refuse_second_authorization(sources: Sources, http: HttpConfig, path: KeyPa
         )
 
 
-def _endpoint(url: str, *, source: str) -> Endpoint:
+def parse_endpoint(url: str, *, source: str) -> Endpoint:
     """Credentials move from the URL into `http`, so that no message can show them. Raises ConfigError."""
     if not is_url(url):
         raise ConfigError(source=source, expected="expected an http:// or https:// URL with a host")

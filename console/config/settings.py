@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from console.config.own_files import OwnFiles
+from console.config.services import EXTERNAL, Programs, Service, Token
 from queries.http.endpoint import ClusterEndpoint, Endpoint, HttpConfig, RedisEndpoint
 from queries.model.panel import Threshold
-from queries.model.severity import BUILT_IN, Severities
+from queries.model.severity import BUILT_IN, Priority, Severities
 
 ERROR_CODES_WINDOW_SECONDS = 86_400.0
 HEARTBEAT_ALERT = "Watchdog"
@@ -101,16 +102,58 @@ class Channel:
 @dataclass(frozen=True, slots=True)
 class IncidentSettings:
     """`changes` are severity, key and value of what differs from `console/incidents/response.yaml`; `contacts` replace its
-    contacts, None keeps them. `templates_dir` is empty for the built-in templates.
+    contacts, None keeps them. `templates_dir` is empty for the built-in templates. `people` can take a role; `services` are
+    component and public name.
     """
 
     changes: tuple[tuple[str, str, str], ...] = ()
     contacts: tuple[Contact, ...] | None = None
     templates_dir: str = ""
     channels: tuple[Channel, ...] = ()
+    people: tuple[str, ...] = ()
+    services: tuple[tuple[str, str], ...] = ()
 
     def channel(self, name: str) -> Channel | None:
         return next((item for item in self.channels if item.name == name), None)
+
+
+NOTIFY_KINDS = ("alert", "resolved", "timer", "takeover", "action", "silence", "shift")
+"""What the console notifies about: an alert, its end, a response timer, an acknowledgement or role that somebody took over or
+handed over, an action that ended while nobody looked, a silence that ends soon, the end of the shift.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class QuietHours:
+    """Minutes of the day in local time; `end_minute` may be smaller: over midnight. `severities` notify all the same."""
+
+    start_minute: int
+    end_minute: int
+    severities: tuple[Priority, ...] = (Priority.P1,)
+
+    def contains(self, minute: int) -> bool:
+        """Whether this minute of the day is in them."""
+        if self.start_minute <= self.end_minute:
+            return self.start_minute <= minute < self.end_minute
+        return minute >= self.start_minute or minute < self.end_minute
+
+
+@dataclass(frozen=True, slots=True)
+class NotifySettings:
+    """Which severities notify in which way, and about what. `desktop` is the protocol, empty for none. `commands` are argument
+    lists by severity.
+    """
+
+    bell: tuple[Priority, ...] = (Priority.P1,)
+    title: tuple[Priority, ...] = (Priority.P1,)
+    desktop: str = ""
+    desktop_severities: tuple[Priority, ...] = (Priority.P1, Priority.P2)
+    tmux: tuple[Priority, ...] = ()
+    commands: tuple[tuple[Priority, tuple[str, ...]], ...] = ()
+    kinds: tuple[str, ...] = NOTIFY_KINDS
+    before_seconds: float = 600.0
+    """How long before its end a silence or a shift notifies."""
+    quiet: QuietHours | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +171,8 @@ class Settings:
     read_only: bool
     user: str
     paths: Paths
+    environments: tuple[str, ...] = ()
+    """The names of all environments of the config file."""
     prometheus: Endpoint | None = None
     alertmanagers: tuple[Endpoint, ...] = ()
     kubernetes: ClusterEndpoint | None = None
@@ -140,15 +185,21 @@ class Settings:
     rule_windows: tuple[tuple[str, str], ...] = ()
     """Windows over which this Prometheus records the series that our rules record over others."""
     platform: Endpoint | None = None
+    administration: Endpoint | None = None
+    """The platform's API with the keys of its administration; None where the config file names none."""
     grafana: Endpoint | None = None
     redis: RedisEndpoint | None = None
-    loki_url: str = ""
+    loki: Endpoint | None = None
+    loki_labels: tuple[tuple[str, str], ...] = ()
+    """The labels with namespace, pod, container and workload, where a team names them."""
     store: StoreSettings | None = None
     """Where the journal is shared; None keeps it on this machine."""
     refresh_seconds: float = 5.0
     stale_after_seconds: float = 30.0
     backoff_cap_seconds: float = 30.0
     verify_timeout_seconds: float = 180.0
+    verify_poll_seconds: float = 0.5
+    """The interval of the checks after a change was sent; recovery is checked half as often."""
     settle: tuple[tuple[str, float], ...] = ()
     """How long the console watches a finished change, by the controller that may revert it; `SETTLE` has the defaults."""
     thresholds: tuple[tuple[str, Threshold], ...] = ()
@@ -162,20 +213,46 @@ class Settings:
     shift_hours: float = 12.0
     """The length of a shift, for a handover without a signed predecessor."""
     incidents: IncidentSettings = field(default_factory=IncidentSettings)
+    notify: NotifySettings = field(default_factory=NotifySettings)
+    """How the console tells somebody who does not look at it."""
     own: OwnFiles = field(default_factory=OwnFiles)
-    """A team's own runbooks, panels, signals and rules."""
+    """A team's own runbooks, panels, signals, rules and calls of the platform's administration."""
+    services: tuple[Service, ...] = ()
+    """The services outside the cluster that the console can update."""
+    tokens: tuple[Token, ...] = ()
+    """The tokens that the console can rotate."""
     severities: Severities = BUILT_IN
     """The priority of each value of the label `severity`."""
+    timezone: str = ""
+    """`utc`, `local` or the name of a zone; empty for the defaults of `queries.text.times`."""
     theme: str = ""
     slow: bool = False
     """The connection to the terminal is slow: fewer frames, nothing blinks, and the footer counts the bytes."""
     keys: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[tuple[str, str], ...] = ()
+    """Own names for commands of the command line, each with the text that it stands for."""
     secret_files: tuple[str, ...] = field(default=(), repr=False)
     """The files that the configuration and the kubeconfig name for a password, token or key."""
     origins: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
+    @property
+    def has_source(self) -> bool:
+        """Whether any server is configured that the console polls."""
+        return bool(self.prometheus or self.alertmanagers or self.kubernetes or self.platform)
+
     def settle_seconds(self, kind: str) -> float:
         return dict(self.settle).get(kind, SETTLE.get(kind, 0.0))
+
+    def service(self, name: str) -> Service | None:
+        return next((item for item in self.services if item.name == name), None)
+
+    def token(self, name: str) -> Token | None:
+        return next((item for item in self.tokens if item.name == name), None)
+
+    def programs(self, target: str) -> Programs | None:
+        """Those of `external/NAME` or `token/NAME`."""
+        kind, _, name = target.partition("/")
+        return self.service(name) if kind == EXTERNAL else self.token(name)
 
     def threshold(self, panel_id: str) -> Threshold:
         return dict(self.thresholds).get(panel_id, Threshold())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from console.config.errors import ConfigError
@@ -13,19 +14,22 @@ from queries.text.variables import home_folder, read_env
 KeyPath: TypeAlias = tuple[str | int, ...]
 _NOT_SECRET = {"ca_file", "cert_file", "kubeconfig"}
 """Keys whose file anybody may read; `permissions` inspects a kubeconfig's contents."""
+COMMANDS = MappingProxyType({"environment": "env", "context": "ctx", "namespace": "ns"})
+"""The command of the console that overrides each of these flags."""
+NOTHING_TYPED: Mapping[str, str] = MappingProxyType({})
 
 
 class Sources:
     """What one run of the console was given. `origins` collects by key which source set the value, for `doctor`."""
 
-    def __init__(self, flags: Mapping[str, Any], environ: Mapping[str, str]) -> None:
-        """Reads the config file. Raises ConfigError."""
-        self.flags = {name: value for name, value in flags.items() if value is not None}
+    def __init__(self, flags: Mapping[str, Any], environ: Mapping[str, str], typed: Mapping[str, str] = NOTHING_TYPED) -> None:
+        """Reads the config file; `typed` are the names of `COMMANDS` that override the flags. Raises ConfigError."""
+        self.flags = {name: value for name, value in {**flags, **typed}.items() if value is not None}
+        self._typed = typed
         self.environ = environ
         self.origins: dict[str, str] = {}
         self.secret_files: list[str] = []
-        named = self.flags.get("config") or read_env(environ, "CAD_CONSOLE_CONFIG")
-        self.config_file = Path(str(named)).expanduser() if named else self.xdg("XDG_CONFIG_HOME", ".config") / "config.yaml"
+        self.config_file, named = locate_config(self.flags, environ)
         self._document = _read(self.config_file) if named or self.config_file.exists() else None
         self.environment: Mapping[str, Any] = {}
         """The chosen environment's part of the config file."""
@@ -38,18 +42,19 @@ class Sources:
 
     def xdg(self, name: str, *default: str) -> Path:
         """The console's folder below one of the XDG base directories."""
-        value = read_env(self.environ, name)
-        # The XDG specification: ignore a relative path there.
-        root = Path(value) if value and Path(value).is_absolute() else Path(home_folder(self.environ)).joinpath(*default)
-        return root / "cad-console"
+        return xdg_folder(self.environ, name, *default) / "cad-console"
 
     def given(self, flag: str, name: str) -> tuple[str, str]:
         """A text from a flag, else from an environment variable, and its origin; both empty where neither has one."""
         if self.flags.get(flag):
-            return str(self.flags[flag]), f"flag --{flag.replace('_', '-')}"
+            return str(self.flags[flag]), self.flag_origin(flag)
         if value := read_env(self.environ, name):
             return value, f"environment variable {name}"
         return "", ""
+
+    def flag_origin(self, flag: str) -> str:
+        """`flag --context`, or `:ctx` for a name that was typed in the console."""
+        return f":{COMMANDS[flag]}" if flag in self._typed else f"flag --{flag.replace('_', '-')}"
 
     def top(self, key: str, default: Any) -> Any:
         """A key of the config file's top level."""
@@ -95,8 +100,35 @@ class Sources:
         return str(file)
 
 
+def locate_config(flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Path, bool]:
+    """The path of the config file, and whether a flag or variable names it: then it must exist."""
+    named = flags.get("config") or read_env(environ, "CAD_CONSOLE_CONFIG")
+    if named:
+        return Path(str(named)).expanduser(), True
+    return xdg_folder(environ, "XDG_CONFIG_HOME", ".config") / "cad-console" / "config.yaml", False
+
+
+def xdg_folder(environ: Mapping[str, str], name: str, *default: str) -> Path:
+    """An XDG base directory; `default` is its place below the home folder."""
+    value = read_env(environ, name)
+    # The XDG specification: ignore a relative path there.
+    return Path(value) if value and Path(value).is_absolute() else Path(home_folder(environ)).joinpath(*default)
+
+
+def find_schema_errors(path: Path) -> Iterator[ConfigError]:
+    """Every value of a config file that violates the schema. Raises ConfigError for a file that is not YAML."""
+    yield from _schema_errors(path, _parse(path))
+
+
 def _read(path: Path) -> Any:
     """The config file as a checked `YamlDocument`. Raises ConfigError."""
+    document = _parse(path)
+    for error in _schema_errors(path, document):
+        raise error
+    return document
+
+
+def _parse(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -106,15 +138,17 @@ def _read(path: Path) -> Any:
     except OSError as error:
         raise ConfigError(source=str(path), expected=f"cannot be read: {error.strerror}") from None
     # Imported here: without a config file the console starts without YAML.
-    from console.config.schema import DOCUMENT  # noqa: PLC0415
-    from console.config.validation import SchemaError, check_document  # noqa: PLC0415
     from queries.yaml import NodeError, load_with_lines  # noqa: PLC0415
 
     try:
-        document = load_with_lines(text)
-        check_document(document, DOCUMENT)
+        return load_with_lines(text)
     except NodeError as error:
         raise ConfigError(source=str(path), line=error.line, key=error.key, expected=str(error)) from None
-    except SchemaError as error:
-        raise ConfigError(source=str(path), line=error.line, key=error.key, expected=error.expected) from None
-    return document
+
+
+def _schema_errors(path: Path, document: Any) -> Iterator[ConfigError]:
+    from console.config.schema import DOCUMENT  # noqa: PLC0415  # as above
+    from console.config.validation import find_errors  # noqa: PLC0415
+
+    for error in find_errors(document, DOCUMENT):
+        yield ConfigError(source=str(path), line=error.line, key=error.key, expected=error.expected)

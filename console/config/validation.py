@@ -52,9 +52,14 @@ class MapOf:
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list."""
+    """A list; if its items can be mappings, a single mapping is accepted as a list of one."""
 
     each: Kind
+
+    @property
+    def takes_mapping(self) -> bool:
+        """Whether a single item is accepted without the list."""
+        return isinstance(self.each, Fields) or (isinstance(self.each, OneOf) and isinstance(self.each.long, Fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ TEXT = Scalar("text", lambda value: isinstance(value, str) and value != "")
 FLAG = Scalar("true or false", lambda value: isinstance(value, bool))
 NUMBER = Scalar("a number", is_number)
 
+
 _TYPE_NAMES: Mapping[type, str] = {
     dict: "a mapping", list: "a list", str: "text", bool: "true or false", type(None): "nothing"
 }  # fmt: skip
@@ -104,53 +110,65 @@ _TYPE_NAMES: Mapping[type, str] = {
 
 def check_document(document: YamlDocument, kind: Kind) -> None:
     """Raises SchemaError for the first value that does not fit; an empty document fits."""
+    for error in find_errors(document, kind):
+        raise error
+
+
+def find_errors(document: YamlDocument, kind: Kind) -> Iterator[SchemaError]:
+    """Every invalid value, in document order; nothing for an empty document."""
     if document.value is not None:
-        _check(document, document.value, kind, ())
+        yield from _check(document, document.value, kind, ())
 
 
-def _check(document: YamlDocument, value: Any, entry: Kind | Key, path: Path) -> None:
+def _check(document: YamlDocument, value: Any, entry: Kind | Key, path: Path) -> Iterator[SchemaError]:
     match unwrap_kind(entry):
         case Scalar() as kind:
             if not kind.fits(value):
-                raise _mismatch(document, kind.expected, value, path)
+                yield _mismatch(document, kind.expected, value, path)
         case Fields() as kind:
-            _check_fields(document, value, kind, path)
+            yield from _check_mapping(document, value, kind.keys, path)
+            yield from _find_missing(document, value, kind, path)
         case MapOf() as kind:
-            _check_mapping(document, value, kind.names, path)
-            for key in value:
-                _check(document, value[key], kind.each, (*path, key))
+            yield from _check_mapping(document, value, dict.fromkeys(kind.names, kind.each), path, other=kind.each)
+        case ListOf() as kind if kind.takes_mapping and isinstance(value, dict):
+            yield from _check(document, value, kind.each, path)
         case ListOf() as kind:
             if not isinstance(value, list):
-                raise _mismatch(document, "a list", value, path)
+                yield _mismatch(document, "a list", value, path)
+                return
             for index, item in enumerate(value):
-                _check(document, item, kind.each, (*path, index))
+                yield from _check(document, item, kind.each, (*path, index))
         case OneOf() as kind:
-            if isinstance(value, dict if isinstance(kind.long, Fields) else list):
-                _check(document, value, kind.long, path)
+            mapping = isinstance(kind.long, Fields) or kind.long.takes_mapping
+            if (isinstance(value, dict) and mapping) or (isinstance(value, list) and isinstance(kind.long, ListOf)):
+                yield from _check(document, value, kind.long, path)
             elif not kind.short.fits(value):
                 alternative = "a mapping" if isinstance(kind.long, Fields) else "a list of them"
-                raise _mismatch(document, f"{kind.short.expected} or {alternative}", value, path)
+                yield _mismatch(document, f"{kind.short.expected} or {alternative}", value, path)
 
 
-def _check_fields(document: YamlDocument, value: Any, kind: Fields, path: Path) -> None:
-    _check_mapping(document, value, tuple(kind.keys), path)
-    for key in value:
-        _check(document, value[key], kind.keys[key], (*path, key))
-    for key in kind.required:
-        if key not in value:
-            raise SchemaError(f"expected the key {key!r} here", key=format_path(path), line=document.line(path))
-
-
-def _check_mapping(document: YamlDocument, value: Any, known: tuple[str, ...], path: Path) -> None:
-    """Raises SchemaError unless this is a mapping with known keys; any key is known where `known` is empty."""
+def _check_mapping(
+    document: YamlDocument, value: Any, known: Mapping[str, Kind | Key], path: Path, *, other: Kind | Key | None = None
+) -> Iterator[SchemaError]:
+    """Checks each value by the kind of its key; without known keys, every key is of the kind `other`."""
     if not isinstance(value, dict):
-        raise _mismatch(document, "a mapping", value, path)
+        yield _mismatch(document, "a mapping", value, path)
+        return
     for key in value:
-        if known and key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
-            line = document.line((*path, key))
-            raise SchemaError(f"unknown key, {hint}", key=format_path((*path, key)), line=line)
+        entry = known.get(key) if known else other
+        if entry is not None:
+            yield from _check(document, value[key], entry, (*path, key))
+            continue
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+        line = document.line((*path, key))
+        yield SchemaError(f"unknown key, {hint}", key=format_path((*path, key)), line=line)
+
+
+def _find_missing(document: YamlDocument, value: Any, kind: Fields, path: Path) -> Iterator[SchemaError]:
+    for key in kind.required:
+        if isinstance(value, dict) and key not in value:
+            yield SchemaError(f"expected the key {key!r} here", key=format_path(path), line=document.line(path))
 
 
 def _mismatch(document: YamlDocument, expected: str, value: Any, path: Path) -> SchemaError:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from queries.model.workload import TARGET_KINDS
+
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 def is_url(value: Any) -> bool:
@@ -25,6 +32,11 @@ def is_postgresql_url(value: Any) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_label_name(value: str) -> bool:
+    """Whether this is the name of a label of Prometheus or Loki, which is not quoted in a selector."""
+    return _LABEL_NAME.fullmatch(value) is not None
 
 
 def is_store(value: Any) -> bool:
@@ -54,9 +66,26 @@ def is_redis_url(value: Any) -> bool:
 
 
 def is_target(value: Any) -> bool:
-    """Whether this is `deployment/NAME` with a name that Kubernetes allows."""
+    """Whether this is `deployment/NAME`, or another kind of workload, with a name that Kubernetes allows."""
     kind, _, name = value.partition("/") if isinstance(value, str) else ("", "", "")
-    return kind == "deployment" and is_dns_name(name)
+    return kind in TARGET_KINDS and is_dns_name(name)
+
+
+def is_consumer(value: Any) -> bool:
+    """Whether this is a workload that can be restarted, or `external/NAME` of a service outside the cluster."""
+    kind, _, name = value.partition("/") if isinstance(value, str) else ("", "", "")
+    return kind in ("deployment", "statefulset", "daemonset", "external") and is_dns_name(name)
+
+
+def is_secret_key(value: Any) -> bool:
+    """Whether this is `NAME/KEY` of a Secret."""
+    name, _, key = value.partition("/") if isinstance(value, str) else ("", "", "")
+    return is_object_name(name) and _SECRET_KEY.fullmatch(key) is not None
+
+
+def is_object_name(name: str) -> bool:
+    """Whether Kubernetes allows this as the name of any object (RFC 1123 subdomain), such as a node's with dots."""
+    return _OBJECT_NAME.fullmatch(name) is not None
 
 
 def is_dns_name(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,9 +100,12 @@ def recorded_samples(simulator: Simulator, at: float) -> Iterator[tuple[str, str
         yield f"{provider.service}_p95_latency_seconds", labels, p95
         if provider.service == "ocr":
             yield "provider_timeout_rate", labels, 0.0
+    yield from _recorded_quality(at)
     yield "ocr_cache_hit_ratio", "", traffic.CACHE_HIT_SHARE * (100.0 - error_percent)
     yield "cad:analysis_success_rate:5m", "", 100.0 - error_percent
     yield "cad:feature_cache_hit_rate:1h", "", 86.0 + 3.0 * traffic.noise(seed, "cache", at)
+    yield "cad:classification_cache_hit_rate:1h", "", 72.0
+    yield "slo_latency_compliance", "", 100.0 * _share_within_objective()
     availability = 100.0 * (1.0 - simulator.mean_error_share())
     yield "slo_availability", "", availability
     yield "error_budget_remaining", "", 100.0 * (1.0 - (100.0 - availability) / (100.0 - traffic.OBJECTIVE_PERCENT))
@@ -109,6 +113,31 @@ def recorded_samples(simulator: Simulator, at: float) -> Iterator[tuple[str, str
         labels = f'namespace="{simulator.namespace}",deployment="{deployment}"'
         yield "cad:cpu_utilisation:5m", labels, 100.0 * simulator.cpu_share(deployment, at)
         yield "cad:memory_utilisation", labels, 100.0 * simulator.memory_share(deployment, at)
+
+
+def _recorded_quality(at: float) -> Iterator[tuple[str, str, float]]:
+    """Confidence, stages, refused inputs and failed jobs, which no scenario changes before it starts."""
+    yield "ocr_avg_confidence", "", 0.89
+    yield "ocr_low_confidence_ratio", "", 3.5
+    yield "memory_exhaustion_rate", "", 0.0
+    yield "dedup2d_job_error_rate", "", 100.0 * 0.01 / 3.01
+    ocr = [item for item in traffic.PROVIDERS if item.service == "ocr"]
+    total = sum(item.per_second for item in ocr)
+    for stage, share in traffic.STAGES:
+        seconds = sum(item.per_second * share * traffic.mean_seconds(item) for item in ocr) / total
+        yield "ocr_avg_stage_duration_ms", f'stage="{stage}"', 1000.0 * seconds
+    scale = traffic.shape(at)
+    too_large = 0.08 * scale + 0.002 * traffic.ANALYSIS_PER_SECOND * scale
+    for reason, rate in (("file_too_large", too_large), ("base64_padding_error", 0.04 * scale)):
+        yield "top_rejection_reason_rate", f'reason="{reason}"', 60.0 * rate
+
+
+@functools.cache
+def _share_within_objective() -> float:
+    """The share of requests within two seconds, 0..1, of all providers by their traffic."""
+    total = sum(item.per_second for item in traffic.PROVIDERS)
+    within = (item.per_second * traffic.shares_below(item, (2.0,))[0] for item in traffic.PROVIDERS)
+    return sum(within) / total
 
 
 def load_history(promtool: str, text: Path, data: Path, *, limit_seconds: float = 60.0) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Protocol
 
+from console.demo.cluster.pod_logs import steps
 from console.demo.scenarios import API, SLOW_DEPLOYMENT, SLOW_PROVIDER, WORKER
+from queries.text.times import format_milliseconds
 
-LINES = 60
-_EVERY_SECONDS = 5.0
+_EVERY_SECONDS = 5
+_ERROR_SECONDS = 60.0
 
 
 class PodLogProfile(Protocol):
@@ -27,16 +28,16 @@ class PodLogProfile(Protocol):
     def backlog(self) -> float: ...
 
 
-def log_lines(app: str, now: float, outcome: PodLogProfile) -> list[str]:
-    """The last lines of a pod, oldest first; a current error started a minute ago."""
-    usual = f"INFO {app}: served, 0 errors"
+def log_lines(app: str, container: str, after: float, until: float, outcome: PodLogProfile) -> list[tuple[float, str]]:
+    """What a container wrote after one time and up to another, oldest first; a current error started a minute ago."""
+    times = [float(_EVERY_SECONDS * step) for step in steps(after, until, _EVERY_SECONDS)]
+    if container != app:
+        return [(at, f"{format_milliseconds(at)} INFO {container}: proxied, 0 errors") for at in times]
     error = _error_line(app, outcome)
     lines = []
-    for number in range(LINES - 1, -1, -1):
-        at = now - number * _EVERY_SECONDS
-        failing = error and number < 12 and number % 2 == 0
-        stamp = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        lines.append(f"{stamp} {error if failing else usual}")
+    for at in times:
+        failing = error and until - at < _ERROR_SECONDS and int(at // _EVERY_SECONDS) % 2 == 0
+        lines.append((at, f"{format_milliseconds(at)} {error if failing else f'INFO {app}: served, 0 errors'}"))
     return lines
 
 

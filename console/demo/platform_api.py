@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from console.demo import traffic
+from console.demo.http_server import HttpServer
 from console.demo.simulator import VISION_OPEN, Simulator
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -27,15 +25,6 @@ _VECTORS: dict[str, object] = {
 }
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Ignores disconnects: the console owns this terminal."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]  # as in socketserver
-
-
 class PlatformApi:
     """Serves `simulator` between `start` and `stop`, by default on a free loopback port."""
 
@@ -47,49 +36,24 @@ class PlatformApi:
         port: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._address = (host, port)
         self._simulator = simulator
         self._clock = clock
-        self._server: ThreadingHTTPServer | None = None
-        self._thread: threading.Thread | None = None
+        self._server = HttpServer(self._respond, name="the platform's API", host=host, port=port)
 
     @property
     def url(self) -> str:
-        if self._server is None:
-            raise RuntimeError("the platform's API was not started")
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._server.url
 
     def start(self) -> None:
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            timeout = 30.0
-
-            def do_GET(self) -> None:
-                status, kind, body = api.answer(urlsplit(self.path).path)
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                if status == HTTPStatus.TEMPORARY_REDIRECT:
-                    self.send_header("Location", f"http://{self.headers.get('Host', '')}/metrics/")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Prints nothing: the console owns this terminal."""
-
-        server = _Server(self._address, Handler)
-        self._server = server
-        self._thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="demo platform", daemon=True)
-        self._thread.start()
+        self._server.start()
 
     def stop(self) -> None:
-        if self._server is not None and self._thread is not None:
-            self._server.shutdown()
-            self._thread.join(5)
-            self._server.server_close()
-            self._thread = None
+        self._server.stop()
+
+    def _respond(self, target: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        status, kind, body = self.answer(urlsplit(target).path)
+        moved = {"Location": f"http://{headers.get('host', '')}/metrics/"} if status == HTTPStatus.TEMPORARY_REDIRECT else {}
+        return status, {"Content-Type": kind, **moved}, body
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Status, content type and body for one path."""

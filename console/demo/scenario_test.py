@@ -9,9 +9,11 @@ from contextlib import aclosing
 from typing import Protocol, TypeVar
 
 from console.actions.plan import Outcome, Preview, Request
+from console.alerts.cause import find_log_moment
 from console.config.settings import Settings
 from console.demo.scenarios import Fix, Scenario
 from console.journal.event import Event
+from console.logs.pattern_report import describe_change
 from console.monitor.session import Session
 from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState, TrackedAlert
@@ -84,6 +86,8 @@ async def _play_incident(scenario: Scenario, remedy: Fix, session: Session, say:
         raise ScenarioTimeout(f"no runbook covers {alert.name}")
     say(f"{runbook.id}, found by {runbook.matched_by}", step="runbook")
     await _runbook_steps(session, tracked, runbook.id, say)
+    if scenario.new_line and session.settings.loki is not None:
+        await _find_new_line(session, tracked, remedy.target, scenario.new_line, say)
 
     suggestion = await wait_for(
         session,
@@ -114,6 +118,20 @@ async def _play_incident(scenario: Scenario, remedy: Fix, session: Session, say:
     say(f"{scenario.alert} is gone from Alertmanager", step="resolved")
     await report_panel(session, remedy.panel_id, say)
     verify_journal(session, identity, say)
+
+
+async def _find_new_line(session: Session, tracked: TrackedAlert, target: str, words: str, say: Say) -> None:
+    """Raises ScenarioTimeout unless the patterns of the log name the line that the fault brought."""
+    deadline = time.monotonic() + ALERT_SECONDS
+    while time.monotonic() < deadline:
+        moment, since = find_log_moment(tracked, session.snapshot().changes)
+        report = await session.read_pattern_report(target, moment=moment)
+        for change in report.telling():
+            if words in change.pattern.sample.text:
+                say(visible(f"since the {since}: {describe_change(change)}: {change.pattern.sample.text}"), step="log")
+                return
+        await asyncio.sleep(_POLL_SECONDS)
+    raise ScenarioTimeout(f"no new pattern with {words!r} in the log of {target}")
 
 
 async def act(session: Session, request: Request, say: Say) -> str:

@@ -114,6 +114,8 @@ class Scenario:
     rolls_out_bad_image: bool = False
     rules: tuple[RuleSet, ...] = (RuleSet.OURS,)
     fault_seconds: float = 22.0
+    new_line: str = ""
+    """Words of the log line that the fault brings, empty for none."""
 
 
 def _calm(cluster: ClusterView, start: Start) -> Conditions:
@@ -177,6 +179,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         _bad_deploy,
         Fix("rollback", f"deployment/{API}", {"revision": "1"}, "error_ratio"),
         rolls_out_bad_image=True,
+        new_line="result schema v2 not understood",
     ),
     Scenario(
         "memory-pressure",

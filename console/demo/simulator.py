@@ -132,7 +132,7 @@ class Simulator:
 
     @contextmanager
     def past(self) -> Iterator[None]:
-        """Within it only `replay` and `advance` move the time: a poll of the API would jump to the present in mid-week."""
+        """Within it only `replay` and `advance` move the time: otherwise an API poll in mid-week would jump to now."""
         self._in_past = True
         try:
             yield

@@ -21,7 +21,10 @@ from console.demo.backfill import DAYS, load_history, write_history
 from console.demo.cluster import DemoCluster
 from console.demo.embedded_cluster import EmbeddedView
 from console.demo.kubeconfig_cluster import ContextView
+from console.demo.log_agent import LogAgent
 from console.demo.logs import log_lines
+from console.demo.loki import LineStore, LokiApi
+from console.demo.outside_service import OutsideService
 from console.demo.platform_api import PlatformApi
 from console.demo.process import ServerProcess, end_supervisor, free_port, supervise
 from console.demo.scenarios import API, BAD_IMAGE_TAG, Scenario
@@ -54,6 +57,8 @@ class Addresses:
     kubeconfig: str
     kubernetes_context: str
     folder: str
+    loki: str = ""
+    """Only with the embedded cluster: nothing collects the logs of another one."""
 
     def environment(self) -> dict[str, str]:
         """Environment variables that lead a console to the stack instead of the user's own configuration and journal."""
@@ -61,6 +66,7 @@ class Addresses:
             "PROMETHEUS_URL": self.prometheus,
             "ALERTMANAGER_URL": self.alertmanager,
             "CAD_ML_API_URL": self.platform,
+            "LOKI_URL": self.loki,
             "KUBECONFIG": self.kubeconfig,
             "CAD_CONSOLE_ENVIRONMENT": "demo",
             "CAD_CONSOLE_CONFIG": str(Path(self.folder) / "config.yaml"),
@@ -101,6 +107,9 @@ class DemoStack:
         self._cluster: DemoCluster | None = None
         self._context_view: ContextView | None = None
         self._api: PlatformApi | None = None
+        self._loki: LokiApi | None = None
+        self._log_agent: LogAgent | None = None
+        self._outside: OutsideService | None = None
         self._addresses: Addresses | None = None
         self._simulator: Simulator | None = None
 
@@ -157,12 +166,19 @@ class DemoStack:
         # A demo needs no typed confirmation; the environment names its cluster itself.
         own: dict[str, object] = {"protected": False, "namespace": NAMESPACE, "kubernetes": {"kubeconfig": where}}
         own["rule_windows"] = server_config.fast_windows()
+        self._outside = OutsideService(folder / "render", free_port())
+        self._outside.prepare()
+        own |= self._outside.config()
         (folder / "config.yaml").write_text(json.dumps({"environments": {"demo": own}}) + "\n")
         self._simulator = Simulator(self.scenario, view, seed=self._seed, now=self._clock() - DAYS * 86400.0)
         self._api = PlatformApi(self._simulator, clock=self._clock)
         self._api.start()
         if self._cluster is not None:
             self._describe_pods(self._cluster, self._simulator)
+            store = LineStore()
+            self._loki, self._log_agent = LokiApi(store, clock=self._clock), LogAgent(self._cluster, store)
+            self._loki.start()
+            self._log_agent.start()
         self._addresses = Addresses(
             prometheus=f"http://127.0.0.1:{free_port()}",
             alertmanager=f"http://127.0.0.1:{free_port()}",
@@ -170,6 +186,7 @@ class DemoStack:
             kubeconfig=where,
             kubernetes_context=self._context,
             folder=str(folder),
+            loki=self._loki.url if self._loki else "",
         )
         return self._addresses
 
@@ -178,6 +195,7 @@ class DemoStack:
         folder = Path(self.addresses.folder)
         with ThreadPoolExecutor(1, thread_name_prefix="demo start") as other:
             alerting = other.submit(self._start_alertmanager, folder / "alertmanager")
+            outside = other.submit(self._outside.start) if self._outside is not None else None
             data = folder / "prometheus"
             data.mkdir()
             self.begin()
@@ -188,6 +206,8 @@ class DemoStack:
             load_history(self.servers.promtool, text, data / "data")
             text.unlink()
             alerting.result()
+            if outside is not None:
+                outside.result()
             time.sleep(max(0.0, end - self._clock()))  # Prometheus rejects samples older than its newest block
         self._start_prometheus(data)
         self._report(f"running; scenario {self.scenario.name}: {self.scenario.summary}")
@@ -228,8 +248,13 @@ class DemoStack:
         if running:
             with ThreadPoolExecutor(len(running), thread_name_prefix="demo stop") as pool:
                 list(pool.map(ServerProcess.stop, running))
+        if self._outside is not None:
+            self._outside.stop()
         if self._api is not None:
             self._api.stop()
+        if self._loki is not None and self._log_agent is not None:
+            self._log_agent.stop()
+            self._loki.stop()
         if self._cluster is not None:
             self._cluster.stop()
         if self._context_view is not None:
@@ -310,7 +335,10 @@ class DemoStack:
             cores = simulator.cpu_share(app, now) * CPU_LIMIT_CORES
             return cores, simulator.memory_share(app, now) * MEMORY_LIMIT_BYTES / (1 << 20)
 
-        cluster.use(load=load, lines=lambda pod, now: log_lines(_app(pod), now, simulator.outcome))
+        def lines(pod: dict[str, object], container: str, after: float, until: float) -> list[tuple[float, str]]:
+            return log_lines(_app(pod), container, after, until, simulator.outcome)
+
+        cluster.use(load=load, lines=lines)
 
 
 def _app(pod: dict[str, object]) -> str:

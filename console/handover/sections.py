@@ -6,24 +6,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from console.checklists.alert_evidence import summarize_alerts
+from console.checklists.alert_history import AlertWindow
 from console.checklists.definition import HOURLY, Checklist
 from console.checklists.incidents import incident_text, incident_verdict
 from console.checklists.loader import Checklists
 from console.checklists.result import Detail
+from console.checklists.run_review import answer_text
 from console.checklists.section import ReportSection
 from console.checklists.summary import silence_text
 from console.handover.shift import BUDGET, Shift
-from console.state.checklist_runs import ChecklistRuns
+from console.journal.payloads import NoteWritten, try_decode
+from console.state.checklist_runs import OVERRULE, ChecklistRuns
 from console.state.incident import Incidents
 from console.state.snapshot import Snapshot
+from queries.model.change import Change
 from queries.model.series import Point
 from queries.model.source import Health, PollResult
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.model.workload import Change
 from queries.text.durations import format_span
 from queries.text.times import due_today, format_local, local_hour, local_midnight
 
+_UNSEEN = 0.02
+"""The share of a shift that may lack data before its alerts are not known: enough for a restart of Prometheus."""
 _ENDS_SECONDS = 12 * 3600.0
 _CHANGES_SECONDS = 86_400.0
 SHOWN = 40
@@ -43,6 +48,8 @@ class HandoverInput:
     incidents: Incidents | None
     budget: PollResult[tuple[Point, ...]] | None
     now: float
+    alerts: PollResult[AlertWindow] | None = None
+    """What fired over the shift; None while nobody has fetched it."""
 
 
 def build_sections(facts: HandoverInput) -> tuple[ReportSection, ...]:
@@ -51,8 +58,10 @@ def build_sections(facts: HandoverInput) -> tuple[ReportSection, ...]:
         _shift(facts),
         _incidents(facts),
         _firing(facts),
+        _resolved(facts),
         _silences(facts),
         _checklists(facts),
+        _remarks(facts),
         _changes(facts),
         _budget(facts),
     )
@@ -100,6 +109,56 @@ def _firing(facts: HandoverInput) -> ReportSection:
     if snapshot.delivery_doubt:
         caveats.append(Detail(snapshot.delivery_doubt))
     return ReportSection(title, (*lines, *caveats), empty="none")
+
+
+def _resolved(facts: HandoverInput) -> ReportSection:
+    """What fired and went: nobody sees it any more, and it may come back."""
+    title, reading, snapshot = "Resolved alerts of this shift", facts.alerts, facts.snapshot
+    if reading is None or reading.value is None:
+        why = visible(reading.fault.sentence()) if reading and reading.fault else "fetching …"
+        return ReportSection(title, empty=f"not known: {why}", known=False)
+    window = reading.value
+    summaries = [item for item in summarize_alerts(window, snapshot.alerts, severities=snapshot.severities) if not item.firing]
+    lines = [Detail(item.sentence(facts.now), item.verdict) for item in summaries[:SHOWN]]
+    if len(summaries) > SHOWN:
+        lines.append(Detail(f"and {len(summaries) - SHOWN} more"))
+    complete = window.unknown_seconds <= max(2.5 * window.step_seconds, _UNSEEN * (window.ends_at - window.starts_at))
+    if not complete:
+        unseen = f"Prometheus has no data for {format_span(window.unknown_seconds)} of the shift"
+        lines.append(Detail(unseen, Verdict.NO_DATA))
+    return ReportSection(title, tuple(lines), empty="none", known=complete)
+
+
+def _remarks(facts: HandoverInput) -> ReportSection:
+    """What people overrode and noted: the reason for a verdict that the data does not show."""
+    since, now = facts.shift.since, facts.now
+    remarks: list[tuple[float, str, Verdict | None]] = []
+    for name, runs in facts.snapshot.ledger.walks.by_checklist:
+        checklist = facts.checklists.get(name)
+        titles = {item.id: item.title for item in checklist.items} if checklist else {}
+        heading = visible(checklist.title if checklist else name)
+
+        def place(item: str, heading: str = heading, titles: dict[str, str] = titles) -> str:
+            return f"{heading}: {visible(titles.get(item, item))}"
+
+        for run in runs:
+            remarks += [
+                (answer.at, f"{place(answer.item)}: {visible(answer.author)} {answer_text(answer)}", answer.resulting_verdict)
+                for answer in run.answers
+                if answer.answer == OVERRULE and answer.at >= since
+            ]
+            remarks += [
+                (note.at, f"{place(note.item)}: {visible(note.author)} noted: {visible(note.text)}", None)
+                for note in run.notes
+                if note.at >= since
+            ]
+    for event in facts.snapshot.ledger.recent:
+        payload = try_decode(event) if event.at >= since else None
+        if isinstance(payload, NoteWritten):
+            remarks.append((event.at, f"{visible(event.author)} noted: {visible(payload.text)}", None))
+    ordered = sorted(remarks, key=lambda each: each[0], reverse=True)
+    lines = tuple(Detail(f"{format_local(at, now=now)}  {text}", verdict) for at, text, verdict in ordered[:SHOWN])
+    return ReportSection("Overrides and notes in this shift", lines, empty="nothing")
 
 
 def _silences(facts: HandoverInput) -> ReportSection:
@@ -211,7 +270,7 @@ def _budget(facts: HandoverInput) -> ReportSection:
 def _staleness(snapshot: Snapshot, name: str, now: float) -> tuple[Detail, ...]:
     """That a source no longer answers: the list is its last one."""
     source = snapshot.source(name)
-    if source is None or source.fault is None or source.last_good_at is None or source.health in (Health.UP, Health.DEGRADED):
+    if source is None or source.fault is None or source.last_good_at is None or source.health.serves:
         return ()
     age = format_span(now - source.last_good_at)
     return (Detail(f"as of {name}'s last answer {age} ago: {visible(source.fault.what)}", Verdict.STALE),)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Protocol
 
+from console.checklists.alert_history import AlertWindow
+from console.checklists.evidence_queries import fetch_alert_window
 from console.checklists.incidents import known_incidents
 from console.checklists.loader import Checklists
 from console.handover.report import HandoverReport
@@ -49,13 +51,24 @@ class HandoverService:
         shift = current_shift(snapshot.ledger.handovers, now=now, hours=self._session.settings.shift_hours)
         return await fetch_budget(snapshot, shift, prometheus=self._session.prometheus, now=now)
 
+    async def fetch_alerts(self, snapshot: Snapshot, *, now: float) -> PollResult[AlertWindow]:
+        """What fired over the present shift, also if it is over."""
+        shift = current_shift(snapshot.ledger.handovers, now=now, hours=self._session.settings.shift_hours)
+        return await fetch_alert_window(snapshot, since=shift.since, prometheus=self._session.prometheus, now=now)
+
     def build(
-        self, snapshot: Snapshot, checklists: Checklists, budget: PollResult[tuple[Point, ...]] | None, *, now: float
+        self,
+        snapshot: Snapshot,
+        checklists: Checklists,
+        budget: PollResult[tuple[Point, ...]] | None,
+        alerts: PollResult[AlertWindow] | None,
+        *,
+        now: float,
     ) -> HandoverReport:
-        """The handover as of `now`, Unix seconds; `budget` None while nobody has fetched it."""
+        """The handover as of `now`, Unix seconds; `budget` and `alerts` are None while nobody has fetched them."""
         shift = current_shift(snapshot.ledger.handovers, now=now, hours=self._session.settings.shift_hours)
         incidents = known_incidents(snapshot.ledger, known=self._session.journal_known)
-        sections = build_sections(HandoverInput(snapshot, shift, checklists, incidents, budget, now))
+        sections = build_sections(HandoverInput(snapshot, shift, checklists, incidents, budget, now, alerts))
         return HandoverReport(sections, snapshot, shift, snapshot.ledger.head)
 
     async def sign(self, report: HandoverReport, *, name: str, to: str = "", remark: str = "") -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from console.checklists.evidence_queries import MetricsSource
 from console.state.handovers import HandoverSignature
 from console.state.snapshot import Snapshot
-from queries.errors import NotConfigured, SourceError
+from queries.errors import NotConfigured, SourceError, partial_answer
 from queries.model.panel import Origin, aggregate
 from queries.model.series import Point
 from queries.model.source import PollResult
@@ -54,6 +54,8 @@ async def fetch_budget(
         start = min(shift.since, now - _LEAST_SECONDS)
         steps = 1 if state.origin is Origin.RAW else _POINTS
         answer = await prometheus.query_range(state.query, start=start, end=now, step_seconds=(now - start) / steps)
+        if answer.annotations.partial:
+            raise partial_answer(answer.annotations.partial)
     except SourceError as error:
         return PollResult("prometheus", now, time.monotonic() - began, fault=error.fault)
     values: dict[float, list[float]] = {}

@@ -10,9 +10,10 @@ from typing import Protocol
 from console.alerts.recent_changes import recent_changes
 from console.state.snapshot import Snapshot
 from queries.errors import SourceError
+from queries.model.change import Change, LastWrite
+from queries.model.cluster import Cluster
 from queries.model.series import Series, quote
 from queries.model.text import visible
-from queries.model.workload import Change, Cluster, LastWrite
 from queries.prometheus.responses import RangeResult
 
 HOUR_SECONDS = 3600.0
@@ -21,6 +22,8 @@ _SAME_SECONDS = 180.0
 """Two changes of one subject that are no further apart are the same change."""
 _OWN = "cad-console-"
 """Prefix of ConfigMaps that consoles write."""
+_CONTRIBUTING = ("action", "config", "deploy", "hpa", "rollout", "scaled")
+"""The kinds of changes that can cause something; an alert that fires or a pod that restarts is a symptom."""
 _POD_PROBLEMS = ("BackOff", "OOMKilling", "Evicted", "Unhealthy", "FailedScheduling", "NodeNotReady")
 
 
@@ -38,6 +41,17 @@ class Correlation:
     end: float
     changes: tuple[Change, ...]
     faults: tuple[str, ...] = ()
+
+    def contributing(self, targets: Iterable[str] = ()) -> tuple[Change, ...]:
+        """What may have caused it: changes of `targets` first, and of those the nearest to the end."""
+        own = frozenset(targets)
+        found = (item for item in self.changes if item.kind in _CONTRIBUTING)
+        return tuple(sorted(found, key=lambda item: (item.subject not in own, self.end - item.at)))
+
+    @property
+    def symptoms(self) -> tuple[Change, ...]:
+        """What else happened: alerts, restarts, silences and notes; oldest first."""
+        return tuple(item for item in self.changes if item.kind not in _CONTRIBUTING)
 
 
 async def correlate(
@@ -98,7 +112,9 @@ class _Window:
             result = await prometheus.query_range(query, start=self.start, end=self.end, step_seconds=step)
         except SourceError as error:
             return [], f"{item.kind} from Prometheus: {error}"
-        return [change for series in result.series for change in _differences(series, item, step, self.start)], ""
+        caveat = result.annotations.caveat
+        changes = [change for series in result.series for change in _differences(series, item, step, self.start)]
+        return changes, f"{item.kind} from Prometheus: {caveat}" if caveat else ""
 
 
 def _differences(series: Series, item: _RangeQuery, step: float, start: float) -> Iterable[Change]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from console.alerts.correlated import find_correlated, list_acting_suggestions
 from console.incidents.observations import initial_values
 from console.journal.payloads import IncidentDeclared, LinkedAlert
 from console.state.snapshot import Snapshot
@@ -27,8 +28,10 @@ def declaration(
     alerts: Iterable[TrackedAlert] = (),
     commander: str = "",
     stability_seconds: float | None = None,
+    since: float | None = None,
 ) -> IncidentDeclared:
     """Without alerts, a P1 or P2 gets the firing P1 alerts; title and severity default to those of the first alert.
+    `since` is when it began, Unix seconds, where a person says so.
 
     Raises ValueError where there is neither a title nor an alert.
     """
@@ -51,7 +54,16 @@ def declaration(
         seen=initial_values(snapshot) if snapshot else {},
         commander=commander,
         stability_seconds=stability_seconds,
+        targets=_targets(own, snapshot.alerts if snapshot else ()),
+        since=since,
     )
+
+
+def _targets(own: tuple[TrackedAlert, ...], alerts: tuple[TrackedAlert, ...]) -> Iterable[str]:
+    """The workloads that its alerts, and those that started with them, are about."""
+    for tracked in own:
+        for item in (tracked, *find_correlated(tracked, alerts)):
+            yield from (suggestion.target for suggestion in list_acting_suggestions(item))
 
 
 def _title_of(tracked: TrackedAlert) -> str:

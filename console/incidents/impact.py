@@ -10,8 +10,10 @@ from typing import Protocol
 
 from console.checks.panels import describe_contradiction
 from queries.errors import SourceError
-from queries.model.panel import Contradiction, PanelHistory, PanelSpec
+from queries.model.panel import PanelSpec
+from queries.model.panel_result import Contradiction, PanelHistory
 from queries.model.verdict import Verdict
+from queries.prometheus.history import Window
 from queries.prometheus.responses import InstantResult
 
 AVAILABILITY = 0.999
@@ -30,6 +32,8 @@ class MetricsQueries(Protocol):
     async def contradictions(self, text: str, *, at: float | None = None) -> tuple[Contradiction, ...]: ...
 
     async def history(self, spec: PanelSpec, *, start: float, end: float, step_seconds: float) -> PanelHistory: ...
+
+    async def heat_history(self, spec: PanelSpec, window: Window) -> PanelHistory: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,13 @@ async def measure(prometheus: MetricsQueries | None, ratio: PanelSpec | None, *,
     return await _ImpactQuery(prometheus, detected_at, max(end, detected_at + 1.0)).measure(ratio)
 
 
+async def count_failed(prometheus: MetricsQueries | None, *, start: float, end: float) -> tuple[float | None, str]:
+    """The failed requests of users between two times, Unix seconds; or None, and why the number is unknown."""
+    if prometheus is None:
+        return None, "Prometheus is not configured"
+    return await _ImpactQuery(prometheus, start, max(end, start + 1.0)).count_failed()
+
+
 class _ImpactQuery:
     """One measurement: its window, and why a figure is unknown."""
 
@@ -94,12 +105,22 @@ class _ImpactQuery:
         self.end = end
         self.why: dict[str, str] = {}
 
+    async def count_failed(self) -> tuple[float | None, str]:
+        if await self._count_exported() is None:
+            return None, self.why["requests"]
+        failed = await self._query("failed", failed_text(max(1.0, round(self.end - self.detected_at, 3))))
+        return failed, self.why.get("failed", "")
+
+    async def _count_exported(self) -> float | None:
+        """The series of requests; without any, none of the other expressions means anything."""
+        missing = "nobody exported ocr_requests_total or vision_requests_total at the end of the window"
+        return await self._query("requests", 'count({__name__=~"(ocr|vision)_requests_total"})', empty=missing)
+
     async def measure(self, ratio: PanelSpec | None) -> Impact:
         bad_since, outside, unseen = await self._ratio(ratio)
         start = min(bad_since, self.detected_at) if bad_since is not None else self.detected_at
         window = max(1.0, round(self.end - start, 3))
-        missing = "nobody exported ocr_requests_total or vision_requests_total at the end of the window"
-        present = await self._query("requests", 'count({__name__=~"(ocr|vision)_requests_total"})', empty=missing)
+        present = await self._count_exported()
         requests = failed = slow = budget = None
         if present is None:
             reason = self.why["requests"]
@@ -125,6 +146,9 @@ class _ImpactQuery:
             )
         except SourceError as error:
             self.why[name] = str(error)
+            return None
+        if result.annotations.partial:
+            self.why[name] = result.annotations.caveat
             return None
         if contradictions:
             self.why[name] = f"{Verdict.IN_DOUBT.word}: {'; '.join(map(describe_contradiction, contradictions))}"
@@ -161,6 +185,9 @@ class _ImpactQuery:
         history = await self.prometheus.history(spec, start=start, end=end, step_seconds=step)
         if history.fault is not None:
             self.why["outside_seconds"] = history.fault.sentence()
+        if history.note:
+            self.why["outside_seconds"] = history.note
+            return ()
         # A ratio outside its range says nothing about the requests.
         points = history.series[0].points if history.series else ()
         possible = tuple((at, value) for at, value in points if not math.isfinite(value) or spec.allowed.contains(value))

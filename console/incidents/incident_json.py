@@ -56,6 +56,10 @@ def incident_json(incident: Incident, policies: SeverityPolicies, now: float) ->
             }
             for item in incident.updates
         ],
+        "follow_ups": [
+            {"id": item.id, "text": item.text, "owner": item.owner or None, "due": item.due or None, "done": item.done}
+            for item in incident.follow_ups
+        ],
         "timeline": [
             {
                 "id": item.id,

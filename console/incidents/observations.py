@@ -10,14 +10,16 @@ from console.state.incident import FIRING, RESOLVED, Incident
 from console.state.revisions import image_change
 from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState, TrackedAlert
+from queries.model.cluster import Cluster
 from queries.model.identity_cache import IdentityCache
 from queries.model.panel import PanelState
+from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.series import label
 from queries.model.severity import Priority
 from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from queries.model.workload import Cluster, RolloutPhase, Workload, rollout_status
+from queries.model.workload import Workload
 from queries.text.numbers import format_figure
 
 SILENCED = "silenced"
@@ -97,7 +99,7 @@ def _alert_source(snapshot: Snapshot) -> SourceState | None:
 
 def _up(snapshot: Snapshot, name: str) -> SourceState | None:
     state = snapshot.source(name)
-    up = state is not None and state.health in (Health.UP, Health.DEGRADED) and not state.paused
+    up = state is not None and state.health.serves and not state.paused
     return state if up else None
 
 
@@ -167,6 +169,8 @@ def _panel_text(panel: PanelState) -> Callable[[str], str]:
 
 def _observe_cluster(cluster: Cluster, taken_at: float) -> Iterable[Observation]:
     for workload in cluster.workloads:
+        if cluster.is_stale(workload):
+            continue
         if workload.revision:
             yield Observation(
                 f"revision:{workload.target}",
@@ -176,9 +180,17 @@ def _observe_cluster(cluster: Cluster, taken_at: float) -> Iterable[Observation]
                 _rollout_text(cluster, workload),
                 cluster.rolled_out_at(workload),
             )
-        yield Observation(
-            f"replicas:{workload.target}", str(workload.desired), Source.KUBERNETES, taken_at, _scale_text(cluster, workload)
-        )
+        # The desired pods of the other kinds follow from nodes and runs: nobody scaled them.
+        if workload.kind in ("Deployment", "StatefulSet", "Rollout"):
+            yield Observation(
+                f"replicas:{workload.target}",
+                str(workload.desired),
+                Source.KUBERNETES,
+                taken_at,
+                _scale_text(cluster, workload),
+            )
+        if workload.kind in ("Pod", "Job", "CronJob"):
+            continue
         status = rollout_status(workload)
         stuck = status.phase is RolloutPhase.FAILED
         yield Observation(
@@ -205,11 +217,9 @@ def _rollout_text(cluster: Cluster, workload: Workload) -> Callable[[str], str]:
 
 def _scale_text(cluster: Cluster, workload: Workload) -> Callable[[str], str]:
     def describe(before: str) -> str:
-        driver = next(
-            (item for item in cluster.autoscalers if item.target_name == workload.name and item.desired == workload.desired),
-            None,
-        )
-        return f"{workload.name} scaled {before}→{workload.desired}{f' (by HPA {driver.name})' if driver else ''}"
+        driver = cluster.autoscaler_of(workload)
+        by = f" (by HPA {driver.name})" if driver and driver.desired == workload.desired else ""
+        return f"{workload.name} scaled {before}→{workload.desired}{by}"
 
     return describe
 

@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Protocol
 
 from console.incidents.correlation import Correlation, correlate
 from console.incidents.impact import measure
-from console.incidents.postmortem import Postmortem, window_end
+from console.incidents.postmortem import LogNews, Postmortem, window_end
+from console.incidents.report_blocks import PanelChart
+from console.incidents.report_charts import fetch_charts
 from console.state.incident import Incident
 from console.state.incident_metrics import compute_metrics
+from queries.errors import SourceError
+from queries.model.workload import names_workload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from console.config.settings import Settings
     from console.incidents.severity_policy import SeverityPolicies
+    from console.logs.pattern_report import PatternReport
     from console.state.journal_state import JournalState
     from console.state.snapshot import Snapshot
     from queries.kubernetes.client import Kubernetes
@@ -26,6 +32,9 @@ RATIO_PANEL = "error_ratio"
 
 class PostmortemSources(Protocol):
     """What a review needs of a session."""
+
+    @property
+    def settings(self) -> Settings: ...
 
     @property
     def kubernetes(self) -> Kubernetes | None: ...
@@ -40,6 +49,8 @@ class PostmortemSources(Protocol):
     def severity_policies(self) -> SeverityPolicies: ...
 
     def snapshot(self) -> Snapshot: ...
+
+    async def read_pattern_report(self, target: str, *, moment: float) -> PatternReport: ...
 
     async def ledger(self) -> JournalState: ...
 
@@ -56,7 +67,7 @@ async def changes_before(session: PostmortemSources, incident: Incident) -> Corr
     )
 
 
-async def review(session: PostmortemSources, incident: Incident, *, now: float) -> Postmortem:
+async def review(session: PostmortemSources, incident: Incident, *, now: float, charts: bool = False) -> Postmortem:
     """The review as of `now`, Unix seconds. A source that does not answer leaves its part unknown."""
     spec = next((item for item in session.specs if item.id == RATIO_PANEL), None)
     impact, correlation = await asyncio.gather(
@@ -65,4 +76,23 @@ async def review(session: PostmortemSources, incident: Incident, *, now: float) 
     )
     ledger = await session.ledger()
     policy = session.severity_policies.for_severity(incident.severity)
-    return Postmortem(incident, impact, correlation, policy, compute_metrics(ledger.incidents.all, now=now), now)
+    metrics = compute_metrics(ledger.incidents.all, now=now)
+    drawn: tuple[PanelChart, ...] = ()
+    if charts:
+        panels = dict.fromkeys((RATIO_PANEL, *incident.panels))
+        specs = [item for item in session.specs if item.id in panels]
+        drawn = await fetch_charts(session.prometheus, specs, incident, start=impact.start, end=impact.end)
+    news = await _read_log_news(session, incident, start=impact.start)
+    return Postmortem(incident, impact, correlation, policy, metrics, now, session.settings.user, drawn, news)
+
+
+async def _read_log_news(session: PostmortemSources, incident: Incident, *, start: float) -> LogNews | None:
+    """What was new in the log of the incident's first workload after its beginning; None without Loki or a workload."""
+    target = next((item for item in incident.targets if names_workload(item)), "")
+    if session.settings.loki is None or not target:
+        return None
+    try:
+        report = await session.read_pattern_report(target, moment=start)
+    except SourceError as error:
+        return LogNews(target, start, fault=error.fault.sentence())
+    return LogNews(target, start, report)

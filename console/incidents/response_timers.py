@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from console.incidents.severity_policy import SeverityPolicy
+from console.incidents.severity_policy import SeverityPolicies, SeverityPolicy
 from console.journal.payloads import Step
 from console.state.incident import Incident, StepCompletion
+from queries.text.durations import format_brief_age
 
 
 class TimerState(StrEnum):
@@ -42,6 +44,67 @@ class ResponseTimer:
 def response_timers(incident: Incident, policy: SeverityPolicy, now: float) -> tuple[ResponseTimer, ...]:
     """All six, in order."""
     return tuple(_timer(step, incident, policy, now) for step in Step)
+
+
+RESPONSE = (Step.ACKNOWLEDGE, Step.ASSESS, Step.COMMUNICATE)
+"""The steps that the response time covers: someone works on it, its severity is known, and the public knows."""
+
+
+def find_first_response(incident: Incident) -> float | None:
+    """When the response was complete, Unix seconds; None while one of its steps is not done."""
+    times = [incident.done_at(step) for step in RESPONSE]
+    return None if None in times else max(at for at in times if at is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """What an open incident waits for: `response`, `update` or `stable`, and when, Unix seconds."""
+
+    name: str
+    due_at: float
+
+    def text(self, now: float) -> str:
+        """`update in 4m`, `update OVERDUE 2m`, `stable in 6m`, `stable`."""
+        if now <= self.due_at:
+            return f"{self.name} in {format_brief_age(self.due_at - now)}"
+        return self.name if self.name == STABLE else f"{self.name} OVERDUE {format_brief_age(now - self.due_at)}"
+
+    def is_late(self, now: float) -> bool:
+        return now > self.due_at and self.name != STABLE
+
+
+STABLE = "stable"
+"""The end of the stability window: good news, so it is never overdue."""
+
+
+def list_deadlines(incident: Incident, policy: SeverityPolicy, now: float) -> tuple[Deadline, ...]:
+    """The response time until the response is complete, the next update, and the end of the stability window; the nearest
+    first. None for a closed incident.
+    """
+    if not incident.open:
+        return ()
+    found = []
+    if find_first_response(incident) is None and incident.resolved_at is None:
+        found.append(Deadline("response", incident.declared_at + policy.response_seconds))
+    communicate = next(item for item in response_timers(incident, policy, now) if item.step is Step.COMMUNICATE)
+    if communicate.due_at is not None:
+        found.append(Deadline("update", communicate.due_at))
+    until = stable_at(incident, policy)
+    if until is not None and incident.resolved_at is None:
+        found.append(Deadline(STABLE, until))
+    return tuple(sorted(found, key=lambda item: item.due_at))
+
+
+def list_passed_deadlines(
+    incidents: Iterable[Incident], policies: SeverityPolicies, *, after: float, until: float
+) -> tuple[tuple[Incident, Deadline], ...]:
+    """Every deadline of these incidents that ended after one time and not after another (Unix seconds): each rings once."""
+    return tuple(
+        (incident, deadline)
+        for incident in incidents
+        for deadline in list_deadlines(incident, policies.for_severity(incident.severity), until)
+        if after < deadline.due_at <= until
+    )
 
 
 def overdue_timers(incident: Incident, policy: SeverityPolicy, now: float) -> tuple[ResponseTimer, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from console.incidents.templates import Templates, template_variables
 from console.journal.payloads import (
     AlertLinked,
     DeliveryState,
+    FollowUpRecorded,
     IncidentClosed,
     IncidentNoteAdded,
     IncidentReopened,
@@ -25,19 +27,21 @@ from console.journal.payloads import (
     Role,
     RoleAssigned,
     SeverityChanged,
+    Source,
     Step,
     StepChanged,
     UpdateDelivered,
     UpdateWritten,
 )
-from console.state.incident import Incident, Incidents, StepCompletion, Update
+from console.state.incident import FollowUp, Incident, Incidents, StepCompletion, Update
 from console.state.public_status import public_status
 from queries.model.alert import TrackedAlert
 from queries.model.severity import Priority
 from queries.model.text import visible
+from queries.text.durations import YEAR_SECONDS, parse_duration
+from queries.text.times import InvalidTime, format_time
 
 if TYPE_CHECKING:
-    from console.config.settings import Settings
     from console.journal.event import Event
     from console.state.journal_state import JournalState
     from console.state.snapshot import Snapshot
@@ -52,9 +56,6 @@ class IncidentError(Exception):
 
 class IncidentSession(PostmortemSources, Protocol):
     """What the service needs of a session."""
-
-    @property
-    def settings(self) -> Settings: ...
 
     async def newest_ledger(self) -> tuple[JournalState, str]: ...
 
@@ -123,8 +124,11 @@ class IncidentService:
         alerts: Iterable[TrackedAlert] = (),
         commander: str = "",
         stability_seconds: float | None = None,
+        seconds_ago: float = 0.0,
     ) -> Incident:
-        """Title and severity default to those of the first alert."""
+        """Title and severity default to those of the first alert. `seconds_ago` is how long ago it began, where a person says
+        so: what was done to its alerts and their workloads since it began belongs to it.
+        """
         try:
             payload = declaration(
                 self._session.snapshot(),
@@ -133,6 +137,7 @@ class IncidentService:
                 alerts=alerts,
                 commander=commander,
                 stability_seconds=stability_seconds,
+                since=self._clock() - seconds_ago if seconds_ago else None,
             )
         except ValueError as error:
             raise IncidentError(str(error)) from None
@@ -165,6 +170,26 @@ class IncidentService:
         await self._session.record(incident.id, IncidentNoteAdded(identity, text, corrects))
         return identity
 
+    async def add_follow_up(self, incident: Incident, text: str, *, owner: str = "", due: str = "") -> str:
+        """Something to do after the incident; `due` is a date or a duration from now. Returns its id."""
+        if not text.strip():
+            raise IncidentError("a follow-up needs a text")
+        identity = _new_part_id()
+        date = parse_due(due, now=self._clock()) if due else ""
+        await self._session.record(incident.id, FollowUpRecorded(identity, text.strip(), owner.strip(), date))
+        return identity
+
+    async def finish_follow_up(self, incident: Incident, identity: str) -> FollowUp:
+        found = next((item for item in incident.follow_ups if item.id == identity), None)
+        if found is None:
+            known = ", ".join(item.id for item in incident.follow_ups) or "none"
+            raise IncidentError(f"there is no follow-up {visible(identity)!r}; known: {known}")
+        if found.done:
+            raise IncidentError(f"the follow-up {found.id} is already done")
+        payload = FollowUpRecorded(found.id, found.text, found.owner, found.due, done=True)
+        await self._session.record(incident.id, payload)
+        return found
+
     async def change_step(self, incident: Incident, step: Step, *, done: bool, note: str = "") -> StepCompletion | None:
         """Completes or reopens a step; returns the completion that was there before, which still counts.
 
@@ -180,6 +205,14 @@ class IncidentService:
     def early_resolution(self, incident: Incident) -> str:
         """What a resolution now would miss of the stability window; empty where nothing."""
         return early_resolution(incident, self._session.severity_policies.for_severity(incident.severity), self._clock())
+
+    def people(self, incident: Incident) -> tuple[str, ...]:
+        """Who can take a role: this person, those of the config, those whose consoles are on, and those who did something."""
+        present = (item.user for item in self._session.snapshot().presence.others)
+        holders = (person for _, person in incident.roles)
+        acted = (entry.author for entry in incident.entries if entry.source in (Source.PERSON, Source.CONSOLE))
+        own = self._session.settings
+        return tuple(dict.fromkeys(filter(None, (own.user, *own.incidents.people, *present, *holders, *acted))))
 
     async def assign_role(self, incident: str, role: Role, person: str, *, over: str = "") -> RoleChange:
         """Assigns a role, or with an empty person nobody. `over` is who holds it, where somebody confirmed the takeover.
@@ -202,6 +235,8 @@ class IncidentService:
         return RoleChange(holder(state), caveat)
 
     async def change_severity(self, incident: Incident, severity: Priority, why: str = "") -> None:
+        if severity is incident.severity:
+            raise IncidentError(f"incident {incident.number} is already {severity}: nothing was changed")
         await self._session.record(incident.id, SeverityChanged(severity, why))
 
     async def close(self, incident: Incident, why: str = "") -> None:
@@ -214,7 +249,7 @@ class IncidentService:
             raise IncidentError(f"incident {incident.number} is open")
         await self._session.record(incident.id, IncidentReopened(why))
 
-    # Updates for people outside
+    # Public updates
 
     async def load_templates(self) -> Templates:
         """Raises TemplateError."""
@@ -223,7 +258,8 @@ class IncidentService:
     def draft_update(self, incident: Incident, templates: Templates, audience: str, snapshot: Snapshot) -> str:
         """A text from the audience's template, filled from live data. Raises TemplateError."""
         policy = self._session.severity_policies.for_severity(incident.severity)
-        variables = template_variables(incident, snapshot, policy, now=self._clock())
+        services = dict(self._session.settings.incidents.services)
+        variables = template_variables(incident, snapshot, policy, now=self._clock(), services=services)
         return templates.fill(audience, variables, public_status(incident))
 
     async def write_update(self, incident: Incident, text: str) -> Update:
@@ -259,8 +295,20 @@ class IncidentService:
         """What changed in the hour before its first alert."""
         return await changes_before(self._session, incident)
 
-    async def review(self, incident: Incident) -> Postmortem:
-        return await review(self._session, incident, now=self._clock())
+    async def review(self, incident: Incident, *, charts: bool = False) -> Postmortem:
+        return await review(self._session, incident, now=self._clock(), charts=charts)
+
+
+def parse_due(text: str, *, now: float) -> str:
+    """The date of `2026-12-05` or of `3d` from now, as YYYY-MM-DD in the local zone. Raises IncidentError."""
+    try:
+        return str(datetime.date.fromisoformat(text))
+    except ValueError:
+        pass
+    try:
+        return format_time(now + parse_duration(text, least=1.0, most=YEAR_SECONDS), "%Y-%m-%d", local=True)
+    except InvalidTime:
+        raise IncidentError(f"{visible(text)!r} is not a date; write it like 2026-12-05, or 3d for 3 days from now") from None
 
 
 def open_steps(incident: Incident) -> tuple[Step, ...]:

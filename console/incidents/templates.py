@@ -1,4 +1,4 @@
-"""Update texts for people outside, filled from live data: the files in `templates/`, or a team's own."""
+"""Update texts for the public and for the team, filled from live data: the files in `templates/`, or a team's own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from string import Template
+from types import MappingProxyType
 
 from console.incidents.response_timers import update_due_at
 from console.incidents.severity_policy import SeverityPolicy
@@ -15,6 +16,7 @@ from console.state.incident import Incident
 from console.state.public_status import PublicStatus, public_status
 from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState
+from queries.model.series import label
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.durations import format_span
@@ -31,6 +33,8 @@ VARIABLES = {
     "now": "the time of this update, UTC",
     "duration": "how long it has lasted, or lasted",
     "impact": "one sentence on the requests that fail now",
+    "service": "the public name of what is affected, from `incidents.services` in the config",
+    "noticed": "what users notice: requests that fail, are slow or wait",
     "alerts": "its alerts and the state of each",
     "panels": "its panels, each with verdict and value",
     "last": "the last action from a console",
@@ -80,8 +84,15 @@ class Templates:
         return Template(best.text).substitute(variables).strip()
 
 
-def template_variables(incident: Incident, snapshot: Snapshot | None, policy: SeverityPolicy, *, now: float) -> dict[str, str]:
-    """The value of every variable; an unknown one says so. `now` is Unix seconds."""
+def template_variables(
+    incident: Incident,
+    snapshot: Snapshot | None,
+    policy: SeverityPolicy,
+    *,
+    now: float,
+    services: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, str]:
+    """The value of every variable; an unknown one says so. `now` is Unix seconds, `services` the outside name by component."""
     due = update_due_at(incident, policy)
     end = incident.resolved_at or incident.closed_at or now
     done = [entry for entry in incident.entries if entry.source is Source.CONSOLE]
@@ -94,6 +105,8 @@ def template_variables(incident: Incident, snapshot: Snapshot | None, policy: Se
         "now": _utc_minute(now),
         "duration": format_span(end - incident.began_at),
         "impact": impact_sentence(snapshot),
+        "service": name_service(incident, services),
+        "noticed": describe_symptoms(snapshot),
         "alerts": _alerts(incident, snapshot),
         "panels": _panels(incident, snapshot),
         "last": visible(done[-1].text) if done else "no action from a console yet",
@@ -113,6 +126,32 @@ def impact_sentence(snapshot: Snapshot | None) -> str:
     if panel.verdict is Verdict.OK:
         return f"Requests succeed: {ratio} fail."
     return f"About {ratio} of all requests fail."
+
+
+def name_service(incident: Incident, services: Mapping[str, str]) -> str:
+    """The public names of the components of its alerts; the platform for those without one."""
+    components = (label(item.labels, "component") for item in incident.alerts)
+    names = dict.fromkeys(name for component in components if (name := {**_SERVICES, **services}.get(component)))
+    return " and ".join(map(visible, names)) or _PLATFORM
+
+
+def describe_symptoms(snapshot: Snapshot | None) -> str:
+    """What users notice, according to the panels that show it; it never says that all is well where that is unknown."""
+    sentences = [impact_sentence(snapshot)]
+    for panel_id, sentence in _NOTICED.items():
+        panel = snapshot.panel(panel_id) if snapshot else None
+        if panel is not None and panel.value is not None and panel.verdict in (Verdict.WARN, Verdict.CRITICAL):
+            sentences.append(sentence.format(format_figure(panel.value, panel.spec.unit, 1)))
+    return " ".join(sentences)
+
+
+_PLATFORM = "the CAD ML platform"
+_SERVICES = {"ocr": "text recognition (OCR)", "vision": "drawing analysis (Vision)"}
+"""The components that have a public name; users know every other one only as the platform."""
+_NOTICED = {
+    "p95_latency": "Responses are slow: one request in twenty takes longer than {}.",
+    "queue_depth": "New jobs wait longer than usual before they start.",
+}
 
 
 def _alerts(incident: Incident, snapshot: Snapshot | None) -> str:

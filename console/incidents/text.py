@@ -14,7 +14,7 @@ from console.incidents.response_timers import (
 )
 from console.incidents.severity_policy import SeverityPolicies, SeverityPolicy
 from console.journal.payloads import Role, Source
-from console.state.incident import Incident, TimelineEntry
+from console.state.incident import FollowUp, Incident, TimelineEntry
 from console.state.public_status import public_status
 from queries.model.text import visible
 from queries.text.durations import format_span
@@ -22,7 +22,7 @@ from queries.text.times import format_clock
 
 
 def status_text(incident: Incident, policy: SeverityPolicy, now: float) -> str:
-    """`open 12m 3s, monitoring` or `closed after 40m 2s`, with what is overdue."""
+    """`open 12m3s, monitoring` or `closed after 40m2s`, with what is overdue."""
     if not incident.open:
         return f"closed after {format_span((incident.closed_at or now) - incident.began_at)}"
     late = ", ".join(item.step.value for item in overdue_timers(incident, policy, now))
@@ -31,7 +31,7 @@ def status_text(incident: Incident, policy: SeverityPolicy, now: float) -> str:
 
 
 def timer_text(timer: ResponseTimer, now: float) -> str:
-    """`done 14:03:27Z by ann`, `due in 4m 10s`, `OVERDUE 2m`, `stable, 3m to go`, `waiting: until it is mitigated`."""
+    """`done 14:03:27Z by ann`, `due in 4m10s`, `OVERDUE 2m`, `stable, 3m to go`, `waiting: until it is mitigated`."""
     left, completion = timer.left_seconds(now) or 0.0, timer.completion
     done = why = ""
     if completion is not None:
@@ -78,12 +78,20 @@ def incident_lines(incident: Incident, policies: SeverityPolicies, now: float) -
         sent = ", ".join(f"{item.state} {item.where}".strip() for item in update.deliveries) or "not sent"
         first = visible(update.text.splitlines()[0] if update.text else "")
         yield f"update {update.id}", f"{format_clock(update.at)} {visible(sent)}: {first}"
+    for item in incident.follow_ups:
+        yield f"follow-up {item.id}", follow_up_text(item)
+
+
+def follow_up_text(item: FollowUp) -> str:
+    """`open, bob until 2026-12-05: widen the canary`."""
+    until = f" until {visible(item.due)}" if item.due else ""
+    return f"{'done' if item.done else 'open'}, {visible(item.owner) or 'nobody'}{until}: {visible(item.text)}"
 
 
 def entry_row(entry: TimelineEntry) -> tuple[str, str, str, str]:
-    """Time, source, author, text."""
+    """Author, time, source, text."""
     corrects = f" (corrects {entry.corrects})" if entry.corrects else ""
-    return format_clock(entry.at), entry.source.value, author_text(entry), visible(entry.text) + corrects
+    return author_text(entry), format_clock(entry.at), entry.source.value, visible(entry.text) + corrects
 
 
 def author_text(entry: TimelineEntry) -> str:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from console.journal import process
 from console.journal.event import Event
 from console.journal.payloads import AlertAcknowledged, AlertReleased, decode, event_kinds
+from console.journal.presence import Presence
 from console.journal.projection import Projection, keep_last
 
 MOST = 2000
@@ -18,14 +19,19 @@ MOST = 2000
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """`at` is Unix seconds; `id` is the event's. `console` is the process that wrote it, empty where an older release did:
-    people may share an account, so its name alone does not tell them apart.
+    """`author` holds the alert. `at` is Unix seconds; `id` is the event's. `console` is the author's process, empty where an
+    older release wrote the event: people may share an account, so its name alone does not tell them apart.
+
+    `by` is who handed the alert to the author, empty for nobody; `before` held it until then, at the console `before_console`.
     """
 
     author: str
     at: float
     id: str = field(default="", compare=False)
     console: str = field(default="", compare=False)
+    by: str = field(default="", compare=False)
+    before: str = field(default="", compare=False)
+    before_console: str = field(default="", compare=False)
 
 
 class Ownership(Enum):
@@ -54,6 +60,34 @@ class AcknowledgeResult:
     ownership: Ownership
     written: bool
     caveat: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Who gets an alert: an account, and its console where it is known. `label` says why, `place` on which screen they are."""
+
+    user: str = ""
+    console: str = ""
+    label: str = ""
+    place: str = ""
+
+
+NOBODY = Recipient()
+
+
+def list_recipients(held: Acknowledgement | None, presence: Presence, *, user: str) -> tuple[Recipient, ...]:
+    """Who had the alert before, then everybody else who is on."""
+    found: list[Recipient] = []
+    if held is not None and held.before and (held.before, held.before_console) != (held.author, held.console):
+        on = next((item for item in presence.others if item.console == held.before_console), None)
+        place = on.screen if on else "not on" if presence.known and held.before != user else ""
+        found.append(Recipient(held.before, held.before_console, "back to", place))
+    found += [
+        Recipient(item.user, item.console, "to", item.screen)
+        for item in presence.others
+        if not found or item.console != found[0].console
+    ]
+    return tuple(found)
 
 
 class Acknowledgements(Projection[Mapping[str, Acknowledgement]]):
@@ -90,7 +124,11 @@ def acknowledgement_after(present: Acknowledgement | None, event: Event) -> Ackn
     if present is not None and present.id and seen is not None and seen != present.id:
         return present
     if isinstance(payload, AlertAcknowledged):
-        return Acknowledgement(event.author, event.at, event.id, payload.console or "")
+        before, before_console = (present.author, present.console) if present is not None else ("", "")
+        by = event.author if payload.to else ""
+        return Acknowledgement(
+            payload.to or event.author, event.at, event.id, payload.console or "", by, before, before_console
+        )
     return None
 
 
@@ -109,12 +147,18 @@ def ownership_of(present: Acknowledgement | None, *, user: str) -> Ownership:
 def held_sentence(present: Acknowledgement, ownership: Ownership, elapsed: str) -> str:
     """`ann@bastion acknowledged it 2m ago`."""
     other = " from another console of this account" if ownership is Ownership.SAME_ACCOUNT else ""
-    return f"{present.author} acknowledged it {elapsed} ago{other}"
+    if present.by:
+        return f"{present.by} handed it to {present.author} {elapsed} ago{other}"
+    verb = "took it over" if present.before and present.before != present.author else "acknowledged it"
+    return f"{present.author} {verb} {elapsed} ago{other}"
 
 
-def outcome_sentence(name: str, result: AcknowledgeResult, *, taking: bool) -> str:
-    """What screen and command report once it is written."""
+def outcome_sentence(name: str, result: AcknowledgeResult, *, taking: bool, to: str = "") -> str:
+    """What screen and command report once it is written; `to` is to whom the alert was handed."""
     present = result.acknowledgement
+    if to and present is not None and present.author == to:
+        caveat = f"; could not check whether someone else acknowledged it: {result.caveat}" if result.caveat else ""
+        return f"{name} handed to {to}{caveat}"
     if taking and present is not None and result.ownership.held_by_other:
         other = " on another console" if result.ownership is Ownership.SAME_ACCOUNT else ""
         return f"{present.author}{other} acknowledged {name} first: it is not yours"
@@ -122,7 +166,7 @@ def outcome_sentence(name: str, result: AcknowledgeResult, *, taking: bool) -> s
         text = f"{name} is released" if present is None else f"{present.author} acknowledged {name} in the meantime"
         return f"{text}; {result.caveat}" if result.caveat else text
     if result.caveat:
-        return f"{name} is yours in this journal; whether somebody else acknowledged it is not known: {result.caveat}"
+        return f"{name} is yours in this journal; could not check whether someone else acknowledged it: {result.caveat}"
     return f"{name} is yours until it resolves"
 
 

@@ -1,11 +1,11 @@
-"""The hash chain: each entry's hash is over the entry and the hash before it, so that a change or a gap shows.
+"""The hash chain: each entry's hash covers the entry and the hash before it, so that changes and gaps show.
 
-An entry as `journal export` writes it is one JSON object a line. Its hash is SHA-256 over that object without `hash`, as
-JSON in ASCII with sorted keys and no spaces; `previous` is the hash of the entry before it, empty for the first of all.
-An entry without `writer` is one of the release before, whose hash did not cover that column. After the entries comes one
-line that says where they end and how many they are, so that a cut file shows too.
+`journal export` writes one JSON object a line. An entry's hash is the SHA-256 of its object without `hash`, as ASCII JSON
+with sorted keys and no spaces; `previous` is the hash of the entry before it, empty for the first one. Entries without
+`writer` come from the release before, whose hash did not cover that column. The last line says where the entries end and how
+many there are, so that a truncated file shows too.
 
-Whoever can write all of a file can also make all of its hashes again. Only a head that was noted elsewhere shows that.
+Anybody who can rewrite the whole file can also recompute its hashes. Only a head noted elsewhere reveals that.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from typing import Any
 from console.journal.event import Event
 
 HEAD_DIGITS = 32
-"""Of a hash as a person notes it: nobody finds another chain with the same 128 bits."""
+"""The length of a hash that people note: 128 bits, infeasible to find a second chain for."""
 _LEAST_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class ChainEntry:
-    """One event with the hash of the entry before it and its own, both as they were written.
+    """An event with its hash and that of the entry before it, both as stored.
 
-    `writer` is the process that wrote it; None where the hash does not cover it. `intact` is False where a column does not
-    hold what the console writes there, so that no hash can fit. `fits` says whether the hash does, None where nobody looked.
+    `writer` is the process that wrote it; None if the hash does not cover it. `intact` is False if a column holds what the
+    console never writes, so that no hash can fit. `fits` tells whether the hash fits; None before it was checked.
     """
 
     event: Event
@@ -41,8 +41,9 @@ class ChainEntry:
 
 @dataclass(frozen=True, slots=True)
 class ChainEnd:
-    """Where an export says that it ends: the newest entry's sequence and hash, and how many entries there are from which
-    one on; None where the release before wrote it, which did not say so.
+    """The last line of an export: the newest entry's sequence and hash, the number of entries and the first sequence.
+
+    `entries` is None in an export of the release before, which did not count them.
     """
 
     sequence: int
@@ -53,7 +54,7 @@ class ChainEnd:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The hash of one entry, as somebody noted it elsewhere; `sequence` is 0 where only the hash was noted."""
+    """The hash of an entry, as noted elsewhere; `sequence` is 0 if only the hash was noted."""
 
     hash: str
     sequence: int = 0
@@ -65,10 +66,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What was found: how many entries, from which sequence to which, the newest hash, and everything that is wrong.
+    """The result of a verification: the number of entries, their range of sequences, the newest hash, and every fault.
 
-    `older` counts the entries of the release before, `heads` those noted elsewhere that are in the chain. `uncounted` says
-    that the end of an export does not tell how many entries there ought to be.
+    `older` counts the entries of the release before; `heads` are the noted heads that the chain contains. `uncounted` is True
+    if the export's last line does not state the number of entries.
     """
 
     entries: int
@@ -89,8 +90,9 @@ def hash_of(event: Event, previous: str, writer: str | None) -> str:
 def chain_entry(
     event: Event, previous: str, hash_: str, writer: str, *, intact: bool = True, older: bool = False
 ) -> ChainEntry:
-    """The entry of a file, in the form in which its hash fits: a file holds those of the release before too. `older` is which
-    of the two it probably is.
+    """A stored entry, with or without `writer` in its hash, whichever fits: a file also holds entries of the release before.
+
+    `older` is the likelier case, and is tried first.
     """
     for covered in (None, writer) if older else (writer, None):
         if intact and hash_of(event, previous, covered) == hash_:
@@ -99,7 +101,7 @@ def chain_entry(
 
 
 def format_entry(link: ChainEntry) -> str:
-    """As one line of an export, without its line break."""
+    """A line of an export, without its line break."""
     return _text({**_fields(link.event, link.previous, link.writer), "hash": link.hash})
 
 
@@ -109,7 +111,7 @@ def format_end(end: ChainEnd) -> str:
 
 
 def parse_line(text: str) -> ChainEntry | ChainEnd:
-    """One line of an export. Raises ValueError with what is wrong."""
+    """Parses a line of an export. Raises ValueError with the reason."""
     try:
         found = json.loads(text, object_pairs_hook=_once)
     except _Twice:
@@ -125,12 +127,12 @@ def parse_line(text: str) -> ChainEntry | ChainEnd:
     at, kind, subject, author, environment, data, sequence, identity, stamp, previous, hash_ = _typed(found, _KEYS)
     event = Event(float(at), kind, subject, author, environment, data, sequence, identity, stamp)
     (writer,) = _typed(found, (("writer", str),)) if "writer" in found else (None,)
-    # A key that the hash does not cover, or a number in another spelling, is not what was written.
+    # A key outside the hash, or another spelling of a number, means that the line was edited.
     return ChainEntry(event, previous, hash_, writer, found == {**_fields(event, previous, writer), "hash": hash_})
 
 
 def parse_head(text: str) -> Head:
-    """`1234:3fa9…`, or the hash alone. Raises ValueError with what is wrong."""
+    """Parses `1234:3fa9…`, or only a hash. Raises ValueError with the reason."""
     number, colon, digits = text.strip().lower().rpartition(":")
     if colon and not (number.isascii() and number.isdigit()):
         raise ValueError("expected NUMBER:HASH or HASH")
@@ -142,11 +144,11 @@ def parse_head(text: str) -> Head:
 def verify_chain(
     links: Iterable[ChainEntry | ChainEnd], *, whole: bool = True, begin: int = 0, heads: Iterable[Head] = ()
 ) -> ChainReport:
-    """Goes through entries in the order in which they stand; with `whole` the last of them has to be an End, with `begin` the
-    first of them has to be that one.
+    """Verifies entries in file order. With `whole` the last item must be a ChainEnd; with `begin` the first entry must have
+    that sequence; each of `heads` must be the hash of an entry.
 
-    A fault names the sequence of the entry that is missing, out of order, changed, or not the successor of the one before.
-    Each of `heads` has to be the hash of an entry. Memory does not grow with the number of entries.
+    A fault names the sequence of an entry that is missing, out of order, changed, or not the successor of the entry before
+    it. Memory does not grow with the number of entries.
     """
     check = _Check(heads, begin)
     for item in links:
@@ -158,7 +160,7 @@ def verify_chain(
 
 
 class _Check:
-    """What has to be remembered from one entry to the next."""
+    """The state of a verification between two entries."""
 
     def __init__(self, heads: Iterable[Head], begin: int) -> None:
         self._heads = tuple(heads)
@@ -189,7 +191,7 @@ class _Check:
             if self._expected and number > self._expected:
                 self._gaps.append((self._expected, number - 1))
         elif number <= newest.event.sequence:
-            # It fills a gap, where it was moved; or it is before all, or there twice.
+            # An entry that was moved fills a gap; otherwise it precedes all others or is a duplicate.
             self._late.add(number)
             self._first = min(self._first, number)
             return
@@ -236,7 +238,7 @@ def _not_there(head: Head, last: int) -> str:
 
 
 def _faults(link: ChainEntry, head: ChainEntry | None) -> Iterator[str]:
-    """What is wrong with one entry, where `head` is the newest of those before it."""
+    """The faults of an entry; `head` is the newest entry before it."""
     number = link.event.sequence
     fits = hash_of(link.event, link.previous, link.writer) == link.hash if link.fits is None else link.fits
     if not link.intact or not fits:
@@ -253,7 +255,7 @@ def _faults(link: ChainEntry, head: ChainEntry | None) -> Iterator[str]:
 
 
 def find_missing(seen: Set[int], *, first: int, last: int) -> Iterator[str]:
-    """The gaps between two sequences, both of which should be there."""
+    """A sentence for each gap in `seen` from `first` to `last`, both included."""
     before = max(first - 1, 0)
     for number in (*sorted(seen), last + 1):
         if number > before + 1:
@@ -300,7 +302,7 @@ def _fields(event: Event, previous: str, writer: str | None) -> dict[str, Any]:
 
 
 class _Twice(ValueError):
-    """Of two values under one key every reader takes another one."""
+    """A duplicate key: readers differ in which of the values they take."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.journal.errors import VERIFY, JournalError
 from console.journal.event import Event
+from console.journal.schema import decode_row
 
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal
@@ -85,7 +86,7 @@ def read_as_written(journal: Journal, row_filter: RowFilter, *, after: int, unti
 def _row(journal: Journal, columns: Sequence[Any], row_filter: RowFilter) -> Row:
     sequence, _, kind, _, _, environment, _, identity, stamp = columns
     mine = kind in row_filter.kinds and environment in row_filter.environments
-    event = journal.event(columns) if mine else None
+    event = decode_row(columns) if mine else None
     return Row(sequence, stamp if isinstance(stamp, int) else None, str(identity), event)
 
 

@@ -65,7 +65,7 @@ class DeliveryState(StrEnum):
 
     @property
     def out(self) -> bool:
-        """Whether people outside can have read it."""
+        """Whether the public may have read it."""
         return self in (DeliveryState.SENT, DeliveryState.MARKED)
 
     @property
@@ -102,6 +102,19 @@ class RevisionFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     rolled_out: bool | None = None
 
 
+class GuardSignal(msgspec.Struct, frozen=True):
+    """A panel that a guard watches: its value before the change, and the limit from which on it counts against the change, both
+    in the panel's unit. `below`: small values are bad. `bad_before`: it had crossed its own threshold before the change.
+    """
+
+    panel: str
+    title: str = ""
+    before: float | None = None
+    limit: float | None = None
+    below: bool = False
+    bad_before: bool = False
+
+
 class Payload(msgspec.Struct, frozen=True, tag_field="kind"):
     """The data of one event; the struct's tag is the event's kind."""
 
@@ -113,16 +126,22 @@ class Payload(msgspec.Struct, frozen=True, tag_field="kind"):
 
 
 class ActionIntent(Payload, frozen=True, tag="action.intent"):
-    """Somebody confirmed an action and the console is about to send it. The subject is the run's id, as of the other two.
+    """Somebody confirmed an action and the console is about to send it. The subject is the run's id, as in the other three.
 
-    `process` identifies the process that runs it; `differences` are name, before, after. Values that look like secrets are
-    not kept.
+    `server`, `cluster_uid` (of kube-system), `namespace_uid` and `identity` (the user that the API server sees) identify the
+    target and the user of a change to a workload. `process` identifies the process that runs it; `differences` are name,
+    before, after. Values that look like secrets are not kept. `step` is the last step that began; a console adds it when it
+    reads the journal, and no event has it.
     """
 
     action: str | None = None
     title: str | None = None
     target: str | None = None
     cluster: str | None = None
+    server: str | None = None
+    cluster_uid: str | None = None
+    namespace_uid: str | None = None
+    identity: str | None = None
     process: str | None = None
     differences: tuple[tuple[str, ...], ...] = ()
     notes: tuple[str, ...] = ()
@@ -132,6 +151,24 @@ class ActionIntent(Payload, frozen=True, tag="action.intent"):
     cause: str = ""
     panel_id: str = ""
     fingerprint: str = ""
+    step: str | None = None
+
+
+class ActionStep(Payload, frozen=True, tag="action.step"):
+    """One step of an action that takes several began, or ended: `state` is `begun`, `done` or `failed`.
+
+    It is journalled before the step begins. `output` is the end of what the step's program printed, without secrets, and
+    `answer` the last line of its standard output: of a backup, what it is restored by.
+    """
+
+    step: str = ""
+    state: str = ""
+    text: str = ""
+    target: str | None = None
+    command: str | None = None
+    seconds: float | None = None
+    output: str | None = None
+    answer: str | None = None
 
 
 class ActionDeclined(Payload, frozen=True, tag="action.declined"):
@@ -141,12 +178,18 @@ class ActionDeclined(Payload, frozen=True, tag="action.declined"):
     title: str | None = None
     target: str | None = None
     cluster: str | None = None
+    server: str | None = None
+    cluster_uid: str | None = None
+    namespace_uid: str | None = None
+    identity: str | None = None
     command: str = ""
     cause: str = ""
 
 
 class ActionOutcome(Payload, frozen=True, tag="action.outcome"):
-    """How an action ended: `done`, `refused`, `failed`, `unknown` or `undone`, and why in one sentence."""
+    """How an action ended: `done`, `refused`, `failed`, `unknown`, `undone`, `rolled back` or `rollback failed`, and why in one
+    sentence.
+    """
 
     outcome: str = ""
     text: str = ""
@@ -154,11 +197,69 @@ class ActionOutcome(Payload, frozen=True, tag="action.outcome"):
     title: str | None = None
     target: str | None = None
     cluster: str | None = None
+    server: str | None = None
+    cluster_uid: str | None = None
+    namespace_uid: str | None = None
+    identity: str | None = None
     elapsed_seconds: float | None = None
     command: str | None = None
     cause: str | None = None
     fingerprint: str | None = None
     revisions: RevisionFacts | None = None
+
+
+# Guards: the subject is the run's id, as of the action that they watch
+
+
+class GuardStarted(Payload, frozen=True, tag="guard.started"):
+    """A guard watches the change that the console is about to send. `process` identifies the process that runs it; `state` is a
+    digest of what the change is about, before it. `undo_…` is the action that takes the change back, empty if nothing does.
+    The UIDs are those of the action; a change outside the cluster has none.
+    """
+
+    action: str
+    target: str
+    title: str = ""
+    cluster_uid: str = ""
+    namespace_uid: str = ""
+    process: str = ""
+    watch_seconds: float = 0.0
+    hold_seconds: float = 0.0
+    countdown_seconds: float = 0.0
+    signals: tuple[GuardSignal, ...] = ()
+    twin: str = ""
+    undo_action: str = ""
+    undo_target: str = ""
+    undo_parameters: dict[str, str] = {}
+    state: str = ""
+
+
+class GuardWatching(Payload, frozen=True, tag="guard.watching"):
+    """The server accepted the change; `state` is the digest after it."""
+
+    state: str = ""
+
+
+class GuardEvaluated(Payload, frozen=True, tag="guard.verdict"):
+    """The guard's verdict differs from its last one: `ok`, `worse` or `unknown`, and why."""
+
+    verdict: str = ""
+    text: str = ""
+
+
+class GuardTakenOver(Payload, frozen=True, tag="guard.taken"):
+    """Another process watches on: `over` is the one that did so before. An empty `process`: nothing does, for now."""
+
+    process: str = ""
+    over: str = ""
+
+
+class GuardEnded(Payload, frozen=True, tag="guard.ended"):
+    """How it ended: `kept`, `rolled back`, `rollback failed`, `not made`, `changed`, `stopped`, `failed` or `unknown`."""
+
+    result: str = ""
+    text: str = ""
+    target: str = ""
 
 
 class RolloutCompleted(Payload, frozen=True, tag="rollout.complete"):
@@ -184,12 +285,14 @@ class AlertAcknowledged(Payload, frozen=True, tag="alert.owned"):
     """Somebody acknowledged an alert; the subject is its fingerprint.
 
     `console` is the process that wrote it. `over` is the id of the event that the author saw as the present acknowledgement,
-    empty for none; an older release wrote neither.
+    empty for none; an older release wrote neither. `to` is who holds the alert from now on, where the author handed it to
+    somebody; `console` is then that person's, absent where it is not known.
     """
 
     name: str = ""
     console: str | None = None
     over: str | None = None
+    to: str | None = None
 
 
 class AlertReleased(Payload, frozen=True, tag="alert.released"):
@@ -220,8 +323,9 @@ class EventSettled(Payload, frozen=True, tag="journal.settled"):
 
 
 class IncidentDeclared(Payload, frozen=True, tag="incident.declared"):
-    """`detected_at` is the start of the first alert, Unix seconds. `seen` is the value of everything that the timeline
-    watches, by thing (`panel:error_ratio`): what later differs from it changed during the incident.
+    """`detected_at` is the start of the first alert, Unix seconds; `since` is when a person says that it began. `seen` is the
+    value of everything that the timeline watches, by thing (`panel:error_ratio`): what later differs from it changed during
+    the incident. `targets` are the workloads that its alerts are about: what was done to them since it began belongs to it.
     """
 
     always_written: ClassVar[frozenset[str]] = frozenset({"detected_at"})
@@ -234,6 +338,8 @@ class IncidentDeclared(Payload, frozen=True, tag="incident.declared"):
     seen: dict[str, str] = {}
     commander: str = ""
     stability_seconds: float | None = None
+    targets: tuple[str, ...] = ()
+    since: float | None = None
 
     @classmethod
     def of(
@@ -246,11 +352,23 @@ class IncidentDeclared(Payload, frozen=True, tag="incident.declared"):
         seen: Mapping[str, str] | None = None,
         commander: str = "",
         stability_seconds: float | None = None,
+        targets: Iterable[str] = (),
+        since: float | None = None,
     ) -> IncidentDeclared:
         """With the detection derived from the alerts."""
         linked = tuple(alerts)
-        detected_at = min((item.starts_at for item in linked if item.starts_at), default=None)
-        return cls(title, severity, linked, tuple(panels), detected_at, dict(seen or {}), commander, stability_seconds)
+        return cls(
+            title,
+            severity,
+            linked,
+            tuple(panels),
+            detected_at=min((item.starts_at for item in linked if item.starts_at), default=None),
+            seen=dict(seen or {}),
+            commander=commander,
+            stability_seconds=stability_seconds,
+            targets=tuple(dict.fromkeys(targets)),
+            since=since,
+        )
 
 
 class SeverityChanged(Payload, frozen=True, tag="incident.severity"):
@@ -287,6 +405,18 @@ class IncidentNoteAdded(Payload, frozen=True, tag="incident.note"):
     corrects: str = ""
 
 
+class FollowUpRecorded(Payload, frozen=True, tag="incident.follow_up"):
+    """Something to do after the incident: `id` names it, `owner` does it until `due` (a date, YYYY-MM-DD). The last event of an
+    id counts.
+    """
+
+    id: str
+    text: str
+    owner: str = ""
+    due: str = ""
+    done: bool = False
+
+
 class AlertLinked(Payload, frozen=True, tag="incident.alert"):
     """An alert was linked to the incident, or with `on` false unlinked from it."""
 
@@ -298,7 +428,7 @@ class AlertLinked(Payload, frozen=True, tag="incident.alert"):
 
 
 class UpdateWritten(Payload, frozen=True, tag="incident.update"):
-    """A text for people outside; `update` is its id."""
+    """A public update; `update` is its id."""
 
     update: str
     text: str
@@ -404,7 +534,13 @@ class HandoverSigned(Payload, frozen=True, tag="handover.signed"):
 PAYLOADS: tuple[type[Payload], ...] = (
     ActionIntent,
     ActionDeclined,
+    ActionStep,
     ActionOutcome,
+    GuardStarted,
+    GuardWatching,
+    GuardEvaluated,
+    GuardTakenOver,
+    GuardEnded,
     RolloutCompleted,
     RolloutFailed,
     AlertAcknowledged,
@@ -416,6 +552,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     RoleAssigned,
     StepChanged,
     IncidentNoteAdded,
+    FollowUpRecorded,
     AlertLinked,
     UpdateWritten,
     UpdateDelivered,

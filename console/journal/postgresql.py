@@ -1,7 +1,7 @@
-"""The journal shared through a PostgreSQL database: one table that only grows, and NOTIFY that tells of it.
+"""The journal shared through a PostgreSQL database: one append-only table, and NOTIFY for changes.
 
-Writers take turns by an advisory lock, so that positions become visible in their order: a reader that remembers the last
-position it saw never skips one that was given earlier and committed later.
+An advisory lock serialises writers, so that positions become visible in order: a reader that continues after the last
+position it saw never skips one that was assigned earlier and committed later.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
 TABLE = "cad_console_events"
 CHANNEL = "cad_console_journal"
+PRESENCE = "cad_console_presence"
+"""Heartbeats are notifications alone: no table, no privilege, and nothing to tidy up."""
 _LOCK = 0x6361642D636F6E
-"""Any number that no other program locks by."""
+"""The key of the advisory lock: "cad-con" in ASCII, used by no other program."""
 _MAKE = f"""CREATE TABLE {TABLE} (
     position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id text NOT NULL UNIQUE,
@@ -41,11 +43,12 @@ _MAKE = f"""CREATE TABLE {TABLE} (
 )"""
 _INSERT = f"""INSERT INTO {TABLE} (id, event) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT (id) DO NOTHING"""  # noqa: S608 - no input
 _READABLE = f"CASE WHEN octet_length(event) <= {2 * EVENT_BYTES} THEN event ELSE '' END AS event"
-"""An event that is too large to be read is empty."""
+"""Oversized events are read as an empty text."""
 _STILL = f"SELECT position FROM {TABLE} WHERE position = ANY(%s)"  # noqa: S608 - no input
 _AT = f"SELECT position, {_READABLE} FROM {TABLE} WHERE position = ANY(%s)"  # noqa: S608 - no input
 _AT_ONCE = PAGE_BYTES // (2 * EVENT_BYTES)
 _MOST_LEFT_OUT = 1000
+_MOST_CONSOLES = 200
 _CONNECT_SECONDS = 4
 _SELECT = f"""SELECT position, event, id FROM (
     SELECT position, event, id, octet_length(event) AS own, sum(octet_length(event)) OVER (ORDER BY position) AS whole
@@ -54,11 +57,11 @@ _SELECT = f"""SELECT position, event, id FROM (
         FROM {TABLE} WHERE position > %s ORDER BY position LIMIT 500
     ) page
 ) counted WHERE whole <= {PAGE_BYTES} OR whole = own ORDER BY position"""  # noqa: S608 - no input
-"""The next events, as many as fit in one page."""
+"""The next events, as many as fit into a page."""
 
 
 class PostgreSQL:
-    """Two connections: one that reads and writes, and one in a thread of its own that listens."""
+    """Two connections: one reads and writes, the other listens in a thread of its own."""
 
     def __init__(
         self,
@@ -76,14 +79,15 @@ class PostgreSQL:
         self._connection: psycopg.Connection[Any] | None = None
         self._listening: psycopg.Connection[Any] | None = None
         self._ready = False
-        """Whether the table is known to be there."""
+        """Whether the table is known to exist."""
         self._left_out = LeftOut(clock)
         self._left_out_at = float("-inf")
-        """When what is left out was last looked at, by the monotonic clock."""
+        """When the events that are left out were last checked, by the monotonic clock."""
         self._fault: Fault | None = None
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._used = threading.Lock()
+        self._board: NotifyBoard | None = None
 
     @property
     def where(self) -> str:
@@ -101,6 +105,15 @@ class PostgreSQL:
     def fault(self) -> Fault | None:
         return self._fault
 
+    def board(self) -> NotifyBoard:
+        self._board = NotifyBoard(self)
+        return self._board
+
+    def notify_presence(self, text: str) -> None:
+        """Sends a heartbeat to every console that listens. Raises SourceError."""
+        with self._using() as connection:
+            connection.execute("SELECT pg_notify(%s, %s)", (PRESENCE, text))
+
     def listen(self, changed: Callable[[], None]) -> None:
         self._thread = threading.Thread(target=self._listen, args=(changed,), name="listen-postgresql", daemon=True)
         self._thread.start()
@@ -111,11 +124,11 @@ class PostgreSQL:
                 return True
             after, last, left = _parse_cursor(cursor)
             if connection.execute(f"SELECT id FROM {TABLE} WHERE position = %s", (after,)).fetchall() != [(last,)]:  # noqa: S608 - no input
-                # Another table, or this one from an older backup: from the beginning, ids tell what is known.
+                # Another table, or one restored from a backup: read from the beginning; known ids are skipped.
                 after, last, left = 0, "", []
                 self._left_out.forget(lambda _: False)
             if left and time.monotonic() - self._left_out_at > AGAIN_SECONDS:
-                # Somebody may have deleted it, its time may have come, and an earlier process may have left it out.
+                # An event may have been deleted or become valid since it was left out, by this process or an earlier one.
                 self._left_out_at = time.monotonic()
                 there = [position for (position,) in connection.execute(_STILL, (left,)).fetchall()]
                 self._left_out.forget({str(position) for position in there}.__contains__)
@@ -132,7 +145,7 @@ class PostgreSQL:
         return True
 
     def _cursor(self, after: int, last: str) -> str:
-        """Up to where it was read, and what was left out until there: the next process names it too."""
+        """The position read so far, and the positions left out on the way, which the next process reports too."""
         return json.dumps([after, last, [int(place) for place in self._left_out.places[:_MOST_LEFT_OUT]]])
 
     def push(self, events: Sequence[Event]) -> PushResult:
@@ -143,7 +156,7 @@ class PostgreSQL:
             raise PermissionError("read-only: nothing will be sent")
         with self._using() as connection:
             self._there(connection)
-            # In one transaction: who listens hears of it when it can be read, and of nothing that was undone.
+            # In one transaction: listeners are notified once the events are visible, and of nothing that was rolled back.
             with connection.transaction():
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
                 connection.execute(_INSERT, ([event.id for event, _ in written], [text for _, text in written]))
@@ -159,7 +172,7 @@ class PostgreSQL:
         for connection in (self._connection, self._listening):
             if connection is not None:
                 _cut(connection)
-        # Cut, they are let go of at once; to free what another thread still reads from would take the process down.
+        # A cut connection is released at once; freeing one that another thread still reads from would crash the process.
         if self._used.acquire(timeout=0.5):
             if self._connection is not None:
                 self._connection.close()
@@ -169,7 +182,7 @@ class PostgreSQL:
 
     # Connections
 
-    def _connected(self) -> psycopg.Connection[Any]:
+    def _connect(self) -> psycopg.Connection[Any]:
         try:
             client: Any = import_module("psycopg")
         except ImportError:
@@ -206,11 +219,11 @@ class PostgreSQL:
 
     @contextmanager
     def _using(self) -> Iterator[psycopg.Connection[Any]]:
-        """The connection, made where there is none; after any failure the next call makes another one."""
+        """The connection, opened on first use; after any failure the next call opens another one."""
         with self._used:
             try:
                 if self._connection is None:
-                    self._connection = self._connected()
+                    self._connection = self._connect()
                 with self._limited(self._connection):
                     yield self._connection
             except BaseException as error:
@@ -218,14 +231,14 @@ class PostgreSQL:
                 self._ready = False
                 if connection is not None:
                     connection.close()
-                explained = _explained(error, self.where)
+                explained = _explain(error, self.where)
                 if explained is not None:
                     raise explained from None
                 raise
 
     @contextmanager
     def _limited(self, connection: psycopg.Connection[Any]) -> Iterator[None]:
-        """What is asked in it may take so long; libpq itself waits for a silent server for ever."""
+        """Limits the time of the queries in its block; libpq waits for a silent server for ever."""
         late = threading.Event()
 
         def cut() -> None:
@@ -240,21 +253,21 @@ class PostgreSQL:
         except BaseException as error:
             if late.is_set() and not isinstance(error, SourceError):
                 raise TimedOut(
-                    f"no answer within {self._call_seconds + 1.0:g} s", hint="is the database there, and well?"
+                    f"no answer within {self._call_seconds + 1.0:g} s", hint="check that the database is up"
                 ) from None
             raise
         finally:
             timer.cancel()
 
     def _there(self, connection: psycopg.Connection[Any]) -> bool:
-        """Whether the table is there; a console that may write makes it."""
+        """Whether the table exists; a console with write access creates it."""
         if self._ready:
             return True
         ((found,),) = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (TABLE,)).fetchall()
         if not found and not self._read_only:
             with connection.transaction():
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-                # Another console may have made it while this one waited.
+                # Another console may have created it while this one waited.
                 ((found,),) = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (TABLE,)).fetchall()
                 if not found:
                     connection.execute(_MAKE)
@@ -266,23 +279,30 @@ class PostgreSQL:
         backoff = Backoff(self._cap)
         while not self._stopped.is_set():
             try:
-                self._listening = connection = self._connected()
+                self._listening = connection = self._connect()
                 with self._limited(connection):
                     connection.execute(f"LISTEN {CHANNEL}")
+                    if self._board is not None:
+                        connection.execute(f"LISTEN {PRESENCE}")
                 self._fault = None
                 backoff.reset()
                 changed()
+                if self._board is not None:
+                    self._board.connect()
                 while not self._stopped.is_set():
-                    for _ in connection.notifies(timeout=5.0, stop_after=1):
-                        changed()
+                    for notification in connection.notifies(timeout=5.0, stop_after=1):
+                        if notification.channel == CHANNEL:
+                            changed()
+                        elif self._board is not None:
+                            self._board.ingest(notification.payload)
                     with self._limited(connection):
                         connection.execute("SELECT 1")
-            except Exception as error:  # a thread that dies silently would leave an old picture on the screen
+            except Exception as error:  # a thread that dies silently would leave an old status on the screen
                 if self._stopped.is_set():
                     return
-                known = _explained(error, self.where)
+                known = _explain(error, self.where)
                 text = f"listening failed: {type(error).__name__}"
-                self._fault = known.fault if known else TimedOut(text, where=self.where, hint="the log says more").fault
+                self._fault = known.fault if known else TimedOut(text, where=self.where, hint="see the log").fault
                 changed()
                 self._stopped.wait(backoff.pause())
             finally:
@@ -290,8 +310,62 @@ class PostgreSQL:
                     self._listening.close()
 
 
+class NotifyBoard:
+    """The board of a database's consoles: each keeps the last heartbeat that it received of every other one."""
+
+    poll_seconds = 60.0
+    live = True
+
+    def __init__(self, store: PostgreSQL) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._latest: dict[str, str] | None = None
+        self._changed: Callable[[], None] = lambda: None
+
+    @property
+    def fault(self) -> Fault | None:
+        return self._store.fault
+
+    def open(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+
+    def entries(self) -> Mapping[str, str] | None:
+        with self._lock:
+            return None if self._latest is None else dict(self._latest)
+
+    def write(self, identity: str, text: str) -> None:
+        self._store.notify_presence(f"{identity} {text}")
+
+    def remove(self, identity: str) -> None:
+        with self._lock:
+            known = self._latest or {}
+            known.pop(identity, None)
+        self._store.notify_presence(identity)
+
+    def close(self) -> None:
+        """The store's own connections end with the store."""
+
+    def connect(self) -> None:
+        """From now on heartbeats arrive; in the store's thread."""
+        with self._lock:
+            self._latest = self._latest or {}
+        self._changed()
+
+    def ingest(self, payload: str) -> None:
+        """One heartbeat, or the id alone of a console that ended; in the store's thread."""
+        identity, _, text = payload.partition(" ")
+        with self._lock:
+            latest = self._latest if self._latest is not None else {}
+            if not text:
+                latest.pop(identity, None)
+            elif identity in latest or len(latest) < _MOST_CONSOLES:
+                latest[identity] = text
+            self._latest = latest
+        self._changed()
+
+
 def _parse_cursor(cursor: str) -> tuple[int, str, list[int]]:
-    """A place in the table, the id there, and the places that were left out; the beginning for what is none of ours."""
+    """The position, the id there, and the positions left out; the beginning for a text that is not our cursor."""
     try:
         after, last, left = json.loads(cursor)
         return int(after), str(last), [int(place) for place in left]
@@ -300,16 +374,16 @@ def _parse_cursor(cursor: str) -> tuple[int, str, list[int]]:
 
 
 def _cut(connection: psycopg.Connection[Any]) -> None:
-    """Ends whatever a thread waits for on this connection, from another one."""
+    """Ends, from another thread, every wait on this connection."""
     try:
         with socket.socket(fileno=os.dup(connection.fileno())) as held:
             held.shutdown(socket.SHUT_RDWR)
-    except Exception:  # noqa: S110 - it is closed already, or was lost: then nobody waits on it
+    except Exception:  # noqa: S110 - a connection that is closed or lost has no waits
         pass
 
 
-def _explained(error: BaseException, where: str) -> SourceError | None:
-    """In our own words: the server's may quote what was sent. None for what is no matter of the database."""
+def _explain(error: BaseException, where: str) -> SourceError | None:
+    """The error in our own words, since the server's may quote what was sent; None for an error that is not the database's."""
     if isinstance(error, TimedOut) and not error.fault.where:
         return TimedOut(error.fault.what, where=where, hint=error.fault.hint)
     client: Any = sys.modules.get("psycopg")
@@ -321,7 +395,9 @@ def _explained(error: BaseException, where: str) -> SourceError | None:
         if (states and state.startswith(states)) or any(phrase in text for phrase in phrases):
             return kind(what, where=where, hint=hint)
     if isinstance(error, client.errors.ConnectionTimeout | client.errors.QueryCanceled):
-        return TimedOut("PostgreSQL does not answer in time", where=where, hint="is the network there, and the database well?")
+        return TimedOut(
+            "PostgreSQL does not answer in time", where=where, hint="check the network, and the load of the database"
+        )
     if isinstance(error, client.OperationalError | client.InterfaceError):
         return Unreachable("no connection to PostgreSQL", where=where, hint="check host, port and sslmode, and whether it runs")
     if isinstance(error, client.ProgrammingError) and not state:

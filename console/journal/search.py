@@ -9,6 +9,7 @@ from typing import Any
 
 from console.journal.errors import VERIFY, JournalError
 from console.journal.event import Event
+from console.journal.schema import decode_row
 from console.journal.sqlite import Journal
 
 PAGE = 200
@@ -74,7 +75,7 @@ def search(journal: Journal, query: SearchQuery, *, before: Event | None = None,
     last = journal.last_sequence()
     rows = journal.select(statement, (*values, limit + 1))
     entries = tuple(
-        SearchHit(journal.event(columns), "" if store is None else reason or WAITS) for *columns, store, reason in rows[:limit]
+        SearchHit(decode_row(columns), "" if store is None else reason or WAITS) for *columns, store, reason in rows[:limit]
     )
     if not query.unshared:
         _compare(journal, query, entries, before=before, older=len(rows) > limit, last=last)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import msgspec
 
 from console.journal.event import AHEAD, Anchor, Event, make_storable, validate
+from console.journal.presence import PresenceBoard
 from queries.decoding import decoder
 from queries.model.fault import Fault
 
@@ -63,6 +64,9 @@ class SharedStore(Protocol):
 
     def ping(self, *, fresh: bool = False) -> None:
         """Checks that it answers; with `fresh`, the next `read` returns everything that is there now."""
+
+    def board(self) -> PresenceBoard:
+        """Where the consoles of this store leave their heartbeats; call it before `listen`."""
 
     def close(self) -> None:
         """Ends every wait at once."""

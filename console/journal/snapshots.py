@@ -1,10 +1,10 @@
-"""Snapshots of what a journal's events add up to, kept in its file, so that no start has to read all of them.
+"""Snapshots of the state that a journal's events reduce to, kept in its file, so that a start does not read all events.
 
-A snapshot says up to which stamp it holds the events of its environment, how many rows of the file have no later one, and
-the file's newest sequence and hash when it was made. It is taken only where that entry is still there with that hash, where
-the schema is as it was (nobody edits a row by hand without that), where the same code made it, and where its digest fits.
-A late event, which belongs before it, deletes it in the very transaction that brings it (a trigger): older ones remain, at
-growing distances. Everything here is derived; it may be deleted at any time and is made again from the events.
+A snapshot records the stamp up to which it covers the events of its environment, the number of rows covered, and the file's
+newest sequence and hash when it was written. It is used only if that entry still has that hash, the schema is unchanged
+(editing a row by hand requires dropping a trigger), the same code wrote it, and its digest fits. A late event, with a stamp
+that a snapshot covers, deletes the snapshot in the same transaction (by a trigger); older snapshots remain, at growing
+distances. All of this is derived data: it may be deleted at any time and is rebuilt from the events.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from console.journal.sqlite import Journal
 
 _FORGOTTEN = 7 * 86_400 * 1_000_000
-"""Microseconds after which what another release left is thrown away."""
+"""Microseconds after which the snapshots of other releases are deleted."""
 _GROWTH = 4
-"""By how much the distance from the newest grows from one snapshot to the one before: a late event costs little more than what
-came after it."""
+"""The factor between the distances of two neighbouring snapshots from the newest event: a late event costs little more than
+reducing the events after it."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSnapshot:
-    """`body` as it was given; `stamp` names the snapshot."""
+    """A snapshot's stamp, which names it, the number of rows it covers, and its encoded state."""
 
     stamp: int
     covered: int
@@ -47,9 +47,9 @@ class StoredSnapshot:
 
 
 class Snapshots:
-    """Those of one environment that this very code made; belongs to one thread, that of the journal.
+    """The snapshots of one environment, written by this version of the code; for one thread only.
 
-    A console of another release beside this one has its own.
+    A console of another release on the same file has its own.
     """
 
     def __init__(self, journal: Journal, environment: str, reducers: str) -> None:
@@ -57,7 +57,7 @@ class Snapshots:
         self._scope = f"{environment} {reducers}"
 
     def newest(self) -> StoredSnapshot | None:
-        """The newest that can be taken; what cannot, and came after it, is thrown away. Raises JournalError."""
+        """The newest valid snapshot; invalid ones after it are deleted. Raises JournalError."""
         wrong = False
         statement = (
             "SELECT stamp, covered, sequence, hash, tables, digest, body FROM snapshots WHERE scope = ? ORDER BY stamp DESC"
@@ -75,8 +75,8 @@ class Snapshots:
         return None
 
     def store(self, stored: StoredSnapshot, settled: Iterable[Settled], *, after: int | None, read: int) -> bool:
-        """Writes it, and what has settled with it, in one transaction, unless another console stored one after `after` or a
-        row was written after the sequence `read` that belongs into it. Raises JournalError.
+        """Writes a snapshot and what settled with it, in one transaction. Returns False, and writes nothing, if another console
+        stored one after `after`, or a row newer than the sequence `read` has a stamp that it covers. Raises JournalError.
         """
         scope, body, tables = self._scope, zlib.compress(stored.body, 1), self._tables()
         parts = [
@@ -90,7 +90,7 @@ class Snapshots:
                 return False
             head = "SELECT sequence, hash FROM events WHERE sequence <= ? ORDER BY sequence DESC LIMIT 1"
             fields = (stored.stamp, stored.covered, *connection.execute(head, (read,)).fetchone(), tables)
-            # What settled with one that is not there any more was stored again meanwhile, perhaps in other parts.
+            # Settled rows of a deleted snapshot may be stored again now, perhaps in other parts.
             later = FIRST if after is None else after
             connection.execute("DELETE FROM settled WHERE scope = ? AND stamp > ?", (scope, later))
             connection.executemany(
@@ -105,7 +105,7 @@ class Snapshots:
         return True
 
     def discard(self, *, after: int = FIRST) -> None:
-        """Those after a stamp: what they say cannot be so. Raises JournalError."""
+        """Deletes the snapshots after a stamp. Raises JournalError."""
         there = "SELECT 1 FROM snapshots WHERE scope = ? UNION ALL SELECT 1 FROM settled WHERE scope = ? LIMIT 1"
         if not self._journal.select(there, (self._scope, self._scope)):
             return
@@ -113,36 +113,36 @@ class Snapshots:
             for table in ("snapshots", "settled"):
                 connection.execute(f"DELETE FROM {table} WHERE scope = ? AND stamp > ?", (self._scope, after))  # noqa: S608 - two names
 
-    # What has settled
+    # Settled items
 
     def settled(self, kind: str, id: str, *, until: int) -> Iterator[tuple[int, bytes]]:
-        """The parts of one thing as it was with the snapshot of the stamp `until`, in their order."""
+        """The parts of an item as of the snapshot of the stamp `until`, in order."""
         statement = """SELECT part, body, max(stamp) FROM settled
             WHERE scope = ? AND kind = ? AND id = ? AND stamp <= ? GROUP BY part ORDER BY part"""
         for part, body, _ in self._journal.select(statement, (self._scope, kind, id, until)):
             yield part, zlib.decompress(body)
 
     def listed(self, kind: str, *, until: int, before: int, limit: int) -> tuple[bytes, ...]:
-        """The newest `limit` things of a kind whose part is less than `before`, the newest first."""
+        """The newest `limit` items of a kind whose part is less than `before`, newest first."""
         statement = """SELECT body, max(stamp) FROM settled
             WHERE scope = ? AND kind = ? AND stamp <= ? AND part < ? GROUP BY id ORDER BY part DESC LIMIT ?"""
         rows = self._journal.select(statement, (self._scope, kind, until, before, limit))
         return tuple(zlib.decompress(body) for body, _ in rows)
 
     def ids(self, kind: str, start: str, *, until: int, part: int | None = None) -> tuple[str, ...]:
-        """Of the things of a kind whose id begins so, or that are this part."""
+        """The ids of a kind with a prefix, or with a part; at most two, enough to tell whether it is unique."""
         column, value = ("substr(id, 1, ?) = ?", (len(start), start)) if part is None else ("part = ?", (part,))
         statement = f"SELECT DISTINCT id FROM settled WHERE scope = ? AND kind = ? AND stamp <= ? AND {column} LIMIT 2"  # noqa: S608 - no input
         return tuple(id for (id,) in self._journal.select(statement, (self._scope, kind, until, *value)))
 
     def _tables(self) -> int:
-        """SQLite's count of changes to the schema: nobody changes a row by hand without taking a trigger away."""
+        """SQLite's schema version: editing a row by hand requires dropping a trigger, which changes it."""
         ((count,),) = self._journal.select("PRAGMA schema_version", ())
         return int(count)
 
 
 def _tidy(connection: sqlite3.Connection, scope: str, stamp: int) -> None:
-    """Takes away those that stand too near to a newer one, and what another release left that nobody runs any more."""
+    """Deletes snapshots too near to a newer one, and those of releases that no longer run."""
     newest = "SELECT stamp, covered FROM snapshots WHERE scope = ? ORDER BY stamp DESC"
     rows = connection.execute(newest, (scope,)).fetchall()
     delete = "DELETE FROM snapshots WHERE scope = ? AND stamp = ?"
@@ -156,8 +156,8 @@ def _tidy(connection: sqlite3.Connection, scope: str, stamp: int) -> None:
 
 
 def _too_near(rows: Sequence[tuple[int, int]]) -> Iterator[int]:
-    """The stamps of those that add little: of all that are 4 to 16 events from the newest the oldest stays, of all that are
-    16 to 64, and so on.
+    """The stamps of redundant snapshots: among those 4 to 16 events from the newest the oldest stays, likewise 16 to 64, and so
+    on.
     """
     newest = rows[0][1]
     seen = set()
@@ -174,7 +174,7 @@ def _digest(fields: tuple[Any, ...], body: bytes) -> str:
 
 @cache
 def reducer_fingerprint(classes: tuple[type, ...]) -> str:
-    """Another text whenever the code is another one that makes or reads these: its version, and its very source."""
+    """A text that changes with the version and the source of the code that writes or reads snapshots of these classes."""
     digest = hashlib.sha256(__version__.encode())
     modules = sorted({name for each in classes for name in _modules(each)})
     for name in modules:
@@ -186,8 +186,8 @@ def reducer_fingerprint(classes: tuple[type, ...]) -> str:
 
 
 def _modules(each: type) -> set[str]:
-    """Its own module, those of its bases, and every module of this program that these, or a module of `console.state` among
-    them, import names from.
+    """The modules of a class and its bases, and every console module that they import from, through `console.state`
+    transitively.
     """
     names: set[str] = set()
     pending = [base.__module__ for base in each.__mro__ if _own(base.__module__) and base.__module__ in sys.modules]
@@ -214,12 +214,12 @@ def _own(name: str) -> bool:
 
 
 def encode_snapshot(value: Any) -> bytes:
-    """A state, or a part of one, as MessagePack."""
+    """Encodes a state, or a part of one, as MessagePack."""
     return _ENCODER.encode(value)
 
 
 def decode_snapshot(body: bytes, kind: Any) -> Any:
-    """Raises ValueError for a body of another kind."""
+    """Decodes a state of this kind. Raises ValueError for any other body."""
     try:
         return _decoder(kind).decode(body)
     except msgspec.DecodeError as error:

@@ -1,4 +1,4 @@
-"""The journal's store on this machine: an SQLite file that only ever grows."""
+"""The journal on this machine: an append-only SQLite file."""
 
 from __future__ import annotations
 
@@ -16,27 +16,25 @@ from typing import Any
 
 from console.journal import process
 from console.journal.errors import BUSY_SECONDS, JournalError, explain
-from console.journal.event import AHEAD_SECONDS, Anchor, Event, make_storable, parse_data, replace_unstorable, validate
+from console.journal.event import AHEAD_SECONDS, Event, make_storable, replace_unstorable, validate
 from console.journal.file_lock import create_file, exclusive
-from console.journal.hash_chain import ChainEntry, Head, chain_entry
+from console.journal.hash_chain import ChainEntry, Head
+from console.journal.outbox import Outbox
 from console.journal.payloads import ActionIntent, ActionOutcome, create_event, event_kinds
-from console.journal.schema import CHAINED, INSERT, VERSION, data_text, prepare, row_of
-from console.journal.unfinished import Unfinished, examine, unknown_outcome
+from console.journal.schema import CHAINED, COLUMNS, INSERT, OLD_COLUMNS, VERSION, decode_link, decode_row, prepare, row_of
+from console.journal.unfinished import STEP, Unfinished, add_step, examine, unknown_outcome
 
 __all__ = ("BUSY_SECONDS", "Journal", "JournalError")
 
-_COLUMNS = "sequence, at, kind, subject, author, environment, data, id, stamp"
-_OLD_COLUMNS = "sequence, at, kind, subject, author, environment, data, '', 0"
-"""In a file of version 1, which is read as it is where it cannot be brought to this one."""
 _CHUNK = 1000
 _CACHE = "PRAGMA cache_size = -256"
-"""What is read again is the newest; SQLite's own 2 MB would fill up with old pages."""
+"""256 KiB: only the newest events are read again; SQLite's default of 2 MB would fill with old pages."""
 
 
 class Journal:
-    """Append-only events, shared by all consoles of this user on this machine; may be used from any thread.
+    """Append-only events, shared by all consoles of this user on this machine. Safe to use from any thread.
 
-    Every call may block for `BUSY_SECONDS` while another process writes, and for one fsync. Raises JournalError.
+    Every method may block for one fsync, and for up to `BUSY_SECONDS` while another process writes. Raises JournalError.
     """
 
     def __init__(
@@ -55,8 +53,9 @@ class Journal:
         self._kept = kept
         self._busy_seconds = busy_seconds
         self._version = version
-        self.columns = _COLUMNS if version >= CHAINED else _OLD_COLUMNS
-        """Those that `event` takes, of a SELECT over events."""
+        self.columns = COLUMNS if version >= CHAINED else OLD_COLUMNS
+        """The columns that a SELECT over events must return for `decode_row`."""
+        self.outbox = Outbox(store, version, self.select, self.writing)
         self._lock = threading.Lock()
         self._writer = process.current().text()
 
@@ -70,10 +69,10 @@ class Journal:
         kept: str = "",
         busy_seconds: float = BUSY_SECONDS,
     ) -> Journal:
-        """Opens or makes the file (0600, in a folder of 0700 where that has to be made too).
+        """Opens the file, or creates it with mode 0600 (and its folder with 0700).
 
-        With the name of a shared `store`, what is appended waits to be brought there; or never is, for the reason `kept`. What
-        waits for it under a `former` name waits under this one from now on.
+        With the name of a shared `store`, appended events go to the outbox, marked with the reason `kept` if they must stay
+        here. Events that are pending under a `former` name of the store are adopted.
         """
         file = Path(path).expanduser()
         try:
@@ -94,7 +93,7 @@ class Journal:
             raise
         journal = cls(connection, file, store=store, kept=kept, busy_seconds=busy_seconds)
         try:
-            journal._rename_store(former)
+            journal.outbox.adopt(former)
         except JournalError:
             journal.close()
             raise
@@ -102,11 +101,11 @@ class Journal:
 
     @classmethod
     def open_to_read(cls, path: str | Path) -> Journal:
-        """Opens an existing file for reading alone, also in a read-only folder. Raises FileNotFoundError too."""
+        """Opens an existing file for reading only, even in a read-only folder. Also raises FileNotFoundError."""
         file = Path(path).expanduser()
         if not file.is_file():
             raise FileNotFoundError(str(file))
-        # Without a writable folder SQLite cannot share its memory with writers; there can be none then.
+        # In a read-only folder SQLite cannot create its shared-memory file; there can be no writer either.
         mode = "mode=ro" if os.access(file.parent, os.W_OK) else "immutable=1"
         try:
             uri = f"{file.absolute().as_uri()}?{mode}"
@@ -125,29 +124,36 @@ class Journal:
 
     @property
     def file_version(self) -> int:
-        """VERSION, or that of an older file which is read as it is."""
+        """VERSION, or that of an older file that is open for reading only."""
         return self._version
 
     def append(self, event: Event) -> Event:
-        """Writes the event and waits until the disk has it; gives it back as it stands there, with sequence, id and stamp."""
+        """Writes the event durably (one fsync) and returns it with its sequence, id and stamp."""
         written = self._append(event)
         assert written is not None  # noqa: S101 - an insert without a condition
         return written
 
     def append_once(self, event: Event) -> Event | None:
-        """As `append`, where there is no event of this kind and subject yet, in whatever process; None where there is one."""
-        return self._append(event, once=True)
+        """Appends unless any process has journalled an event of this kind and subject; returns None then."""
+        return self._append(event, unless=(event.kind,))
 
-    def _append(self, event: Event, *, once: bool = False) -> Event | None:
+    def append_if_last(self, event: Event, kinds: Sequence[str], after: int) -> Event | None:
+        """Appends unless an event of these kinds and this subject is in the file after that sequence; returns None then. Of two
+        processes on this file that try it from the same sequence, one succeeds.
+        """
+        return self._append(event, unless=kinds, after=after)
+
+    def _append(self, event: Event, *, unless: Sequence[str] = (), after: int = 0) -> Event | None:
         try:
             event = make_storable(event)
         except ValueError as error:
             raise JournalError(f"this cannot be journalled: {error}") from None
-        known = "SELECT 1 FROM events WHERE kind = ? AND subject = ?"
+        among = ", ".join("?" * len(unless))
+        known = f"SELECT 1 FROM events WHERE kind IN ({among}) AND subject = ? AND sequence > ?"  # noqa: S608 - no input
         with self.writing() as connection:
-            if once and connection.execute(known, (event.kind, event.subject)).fetchone():
+            if unless and connection.execute(known, (*unless, event.subject, after)).fetchone():
                 return None
-            # What is stamped beyond every clock is none of ours, and must not draw what comes after it along.
+            # A stamp beyond any plausible clock must not raise all later stamps.
             sequence, stamp, previous = _newest(connection, event.at + AHEAD_SECONDS)
             stamp = max(_microseconds(event.at), stamp + 1)
             event = replace(event, sequence=sequence + 1, id=event.id or uuid.uuid4().hex, stamp=stamp)
@@ -159,9 +165,9 @@ class Journal:
         return event
 
     def merge(self, events: Iterable[Event], *, cursor: str = "") -> int:
-        """Takes in what the shared store has, in one transaction, each id once; gives how many events were new here.
+        """Adds the shared store's events in one transaction, each id once; returns how many were new here.
 
-        One of our own no longer waits then. `cursor` is remembered as the place up to which the store was read.
+        Events of this console leave the outbox. `cursor` records how far the store has been read.
         """
         taken = 0
         with self.writing() as connection:
@@ -172,7 +178,7 @@ class Journal:
                     connection.execute("DELETE FROM waiting WHERE sequence = ?", known)
                     continue
                 sequence, taken = sequence + 1, taken + 1
-                # Without a writer: which process it was cannot be seen from here.
+                # The process that wrote it is unknown here.
                 row = row_of(replace(event, sequence=sequence), writer="", previous=previous)
                 connection.execute(INSERT, row)
                 previous = row[-1]
@@ -181,83 +187,30 @@ class Journal:
         return taken
 
     def cursor(self) -> str:
-        """Up to where the shared store was read; empty where it never was."""
+        """How far the shared store has been read; empty before the first read."""
         rows = self.select("SELECT value FROM cursors WHERE store = ?", (self._store,))
         return str(rows[0][0]) if rows else ""
 
-    def _rename_store(self, former: Sequence[str]) -> None:
-        """The cursor is not taken along: from the store's beginning nothing is missed, and what is known is taken once."""
-        marks = ", ".join("?" * len(former))
-        if former and self.select(f"SELECT 1 FROM waiting WHERE store IN ({marks}) LIMIT 1", former):  # noqa: S608 - no input
-            with self.writing() as connection:
-                connection.execute(f"UPDATE waiting SET store = ? WHERE store IN ({marks})", (self._store, *former))  # noqa: S608
-
-    def waiting(self, *, limit: int = 100) -> tuple[Event, ...]:
-        """The oldest events that the shared store does not have yet and can have, in their order."""
-        statement = f"""SELECT hash, {_COLUMNS} FROM events WHERE sequence IN (
-            SELECT sequence FROM waiting WHERE store = ? AND trouble = '' ORDER BY sequence LIMIT ?) ORDER BY sequence"""  # noqa: S608 - no input
-        journal = self.identity()
-        return tuple(
-            replace(_event(tuple(columns)), anchor=Anchor(journal, columns[0], hash_))
-            for hash_, *columns in self.select(statement, (self._store, limit))
-        )
-
     def identity(self) -> str:
-        """The id of this file, which a copy of it has too; empty where it is of an older version."""
+        """The id of this file, shared by its copies; empty for a file of an older version."""
         rows = self.select("SELECT value FROM about WHERE name = 'journal'", ()) if self._version >= VERSION else []
         return str(rows[0][0]) if rows else ""
 
     def head(self) -> Head:
-        """The newest entry's place in the hash chain: whoever notes it can tell later whether the file was written again."""
+        """The newest entry of the hash chain: noted elsewhere, it later shows whether the file was rewritten."""
         if self._version < CHAINED:
             return Head("")
         rows = self.select("SELECT hash, sequence FROM events ORDER BY sequence DESC LIMIT 1", ())
         return Head(str(rows[0][0]), rows[0][1]) if rows else Head("")
 
-    def waiting_count(self) -> int:
-        """How many events the shared store does not have yet and can have."""
-        statement = "SELECT count(*) FROM waiting WHERE store = ? AND trouble = ''"
-        ((count,),) = self.select(statement, (self._store,))
-        return int(count)
-
-    def waiting_elsewhere(self) -> int:
-        """How many events wait for another store than this journal's."""
-        ((count,),) = self.select("SELECT count(*) FROM waiting WHERE store <> ? AND trouble = ''", (self._store,))
-        return int(count)
-
-    def kept(self) -> dict[str, int]:
-        """How many will never be there, by the reason."""
-        statement = "SELECT trouble, count(*) FROM waiting WHERE store = ? AND trouble <> '' GROUP BY trouble"
-        return {str(reason): int(count) for reason, count in self.select(statement, (self._store,))}
-
     def known(self, ids: Iterable[str]) -> frozenset[str]:
-        """Which of these events are here; a few hundred at a time."""
+        """The ids among these that this file has; pass a few hundred at a time."""
         requested = tuple(ids)
         rows = self.select(f"SELECT id FROM events WHERE id IN ({', '.join('?' * len(requested))})", requested)  # noqa: S608 - no input
         return frozenset(identity for (identity,) in rows)
 
-    def delivered(self, events: Iterable[Event]) -> None:
-        """The shared store has these."""
-        with self.writing() as connection:
-            connection.executemany("DELETE FROM waiting WHERE sequence = ?", [(event.sequence,) for event in events])
-
-    def kept_here(self, event: Event, reason: str) -> None:
-        """The shared store cannot take this one, and why; it is not offered again."""
-        with self.writing() as connection:
-            connection.execute("UPDATE waiting SET trouble = ? WHERE sequence = ?", (reason, event.sequence))
-
-    def unshared(self) -> tuple[tuple[int, str, str], ...]:
-        """The sequence of every event that is only here and ought to be shared, the store it is for, and why it cannot be."""
-        if self._version < CHAINED:
-            return ()
-        return tuple(self.select("SELECT sequence, store, trouble FROM waiting ORDER BY sequence", ()))
-
-    @staticmethod
-    def event(columns: Sequence[Any]) -> Event:
-        return _event(tuple(columns))
-
     def probe(self) -> None:
-        """Raises JournalError where an event could not be written now; writes nothing."""
+        """Raises JournalError if an event could not be written now; writes nothing."""
         with self._lock:
             try:
                 self._begin()
@@ -272,32 +225,32 @@ class Journal:
             raise JournalError(f"the journal {self._path} cannot be written: the disk is full; free some space")
 
     def links(self, *, after: int = 0) -> Iterator[ChainEntry]:
-        """Every event after a sequence with its place in the hash chain, read a thousand at a time, by no index."""
+        """The chain entries after a sequence, read a thousand at a time and without an index, which could be damaged."""
         if self._version < CHAINED:
             hint = "was written by an older cad-console and has no chain yet; open the console once to create it"
             raise JournalError(f"the journal {self._path} {hint}")
-        statement = f"""SELECT previous, hash, writer, {_COLUMNS} FROM events NOT INDEXED
+        statement = f"""SELECT previous, hash, writer, {COLUMNS} FROM events NOT INDEXED
             WHERE sequence > ? ORDER BY sequence LIMIT ?"""  # noqa: S608 - no input
         older = False
         while rows := self.select(statement, (after, _CHUNK)):
             for previous, hash_, writer, *columns in rows:
-                link = _link(tuple(columns), previous, hash_, writer, older=older)
+                link = decode_link(columns, previous, hash_, writer, older=older)
                 older = link.writer is None
                 yield link
             after = rows[-1][3]
 
     def counted(self) -> int:
-        """The sequence of the newest event that was ever written, also where it is not there any more."""
+        """The highest sequence ever assigned, even if another program deleted that event."""
         rows = self.select("SELECT seq FROM sqlite_sequence WHERE name = 'events'", ())
         return int(rows[0][0]) if rows else 0
 
     def count(self, first: int, last: int) -> int:
-        """How many events there are from one sequence to another, by no index; all of them, where none was lost."""
+        """The number of events from one sequence to another, both included, counted without an index."""
         ((count,),) = self.select("SELECT count(*) FROM events NOT INDEXED WHERE sequence BETWEEN ? AND ?", (first, last))
         return int(count)
 
     def version(self) -> tuple[int, int]:
-        """Another one whenever something was written, by this process or another; costs no read of the disk."""
+        """A value that changes whenever this process or another one writes; needs no disk read."""
         with self._lock:
             try:
                 (others,) = self._connection.execute("PRAGMA data_version").fetchone()
@@ -306,7 +259,7 @@ class Journal:
             return others, self._connection.total_changes
 
     def last_sequence(self) -> int:
-        """Of the newest event; 0 where there is none."""
+        """The newest event's sequence; 0 for an empty journal."""
         ((last,),) = self.select("SELECT max(sequence) FROM events", ())
         return last or 0
 
@@ -320,9 +273,10 @@ class Journal:
         subject: str = "",
         limit: int | None = None,
     ) -> tuple[Event, ...]:
-        """Events in order of their sequence: the newest `limit` of those after one sequence and until another (included), of
-        these kinds, these environments and this subject, where any are given. A kind that ends in a dot stands for all
-        that begin with it.
+        """The newest `limit` matching events in order of their sequence.
+
+        `after` is excluded, `until` included. A kind that ends in a dot matches every kind with that prefix. Without kinds,
+        environments or subject, all match.
         """
         where = ["sequence > ?"]
         values: list[Any] = [after]
@@ -336,18 +290,27 @@ class Journal:
             if value is not None:
                 where.append(condition)
                 values.append(value)
-        # From the newest back and by no index: one that is damaged would hide events without a word, and an index over the
-        # kinds would bring all that is old too.
+        # Newest first and without an index: a damaged index would hide events silently, and the index over kinds would read
+        # every old event.
         statement = f"SELECT {self.columns} FROM events NOT INDEXED WHERE {' AND '.join(where)} ORDER BY sequence DESC"  # noqa: S608 - no input
         if limit is not None:
             statement += " LIMIT ?"
             values.append(limit)
-        return tuple(_event(row) for row in reversed(self.select(statement, values)))
+        return tuple(decode_row(row) for row in reversed(self.select(statement, values)))
+
+    def written(self, subject: str, kinds: Sequence[str], *, after: int = 0) -> tuple[tuple[Event, str], ...]:
+        """The events of one subject in the order in which they came, each with the process that wrote it to this file; an
+        empty text for one that the shared store delivered.
+        """
+        statement = f"""SELECT {self.columns}, writer FROM events NOT INDEXED
+            WHERE sequence > ? AND subject = ? AND kind IN ({", ".join("?" * len(kinds))}) ORDER BY sequence"""  # noqa: S608 - no input
+        rows = self.select(statement, (after, subject, *kinds))
+        return tuple((decode_row(columns), writer) for *columns, writer in rows)
 
     def unfinished(self) -> tuple[Unfinished, ...]:
-        """Intents without an outcome, but for those whose process still runs on this machine.
+        """Intents without an outcome, except those whose process still runs on this machine.
 
-        Whether one on another host still runs (a pod that was replaced, a colleague's) nobody can see from here: it counts.
+        Intents of other hosts (a replaced pod, a colleague's machine) are included: whether they still run is unknown here.
         """
         if self._version >= VERSION:
             source, values = "events NOT INDEXED WHERE sequence IN (SELECT sequence FROM open_intents)", list[str]()
@@ -356,11 +319,17 @@ class Journal:
                 SELECT 1 FROM events WHERE kind = ? AND subject = intent.subject AND sequence > intent.sequence)"""
             values = list(event_kinds(ActionIntent, ActionOutcome))
         rows = self.select(f"SELECT {self.columns}, writer FROM {source} ORDER BY sequence", values)  # noqa: S608 - no input
-        found = (examine(_event(tuple(columns)), writer) for *columns, writer in rows)
-        return tuple(item for item in found if item is not None)
+        found = [examine(decode_row(columns), writer) for *columns, writer in rows]
+        return tuple(replace(item, intent=self._add_steps(item.intent)) for item in found if item is not None)
+
+    def _add_steps(self, intent: Event) -> Event:
+        statement = f"SELECT {self.columns} FROM events WHERE kind = ? AND subject = ? ORDER BY sequence"  # noqa: S608 - no input
+        for columns in self.select(statement, (STEP, intent.subject)):
+            intent = add_step(intent, decode_row(columns))
+        return intent
 
     def settle(self, intent: Event, *, now: float, author: str) -> Event:
-        """Journals that the outcome of an intent whose console ended is unknown: it is named once and not at every start."""
+        """Journals an unknown outcome for an intent whose console ended, so that it is reported once and not at every start."""
         payload = unknown_outcome(intent, "the console ended before the outcome was known")
         return self.append(create_event(payload, at=now, subject=intent.subject, author=author, environment=intent.environment))
 
@@ -376,7 +345,7 @@ class Journal:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction with the file's lock from its first moment; whatever fails in it leaves nothing behind."""
+        """A transaction that holds the file's write lock from the beginning and rolls back on any exception."""
         with self._lock:
             connection = self._connection
             try:
@@ -390,8 +359,8 @@ class Journal:
                 raise
 
     def _begin(self) -> None:
-        """Takes the file's lock, trying again each millisecond: SQLite's own waits grow to a tenth of a second, and between two
-        transactions of a busy writer there is less, so that a console could starve beside another.
+        """Takes the write lock, retrying every millisecond: SQLite's own retries back off to 100 ms, longer than the pauses of
+        a busy writer, so a second console would starve.
         """
         ends = time.monotonic() + self._busy_seconds
         self._connection.execute("PRAGMA busy_timeout = 0")
@@ -408,7 +377,7 @@ class Journal:
             self._connection.execute(f"PRAGMA busy_timeout = {int(self._busy_seconds * 1000)}")
 
     def select(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """The rows of one SELECT over the tables of tables.py."""
+        """The rows of a SELECT over the tables of schema.py."""
         with self._lock:
             try:
                 return self._connection.execute(statement, replace_unstorable(values)).fetchall()
@@ -441,7 +410,7 @@ def _newest(connection: sqlite3.Connection, until: float) -> tuple[int, int, str
 
 
 def _microseconds(at: float) -> int:
-    """As a column can hold it; `validate` says no to what is none."""
+    """Unix microseconds, clamped to what a column can hold; `validate` refuses anything that had to be clamped."""
     return int(min(max(0.0, at), 1e12) * 1e6)
 
 
@@ -450,31 +419,8 @@ def _roll_back(connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
     except sqlite3.Error:
-        return  # what broke the transaction is told, and SQLite undoes it at the next opening
+        return  # the original error is raised, and SQLite rolls back when the file is next opened
 
 
 def _open(kind: str) -> bool:
     return kind.endswith(".")
-
-
-def _event(row: tuple[Any, ...]) -> Event:
-    sequence, at, kind, subject, author, environment, data, identity, stamp = row
-    texts = (kind, subject, author, environment, identity)
-    try:
-        decoded = parse_data(data)
-        if isinstance(stamp, int) and all(isinstance(text, str) for text in texts):
-            return Event(float(at), kind, subject, author, environment, decoded, sequence, identity, stamp)
-    except (TypeError, ValueError):
-        pass
-    # Somebody changed the file by other means. It is shown, and `verify` names it; the rest is still good.
-    kind, subject, author, environment, identity = map(str, texts)
-    number = stamp if isinstance(stamp, int) else 0
-    return Event(0.0, kind, subject, author, environment, {"damaged": str(data)}, sequence, identity, number)
-
-
-def _link(row: tuple[Any, ...], previous: Any, hash_: Any, writer: Any, *, older: bool) -> ChainEntry:
-    """The entry, and whether every column of it is as the console writes it."""
-    event = _event(row)
-    texts = isinstance(previous, str) and isinstance(hash_, str) and isinstance(writer, str)
-    intact = texts and isinstance(row[1], float) and data_text(event.data) == row[6]
-    return chain_entry(event, str(previous), str(hash_), str(writer), intact=intact, older=older)

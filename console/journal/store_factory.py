@@ -1,8 +1,8 @@
-"""Which shared store the settings name."""
+"""Creates the shared store that the settings name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,13 +13,14 @@ from queries.model.fault import Fault
 if TYPE_CHECKING:
     from console.config.settings import Settings
     from console.journal.event import Event
+    from console.journal.presence import PresenceBoard
     from console.journal.shared_store import OnEvents, PushResult, SharedStore
 
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 def store_name(settings: Settings) -> str:
-    """Under which name the local journal remembers what waits for the store; empty where there is none."""
+    """The name under which the outbox keeps events for the store; empty without a store."""
     store = settings.store
     if store is None:
         return ""
@@ -28,32 +29,32 @@ def store_name(settings: Settings) -> str:
     place = settings.kubernetes.place if settings.kubernetes else None
     if place is None or not place.server:
         return _unplaced(settings)
-    # By what it is, however this start came to it: what waits for one cluster must not reach another. A server of this host is
-    # a tunnel, which may be another one tomorrow; there the cluster's name tells more.
+    # The name identifies the cluster itself: events pending for one cluster must not reach another. A server on this host is a
+    # tunnel, which may reach another cluster tomorrow; the cluster's name identifies it better.
     local = urlsplit(place.server).hostname in _LOCAL
     return f"{_unplaced(settings)} at {f'{place.cluster} by ' if local and place.cluster else ''}{place.server}"
 
 
 def former_names(settings: Settings) -> tuple[str, ...]:
-    """Under which names an older console, or this one without a readable kubeconfig, left what waits for this very store."""
+    """The names that an older console, or one without a readable kubeconfig, used for this store."""
     store, cluster = settings.store, settings.kubernetes
     if store is None or store.kind != KUBERNETES or cluster is None:
         return ()
     name = _unplaced(settings)
     found = [f"{name} by {cluster.kubeconfig} {cluster.context}".rstrip()]
-    # Without a flag this is the cluster that such a console had too; with one it may be any.
-    if settings.cluster_named or not dict(settings.origins).get("kubernetes", "").startswith("flag "):
+    # Without a flag or `:ctx` such a console used the same cluster; with one it may have used any.
+    if settings.cluster_named or not dict(settings.origins).get("kubernetes", "").startswith(("flag ", ":")):
         found.append(name)
     return tuple(item for item in found if item != store_name(settings))
 
 
 def _unplaced(settings: Settings) -> str:
-    """The store's name where nobody knows which cluster it is in; in an older console, everywhere."""
+    """The store's name without its cluster, as older consoles always used it."""
     return f"{KUBERNETES} {settings.environment}/{settings.store.namespace if settings.store else ''}"
 
 
 def open_store(settings: Settings) -> SharedStore | None:
-    """Connects to nothing yet."""
+    """The store, not connected yet; None without one."""
     store = settings.store
     if store is None:
         return None
@@ -72,7 +73,7 @@ def open_store(settings: Settings) -> SharedStore | None:
 
 
 class _UnavailableStore:
-    """A store that cannot be there, and why."""
+    """A store that is not configured; every call raises the reason."""
 
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
@@ -96,6 +97,34 @@ class _UnavailableStore:
 
     def ping(self, *, fresh: bool = False) -> None:
         raise self._error
+
+    def board(self) -> PresenceBoard:
+        return _UnavailableBoard(self._error)
+
+    def close(self) -> None:
+        return
+
+
+class _UnavailableBoard:
+    """The board of a store that is not configured."""
+
+    poll_seconds = 60.0
+    live = True
+
+    def __init__(self, error: SourceError) -> None:
+        self.fault: Fault | None = error.fault
+
+    def open(self, changed: Callable[[], None]) -> None:
+        return
+
+    def entries(self) -> Mapping[str, str] | None:
+        return None
+
+    def write(self, identity: str, text: str) -> None:
+        return
+
+    def remove(self, identity: str) -> None:
+        return
 
     def close(self) -> None:
         return

@@ -1,4 +1,4 @@
-"""Brings what waits in the journal to the store that several hosts share, and takes in what others brought there."""
+"""Synchronises the journal with the store that several hosts share: pushes the outbox, pulls the others' events."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 0.3
-"""How often the journal is asked whether something waits; another process may have written it."""
-_PULSE_SECONDS, _ANXIOUS_SECONDS = 5.0, 1.5
-"""How often the store is asked whether it still answers: in quiet times, and while it does not."""
+_IDLE_SECONDS = 0.3
+"""The interval at which the outbox is checked; another process may have added to it."""
+_PING_SECONDS, _FAULT_PING_SECONDS = 5.0, 1.5
+"""The interval of pings: normally, and while the store does not answer."""
 _LATE_SECONDS = 6.0
-"""A call that takes longer than any of its own limits: said from outside, because its thread can say nothing."""
+"""A call that exceeds all of its own limits is reported from another thread, because its own is blocked."""
 _BATCH = 200
 _CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
-    """How the shared journal is at this moment. `waiting` events are brought by themselves, `kept` ones never."""
+    """The state of the shared journal. `waiting` events will be pushed without further action, `kept` ones never."""
 
     store: str
     writes: bool = True
     waiting: int = 0
     kept: int = 0
     elsewhere: int = 0
-    """How many wait for another store: another environment's, or one in another cluster."""
+    """The number of events pending for another store, in another environment or cluster."""
     fault: Fault | None = None
     since: float | None = None
-    """When it was first in this fault, Unix seconds."""
+    """When the fault began, Unix seconds."""
     last_good_at: float | None = None
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    """What the store holds and no console takes, and what of this journal the store does not take, though it ought to."""
+    """Entries of the store that every console rejects, and events of this journal that the store rejects; one sentence each."""
 
     @property
     def word(self) -> str:
@@ -54,19 +54,19 @@ class SyncStatus:
         return "no answer yet" if self.last_good_at is None else "IN DOUBT" if self.left_out else "ok"
 
     def sentence(self) -> str:
-        """One sentence that a person can act on."""
+        """The state in one sentence, with what happens next or what to do."""
         waiting = f"{self.waiting} {'event waits' if self.waiting == 1 else 'events wait'} here"
         if self.fault is not None:
-            then = f"; {waiting} and will be shared by themselves" if self.waiting else "; what is done now will wait here"
+            then = f"; {waiting} and will be shared once it answers" if self.waiting else "; new events will wait here"
             return f"{self.fault.sentence()}{then if self.writes else ''}"
         if self.last_good_at is None:
-            return f"{waiting} until it answers" if self.waiting else "it was asked and has not answered yet"
+            return f"{waiting} until it answers" if self.waiting else "no answer yet"
         if self.left_out and not self.waiting:
             return "; ".join(self.left_out)
         if not self.writes:
-            return "others' events come in; read-only, so nothing of this console goes there"
+            return "read-only: other consoles' events arrive, none of this console are shared"
         if self.waiting:
-            return f"{waiting}, and will be there in a moment"
+            return f"{waiting}; sharing now"
         if not self.elsewhere:
             return "everything is shared"
         others = f"{self.elsewhere} {'event waits' if self.elsewhere == 1 else 'events wait'} for another store"
@@ -79,7 +79,7 @@ def _refused(count: int, why: str) -> str:
 
 
 class SyncWorker:
-    """One daemon thread that talks to the store, so that a store that hangs holds up nobody; `changed` is called in it."""
+    """A daemon thread that talks to the store, so that a store that hangs blocks nobody. It calls `changed`."""
 
     def __init__(
         self,
@@ -89,55 +89,53 @@ class SyncWorker:
         writes: bool,
         changed: Callable[[], None],
         clock: Callable[[], float] = time.time,
-        pulse_seconds: float = _PULSE_SECONDS,
+        ping_seconds: float = _PING_SECONDS,
     ) -> None:
         self._journal = journal
         self._store = store
         self._writes = writes
         self._changed = changed
         self._clock = clock
-        self._pulse = pulse_seconds
+        self._ping_seconds = ping_seconds
         self._lock = threading.Condition()
-        self._sharing = SyncStatus(store.where, writes)
+        self._status = SyncStatus(store.where, writes)
         self._thread: threading.Thread | None = None
         self._woken = threading.Event()
-        self._changed_there = True
+        self._store_changed = True
         self._requested = self._answered = 0
-        """How often somebody wanted the newest at once, and up to which of these it was taken in."""
+        """The number of `fetch` calls, and how many of them have been answered."""
         self._answer: Fault | None = None
         self._stopped = False
         self._read = False
         self._counted: tuple[tuple[int, int], tuple[int, Mapping[str, int], int]] | None = None
         self._fault: Fault | None = None
         self._busy_since: float | None = None
-        self._pulsed_at = time.monotonic()
-        self._quiet_until = 0.0
-        self._pause = 0.5
+        self._pinged_at = time.monotonic()
+        self._retry_at = 0.0
+        self._backoff = 0.5
 
     def start(self) -> None:
-        """Once; from then on it goes by itself."""
+        """Starts the thread; later calls do nothing."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="journal-share", daemon=True)
             self._thread.start()
 
     def wake(self) -> None:
-        """Something was written."""
+        """Makes the thread look at the outbox at once."""
         self._woken.set()
 
     def status(self) -> SyncStatus:
-        """The latest; a call that hangs is seen from here."""
+        """The latest status; a store call that has hung for too long shows as a fault."""
         busy = self._busy_since
         with self._lock:
-            sharing = self._sharing
-        if busy is None or time.monotonic() - busy < _LATE_SECONDS or sharing.fault:
-            return sharing
-        late = TimedOut(
-            f"no answer for {time.monotonic() - busy:.0f} s", where=sharing.store, hint="check that the store is up"
-        )
-        return replace(sharing, fault=late.fault)
+            status = self._status
+        if busy is None or time.monotonic() - busy < _LATE_SECONDS or status.fault:
+            return status
+        late = TimedOut(f"no answer for {time.monotonic() - busy:.0f} s", where=status.store, hint="check that the store is up")
+        return replace(status, fault=late.fault)
 
     def fetch(self, seconds: float) -> Fault | None:
-        """Take in what the store has at this moment, and bring what waits; gives why that is not done after so long."""
+        """Pulls the store's present events and pushes the outbox; returns the fault if that fails or takes longer."""
         self.start()
         with self._lock:
             self._requested += 1
@@ -152,14 +150,14 @@ class SyncWorker:
         return self.status().fault or late.fault
 
     def flush(self, seconds: float) -> None:
-        """Wait until all is read and nothing waits, or until it is known why not, or for so long."""
+        """Waits until everything is pulled and pushed, until a fault is known, or for `seconds`."""
         self.start()
         self.wake()
         with self._lock:
             self._lock.wait_for(self._is_settled, seconds)
 
     def close(self, seconds: float) -> None:
-        """Ends its waits; one last moment for what was written just now, while the store is well."""
+        """Stops the thread, after up to `seconds` to push the last events if the store answers."""
         if self._thread is None and not (self._writes and self._pending()):
             self._store.close()
             return
@@ -173,35 +171,35 @@ class SyncWorker:
             self._thread.join(max(0.1, ends - time.monotonic()))
 
     def _is_settled(self) -> bool:
-        sharing = self._sharing
-        return self._stopped or sharing.fault is not None or (self._read and not (sharing.writes and self._pending()))
+        status = self._status
+        return self._stopped or status.fault is not None or (self._read and not (status.writes and self._pending()))
 
     def _pending(self) -> int:
         from console.journal.errors import JournalError  # noqa: PLC0415
 
         try:
-            return self._journal.waiting_count()
+            return self._journal.outbox.pending_count()
         except JournalError:
             return 0
 
-    # In its thread
+    # In the thread
 
-    def _hear(self) -> None:
-        """Called by the store, in a thread of its own."""
-        self._changed_there = True
+    def _on_store_change(self) -> None:
+        """Called by the store, in a thread of the store."""
+        self._store_changed = True
         self._woken.set()
 
     def _run(self) -> None:
         try:
-            self._store.listen(self._hear)
+            self._store.listen(self._on_store_change)
         except Exception:
             _log.exception("the shared journal cannot be listened to")
         while not self._stopped:
             self._woken.clear()
-            self._round()
-            self._woken.wait(_LOOK_SECONDS)
+            self._synchronise()
+            self._woken.wait(_IDLE_SECONDS)
 
-    def _round(self) -> None:
+    def _synchronise(self) -> None:
         from console.journal.errors import JournalError  # noqa: PLC0415
 
         new = False
@@ -211,32 +209,32 @@ class SyncWorker:
             self._busy_since = time.monotonic()
             if requested > self._answered:
                 self._store.ping(fresh=True)
-                self._changed_there = True
-                self._well()
-            new = self._take_in()
-            self._give()
-            self._ask()
+                self._store_changed = True
+                self._mark_healthy()
+            new = self._pull()
+            self._push()
+            self._ping()
         except SourceError as error:
-            self._failed(error.fault)
+            self._mark_failed(error.fault)
         except JournalError as error:
             if not self._stopped:
                 _log.warning("the journal cannot be shared now: %s", error)
-        except Exception as error:  # a thread that dies silently would leave an old picture on the screen
+        except Exception as error:  # a thread that dies silently would leave an old status on the screen
             _log.exception("the journal cannot be shared")
-            self._failed(TimedOut(f"sharing failed: {type(error).__name__}", hint="the log says more").fault)
+            self._mark_failed(TimedOut(f"sharing failed: {type(error).__name__}", hint="see the log").fault)
         finally:
             self._busy_since = None
         fault = self._fault or self._store.fault
-        if self._read or fault:  # what was never read has not answered
+        if self._read or fault:  # no response yet: the store was never read
             with self._lock:
                 self._answered, self._answer = requested, fault
         news = self._publish()
         if (new or news) and not self._stopped:
             self._changed()
 
-    def _take_in(self) -> bool:
-        """Read what is new in the store; gives whether there was anything."""
-        if not self._changed_there and self._read:
+    def _pull(self) -> bool:
+        """Merges the store's new events; returns whether there were any."""
+        if not self._store_changed and self._read:
             return False
         taken = 0
 
@@ -250,71 +248,70 @@ class SyncWorker:
             if cursor:
                 self._journal.merge((), cursor=cursor)
 
-        self._changed_there = False
+        self._store_changed = False
         try:
             self._read = self._store.read(self._journal.cursor(), take) or self._read
         except BaseException:
-            self._changed_there = True  # what is left of it is read the next time
+            self._store_changed = True  # the rest is read the next time
             raise
         return taken > 0
 
-    def _give(self) -> None:
-        """Bring what waits, the oldest first."""
-        if not self._writes or not self._read or time.monotonic() < self._quiet_until or not self._counts()[0]:
+    def _push(self) -> None:
+        """Pushes the outbox, oldest events first."""
+        if not self._writes or not self._read or time.monotonic() < self._retry_at or not self._counts()[0]:
             return
-        while not self._stopped and (events := self._journal.waiting(limit=_BATCH)):
+        while not self._stopped and (events := self._journal.outbox.pending(limit=_BATCH)):
             now = self._clock()
             unfit = {event.id: why for event in events if (why := validate(event, now=now))}
             for event in events:
                 if event.id in unfit:
-                    self._journal.kept_here(event, unfit[event.id])
+                    self._journal.outbox.mark_refused(event, unfit[event.id])
             events = tuple(event for event in events if event.id not in unfit)
             if not events:
                 continue
             pushed = self._store.push(events)
             if pushed.stored:
-                self._journal.delivered(pushed.stored)
+                self._journal.outbox.mark_delivered(pushed.stored)
             for event, why in pushed.refused:
-                self._journal.kept_here(event, why)
+                self._journal.outbox.mark_refused(event, why)
             if not pushed.stored and not pushed.refused:
                 return
-            self._well()
+            self._mark_healthy()
 
-    def _ask(self) -> None:
-        every = min(_ANXIOUS_SECONDS, self._pulse) if self._fault or self._store.fault or not self._read else self._pulse
-        if time.monotonic() - self._pulsed_at < every:
+    def _ping(self) -> None:
+        healthy = self._read and not self._fault and not self._store.fault
+        every = self._ping_seconds if healthy else min(_FAULT_PING_SECONDS, self._ping_seconds)
+        if time.monotonic() - self._pinged_at < every:
             return
-        self._pulsed_at = time.monotonic()
+        self._pinged_at = time.monotonic()
         self._store.ping()
-        self._changed_there = True
-        self._well()
+        self._store_changed = True
+        self._mark_healthy()
 
-    def _well(self) -> None:
+    def _mark_healthy(self) -> None:
         self._fault = None
-        self._pulsed_at = time.monotonic()
-        self._quiet_until, self._pause = 0.0, 0.5
+        self._pinged_at = time.monotonic()
+        self._retry_at, self._backoff = 0.0, 0.5
 
-    def _failed(self, fault: Fault) -> None:
+    def _mark_failed(self, fault: Fault) -> None:
         self._fault = fault
-        self._pulsed_at = time.monotonic()
-        self._quiet_until = time.monotonic() + max(self._pause, min(fault.retry_after_seconds or 0.0, 60.0))
-        self._pause = min(self._pause * 2, 10.0)
+        self._pinged_at = time.monotonic()
+        self._retry_at = time.monotonic() + max(self._backoff, min(fault.retry_after_seconds or 0.0, 60.0))
+        self._backoff = min(self._backoff * 2, 10.0)
 
     def _counts(self) -> tuple[int, Mapping[str, int], int]:
-        """How many events wait, how many are kept by reason, and how many wait for another store; counted again only where
-        something was written.
-        """
+        """Pending events, refused events by reason, and events pending elsewhere; counted anew only after a write."""
         version = self._journal.version()
         if self._counted is None or self._counted[0] != version:
-            journal = self._journal
-            self._counted = version, (journal.waiting_count(), journal.kept(), journal.waiting_elsewhere())
+            outbox = self._journal.outbox
+            self._counted = version, (outbox.pending_count(), outbox.refused(), outbox.pending_elsewhere())
         return self._counted[1]
 
     def _publish(self) -> bool:
-        """Put together how it is now; gives whether a person would see another sentence."""
+        """Publishes the present status; returns whether its text differs from the last one."""
         from console.journal.errors import JournalError  # noqa: PLC0415
 
-        before = self._sharing
+        before = self._status
         fault = self._fault or self._store.fault
         now = self._clock()
         since = None if fault is None else before.since if before.fault else now
@@ -324,8 +321,8 @@ class SyncWorker:
             waiting, kept, elsewhere = before.waiting, self._counted[1][1] if self._counted else {}, before.elsewhere
         refused = (_refused(count, why) for why, count in kept.items() if why != READ_ONLY)
         left_out = (*self._store.left_out, *refused)
-        good = now if self._read and fault is None else before.last_good_at
-        sharing = SyncStatus(
+        last_good_at = now if self._read and fault is None else before.last_good_at
+        status = SyncStatus(
             self._store.where,
             self._writes,
             waiting,
@@ -333,11 +330,11 @@ class SyncWorker:
             elsewhere,
             fault,
             since,
-            good,
+            last_good_at,
             self._store.warnings,
             left_out,
         )
         with self._lock:
-            self._sharing = sharing
+            self._status = status
             self._lock.notify_all()
-        return (before.word, before.sentence(), before.left_out) != (sharing.word, sharing.sentence(), sharing.left_out)
+        return (before.word, before.sentence(), before.left_out) != (status.word, status.sentence(), status.left_out)

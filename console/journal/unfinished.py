@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from console.journal import process
 from console.journal.event import Event
-from console.journal.payloads import ActionIntent, ActionOutcome, event_kind, event_kinds, try_decode
+from console.journal.payloads import ActionIntent, ActionOutcome, ActionStep, event_kind, event_kinds, try_decode
 from console.journal.projection import Projection, keep_last
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MOST = 500
 """That the state names; `cad-console journal` lists them all."""
-_INTENT = event_kind(ActionIntent)
+_INTENT, STEP = event_kind(ActionIntent), event_kind(ActionStep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,14 @@ class Unfinished:
         what = payload.title or " ".join(filter(None, (payload.action, payload.target)))
         where = f" on {self.host}" if self.host and not intent.author.endswith(f"@{self.host}") else ""
         then = "its console ended before the outcome was known" if self.ended else "no outcome, it may still be running"
-        return f"{what or intent.subject}: started {elapsed} ago by {intent.author}{where}; {then}"
+        step = f"; the last step that began: {payload.step}" if payload.step else ""
+        return f"{what or intent.subject}: started {elapsed} ago by {intent.author}{where}; {then}{step}"
 
     def inspection_hint(self, settings: Settings) -> str:
         """How to find out: a command where it leads to the very place of the action, else that place as text."""
         intent, here, payload = self.intent, settings.kubernetes, _intent_of(self.intent)
         target, place = payload.target or "", payload.cluster or ""
-        if not target.startswith("deployment/"):
+        if not target.startswith(("deployment/", "statefulset/", "daemonset/")):
             return "inspect what it changes before anybody runs it again"
         where, _, namespace = place.rpartition(", namespace ")
         if place and not (here and here.place and here.place.is_in(where)):
@@ -56,9 +57,9 @@ class Unfinished:
 
 
 class UnfinishedProjection(Projection[Mapping[str, Event]]):
-    """The intents without an outcome, by run."""
+    """The intents without an outcome, by run, each with the last step that began."""
 
-    kinds = event_kinds(ActionIntent, ActionOutcome)
+    kinds = event_kinds(ActionIntent, ActionStep, ActionOutcome)
 
     def initial(self) -> Mapping[str, Event]:
         return MappingProxyType({})
@@ -72,9 +73,20 @@ class UnfinishedProjection(Projection[Mapping[str, Event]]):
             # Whatever its data says: an intent that cannot be decoded is unfinished all the same.
             if event.kind == _INTENT:
                 intents[event.subject] = event
+            elif event.kind == STEP:
+                if event.subject in intents:
+                    intents[event.subject] = add_step(intents[event.subject], event)
             else:
                 intents.pop(event.subject, None)
         return state if intents == state else MappingProxyType(keep_last(intents, MOST))
+
+
+def add_step(intent: Event, event: Event) -> Event:
+    """The intent with the step of this event, if the event says that it began."""
+    payload = try_decode(event)
+    if not isinstance(payload, ActionStep) or payload.state != "begun":
+        return intent
+    return replace(intent, data={**intent.data, "step": payload.text or payload.step})
 
 
 def examine(intent: Event, writer: str = "") -> Unfinished | None:

@@ -18,6 +18,7 @@ from queries.promql.syntax import (
     is_scalar,
     nodes,
     selector,
+    selectors,
     strip_parens,
     vector_argument,
 )
@@ -27,7 +28,7 @@ _ONLY_WHILE_TRUE = frozenset({"ALERTS", "ALERTS_FOR_STATE"})
 
 
 def _find_unconditional(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
-    if item.rule.kind is not RuleKind.ALERT or item.expression is None or not item.expression.selectors:
+    if item.expression is None or not item.expression.selectors:
         return  # without a series it is a dead man's switch, which always fires
     root = strip_parens(item.expression.root)
     if is_conditional(root) or any(_is_bool(node) for node in nodes(root)):
@@ -42,7 +43,7 @@ def _find_unconditional(item: ParsedRule, context: LintContext) -> Iterator[Lint
 
 
 def _find_bool(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
-    if item.rule.kind is not RuleKind.ALERT or item.expression is None or is_conditional(item.expression.root):
+    if item.expression is None or is_conditional(item.expression.root):
         return
     for node in item.expression.parts:
         if isinstance(node, ast.BinaryExpr) and _is_bool(node):
@@ -56,7 +57,7 @@ def _find_contradiction(item: ParsedRule, context: LintContext) -> Iterator[Lint
         return
     for node in item.expression.parts:
         if isinstance(node, ast.BinaryExpr) and str(node.op) in ("and", *COMPARISONS):
-            text = _contradiction(node)
+            text = _contradiction(node) or _beyond_buckets(node, context)
             if text:
                 yield LintMatch(item.placed.line_of("expr"), text)
                 return
@@ -105,6 +106,25 @@ def _contradiction(node: ast.BinaryExpr) -> str:
     return ""
 
 
+def _beyond_buckets(node: ast.BinaryExpr, context: LintContext) -> str:
+    """Why a quantile never exceeds its limit: it is at most the highest finite bound; empty if it can, or if unknown."""
+    limit, inner = constant(node.rhs), strip_parens(node.lhs)
+    if str(node.op) not in (">", ">=") or limit is None or _is_bool(node):
+        return ""
+    if isinstance(inner, ast.VectorSelector):
+        rules = [rule.expression for name in selector(inner).metrics for rule in context.recorded(name)]
+        inner = strip_parens(rules[0].root) if len(rules) == 1 and rules[0] is not None else inner
+    if not isinstance(inner, ast.Call) or inner.func.name != "histogram_quantile":
+        return ""
+    for name in dict.fromkeys(name for picked in selectors(inner) for name in picked.metrics):
+        info = context.catalog.get(name)
+        bounds = [float(bound) for bound in info.seen.get("le", ()) if bound != "+Inf"] if info is not None else []
+        if not bounds or limit < max(bounds) or (limit == max(bounds) and str(node.op) == ">="):
+            return ""
+        return f"a quantile of {name} is at most its highest bucket, {max(bounds):g}, and never {node.op} {limit:g}"
+    return ""
+
+
 def _conditions(node: ast.Expr) -> Iterator[tuple[str, str, float]]:
     """The conditions on a value: its text, the comparison and the limit."""
     node = strip_parens(node)
@@ -133,6 +153,7 @@ NO_CONDITION = LintRule(
     "Any result of its expression fires, even a value of 0: it pages on a quiet day, and never resolves.",
     "Compare the value with a limit, `… > 5`; where the existence itself is the problem, write `count(…) > 0`.",
     _find_unconditional,
+    kind=RuleKind.ALERT,
 )
 BOOL_CONDITION = LintRule(
     "bool-condition",
@@ -141,6 +162,8 @@ BOOL_CONDITION = LintRule(
     "With `bool` a comparison keeps every series and makes it 0 or 1; an alert fires for both.",
     "Remove `bool`.",
     _find_bool,
+    kind=RuleKind.ALERT,
+    words=COMPARISONS,
 )
 NEVER_TRUE = LintRule(
     "never-true",
@@ -149,4 +172,5 @@ NEVER_TRUE = LintRule(
     "An expression that no value satisfies is always empty: the rule looks healthy, and its alert never fires.",
     "Use `or` for an alternative, or correct a limit.",
     _find_contradiction,
+    words=COMPARISONS | {"and"},
 )

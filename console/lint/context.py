@@ -6,8 +6,10 @@ import functools
 import itertools
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from queries.catalogue.contract import Contract, load_contract
 from queries.catalogue.exported import PARTS, load_exported
@@ -15,7 +17,7 @@ from queries.model.rule import Rule, RuleKind
 from queries.promql.label_inference import InferredLabels, infer_labels, infer_records
 from queries.promql.metric_catalog import MetricCatalog, Spelling
 from queries.promql.rule_files import PlacedRule
-from queries.promql.syntax import Expression, PromqlError, parse_promql
+from queries.promql.syntax import Expression, LabelMatcher, PromqlError, parse_promql
 
 if TYPE_CHECKING:
     from console.runbooks.index import RunbookIndex
@@ -30,8 +32,7 @@ _MAX_COMPARED = 50
 """How many rules with the same key are compared; that finds every repetition of the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class ParsedRule:
+class ParsedRule(msgspec.Struct, frozen=True):
     """A rule with its parsed expression; `expression` is None where parsing failed with `error`."""
 
     placed: PlacedRule
@@ -52,16 +53,18 @@ class ParsedRule:
     @property
     def allowed(self) -> frozenset[str]:
         """The lint rules that a comment in the rule suppresses: `# lint: allow missing-for: the reason`."""
-        if not any("lint:" in text for text in self.placed.source):
+        for text in self.placed.source:
+            if "lint:" in text:
+                break
+        else:
             return self.suppressed
-        last = max((line for _, line in self.placed.lines), default=self.placed.line) - self.placed.line + 1
+        last = self.placed.last_line - self.placed.line + 1
         inside = [text for number, text in enumerate(self.placed.source) if number < last or text.strip()[:1] not in ("#", "")]
         lists = (match[1] for text in inside for match in _ALLOWED.finditer(text))
         return self.suppressed | {name.strip() for names in lists for name in names.split(",")}
 
 
-@dataclass(frozen=True, slots=True)
-class LintContext:
+class LintContext(msgspec.Struct, frozen=True):
     """`rules` are under lint; `known_rules` are these and all others that record series. `panels` carry the thresholds of this
     environment.
     """
@@ -82,10 +85,14 @@ class LintContext:
     _records: Mapping[str, tuple[ParsedRule, ...]]
     _runbooks: Callable[[], RunbookIndex]
     _panels: Callable[[], tuple[PanelSpec, ...]]
-    percent: dict[str, bool] = field(default_factory=dict)
+    percent: dict[str, bool] = {}
     """Whether a series is a percentage of 0 to 100; a cache."""
-    _flows: dict[int, InferredLabels] = field(default_factory=dict)
-    _alike: dict[object, dict[Hashable, dict[int, ParsedRule]]] = field(default_factory=dict)
+    refusals: Mapping[str, str] = {}
+    """The server's errors for expressions that our parser rejects; empty for those that it evaluates."""
+    unmatched: dict[tuple[tuple[str, ...], LabelMatcher], str | None] = {}
+    """A cache: the known values if a matcher of these metrics matches none of them, None if it matches one or might."""
+    _flows: dict[int, InferredLabels] = {}
+    _alike: dict[object, dict[Hashable, list[ParsedRule]]] = {}
 
     @property
     def runbooks(self) -> RunbookIndex:
@@ -115,9 +122,11 @@ class LintContext:
         if index is None:
             index = self._alike[key] = {}
             for other in self.rules:
-                index.setdefault(key(other), {})[id(other)] = other
-        alike = list(itertools.islice(index[key(item)].values(), _MAX_COMPARED))
-        return list(itertools.takewhile(lambda other: other is not item, alike))
+                index.setdefault(key(other), []).append(other)
+        alike = index[key(item)]
+        if alike[0] is item:
+            return ()
+        return list(itertools.takewhile(lambda other: other is not item, alike[:_MAX_COMPARED]))
 
 
 def parse_rules(rules: Iterable[PlacedRule], *, sources: Iterable[PlacedRule] = ()) -> tuple[ParsedRule, ...]:
@@ -149,11 +158,13 @@ def build_context(
     strict: bool = False,
     sources: Sequence[PlacedRule] = (),
     scrape_seconds: float = SCRAPE_SECONDS,
+    refusals: Mapping[str, str] = MappingProxyType({}),
 ) -> LintContext:
     """`catalog` has the exported metrics; the context adds the series that `rules` and `others` record.
 
     `others` returns further rules for the metric names that those under lint read; `names` are additional known names.
-    `runbooks` and `panels` are loaded at first use.
+    `runbooks` and `panels` are loaded at first use. `refusals` are the server's errors for expressions that our parser
+        rejects, empty for those that it evaluates.
     """
     under_lint = parse_rules(rules, sources=sources)
     more = parse_rules(others(frozenset(name for item in under_lint if item.expression for name in item.expression.metrics)))
@@ -168,6 +179,7 @@ def build_context(
         known_exports=frozenset(name + part for name, item in load_exported().items() for part in PARTS.get(item.type, ("",))),
         strict=strict,
         scrape_seconds=scrape_seconds,
+        refusals=refusals,
         spelling=Spelling({**full_catalog.metrics, **dict.fromkeys(names)}),
         _records={**_by_name(more), **_by_name(under_lint)},
         _flows=flows,

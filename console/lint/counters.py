@@ -58,9 +58,7 @@ def _find_rate_of_sum(item: ParsedRule, context: LintContext) -> Iterator[LintMa
 
 
 def _find_counter_without_rate(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
-    if item.rule.kind is not RuleKind.ALERT or item.expression is None:
-        return
-    for node in item.expression.parts:
+    for node in item.expression.parts if item.expression is not None else ():
         if not isinstance(node, ast.BinaryExpr) or str(node.op) not in COMPARISONS:
             continue
         limit = constant(node.rhs)
@@ -114,7 +112,7 @@ def raw_series(node: ast.Expr) -> Iterator[str]:
 
 
 def _calls(item: ParsedRule, names: frozenset[str]) -> Iterator[ast.Call]:
-    if item.expression is not None and not names.isdisjoint(item.expression.functions):
+    if item.expression is not None and not names.isdisjoint(item.expression.words):
         for node in item.expression.parts:
             if isinstance(node, ast.Call) and node.func.name in names:
                 yield node
@@ -156,6 +154,7 @@ RATE_OF_GAUGE = LintRule(
     "for a value that goes up and down.",
     "Use delta() or deriv() for a gauge.",
     _find_rate_of_gauge,
+    words=_OF_COUNTERS,
 )
 RATE_OF_SUM = LintRule(
     "rate-of-sum",
@@ -164,6 +163,7 @@ RATE_OF_SUM = LintRule(
     "When one process restarts, the sum decreases, and rate() treats it as a reset of all: the result jumps by the whole sum.",
     "Take the rate first, then the sum: `sum(rate(x[5m]))`.",
     _find_rate_of_sum,
+    words=_OF_COUNTERS,
 )
 COUNTER_WITHOUT_RATE = LintRule(
     "counter-without-rate",
@@ -172,6 +172,8 @@ COUNTER_WITHOUT_RATE = LintRule(
     "A counter only grows: once above the limit the alert fires until the process restarts.",
     "Compare the increase within a window: `increase(x[10m]) > 5`, `rate(x[5m]) > 0.1`.",
     _find_counter_without_rate,
+    kind=RuleKind.ALERT,
+    words=COMPARISONS,
 )
 RANGE_TOO_SHORT = LintRule(
     "range-too-short",
@@ -180,4 +182,5 @@ RANGE_TOO_SHORT = LintRule(
     "A rate needs two samples: over a shorter range it is sometimes or always empty, and `for` restarts each time.",
     "Use at least four times the scrape interval, `[1m]` or more.",
     _find_short_range,
+    words=_OF_COUNTERS | {"delta"},
 )

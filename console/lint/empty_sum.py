@@ -10,6 +10,7 @@ import promql_parser as ast
 from console.lint.conditions import is_conditional
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Level, LintMatch, LintRule
+from console.lint.inverted_budget import direction
 from queries.catalogue.contract import PLATFORM
 from queries.promql.syntax import Selector, constant, selectors, strip_parens
 
@@ -23,6 +24,7 @@ _WRITTEN_ON_USE = frozenset({"code", "status", "status_code", "response_code", "
 def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     if item.expression is None:
         return
+    yield from _find_complements(item, context)
     seen: set[tuple[int, str]] = set()
     for node in item.expression.parts:
         if not (isinstance(node, ast.BinaryExpr) and str(node.op) == "+"):
@@ -41,6 +43,27 @@ def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
                 foreign = all(_exporters(picked.metric, context) for picked in selectors(term))
                 level = Level.WARNING if foreign else None  # its exporter may always write them
                 yield LintMatch(line, f"the whole sum is empty while {metrics} has no series", level)
+
+
+def _find_complements(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
+    """`1 - errors / requests`, which has no value until the first error."""
+    for node in item.expression.parts if item.expression is not None else ():
+        if not (isinstance(node, ast.BinaryExpr) and str(node.op) == "-") or constant(node.lhs) is None:
+            continue
+        ratio = strip_parens(node.rhs)
+        while isinstance(ratio, ast.BinaryExpr) and constant(ratio.rhs) is not None:
+            ratio = strip_parens(ratio.lhs)
+        if not (isinstance(ratio, ast.BinaryExpr) and str(ratio.op) == "/") or not _can_be_empty(ratio.lhs):
+            continue
+        above, below = selectors(ratio.lhs), _sources(ratio.rhs)
+        if len(above) != 1 or not above[0].metric or _sources(ratio.lhs) <= below or is_always_exported(above[0], context):
+            continue
+        if context.recorded(above[0].metric):
+            continue  # its rule decides whether it can be empty
+        if not _exporters(above[0].metric, context) and direction(ratio.lhs, context) == 1:
+            name = above[0].metric
+            text = f"the expression is empty until {name} counts its first event, which a healthy service never has"
+            yield LintMatch(item.placed.line_of("expr", name), text)
 
 
 def _terms(node: ast.Expr) -> Iterator[ast.Expr]:
@@ -129,9 +152,10 @@ def _vectors(arguments: Iterable[ast.Expr]) -> list[ast.Expr]:
 EMPTY_SUM = LintRule(
     "empty-sum",
     Level.ERROR,
-    "A sum is empty when one of its terms has no series",
+    "A sum or difference is empty when one of its terms has no series",
     "PromQL adds only series that exist on both sides: a service without traffic, or a counter without increments, empties "
     "the whole sum, and an alert over it cannot fire.",
     "Give every term a default: `(sum(rate(a[5m])) or vector(0)) + (sum(rate(b[5m])) or vector(0))`.",
     _find,
+    words=frozenset({"+", "-"}),
 )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+import msgspec
+
+from queries.model.rule import RuleKind
 
 if TYPE_CHECKING:
     from console.lint.context import LintContext, ParsedRule
@@ -18,8 +21,7 @@ class Level(StrEnum):
     """Something that the lint could not determine; no reason to fail."""
 
 
-@dataclass(frozen=True, slots=True)
-class LintMatch:
+class LintMatch(msgspec.Struct, frozen=True):
     """A problem at one line of a rule. `level` None means the lint rule's own."""
 
     line: int
@@ -27,8 +29,7 @@ class LintMatch:
     level: Level | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LintRule:
+class LintRule(msgspec.Struct, frozen=True):
     """One kind of mistake. `find` searches one rule for it; None where a whole file or another program reports it."""
 
     id: str
@@ -37,13 +38,16 @@ class LintRule:
     why: str
     fix: str
     find: Callable[[ParsedRule, LintContext], Iterable[LintMatch]] | None = None
+    kind: RuleKind | None = None
+    """The only kind of rule that it checks; None for both."""
+    words: frozenset[str] = frozenset()
+    """Functions, aggregations and operators: it checks only expressions that contain one of them; empty for all."""
 
     def report(self, match: LintMatch, *, file: str, rule: str) -> Finding:
         return Finding(self, match.level or self.level, file, match.line, rule, match.text)
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """A violated lint rule. `line` is 0 for a rule that only a server has; `rule` is empty for a whole file."""
 
     lint_rule: LintRule

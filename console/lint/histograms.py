@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -11,7 +12,9 @@ from console.lint.context import LintContext, ParsedRule
 from console.lint.counters import is_count_for_score, raw_series
 from console.lint.finding import Level, LintMatch, LintRule
 from queries.catalogue.contract import PLATFORM
-from queries.promql.syntax import COMPARISONS, constant
+from queries.catalogue.exported import PARTS
+from queries.promql.syntax import COMPARISONS, Selector, constant, select_metric
+from queries.text.durations import format_duration
 
 _WHOLE = re.compile(r"[+-]?\d+")
 _MAX_LISTED = 12
@@ -27,6 +30,40 @@ def _find_plain_histogram(item: ParsedRule, context: LintContext) -> Iterator[Li
 def is_plain_histogram(name: str, context: LintContext) -> bool:
     """Whether a name is that of a histogram, which has no series under the plain name."""
     return context.catalog.families.get(name) == "histogram" and context.catalog.get(name) is None
+
+
+def _find_classic_series(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
+    for picked in item.expression.selectors if item.expression is not None and context.catalog.native else ():
+        for name in picked.metrics:
+            family, part = native_part(name, context)
+            if part:
+                instead = _write_native(family, part, picked)
+                text = f"{name} does not exist: the server stores {family} as a native histogram; write {instead}"
+                yield LintMatch(item.placed.line_of("expr", name), text)
+
+
+def native_part(name: str, context: LintContext) -> tuple[str, str]:
+    """The native histogram of a server and the suffix, for the name of one of its classic series; else empty."""
+    for part in PARTS["histogram"]:
+        family = name.removesuffix(part)
+        if family != name and family in context.catalog.native:
+            return family, part
+    return "", ""
+
+
+def _write_native(family: str, part: str, picked: Selector) -> str:
+    """The expression over a native histogram that replaces a classic series."""
+    labels = tuple(item for item in picked.labels if item.name != "le")
+    series = Selector(family, labels).text if labels else select_metric(family)
+    seconds = picked.range_seconds
+    window = f"[{format_duration(seconds)}]" if seconds is not None else ""
+    inner = f"rate({series}{window})" if window else series
+    if part != "_bucket":
+        return f"histogram{part}({inner})"
+    bound = next((item.value for item in picked.labels if item.name == "le" and item.operator == "="), "")
+    if bound and math.isfinite(_value(bound)):
+        return f"histogram_fraction(-Inf, {_value(bound):g}, {inner}) * histogram_count({inner})"
+    return f"histogram_quantile(0.95, sum({inner})), grouped by the same labels without le"
 
 
 def _find_missing_bucket(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
@@ -76,6 +113,14 @@ def _find_count_as_score(item: ParsedRule, context: LintContext) -> Iterator[Lin
                     yield LintMatch(line, text)
 
 
+NATIVE_HISTOGRAM = LintRule(
+    "native-histogram",
+    Level.ERROR,
+    "A rule reads classic series of a native histogram",
+    "A server that converts histograms to native ones stores no `_bucket`, `_count` or `_sum`: the expression is always empty.",
+    "Read the histogram itself, or let the server scrape classic histograms too (`always_scrape_classic_histograms`).",
+    _find_classic_series,
+)
 HISTOGRAM_AS_SERIES = LintRule(
     "histogram-as-series",
     Level.ERROR,
@@ -101,4 +146,5 @@ COUNT_AS_SCORE = LintRule(
     "below 1, and the alert fires for ever.",
     "Compare the mean, `rate(x_sum[15m]) / rate(x_count[15m])`, or a quantile of the buckets.",
     _find_count_as_score,
+    words=COMPARISONS,
 )

@@ -23,7 +23,7 @@ _MAX_DEPTH = 10
 
 
 def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
-    if item.rule.kind is not RuleKind.RECORD or item.expression is None:
+    if item.expression is None or "budget" not in item.rule.name.lower():
         return
     left, spent = _LEFT.search(item.rule.name), _SPENT.search(item.rule.name)
     if bool(left) == bool(spent):
@@ -98,4 +98,5 @@ BUDGET_IS_SPENT = LintRule(
     "not when it is spent.",
     "Subtract the consumed share from the whole: `100 * (1 - (100 - slo_availability) / (100 - 99.9))`, or name it consumed.",
     _find,
+    kind=RuleKind.RECORD,
 )

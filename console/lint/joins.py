@@ -25,6 +25,23 @@ def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
         yield LintMatch(line, text)
 
 
+def _find_many(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
+    labels = context.flow(item)
+    for each in labels.many if labels is not None else ():
+        text = (
+            f"`{each.operator}` ignores {each.label}, but its {each.side} side ({each.what}) has a series for each {each.label}"
+        )
+        yield LintMatch(item.placed.line_of("expr", each.label), text)
+
+
+MANY_TO_ONE = LintRule(
+    "many-to-one",
+    Level.ERROR,
+    "Several series on one side match one on the other",
+    "Prometheus refuses to evaluate it as soon as there are two (many-to-one matching must be explicit): the rule fails.",
+    "Add `group_left` or `group_right` for the side with more series, or match by the label.",
+    _find_many,
+)
 JOIN_NEVER_MATCHES = LintRule(
     "join-never-matches",
     Level.ERROR,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Level, LintMatch, LintRule
+from queries.promql.metric_catalog import MetricInfo
 from queries.promql.syntax import LabelMatcher, Selector, fallback_selectors
 
 _MAX_LISTED = 6
@@ -30,25 +31,37 @@ def _find_empty_matcher(item: ParsedRule, context: LintContext) -> Iterator[Lint
         return
     optional: frozenset[Selector] | None = None
     for picked in item.expression.selectors:
-        yield from _find_empty_name_matcher(item, picked, context)
+        if not picked.metric:
+            yield from _find_empty_name_matcher(item, picked, context)
+        if not picked.matchers:
+            continue
         infos = [info for info in context.catalog.select(picked) if info is not None]
         for matcher in picked.labels if infos else ():
             if not matcher.positive or matcher.name == "le":
                 continue  # buckets have a lint rule of their own
-            closed = all(matcher.name in info.values for info in infos)
-            values = {value for info in infos for known in (info.values, info.seen) for value in known.get(matcher.name, ())}
-            if not values or any(matcher.matches(value) for value in values):
+            key = (picked.metrics, matcher)
+            if key not in context.unmatched:
+                context.unmatched[key] = _unmatched_values(matcher, infos)
+            if (values := context.unmatched[key]) is None:
                 continue
-            if not closed and not _is_mistake(matcher):
-                continue  # the value may appear later
+            closed = all(matcher.name in info.values for info in infos)
             optional = frozenset(fallback_selectors(item.expression)) if optional is None else optional
             if picked in optional and not closed:
                 continue  # for another build; the other side of the `or` covers this one
-            listed = sorted(values)
-            shown = ", ".join(listed[:_MAX_LISTED]) + (", …" if len(listed) > _MAX_LISTED else "")
-            text = f'{matcher.name}{matcher.operator}"{matcher.value}" matches none of the known values ({shown})'
+            text = f'{matcher.name}{matcher.operator}"{matcher.value}" matches none of the known values ({values})'
             line = item.placed.line_of("expr", matcher.name, matcher.value)
             yield LintMatch(line, text, None if closed else Level.WARNING)
+
+
+def _unmatched_values(matcher: LabelMatcher, infos: Sequence[MetricInfo]) -> str | None:
+    """The known values as text if the matcher matches none of them and no value that may still appear; None otherwise."""
+    values = {value for info in infos for known in (info.values, info.seen) for value in known.get(matcher.name, ())}
+    if not values or any(matcher.matches(value) for value in values):
+        return None
+    if not all(matcher.name in info.values for info in infos) and not _is_mistake(matcher):
+        return None
+    listed = sorted(values)
+    return ", ".join(listed[:_MAX_LISTED]) + (", …" if len(listed) > _MAX_LISTED else "")
 
 
 def _is_mistake(matcher: LabelMatcher) -> bool:

@@ -7,16 +7,18 @@ from collections.abc import Iterable, Iterator
 from console.lint.conditions import BOOL_CONDITION, NEVER_TRUE, NO_CONDITION
 from console.lint.context import LintContext
 from console.lint.counters import COUNTER_WITHOUT_RATE, RANGE_TOO_SHORT, RATE_OF_GAUGE, RATE_OF_SUM
+from console.lint.double_counts import COUNTED_TWICE
 from console.lint.duplicates import DUPLICATE_NAME, SAME_EXPRESSION
 from console.lint.empty_sum import EMPTY_SUM
 from console.lint.finding import Finding, Level, LintRule
-from console.lint.histograms import COUNT_AS_SCORE, HISTOGRAM_AS_SERIES, NO_SUCH_BUCKET
+from console.lint.histograms import COUNT_AS_SCORE, HISTOGRAM_AS_SERIES, NATIVE_HISTOGRAM, NO_SUCH_BUCKET
 from console.lint.inverted_budget import BUDGET_IS_SPENT
-from console.lint.joins import JOIN_NEVER_MATCHES
+from console.lint.joins import JOIN_NEVER_MATCHES, MANY_TO_ONE
 from console.lint.label_use import LABEL_NOT_CARRIED, MATCHES_NOTHING
 from console.lint.missing_for import MISSING_FOR
 from console.lint.percent import PERCENT_AS_RATIO
 from console.lint.placeholders import PLACEHOLDER_HOST, UNEXPANDED_VARIABLE
+from console.lint.rates import RATE_AS_COUNT
 from console.lint.routes import NEVER_INHIBITED, NEVER_ROUTED, lint_routes
 from console.lint.runbook_links import (
     RUNBOOK_DEAD,
@@ -29,7 +31,10 @@ from console.lint.templates import TEMPLATE_LABEL
 from console.lint.thresholds import THRESHOLD_DIFFERS
 from console.lint.unknown_metrics import METRIC_NOT_EXPORTED, METRIC_UNKNOWN, RECORD_SHADOWS_EXPORTED, unknown_metrics
 from console.lint.windows import WINDOW_DIFFERS
+from queries.model.rule import RuleKind
+from queries.promql.newer_syntax import unknown_syntax
 from queries.promql.rule_files import ProblemKind, RuleFile
+from queries.promql.syntax import PromqlError, parser_version
 
 NO_RULE_FILE = LintRule(
     "no-rule-file",
@@ -60,6 +65,13 @@ BAD_PROMQL = LintRule(
     "Prometheus rejects the whole file, and the configuration reload with it.",
     "Correct the expression at the reported position.",
 )
+UNKNOWN_PROMQL = LintRule(
+    "promql-unknown",
+    Level.NOTE,
+    "PromQL that not every version supports",
+    "Prometheus releases extend the language; the other checks skip an expression that the console's parser does not support.",
+    "Use --live, where the server decides, or a promtool of the server's version.",
+)
 PROMTOOL_ERROR = LintRule(
     "promtool",
     Level.ERROR,
@@ -88,21 +100,26 @@ LINT_RULES: tuple[LintRule, ...] = (
     UNKNOWN_FIELD,
     NAME_IN_QUOTES,
     BAD_PROMQL,
+    UNKNOWN_PROMQL,
     NO_CONDITION,
     BOOL_CONDITION,
     NEVER_TRUE,
     JOIN_NEVER_MATCHES,
+    MANY_TO_ONE,
     EMPTY_SUM,
+    COUNTED_TWICE,
     RATE_OF_GAUGE,
     RATE_OF_SUM,
     COUNTER_WITHOUT_RATE,
     COUNT_AS_SCORE,
     HISTOGRAM_AS_SERIES,
+    NATIVE_HISTOGRAM,
     NO_SUCH_BUCKET,
     RANGE_TOO_SHORT,
     TEMPLATE_LABEL,
     WINDOW_DIFFERS,
     PERCENT_AS_RATIO,
+    RATE_AS_COUNT,
     BUDGET_IS_SPENT,
     METRIC_NOT_EXPORTED,
     LABEL_NOT_CARRIED,
@@ -126,7 +143,9 @@ LINT_RULES: tuple[LintRule, ...] = (
     AMTOOL_ERROR,
     PINT_PROBLEM,
 )
-_RULE_CHECKS = tuple(lint_rule for lint_rule in LINT_RULES if lint_rule.find is not None)
+_CHECKS_BY_KIND = {
+    kind: tuple(each for each in LINT_RULES if each.find is not None and each.kind in (None, kind)) for kind in RuleKind
+}
 _BY_PROBLEM = {ProblemKind.FORM: NO_RULE_FILE, ProblemKind.FIELD: UNKNOWN_FIELD, ProblemKind.NAME: NAME_IN_QUOTES}
 
 
@@ -144,13 +163,31 @@ def _file_findings(files: Iterable[RuleFile]) -> Iterator[Finding]:
             yield Finding(lint_rule, lint_rule.level, file.path, problem.line, problem.rule, problem.text)
 
 
+def _judge_unparsed(expression: str, error: PromqlError, context: LintContext) -> tuple[LintRule, str, str]:
+    """The finding, its text and its reporter, for an expression that our parser rejects: a live server decides about its own
+    language, and without one newer PromQL is unknown."""
+    refusal = context.refusals.get(expression)
+    if refusal:
+        return BAD_PROMQL, f"the server refuses it: {refusal}", "Prometheus"
+    if refusal is not None:
+        return UNKNOWN_PROMQL, f"the server accepts this, {parser_version()} does not ({error}): the other checks skip it", ""
+    newer = unknown_syntax(expression, error.problem)
+    if newer:
+        return UNKNOWN_PROMQL, f"{parser_version()} does not support {newer} ({error}): the other checks skip it", ""
+    return BAD_PROMQL, str(error), ""
+
+
 def _in_rules(context: LintContext) -> Iterator[Finding]:
     for item in context.rules:
         file, name, allowed = item.placed.file, item.rule.name, item.allowed
+        used = item.expression.words if item.expression is not None else frozenset()
         if item.error is not None:
             line = item.placed.line_in_expression(item.error.line)
-            yield Finding(BAD_PROMQL, BAD_PROMQL.level, file, line, name, str(item.error))
-        for lint_rule in _RULE_CHECKS:
+            lint_rule, text, source = _judge_unparsed(item.rule.expression, item.error, context)
+            yield Finding(lint_rule, lint_rule.level, file, line, name, text, source)
+        for lint_rule in _CHECKS_BY_KIND[item.rule.kind]:
+            if lint_rule.words and lint_rule.words.isdisjoint(used):
+                continue
             if lint_rule.find is not None and lint_rule.id not in allowed:
                 for lint_match in dict.fromkeys(lint_rule.find(item, context)):
                     yield lint_rule.report(lint_match, file=file, rule=name)

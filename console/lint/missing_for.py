@@ -13,7 +13,7 @@ _LONG_SECONDS = 300
 
 def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     rule = item.rule
-    if rule.kind is not RuleKind.ALERT or rule.for_seconds is not None or item.expression is None:
+    if rule.for_seconds is not None or item.expression is None:
         return
     if not item.expression.selectors or not item.placed.line:
         return  # a dead man's switch always fires; and a server returns 0 for `for: 0s` and for a missing `for`
@@ -29,4 +29,5 @@ MISSING_FOR = LintRule(
     "One failed scrape or one slow minute is enough to page someone; alerts that resolve by themselves teach people to wait.",
     "Set how long the condition must hold (`for: 5m`); `for: 0s` states that firing at once is intended.",
     _find,
+    kind=RuleKind.ALERT,
 )

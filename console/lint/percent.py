@@ -10,6 +10,7 @@ import promql_parser as ast
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.panel import Unit
+from queries.model.rule import RuleKind
 from queries.promql.syntax import children, constant, nodes, selector, strip_parens
 
 _AS_RATIO = re.compile(
@@ -106,4 +107,5 @@ PERCENT_AS_RATIO = LintRule(
     "the person on call cannot tell how bad it is.",
     'Write `{{ printf "%.1f" $value }} %` for a value of 0 to 100.',
     _find,
+    kind=RuleKind.ALERT,
 )

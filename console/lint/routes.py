@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from console.lint.context import LintContext
 from console.lint.finding import Finding, Level, LintMatch, LintRule
@@ -15,8 +16,7 @@ from queries.promql.routing import Inhibition, Route, Routing
 from queries.promql.rule_files import RuleFile
 
 
-@dataclass(frozen=True, slots=True)
-class _Alert:
+class _Alert(msgspec.Struct, frozen=True):
     """An alert before it fires: its labels, the names of labels with unknown values, and whether it may have any other."""
 
     labels: Labels

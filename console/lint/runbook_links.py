@@ -25,9 +25,7 @@ _NAME_OF_ALERT = re.compile(r"\{\{-?\s*\$labels\.alertname\s*-?\}\}")
 
 
 def _link(item: ParsedRule) -> tuple[str, str]:
-    """The key and the URL of the link; both empty without one, as for a recording rule."""
-    if item.rule.kind is not RuleKind.ALERT:
-        return "", ""
+    """The key and the URL of the link; both empty without a link."""
     for key in (_KEY, *_OTHER_KEYS):
         if url := label(item.rule.annotations, key).strip():
             return key, url
@@ -35,7 +33,7 @@ def _link(item: ParsedRule) -> tuple[str, str]:
 
 
 def _find_missing(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
-    if item.rule.kind is RuleKind.ALERT and not _link(item)[1]:
+    if not _link(item)[1]:
         runbook = context.runbooks.for_alert_name(item.rule.name)
         hint = f"; the runbook {runbook.id} covers it" if runbook else ""
         yield LintMatch(item.placed.line_of("alert"), f"has no {_KEY}{hint}")
@@ -43,27 +41,27 @@ def _find_missing(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]
 
 def _find_other_key(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     key, _ = _link(item)
-    if item.rule.kind is RuleKind.ALERT and key and key != _KEY:
+    if key and key != _KEY:
         yield LintMatch(item.placed.line_of(f"annotations.{key}"), f"the link is in `{key}` instead of `{_KEY}`")
 
 
 def _find_placeholder(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     key, address = _link(item)
-    if item.rule.kind is RuleKind.ALERT and _PLACEHOLDER.search(_expand(item, address)):
+    if _PLACEHOLDER.search(_expand(item, address)):
         yield LintMatch(item.placed.line_of(f"annotations.{key}"), f"{address} is a placeholder")
 
 
 def _find_relative(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     key, address = _link(item)
     filled = _expand(item, address)
-    if item.rule.kind is RuleKind.ALERT and filled and not _absolute(filled) and not _PLACEHOLDER.search(filled):
+    if filled and not _absolute(filled) and not _PLACEHOLDER.search(filled):
         yield LintMatch(item.placed.line_of(f"annotations.{key}"), f"{address} is a path, not a URL")
 
 
 def _find_dead(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     key, address = _link(item)
     filled = _expand(item, address)
-    if item.rule.kind is not RuleKind.ALERT or not filled or "{{" in filled or _PLACEHOLDER.search(filled):
+    if not filled or "{{" in filled or _PLACEHOLDER.search(filled):
         return
     from console.runbooks.index import basename  # noqa: PLC0415  # imports the runbook parser, which other checks do not need
 
@@ -98,6 +96,7 @@ RUNBOOK_MISSING = LintRule(
     _WHY + "Without one, every incident starts with finding out what the alert means.",
     "Add `runbook_url` with the URL of its runbook; `cad-console runbook` lists them.",
     _find_missing,
+    kind=RuleKind.ALERT,
 )
 RUNBOOK_KEY = LintRule(
     "runbook-key",
@@ -106,6 +105,7 @@ RUNBOOK_KEY = LintRule(
     _WHY + "Alertmanager's templates, Grafana and chat messages show `runbook_url` and no other key.",
     "Rename the annotation to `runbook_url`.",
     _find_other_key,
+    kind=RuleKind.ALERT,
 )
 RUNBOOK_PLACEHOLDER = LintRule(
     "runbook-placeholder",
@@ -114,6 +114,7 @@ RUNBOOK_PLACEHOLDER = LintRule(
     _WHY + "It leads to a page that never existed.",
     "Insert the URL of the runbook, or write the runbook.",
     _find_placeholder,
+    kind=RuleKind.ALERT,
 )
 RUNBOOK_RELATIVE = LintRule(
     "runbook-relative",
@@ -122,6 +123,7 @@ RUNBOOK_RELATIVE = LintRule(
     _WHY + "A path leads nowhere from a chat message, an email or a pager.",
     "Write the full URL, `https://…/name.md`.",
     _find_relative,
+    kind=RuleKind.ALERT,
 )
 RUNBOOK_DEAD = LintRule(
     "runbook-dead",
@@ -130,4 +132,5 @@ RUNBOOK_DEAD = LintRule(
     _WHY + "A dead link costs the minutes that count most.",
     "Correct the name, or write the runbook.",
     _find_dead,
+    kind=RuleKind.ALERT,
 )

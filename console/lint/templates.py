@@ -21,7 +21,7 @@ _MAX_LISTED = 6
 
 def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     inferred = context.flow(item)
-    if item.rule.kind is not RuleKind.ALERT or item.expression is None or inferred is None:
+    if item.expression is None or inferred is None:
         return
     texts = (
         *((f"annotations.{key}", key, text) for key, text in item.rule.annotations),
@@ -83,4 +83,5 @@ TEMPLATE_LABEL = LintRule(
     "Keep the label (`sum by (provider) (…)`, `group_left (node)`), or remove it from the text; write the alert's own name and "
     "labels out.",
     _find,
+    kind=RuleKind.ALERT,
 )

@@ -20,9 +20,7 @@ _PERCENT = 100.0
 
 
 def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
-    if item.rule.kind is not RuleKind.ALERT or item.expression is None:
-        return
-    for node in item.expression.parts:
+    for node in item.expression.parts if item.expression is not None else ():
         if not isinstance(node, ast.BinaryExpr) or str(node.op) not in _UPWARD | _DOWNWARD:
             continue
         limit = constant(node.rhs)
@@ -80,4 +78,6 @@ THRESHOLD_DIFFERS = LintRule(
     "The screen shows ok while the alert fires, or the other way round, and the person on call cannot tell which is right.",
     "Use one of the console's two thresholds, or set `thresholds` in its config to the alert's.",
     _find,
+    kind=RuleKind.ALERT,
+    words=_UPWARD | _DOWNWARD,
 )

@@ -9,9 +9,10 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+
+import msgspec
 
 from console.lint.finding import Finding, Level, LintRule
 from console.lint.linter import (
@@ -23,6 +24,7 @@ from console.lint.linter import (
     PROMTOOL_ERROR,
     UNKNOWN_FIELD,
 )
+from console.lint.versions import settle_versions
 from queries.promql.plain_rules import PlainRules
 from queries.promql.rule_files import RuleFile
 
@@ -39,8 +41,8 @@ _SAME_AS = {
     "yaml/parse": ("no-rule-file", "unknown-field", "name-in-quotes", "promtool"),
     "alerts/comparison": ("no-condition", "bool-condition"),
     "alerts/template": ("template-label", "promtool"),
-    "promql/impossible": ("join-never-matches", "label-not-carried"),
-    "promql/vector_matching": ("join-never-matches", "label-not-carried"),
+    "promql/impossible": ("join-never-matches", "label-not-carried", "many-to-one"),
+    "promql/vector_matching": ("join-never-matches", "label-not-carried", "many-to-one"),
     "promql/rate": ("rate-of-gauge", "rate-of-sum", "range-too-short"),
     "promql/counter": ("counter-without-rate",),
     "promql/series": ("metric-not-exported", "matcher-matches-nothing"),
@@ -50,8 +52,7 @@ _SAME_AS = {
 """pint's checks, and the console's own lint rules that report the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(msgspec.Struct, frozen=True):
     """Paths of the programs; empty where one is not on PATH."""
 
     promtool: str = ""
@@ -63,8 +64,7 @@ class Tools:
         return cls(*(shutil.which(name) or "" for name in ("promtool", "amtool", "pint")))
 
 
-@dataclass(frozen=True, slots=True)
-class _Copy:
+class _Copy(msgspec.Struct, frozen=True):
     """A rule file as input of a program: the file itself, or its rules as a plain file."""
 
     file: RuleFile
@@ -75,8 +75,7 @@ class _Copy:
         return number if self.plain is None else self.plain.line(number)
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(msgspec.Struct):
     """A running program. Its output goes to a file, so that it never blocks on a full pipe."""
 
     name: str
@@ -86,7 +85,7 @@ class _Run:
     output: IO[str]
     process: subprocess.Popen[str] | None = None
     error: str = ""
-    report: Path = field(default_factory=Path)
+    report: Path = msgspec.field(default_factory=Path)
 
     def findings(self) -> list[Finding]:
         if self.process is not None:
@@ -116,9 +115,11 @@ def run_tools(files: Sequence[RuleFile], tools: Tools) -> Iterator[Callable[[], 
                 run.output.close()
 
 
-def merge(files: Iterable[RuleFile], own: Iterable[Finding], reported: Iterable[Finding]) -> tuple[Finding, ...]:
+def merge(files: Sequence[RuleFile], own: Iterable[Finding], reported: Iterable[Finding], tools: Tools) -> tuple[Finding, ...]:
     """The console's findings with those of the programs; of two about the same problem only the console's stays."""
     own, reported = list(own), list(reported)
+    if tools.promtool:
+        own, reported = settle_versions(files, own, reported, promtool=tools.promtool)
     by_path = {file.path: file for file in files}
     invalid = [item for item in own if item.lint_rule in (BAD_PROMQL, NO_RULE_FILE, UNKNOWN_FIELD, NAME_IN_QUOTES)]
     fresh = [item for item in reported if item.lint_rule is not PINT_PROBLEM and not _is_duplicate(item, invalid)]

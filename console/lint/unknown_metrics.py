@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Finding, Level, LintMatch, LintRule
-from console.lint.histograms import is_plain_histogram
+from console.lint.histograms import is_plain_histogram, native_part
 from queries.catalogue.contract import Need
 from queries.catalogue.exported import load_exported
 from queries.model.rule import RuleKind
@@ -51,8 +51,10 @@ def unknown_metrics(context: LintContext) -> Iterator[Finding]:
         return
     by_file: dict[str, dict[str, int]] = {}
     for item in context.rules:
+        names = by_file.setdefault(item.placed.file, {})
+        if item.expression is None or names.keys() >= set(item.expression.metrics):
+            continue
         for name in _unknown_names(item, context):
-            names = by_file.setdefault(item.placed.file, {})
             if name not in names and not _is_sum_of_negatives(name) and not context.spelling.is_typo(name):
                 names[name] = item.placed.line_of("expr", name)
     for file, names in by_file.items():
@@ -60,28 +62,31 @@ def unknown_metrics(context: LintContext) -> Iterator[Finding]:
             continue
         listed = ", ".join(list(names)[:_MAX_LISTED]) + (", …" if len(names) > _MAX_LISTED else "")
         subject = "metric is" if len(names) == 1 else "metrics are"
-        text = f"{len(names)} {subject} unknown here; only a server (--live) can confirm them: {listed}"
+        why = context.catalog.partial or "only a server (--live) can confirm them"
+        text = f"{len(names)} {subject} unknown here; {why}: {listed}"
         yield Finding(METRIC_UNKNOWN, METRIC_UNKNOWN.level, file, next(iter(names.values())), "", text)
 
 
 def _unknown_names(item: ParsedRule, context: LintContext) -> Iterator[str]:
-    unknown: dict[str, None] = {}
-    if item.expression is None or all(context.catalog.get(name) is not None for name in item.expression.metrics):
+    if item.expression is None or context.catalog.metrics.keys() >= set(item.expression.metrics):
         return
+    unknown: dict[str, None] = {}
     optional = {name for picked in fallback_selectors(item.expression) for name in picked.metrics}
     for picked in item.expression.selectors:
         known = [context.catalog.get(name) is not None for name in picked.metrics]
         if not picked.metric and any(known):
             continue  # one of several names, since not every build has each
         for name in picked.metrics:
-            if context.catalog.get(name) is None and not is_plain_histogram(name, context) and name not in optional:
+            if context.catalog.get(name) is not None or name in optional:
+                continue
+            if not is_plain_histogram(name, context) and not native_part(name, context)[1]:
                 unknown.setdefault(name)
     yield from unknown
 
 
 def _find_shadowing(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
     name = item.rule.name
-    if item.rule.kind is RuleKind.RECORD and name in context.exported:
+    if name in context.exported:
         yield LintMatch(item.placed.line_of("record"), f"{name} is already an exported metric")
 
 
@@ -107,4 +112,5 @@ RECORD_SHADOWS_EXPORTED = LintRule(
     "Both share one name: sums count twice, and the value of a panel depends on labels that nobody looks at.",
     "Give the recorded series a name of its own, `level:metric:operation`.",
     _find_shadowing,
+    kind=RuleKind.RECORD,
 )

@@ -24,7 +24,7 @@ _TOLERANCE = 1e-6
 
 
 def _find(item: ParsedRule, context: LintContext) -> Iterator[LintMatch]:
-    if item.rule.kind is not RuleKind.ALERT or item.expression is None:
+    if item.expression is None:
         return
     stated = [(key, match) for key, text in item.rule.annotations for match in _STATED.finditer(text)]
     if not stated:
@@ -80,4 +80,5 @@ WINDOW_DIFFERS = LintRule(
     'A reader of "in the last hour" checks the wrong hour, and takes a figure of five minutes for one of a day.',
     "State the window of the expression, or correct the expression.",
     _find,
+    kind=RuleKind.ALERT,
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from console.alerts.correlated import add_correlated
 from console.alerts.merge import MergedAlerts, find_undelivered, merge_alerts, urgency
 from console.checks.watchdog import WatchdogState, partition, watchdog_state
 from console.config.settings import Settings
@@ -15,8 +16,8 @@ from console.runbooks.suggested_actions import suggestions_for
 from console.state.place import Place, PodOwners, pod_owners
 from console.state.revisions import NO_RECORDS, Records
 from queries.model.alert import Alert, Elsewhere, RunbookMatch, Suggestion, TrackedAlert
+from queries.model.cluster import Cluster
 from queries.model.series import label
-from queries.model.workload import Cluster
 
 if TYPE_CHECKING:
     from queries.alertmanager import AlertmanagerState
@@ -97,7 +98,7 @@ class AlertList:
                 alerts = tuple(replace(item, grade=severities.grade(item.labels)) for item in alerts)
             self._listed = self.last_listed = tuple(sorted(alerts, key=urgency))
         if self._tracked is None:
-            self._tracked = tuple(self._build_tracked(item) for item in self._listed)
+            self._tracked = add_correlated(tuple(self._build_tracked(item) for item in self._listed))
         return self._tracked
 
     def delivery_warning(self, now: float) -> str:
@@ -173,6 +174,7 @@ class AlertList:
                 runbook=self._runbooks.get(match.id),
                 configured=self._settings.alert_targets,
                 records=self._records,
+                admin_calls=self._settings.own.admin_calls if self._settings.administration else None,
             )
             actions = self._actions[key] = (suggestions, self._place.elsewhere(alert.labels, self._pod_owners))
         return actions

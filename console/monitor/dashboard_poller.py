@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from console.checks.panels import evaluate_panel
 from console.config.settings import Settings
+from console.monitor.metric_history import chart_window
 from console.monitor.pauses import PauseDetector
 from console.monitor.poller import Poller
 from queries.concurrency import run_cpu_bound
-from queries.errors import NotConfigured, SourceError
+from queries.errors import NotConfigured
 from queries.model.dashboard import Dashboard, DashboardChoice, DashboardResult, DashboardState, PeriodComparison
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import PanelHistory, PanelResult, PanelSpec, aggregate
+from queries.model.panel import PanelSpec, aggregate
+from queries.model.panel_result import HistoryRange, PanelHistory, PanelResult
 from queries.model.source import PollResult
 from queries.model.verdict import Verdict
 
@@ -163,19 +165,15 @@ class DashboardPoller:
         if self._poller is not None:
             self._poller.start_over()
 
-    async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
-        """One panel's series over the window that ends now; a failure is the history's fault."""
-        now = self._clock()
-        step = max(1.0, float(round(window_seconds / points)))
-        end = now // min(step, 15.0) * min(step, 15.0)
-        opened = self._open
+    async def histories(self, panel_id: str, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
+        """One panel's series over a time range, refined with each history; a failure is stored as the history's fault."""
+        window, opened = chart_window(requested, self._clock()), self._open
         if opened is None:
             fault = Fault(FaultKind.REJECTED, "the dashboard has no result yet")
-            return PanelHistory(panel_id, end - window_seconds, end, step, fault=fault)
-        try:
-            return await opened.history(panel_id, start=end - window_seconds, end=end, step_seconds=step)
-        except SourceError as error:
-            return PanelHistory(panel_id, end - window_seconds, end, step, fault=error.fault)
+            yield PanelHistory(panel_id, window.start, window.end, window.step, fault=fault)
+            return
+        async for history in opened.histories(panel_id, window, back_seconds=requested.back_seconds, heat=requested.heat):
+            yield history
 
     async def close(self) -> None:
         self._end()

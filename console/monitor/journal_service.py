@@ -25,6 +25,7 @@ from console.journal.payloads import AlertAcknowledged, AlertReleased, Payload, 
 from console.journal.sync import SyncStatus, SyncWorker
 from console.monitor.state_store import StateStore
 from console.state.journal_state import JournalReader
+from console.state.news import KEPT, read_news
 from console.state.revisions import observe_rollouts
 from queries.model.source import PollResult
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from console.journal.sqlite import Journal
     from console.state.incident import Incident
     from console.state.snapshot import Snapshot
-    from queries.model.workload import Cluster
+    from queries.model.cluster import Cluster
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +83,8 @@ class JournalService:
         self._watched_at = float("-inf")
         self._cluster: Cluster | None = None
         """The last one whose rollouts were recorded."""
+        self._news_after: int | None = None
+        """The sequence up to which events are no news; None until this console knows what was there before it."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sync_worker: SyncWorker | None = None
         if store is not None:
@@ -127,9 +130,18 @@ class JournalService:
         return event
 
     async def acknowledge(
-        self, fingerprint: str, name: str, *, on: bool, over: Acknowledgement | None = None
+        self,
+        fingerprint: str,
+        name: str,
+        *,
+        on: bool,
+        over: Acknowledgement | None = None,
+        to: str = "",
+        console: str = "",
     ) -> AcknowledgeResult:
         """Acknowledges an alert, or releases it, for screens and commands alike. Raises JournalError.
+
+        With `to`, and that person's `console` if it is known, the alert is theirs afterwards.
 
         It first reads the events of others. Another person's acknowledgement stays unless it is `over`, which means that the
         takeover was confirmed. Then it reads again: two people may have acknowledged the alert at the same time.
@@ -137,14 +149,15 @@ class JournalService:
         caveat = await self.fetch()
         present = self._store.ledger.owners.get(fingerprint)
         ownership = ownership_of(present, user=self._author)
-        if on and ownership is Ownership.OURS:
+        if on and ownership is Ownership.OURS and not to:
             return AcknowledgeResult(present, ownership, written=False, caveat=caveat)
         if present is not None and ownership.held_by_other and (over is None or over.id != present.id):
             return AcknowledgeResult(present, ownership, written=False, caveat=caveat)
         seen = present.id if present else ""
         payload: Payload = AlertReleased(name, seen)
         if on:
-            payload = AlertAcknowledged(name, process.current().text(), seen)
+            own = process.current().text()
+            payload = AlertAcknowledged(name, console or None, seen, to) if to else AlertAcknowledged(name, own, seen)
         await self.record(fingerprint, payload)
         if not caveat:
             # The first fetch pushes it; the second reads events that others wrote at the same time or are still pushing. A
@@ -268,7 +281,34 @@ class JournalService:
         gone = find_resolved(self._ledger.state.owners, present[1], taken_at=present[0]) if present else ()
         for fingerprint in gone:
             self._write(fingerprint, AlertReleased(why=AlertReleased.RESOLVED))
-        return new or bool(gone)
+        return self._collect_news() or new or bool(gone)
+
+    def _collect_news(self) -> bool:
+        """Passes what other consoles did to the state store; returns whether there is any.
+
+        What the first read of the file and of the shared store brings happened before this console was on. Arrival counts, not
+        time: clocks differ.
+        """
+        state = self._ledger.state
+        if not state.known or state.behind or self._loop is None:
+            return False
+        if self._news_after is None:
+            if self._sync_worker is None or self._sync_worker.status().last_good_at is not None:
+                self._news_after = self._journal.last_sequence()
+            return False
+        if state.sequence <= self._news_after:
+            return False
+        news = read_news(
+            self._journal,
+            after=self._news_after,
+            until=state.sequence,
+            environment=self._environment,
+            user=self._author,
+        )
+        self._news_after = state.sequence
+        if news:
+            self._store.news = (*self._store.news, *news)[-KEPT:]
+        return bool(news)
 
     def _refresh(self) -> bool:
         """Passes new state to the state store, which may be busy in its own thread; returns whether there is any."""

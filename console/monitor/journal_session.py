@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from console.config.settings import Settings
 from console.journal.acknowledgements import Acknowledgement, AcknowledgeResult
 from console.journal.event import Event
+from console.journal.presence import Presence, PresenceWorker
 from console.monitor.journal_service import JournalService
 from console.monitor.snapshot_builder import SnapshotBuilder
 from console.monitor.state_store import StateStore
@@ -42,6 +45,49 @@ class JournalSession:
         self._store = state
         self._snapshots = SnapshotBuilder(state, self._build_snapshot)
         self._journal_service = JournalService(journal, state, settings, clock=clock, store=shared) if journal else None
+        self._shared = shared
+        self._presence: PresenceWorker | None = None
+        state.presence = Presence(error=journal_fault)
+
+    def _start_presence(self) -> None:
+        """Before the journal's store listens: a database then delivers heartbeats too."""
+        if self.journal is None or self._presence is not None:
+            return
+        from console.journal.local_board import FILE, LocalBoard  # noqa: PLC0415  # SQLite, after the first frame
+
+        loop = asyncio.get_running_loop()
+
+        def changed() -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._on_presence)
+
+        self._presence = PresenceWorker(
+            self._shared.board() if self._shared is not None else LocalBoard(self.journal.path.with_name(FILE)),
+            user=self.settings.user,
+            environment=self.settings.environment,
+            writes=not self.settings.read_only,
+            changed=changed,
+            clock=self._clock,
+        )
+        self._presence.start()
+
+    def announce(self, *, screen: str | None = None, preview: str | None = None, target: str | None = None) -> None:
+        """What the other consoles see of this one from now on; None leaves it as it is. Never waits."""
+        if self._presence is not None:
+            self._presence.announce(screen=screen, preview=preview, target=target)
+
+    def clock_ahead_seconds(self, author: str) -> float:
+        """How far the clock of this person's console is ahead of this machine's; 0 where it is not on."""
+        return self._store.presence.clock_ahead_seconds(author)
+
+    def _on_presence(self) -> None:
+        if self._presence is not None:
+            self._store.presence = self._presence.view
+            self._snapshots.schedule()
+
+    async def _stop_presence(self) -> None:
+        if self._presence is not None:
+            await asyncio.to_thread(self._presence.close, 1.0)
 
     def snapshot(self) -> Snapshot:
         """The latest one; before polling starts, a new one."""
@@ -103,8 +149,30 @@ class JournalSession:
 
     async def newest_ledger(self) -> tuple[JournalState, str]:
         """The journal's state with the current events of the shared store; and why those are unknown, or an empty text."""
-        caveat = await self._journal_service.fetch() if self._journal_service is not None else ""
+        if self._journal_service is None:
+            return self._store.ledger, self.journal_fault or "there is no journal"
+        caveat = await self._journal_service.fetch()
         return self._store.ledger, caveat
+
+    async def action_steps(self, target: str) -> tuple[Event, ...]:
+        """The newest steps of actions on this target, newest first; none if the journal cannot be read."""
+        if self.journal is None:
+            return ()
+        from console.journal.errors import JournalError  # noqa: PLC0415  # not before an action
+        from console.journal.search import SearchQuery, search  # noqa: PLC0415  # as above
+        from console.journal.unfinished import STEP  # noqa: PLC0415  # as above
+
+        try:
+            page = await asyncio.to_thread(search, self.journal, SearchQuery(kinds=(STEP,), words=(target,)))
+        except JournalError:
+            return ()  # an action then asks for what it would have found
+        return tuple(hit.event for hit in page.entries if hit.event.data.get("target") == target)
+
+    async def unfinished_actions(self, target: str) -> tuple[tuple[Event, ...], str]:
+        """The intents for this target without an outcome; and why there may be more, or an empty text."""
+        ledger, caveat = await self.newest_ledger()
+        found = tuple(event for event in ledger.unfinished.values() if event.data.get("target") == target)
+        return found, caveat or ledger.error
 
     async def settle_action(self, intent: Event) -> None:
         """Journals that the outcome of this action is unknown, so that it is no longer listed. Raises JournalError."""
@@ -113,13 +181,18 @@ class JournalSession:
         text = f"unknown: its end was not observed; settled by {self.settings.user}"
         await self.record(intent.subject, unknown_outcome(intent, text))
 
-    async def acknowledge(self, fingerprint: str, *, on: bool = True, over: Acknowledgement | None = None) -> AcknowledgeResult:
-        """Acknowledges an alert, or releases it; `over` is an acknowledgement to take over. Raises JournalError."""
+    async def acknowledge(
+        self, fingerprint: str, *, on: bool = True, over: Acknowledgement | None = None, to: str = "", console: str = ""
+    ) -> AcknowledgeResult:
+        """Acknowledges an alert, or releases it; `over` is an acknowledgement to take over, `to` and `console` who gets the
+        alert instead of this person. Raises JournalError.
+        """
         from console.journal.sqlite import JournalError  # noqa: PLC0415
 
         if self.journal is None or self._journal_service is None:
             raise JournalError(self.journal_fault or "there is no journal")
         tracked = self.snapshot().alert(fingerprint)
-        result = await self._journal_service.acknowledge(fingerprint, tracked.alert.name if tracked else "", on=on, over=over)
+        name = tracked.alert.name if tracked else ""
+        result = await self._journal_service.acknowledge(fingerprint, name, on=on, over=over, to=to, console=console)
         await self._snapshots.build_now()
         return result

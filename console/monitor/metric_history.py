@@ -2,73 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from queries.errors import SourceError
 from queries.model.alert import Alert, AlertRule
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import PanelHistory, PanelSpec, Unit
+from queries.model.panel import PanelSpec, Unit
+from queries.model.panel_result import HistoryRange, PanelHistory
 from queries.model.series import Labels, Series
 
 if TYPE_CHECKING:
     from queries.prometheus.client import Prometheus
+    from queries.prometheus.history import Window
 
+POINTS = 240
+"""Steps of a chart: two for each column of a terminal with 120 columns."""
 _MAX_GRAIN_SECONDS = 15.0
-"""The history ends at the last multiple of this, or of its step if that is shorter."""
+"""A history up to now ends at the last multiple of this, or of its step if that is shorter."""
+
+
+def chart_window(requested: HistoryRange, now: float) -> Window:
+    """The window of a chart; `now` in Unix seconds."""
+    from queries.prometheus.history import Window  # noqa: PLC0415  # not before a chart is opened
+
+    step = max(1.0, float(round(requested.seconds / POINTS)))
+    # Not the last whole step: with a long window that may be 40 minutes ago.
+    grain = min(step, _MAX_GRAIN_SECONDS)
+    end = (now if requested.until is None else min(now, requested.until)) // grain * grain
+    return Window(end - requested.seconds, end, step)
 
 
 class MetricHistory:
-    """Fetches windows that end now; a failure is the history's fault."""
+    """Fetches windows and refines each history; a failure is stored as the history's fault."""
 
     def __init__(self, prometheus: Prometheus | None, *, clock: Callable[[], float]) -> None:
         self._prometheus = prometheus
         self._clock = clock
 
-    async def fetch(self, spec: PanelSpec, *, window_seconds: float, points: int) -> PanelHistory:
+    async def fetch(self, spec: PanelSpec, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
         if self._prometheus is None:
             fault = Fault(FaultKind.NOT_CONFIGURED, "Prometheus is not configured")
-            return self.unavailable(spec.id, window_seconds, fault)
-        step = max(1.0, float(round(window_seconds / points)))
-        # Not the last whole step: with a long window that may be 40 minutes ago.
-        grain = min(step, _MAX_GRAIN_SECONDS)
-        end = self._clock() // grain * grain
-        try:
-            return await self._prometheus.history(spec, start=end - window_seconds, end=end, step_seconds=step)
-        except SourceError as error:
-            return self.unavailable(spec.id, window_seconds, error.fault)
+            yield self.unavailable(spec.id, requested, fault)
+            return
+        window = chart_window(requested, self._clock())
+        if requested.heat:
+            yield await self._prometheus.heat_history(spec, window)
+            return
+        async for history in self._prometheus.peak_history(spec, window, back_seconds=requested.back_seconds):
+            yield history
 
-    async def fetch_panel(self, spec: PanelSpec | None, panel_id: str, *, window_seconds: float, points: int) -> PanelHistory:
+    async def fetch_panel(self, spec: PanelSpec | None, panel_id: str, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
         """Like `fetch`; a panel that is missing, broken or from Kubernetes has no history, and the fault says why."""
-        error = "no such panel"
-        if spec is not None:
-            error = spec.broken
-            if not error and spec.source == "kubernetes":
-                error = f"{spec.title.lower()} has no history: Kubernetes only reports the current state"
-            if not error:
-                return await self.fetch(spec, window_seconds=window_seconds, points=points)
-        return self.unavailable(panel_id, window_seconds, Fault(FaultKind.REJECTED, error))
+        error = "no such panel" if spec is None else spec.broken
+        if spec is not None and not error and spec.source == "kubernetes":
+            error = f"{spec.title.lower()} has no history: Kubernetes only reports the current state"
+        if spec is None or error:
+            yield self.unavailable(panel_id, requested, Fault(FaultKind.REJECTED, error))
+            return
+        async for history in self.fetch(spec, requested):
+            yield history
 
     async def fetch_alert(
-        self, alert: Alert | None, rule: AlertRule | None, identity: str, *, window_seconds: float, points: int
-    ) -> tuple[PanelHistory, float | None]:
-        """The left side of the rule's comparison, and its right side; without a comparison, the whole expression and None."""
+        self, alert: Alert | None, rule: AlertRule | None, identity: str, requested: HistoryRange
+    ) -> AsyncIterator[tuple[PanelHistory, float | None, bool]]:
+        """The left side of the rule's comparison, its right side, and whether it fires below that.
+
+        Without a comparison, the whole expression, None and False.
+        """
         if alert is None or rule is None:
             error = "the rule behind this alert is unknown" if alert else "the alert is no longer listed"
-            return self.unavailable(identity, window_seconds, Fault(FaultKind.REJECTED, error)), None
+            yield self.unavailable(identity, requested, Fault(FaultKind.REJECTED, error)), None, False
+            return
         from queries.promql.threshold import split_threshold  # noqa: PLC0415  # the PromQL parser
 
         parts = split_threshold(rule.expression)
         query = parts.left if parts else rule.expression
-        spec = PanelSpec(id=identity, title="", unit=Unit.COUNT, raw=query)
-        history = await self.fetch(spec, window_seconds=window_seconds, points=points)
-        own = tuple(series for series in history.series if _may_belong(series, alert.labels))
-        return replace(history, series=own or history.series), parts.threshold if parts else None
+        lowest = parts is not None and parts.operator in ("<", "<=")
+        spec = PanelSpec(id=identity, title="", unit=Unit.COUNT, raw=query, lower_is_worse=lowest)
+        async for history in self.fetch(spec, requested):
+            own = tuple(series for series in history.series if _may_belong(series, alert.labels))
+            yield replace(history, series=own or history.series), parts.threshold if parts else None, lowest
 
-    def unavailable(self, identity: str, window_seconds: float, fault: Fault) -> PanelHistory:
+    def unavailable(self, identity: str, requested: HistoryRange, fault: Fault) -> PanelHistory:
         now = self._clock()
-        return PanelHistory(identity, now - window_seconds, now, 0.0, fault=fault)
+        return PanelHistory(identity, now - requested.seconds, now, 0.0, fault=fault)
 
 
 def _may_belong(series: Series, labels: Labels) -> bool:

@@ -15,6 +15,7 @@ from console.runbooks.index import RunbookIndex
 from queries.alertmanager import Alertmanager
 from queries.kubernetes.client import Kubernetes
 from queries.model.panel import PanelSpec
+from queries.platform.administration import Administration
 from queries.platform.client import Platform
 from queries.prometheus.client import Prometheus
 
@@ -32,6 +33,7 @@ class SessionParts(TypedDict):
     alertmanager: Alertmanager | None
     kubernetes: Kubernetes | None
     platform: Platform | None
+    administration: Administration | None
 
 
 def open_parts(settings: Settings) -> SessionParts:
@@ -46,7 +48,7 @@ def open_parts(settings: Settings) -> SessionParts:
         )
     except JournalError as error:
         journal_fault = str(error)
-    signals, cap = load_configured_signals(settings), settings.backoff_cap_seconds
+    signals, administration = load_configured_signals(settings), settings.administration
     return SessionParts(
         specs=load_overview(settings),
         runbooks=RunbookIndex.from_settings(settings),
@@ -57,6 +59,7 @@ def open_parts(settings: Settings) -> SessionParts:
         prometheus=Prometheus(settings.prometheus, signals=signals) if settings.prometheus else None,
         alertmanager=Alertmanager(settings.alertmanagers) if settings.alertmanagers else None,
         # This client only reads; an action's write goes through `Writer`.
-        kubernetes=Kubernetes(settings.kubernetes, backoff_cap_seconds=cap) if settings.kubernetes else None,
+        kubernetes=Kubernetes(settings.kubernetes) if settings.kubernetes else None,
         platform=Platform(settings.platform) if settings.platform else None,
+        administration=Administration(administration) if administration and administration.url else None,
     )

@@ -61,7 +61,7 @@ class Poller:
     """Polls one source until it is cancelled; it never ends by itself.
 
     `on_late` is called with the source and the time of a request without a response; the next result ends that. `wait` waits
-    for an event with a timeout.
+    for an event with a timeout. `jitter` is -1..1, the same for every wait; None draws one.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Poller:
         timeout: float,
         cap: float,
         clock: Callable[[], float] = time.time,
-        jitter: Callable[[], float] = lambda: random.uniform(-1.0, 1.0),  # noqa: S311  # no secret depends on it
+        jitter: float | None = None,
         on_late: Callable[[str, float], None] = lambda source, since: None,
         detector: PauseDetector | None = None,
         wait: Callable[[asyncio.Event, float], Awaitable[bool]] | None = None,
@@ -87,7 +87,7 @@ class Poller:
         self._timeout = timeout
         self._cap = cap
         self._clock = clock
-        self._jitter = jitter
+        self._jitter = random.uniform(-1.0, 1.0) if jitter is None else jitter  # noqa: S311  # no secret depends on it
         self._detector = detector or PauseDetector()
         self._wait = wait or wait_for_event
         self._request: asyncio.Timeout | None = None
@@ -116,7 +116,7 @@ class Poller:
     async def run(self) -> None:
         failures = 0
         loop = asyncio.get_running_loop()
-        due = loop.time()
+        start = due = loop.time()
         while True:
             await self._enabled.wait()
             self._woken.clear()
@@ -146,15 +146,27 @@ class Poller:
                 failures=failures,
                 cap=self._cap,
                 retry_after=result.fault.retry_after_seconds if result.fault else None,
-                jitter=self._jitter(),
+                jitter=self._jitter,
             )
             now = loop.time()
-            # Counted from the due time, not from the response: the sources stay in step for hours, so that one frame shows
-            # all of their results. A delay of a busy machine is made up by a tenth at a time; a slow server still gets its
-            # pause, and a failing one the whole of it.
-            due = now + delay if result.fault else max(due + delay, began + 0.9 * delay, now + min(delay, now - began))
+            if result.fault:
+                due = now + delay
+            else:
+                # A slow server still gets its pause.
+                earliest = max(began + 0.9 * delay, now + min(delay, now - began))
+                due = max(_approach_step(max(due + delay, earliest), start=start, delay=delay), earliest)
             if await self._wait(self._woken, due - now):
                 due = loop.time()
+
+
+def _approach_step(due: float, *, start: float, delay: float) -> float:
+    """`due`, moved by at most a tenth of the delay towards the nearest whole number of delays after the start.
+
+    Sources that start together stay in step for hours, even if single polls are delayed, so that one frame shows all of their
+    results.
+    """
+    behind = due - start - round((due - start) / delay) * delay
+    return due - max(-0.1 * delay, min(behind, 0.1 * delay))
 
 
 async def wait_for_event(event: asyncio.Event, seconds: float) -> bool:

@@ -12,6 +12,7 @@ from console.config.settings import Settings
 from console.monitor.pauses import ClockPause, PauseDetector
 from console.monitor.poller import Fetch, Poller, keep_watching
 from console.monitor.source_results import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, SOURCES
+from queries.model.fault import FaultKind
 from queries.model.panel import PanelSpec
 from queries.model.source import PollResult
 
@@ -59,6 +60,8 @@ class SourcePolling:
         self._clock = clock
         self._fetches = self._build_fetches(specs)
         self._pollers: list[Poller] = []
+        self._answered: set[str] = set()
+        """The sources that have responded, including those with an error."""
         self._hidden = False
         self._hidden_pause: ClockPause | None = None
         self._suspended: ClockPause | None = None
@@ -73,30 +76,33 @@ class SourcePolling:
             Poller(
                 source,
                 fetch,
-                self._deliver,
+                self._deliver_polled,
                 every=cadence[source],
                 timeout=self._timeout_seconds(source),
                 cap=self._settings.backoff_cap_seconds,
                 clock=self._clock,
                 on_late=self._on_late,
-                jitter=lambda: jitter,
+                jitter=jitter,
                 detector=self._detector,
             )
             for source, fetch in self._fetches.items()
         ]
         loops = {poller.source: poller.run() for poller in self._pollers}
         if self._kubernetes is not None:
+            from queries.kubernetes.cluster_watch import ClusterWatch  # noqa: PLC0415  # only with Kubernetes
+
             cap = self._settings.backoff_cap_seconds
-            loops[KUBERNETES] = keep_watching(
-                KUBERNETES, self._kubernetes.follow, self._deliver_watched, cap=cap, clock=self._clock
-            )
+            watch = ClusterWatch(self._kubernetes, backoff_cap_seconds=cap)
+            loops[KUBERNETES] = keep_watching(KUBERNETES, watch.follow, self._deliver_watched, cap=cap, clock=self._clock)
         return loops
 
     def one_time_fetches(self) -> dict[str, Fetch]:
         """What one snapshot needs, by source."""
         fetches = dict(self._fetches)
         if self._kubernetes is not None:
-            fetches[KUBERNETES] = fetch_with_warnings(self._kubernetes.cluster, self._kubernetes)
+            from queries.kubernetes.cluster_list import list_cluster  # noqa: PLC0415  # as above
+
+            fetches[KUBERNETES] = fetch_with_warnings(partial(list_cluster, self._kubernetes), self._kubernetes)
         if self._prometheus is not None:
             # A single snapshot has no later one to correct it: read the meaning of the numbers first.
             prometheus, fetch_panels = self._prometheus, fetches[PROMETHEUS]
@@ -122,9 +128,10 @@ class SourcePolling:
     def set_visible(self, visible: bool) -> bool:
         """Stops polling while nobody can see the screen, and polls everything at once afterwards; watches stay open.
 
-        Returns whether that is a change.
+        Returns whether that is a change. Call it again every second: it stops only once every source has answered, so that a
+        console that was started detached knows what it shows.
         """
-        if visible is not self._hidden:
+        if visible is not self._hidden or not (visible or self._fetches.keys() <= self._answered):
             return False
         self._hidden = not visible
         now = self._clock()
@@ -151,6 +158,11 @@ class SourcePolling:
 
     def _report_pauses(self) -> None:
         self._on_pauses(tuple(item for item in (self._hidden_pause, self._suspended) if item is not None))
+
+    def _deliver_polled(self, result: PollResult[Any]) -> None:
+        if result.fault is None or result.fault.kind not in (FaultKind.UNREACHABLE, FaultKind.TIMED_OUT):
+            self._answered.add(result.source)
+        self._deliver(result)
 
     def _deliver_watched(self, result: PollResult[Any]) -> None:
         if result.fault and self._detector.missed_since(self._detector.clock() - _RESUME_SECONDS):
@@ -180,7 +192,7 @@ class SourcePolling:
     def _timeout_seconds(self, source: str) -> float:
         """More than the clients' own timeouts, which cover one request; a poll may take several."""
         if source == ALERTMANAGER:
-            return 2.0 * max(item.timeout_seconds for item in self._settings.alertmanagers) + 1.0
+            return 4.0 * max(item.timeout_seconds for item in self._settings.alertmanagers) + 1.0
         endpoint = self._settings.platform if source == PLATFORM else self._settings.prometheus
         return 4.0 * (endpoint.timeout_seconds if endpoint else 5.0) + 1.0
 

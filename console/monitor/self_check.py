@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -18,7 +18,8 @@ from queries.catalogue.error_codes import load_taxonomy, use_team_codes
 from queries.catalogue.exposition import Exposition
 from queries.errors import NotConfigured, SourceError
 from queries.http.endpoint import Endpoint
-from queries.model.fault import Fault
+from queries.model.annotations import Annotations
+from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth
 from queries.model.rule import RuleGroup, RuleKind
 from queries.model.series import Sample
@@ -214,7 +215,8 @@ async def _probe_prometheus(
             window_seconds=settings.error_codes_window_seconds,
         )
         if isinstance(found, Fault):
-            return MetricsProbe(fault=found), () if contract_only else _skipped("Prometheus does not respond"), []
+            why = found.what if found.kind is FaultKind.PARTIAL else "Prometheus does not respond"
+            return MetricsProbe(fault=found), () if contract_only else _skipped(visible(why)), []
         around = () if contract_only else await _check_around(settings, prometheus, discovery, strict=strict)
         return MetricsProbe(found), around, [(prometheus.where, prometheus.ahead_seconds)]
     finally:
@@ -242,13 +244,17 @@ async def _check_around(
     now = time.time() + prometheus.ahead_seconds
     expected = set() if settings.own.rules else {placed.rule.name for file in load_built_in() for placed in file.rules}
     own = await asyncio.to_thread(_check_own_rules, settings, groups, strict=strict) if settings.own.rules else ()
-    stamps, stamps_fault = await _last_samples(prometheus, groups)
+    elsewhere, _ = (None, None) if groups else await _catch(prometheus.explain_missing_rules())
+    names = sorted({rule.name for group in groups for rule in group.rules if rule.kind is RuleKind.RECORD})
+    stamps, stamps_fault = await _last_samples(prometheus, dict.fromkeys(names, 0.0))
+    late = rule_evaluation.old_series(groups, stamps, now=now)
+    before, _ = await _last_samples(prometheus, late) if late else ({}, None)
     return (
         *target_results,
-        *rule_evaluation.check_rules(groups, expected, now=now, strict=strict),
+        *rule_evaluation.check_rules(groups, expected, now=now, strict=strict, elsewhere=elsewhere or ""),
         *await _check_meanings(settings, prometheus, groups, strict=strict),
         *own,
-        *rule_evaluation.check_recorded_series(groups, stamps, stamps_fault, now=now),
+        *rule_evaluation.check_recorded_series(groups, stamps, stamps_fault, now=now, before=before),
     )
 
 
@@ -279,22 +285,26 @@ async def _platform_jobs(prometheus: Prometheus) -> frozenset[str]:
     return frozenset(sample.label("job") for sample in answer.samples) if answer else frozenset()
 
 
-async def _last_samples(prometheus: Prometheus, groups: Sequence[RuleGroup]) -> tuple[dict[str, float], Fault | None]:
-    """Unix seconds of the newest sample of every recorded series, by name."""
-    names = sorted({rule.name for group in groups for rule in group.rules if rule.kind is RuleKind.RECORD})
+async def _last_samples(prometheus: Prometheus, back: Mapping[str, float]) -> tuple[dict[str, float], Fault | None]:
+    """Unix seconds of the newest sample of every recorded series, by name; `back` is how many seconds to look back."""
 
-    async def query(text: str) -> tuple[Sequence[Sample], Sequence[str]]:
+    async def query(text: str) -> tuple[Sequence[Sample], Annotations]:
         answer = await prometheus.query(text)
-        return answer.samples, answer.warnings
+        return answer.samples, answer.annotations
 
     batch: QueryBatch[Sample] = QueryBatch(query, clock=time.monotonic)
+    parts = [BatchQuery(name, f'max(timestamp({{__name__="{name}"}}{_offset(seconds)}))') for name, seconds in back.items()]
     try:
-        answer = await batch.fetch([BatchQuery(name, f'max(timestamp({{__name__="{name}"}}))') for name in names])
+        answer = await batch.fetch(parts)
     except SourceError as error:
         return {}, error.fault
     for fault in answer.faults.values():
         return {}, fault
     return {name: max(item.value for item in items) for name, items in answer.items.items() if items}, None
+
+
+def _offset(seconds: float) -> str:
+    return f" offset {seconds * 1000:.0f}ms" if seconds else ""
 
 
 async def _catch(call: Awaitable[T]) -> tuple[T | None, Fault | None]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import aclosing
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from console.actions.cluster_reader import LiveClusterReader
@@ -15,6 +15,7 @@ from console.actions.plan import Preview, Request, RunStep
 from console.alerts.lookup import find_matches, find_rule
 from console.config.permissions import file_warnings
 from console.config.settings import Settings
+from console.journal.errors import JournalError
 from console.log import log_to
 from console.monitor.dashboard_poller import DashboardPoller, DashboardReading
 from console.monitor.journal_session import JournalSession
@@ -33,20 +34,36 @@ from queries.catalogue.error_codes import use_team_codes
 from queries.errors import NotConfigured
 from queries.model.alert import AlertRule, Suggestion, TrackedAlert
 from queries.model.dashboard import DASHBOARDS
+from queries.model.label_selector import matches_selector
 from queries.model.matcher import Matcher
-from queries.model.panel import PanelHistory, PanelSpec
+from queries.model.panel import PanelSpec
+from queries.model.panel_result import HistoryRange, PanelHistory
+from queries.model.pod import PodUsage
+from queries.model.pod_log import LogTarget
 from queries.model.source import PollResult
 
 if TYPE_CHECKING:
     from console.actions.action import Action
+    from console.actions.guard import GuardControl
+    from console.actions.writers import Writer
     from console.checklists.service import ChecklistService
     from console.handover.service import HandoverService
     from console.incidents.service import IncidentService
     from console.incidents.severity_policy import SeverityPolicies
+    from console.journal.event import Event
     from console.journal.shared_store import SharedStore
     from console.journal.sqlite import Journal
+    from console.logs.loki_source import LokiSource
+    from console.logs.pattern_report import PatternReport
+    from console.logs.query import LogQuery
+    from console.monitor.guard_source import LiveGuardSource
+    from console.objects.service import ObjectService
+    from console.state.guards import GuardRecord
     from queries.alertmanager import Alertmanager
     from queries.kubernetes.client import Kubernetes
+    from queries.loki import Loki
+    from queries.model.log import LogSource
+    from queries.platform.administration import Administration
     from queries.platform.client import Platform
     from queries.prometheus.client import InstantResult, Prometheus
 
@@ -76,6 +93,7 @@ class Session(JournalSession):
         alertmanager: Alertmanager | None = None,
         kubernetes: Kubernetes | None = None,
         platform: Platform | None = None,
+        administration: Administration | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         state = StateStore(settings, specs, runbooks=runbooks)
@@ -91,6 +109,7 @@ class Session(JournalSession):
         self.alertmanager = alertmanager
         self.kubernetes = kubernetes
         self.platform = platform
+        self._administration = administration
         self._detector = PauseDetector()
         self.reader = LiveClusterReader(
             kubernetes=kubernetes,
@@ -100,7 +119,10 @@ class Session(JournalSession):
             state=self._store,
             ledger=self.ledger,
             incident=self.incident,
-            channels=settings.incidents,
+            settings=settings,
+            administration=administration,
+            steps=self.action_steps,
+            unfinished=self.unfinished_actions,
         )
         self.dashboards = DashboardPoller(settings, prometheus, self._on_dashboard, clock=clock, detector=self._detector)
         self._history = MetricHistory(prometheus, clock=clock)
@@ -117,6 +139,7 @@ class Session(JournalSession):
             detector=self._detector,
             clock=clock,
         )
+        self._loki: Loki | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -148,6 +171,7 @@ class Session(JournalSession):
             self._run(loop, source)
         self._detector.beat()
         self._run(self._tick(), "the clock")
+        self._start_presence()
         if self._journal_service is not None:
             self._run(self._journal_service.run(self._snapshots.schedule), "journal")
 
@@ -189,9 +213,13 @@ class Session(JournalSession):
             self._journal_service.wake()
 
     def set_visible(self, visible: bool) -> None:
-        """Stops polling while nobody can see the screen, and polls everything at once afterwards."""
-        if self._polling.set_visible(visible):
-            self.dashboards.set_visible(visible)
+        """Stops polling while nobody can see the screen, and polls everything at once afterwards.
+
+        It keeps polling while an incident is open, because the timeline is recorded from the sources' responses.
+        """
+        needed = visible or bool(self._store.ledger.incidents.open)
+        if self._polling.set_visible(needed):
+            self.dashboards.set_visible(needed)
 
     def check_clock(self) -> None:
         """Runs every second, and when the console returns from the shell's background.
@@ -212,9 +240,10 @@ class Session(JournalSession):
         await self._snapshots.close()
         await self.dashboards.close()
         self._tasks.clear()
-        for client in (self.prometheus, self.alertmanager, self.kubernetes, self.platform):
+        for client in (self.prometheus, self.alertmanager, self.kubernetes, self.platform, self._administration, self._loki):
             if client is not None:
                 await client.close()
+        await self._stop_presence()
         if self._journal_service is not None:
             await self._journal_service.close()
         if self.journal is not None:
@@ -228,19 +257,38 @@ class Session(JournalSession):
             raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
         return await self.prometheus.query(self.prometheus.expand(query))
 
-    async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
-        """The panel's series over the window that ends now; a failure is the history's fault."""
+    def histories(self, panel_id: str, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
+        """The panel's series over a time range, refined with each history; a failure is stored as the history's fault."""
         spec = next((item for item in self.specs if item.id == panel_id), None)
-        return await self._history.fetch_panel(spec, panel_id, window_seconds=window_seconds, points=points)
+        return self._history.fetch_panel(spec, panel_id, requested)
 
-    async def alert_history(
-        self, fingerprint: str, *, window_seconds: float, points: int = 240
-    ) -> tuple[PanelHistory, float | None]:
-        """What the alert's rule compares, over the window, and its threshold if the rule is one comparison."""
+    def alert_histories(
+        self, fingerprint: str, requested: HistoryRange
+    ) -> AsyncIterator[tuple[PanelHistory, float | None, bool]]:
+        """The history for the alert's rule, its threshold if the rule is one comparison, and whether it fires below it."""
         tracked = self.snapshot().alert(fingerprint)
         rule = self.rule_of(tracked) if tracked else None
         alert = tracked.alert if tracked else None
-        return await self._history.fetch_alert(alert, rule, fingerprint, window_seconds=window_seconds, points=points)
+        return self._history.fetch_alert(alert, rule, fingerprint, requested)
+
+    async def failed_requests(self, start: float, end: float) -> tuple[float | None, str]:
+        """The failed requests of users between two times, Unix seconds; or None, and why the number is unknown."""
+        from console.incidents.impact import count_failed  # noqa: PLC0415  # not before an action ended
+
+        return await count_failed(self.prometheus, start=start, end=end)
+
+    async def chart_events(self) -> tuple[Event, ...]:
+        """The newest 200 events of the journal that charts mark; none if it cannot be read."""
+        if self.journal is None:
+            return ()
+        from console.alerts.chart import KINDS  # noqa: PLC0415  # not before a chart is opened
+        from console.journal.search import SearchQuery, search  # noqa: PLC0415  # as above
+
+        try:
+            page = await asyncio.to_thread(search, self.journal, SearchQuery(kinds=tuple(KINDS)))
+        except JournalError:
+            return ()  # the header says what is wrong with the journal
+        return tuple(hit.event for hit in page.entries)
 
     def rule_of(self, tracked: TrackedAlert) -> AlertRule | None:
         """The rule behind an alert; of several with its name, the one whose labels the alert has."""
@@ -278,11 +326,59 @@ class Session(JournalSession):
         async for result in evaluate_steps(runbook, tracked.alert if tracked else None, context):
             yield result
 
-    async def pod_logs(self, pod: str) -> str:
-        """The last lines of a pod's log. Raises SourceError."""
+    def create_log_source(self, query: LogQuery) -> LogSource:
+        """The log of a pod, of all pods of a workload, or of what a selector of Loki's selects. Raises SourceError."""
+        if query.origin == "loki":
+            return self.create_loki_source(query)
+        from console.logs.pod_source import PodLogSource  # noqa: PLC0415  # not before a log is opened
+
+        return PodLogSource(self._require_kubernetes(), query, clock=self._clock, watched=self._watched_pods)
+
+    def create_loki_source(self, query: LogQuery) -> LokiSource:
+        """What Loki keeps of a target, or of a query of its own. Raises SourceError."""
+        from console.logs.loki_source import LokiSource  # noqa: PLC0415  # not before a log is opened
+
+        labels = dict(self.settings.loki_labels)
+        return LokiSource(self._require_loki(), query, namespace=self.settings.namespace, labels=labels, clock=self._clock)
+
+    async def read_pattern_report(self, target: str, *, moment: float) -> PatternReport:
+        """What is new in the log of a target after a moment (Unix seconds): up to an hour of it, against as much before, and
+        at least a quarter of an hour. Raises SourceError.
+        """
+        from console.logs.pattern_report import read_report  # noqa: PLC0415  # not before a log is opened
+
+        after = int(min(3600.0, max(1.0, self._clock() - moment)))
+        before = max(900, after)
+        return await read_report(self.create_loki_source, target, moment=moment, before_seconds=before, after_seconds=after)
+
+    def _watched_pods(self, target: LogTarget) -> object:
+        """UID and restarts of the target's pods as the watch has them; None while nothing watches them."""
+        cluster = self._store.cluster if self._tasks else None
+        if cluster is None:
+            return None
+        if target.pod:
+            return frozenset((pod.uid, pod.reason) for pod in cluster.pods if pod.name == target.pod)
+        selected = (pod for pod in cluster.pods if matches_selector(pod.labels, target.selector, target.requirements))
+        return frozenset(pod.uid for pod in selected)
+
+    async def pod_usage(self) -> tuple[PodUsage, ...]:
+        """The usage of each pod from metrics.k8s.io. Raises SourceError, with status 404 without a metrics API."""
+        return await self._require_kubernetes().usage()
+
+    def _require_loki(self) -> Loki:
+        """Created with the first log that is read of it: nothing polls it."""
+        if self._loki is None:
+            from queries.loki import Loki  # noqa: PLC0415  # not before a log is opened
+
+            if self.settings.loki is None:
+                raise NotConfigured("Loki is not configured", hint="set LOKI_URL, or loki: in the config")
+            self._loki = Loki(self.settings.loki)
+        return self._loki
+
+    def _require_kubernetes(self) -> Kubernetes:
         if self.kubernetes is None:
             raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
-        return await self.kubernetes.logs(pod)
+        return self.kubernetes
 
     # Acting
 
@@ -294,29 +390,87 @@ class Session(JournalSession):
         """The alerts that a silence with these matchers would hide now."""
         return find_matches(self.snapshot().alerts, matchers)
 
-    async def run(self, request: Request, confirm: Callable[[Preview], Awaitable[bool]]) -> AsyncIterator[RunStep]:
-        """Runs an action through its stages; without a journal the runner refuses before anything is sent."""
-        from console.actions.runner import run  # noqa: PLC0415
+    async def run(
+        self, request: Request, confirm: Callable[[Preview], Awaitable[bool]], *, control: GuardControl | None = None
+    ) -> AsyncIterator[RunStep]:
+        """Runs an action through its stages; without a journal the runner refuses before anything is sent.
+
+        `control` is what a person asks of the request's guard. A guard needs a session that was started.
+        """
         from console.actions.writers import Writer  # noqa: PLC0415
 
         writer = Writer(self.settings)
         try:
-            steps = run(
-                request,
-                settings=self.settings,
-                reader=self.reader,
-                writer=writer,
-                journal=self.journal,
-                journal_fault=self.journal_fault,
-                confirm=confirm,
-                clock=self._clock,
-            )
-            async with aclosing(steps):
+            async with aclosing(self._run_with(writer, request, confirm, control)) as steps:
                 async for step in steps:
                     yield step
         finally:
             await writer.close()
             self.refresh_now()
+
+    async def take_over(self, guard: GuardRecord, *, control: GuardControl) -> AsyncIterator[RunStep]:
+        """Watches on for a console that has ended. Raises NotTaken if this one cannot."""
+        from console.actions.guard_takeover import GuardTakeover, NotTaken  # noqa: PLC0415
+        from console.actions.writers import Writer  # noqa: PLC0415
+
+        if self.journal is None:
+            raise NotTaken(self.journal_fault or "there is no journal")
+        writer = Writer(self.settings)
+        takeover = GuardTakeover(
+            guard,
+            settings=self.settings,
+            reader=self.reader,
+            writer=writer,
+            journal=self.journal,
+            source=self.guard_source,
+            run_undo=partial(self._run_with, writer),
+            control=control,
+            clock=self._clock,
+        )
+        try:
+            async with aclosing(takeover.steps()) as steps:
+                async for step in steps:
+                    yield step
+        finally:
+            await writer.close()
+            self.refresh_now()
+
+    def _run_with(
+        self,
+        writer: Writer,
+        request: Request,
+        confirm: Callable[[Preview], Awaitable[bool]],
+        control: GuardControl | None = None,
+    ) -> AsyncGenerator[RunStep, None]:
+        from console.actions.runner import run  # noqa: PLC0415
+
+        return run(
+            request,
+            settings=self.settings,
+            reader=self.reader,
+            writer=writer,
+            journal=self.journal,
+            journal_fault=self.journal_fault,
+            confirm=confirm,
+            clock=self._clock,
+            fetch_journal=self.newest_ledger,
+            clock_ahead_seconds=self.clock_ahead_seconds,
+            guard_source=self.guard_source if request.guard is not None else None,
+            control=control,
+        )
+
+    @cached_property
+    def guard_source(self) -> LiveGuardSource:
+        from console.monitor.guard_source import LiveGuardSource  # noqa: PLC0415  # not before a guard is asked for
+
+        return LiveGuardSource(
+            self.settings,
+            self.specs,
+            self.prometheus,
+            snapshot=self.snapshot,
+            newest_ledger=self.newest_ledger,
+            clock=self._clock,
+        )
 
     @cached_property
     def checklists(self) -> ChecklistService:
@@ -324,6 +478,13 @@ class Session(JournalSession):
         from console.checklists.service import ChecklistService  # noqa: PLC0415  # not before the first frame
 
         return ChecklistService(self, clock=self._clock)
+
+    @cached_property
+    def objects(self) -> ObjectService:
+        """What screens read about single objects and nodes."""
+        from console.objects.service import ObjectService  # noqa: PLC0415  # as above
+
+        return ObjectService(self._require_kubernetes, self.evaluate, clock=self._clock)
 
     @cached_property
     def handovers(self) -> HandoverService:

@@ -14,10 +14,11 @@ from queries.model.source import Health, PollResult, SourceState
 
 if TYPE_CHECKING:
     from queries.alertmanager import AlertmanagerState
-    from queries.prometheus.client import PanelResults
+    from queries.prometheus.client import PanelResults, RulesResult
 
 PROMETHEUS, RULES, ALERTMANAGER, KUBERNETES, PLATFORM = "prometheus", "rules", "alertmanager", "kubernetes", "platform"
 SOURCES = (PROMETHEUS, ALERTMANAGER, KUBERNETES, PLATFORM)
+RULES_NOT_VISIBLE = "rules are not visible here"
 _TITLES = {PROMETHEUS: "Prometheus", ALERTMANAGER: "Alertmanager", KUBERNETES: "Kubernetes", PLATFORM: "the platform's API"}
 _MIN_STALE_SECONDS = {KUBERNETES: 30.0, PLATFORM: 30.0}
 """Kubernetes proves only every five seconds that its watch is alive; the platform is polled half as often."""
@@ -106,6 +107,10 @@ class SourceResults:
         health, fault, detail = Health.UP, latest.fault, ""
         if fault is not None:
             health = {FaultKind.DENIED: Health.DENIED, FaultKind.STALE: Health.STALE}.get(fault.kind, Health.DOWN)
+            if fault.kind is FaultKind.THROTTLED and fault.status == 503 and not fault.retry_after_seconds:
+                # Too many concurrent requests: it responds, and gives no time after which to retry.
+                current = good is not None and now - good.taken_at <= self._silence_limit(source)
+                health = Health.DEGRADED if current else Health.STALE
         elif source == PROMETHEUS:
             panels: PanelResults = self.value(PROMETHEUS)
             failed = [item for item in panels.results if item.fault is not None]
@@ -113,8 +118,12 @@ class SourceResults:
             warnings += panels.warnings
             warnings += [f"panel {item.id}: {item.fault.sentence()}" for item in failed if item.fault]
             fault = failed[0].fault if failed else rules.fault if rules else None
+            missing = panels.partial or (self.value(RULES).partial if self.value(RULES) is not None else "")
+            if missing:
+                health = Health.PARTIAL
+                warnings = list(dict.fromkeys((missing, *warnings)))
             rejected = f"{len(failed)} of {len(panels.results)} queries refused" if failed else ""
-            detail = rejected or ("no rules" if fault else "")
+            detail = rejected or ("no rules" if fault else RULES_NOT_VISIBLE if self._rules_are_elsewhere() else "")
         elif source == ALERTMANAGER:
             state: AlertmanagerState = self.value(ALERTMANAGER)
             detail = f"{state.peers_up}/{state.peers_total}"
@@ -128,8 +137,10 @@ class SourceResults:
             warnings += platform.warnings
         if health is Health.UP and (fault is not None or warnings):
             health = Health.DEGRADED
-        if health in (Health.UP, Health.DEGRADED) and source in self.late:
-            health, detail = Health.DEGRADED, f"no answer for {max(0.0, now - self.late[source]):.0f} s"
+        if health.serves and source in self.late:
+            # `partial` says more than `degraded`.
+            health = health if health is Health.PARTIAL else Health.DEGRADED
+            detail = f"no answer for {max(0.0, now - self.late[source]):.0f} s"
         paused_at = self.paused_at(source, now)
         silent = paused_at is None and self._silent_seconds(source, now) > self._silence_limit(source)
         if health.answers and silent:
@@ -146,6 +157,12 @@ class SourceResults:
             endpoint=self._endpoint(source),
             paused_at=paused_at,
         )
+
+    def _rules_are_elsewhere(self) -> bool:
+        """Whether alerts arrive although the server lists no rules, so another server must evaluate some."""
+        rules: RulesResult | None = self.value(RULES)
+        manager: AlertmanagerState | None = self.value(ALERTMANAGER)
+        return rules is not None and not rules.rules and not rules.recorded and manager is not None and bool(manager.alerts)
 
     def _silence_limit(self, source: str) -> float:
         return max(self._settings.stale_after_seconds, _MIN_STALE_SECONDS.get(source, 0.0))

@@ -9,26 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 from console.alerts.recent_changes import recent_changes
 from console.checks.panels import evaluate_panel
-from console.checks.workloads import evaluate_workloads
+from console.checks.workloads import WorkloadVerdict, assess_workloads, evaluate_workloads
 from console.config.settings import Settings
+from console.journal.event import Event
+from console.journal.presence import Presence
 from console.journal.unfinished import open_actions
 from console.monitor.alert_list import AlertList
 from console.monitor.dashboard_poller import DashboardReading, evaluate_dashboard
 from console.monitor.pauses import ClockPause
 from console.monitor.source_results import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, SOURCES, SourceResults
 from console.runbooks.index import RunbookIndex
+from console.state.guards import is_unguarded
 from console.state.journal_state import JournalState
-from console.state.snapshot import Snapshot, active, tally
+from console.state.snapshot import Snapshot, active, count_suppressed, tally
 from queries.model.alert import Alert, RunbookMatch, Suggestion
-from queries.model.panel import PanelResult, PanelSpec, PanelState, Threshold
+from queries.model.cluster import Cluster
+from queries.model.panel import PanelSpec, PanelState, Threshold
+from queries.model.panel_result import PanelResult
 from queries.model.source import PollResult
 from queries.model.verdict import Verdict
-from queries.model.workload import Cluster
 
 if TYPE_CHECKING:
     from queries.prometheus.client import PanelResults, RulesResult
 
 _CHANGES_SECONDS = 30.0
+_ASSESS_SECONDS = 5.0
 
 
 class StateStore:
@@ -46,10 +51,16 @@ class StateStore:
         self._sources = SourceResults(settings)
         self._alerts = AlertList(settings, runbooks)
         self._ledger = JournalState()
-        self._restarted_at: dict[str, float] = {}
+        self._restarted_at: Mapping[str, float] = {}
+        """Replaced, never changed, when a pod restarts."""
+        self._assessed: tuple[Cluster, float, tuple[WorkloadVerdict, ...]] | None = None
         self._changes: tuple[float, tuple[Any, ...]] | None = None
         self.dashboard: DashboardReading | None = None
         """The visible dashboard; set in one step, so that nobody waits for the lock."""
+        self.presence = Presence()
+        """Which other consoles are on; as above."""
+        self.news: tuple[Event, ...] = ()
+        """The newest events of other consoles since this one is on, oldest first; as above."""
 
     # Input
 
@@ -116,6 +127,12 @@ class StateStore:
     def ledger(self) -> JournalState:
         return self._ledger
 
+    @property
+    def cluster(self) -> Cluster | None:
+        """The namespace as last watched."""
+        cluster: Cluster | None = self._sources.value(KUBERNETES)
+        return cluster
+
     def snapshot(self, now: float) -> Snapshot:
         """Everything known at `now`, Unix seconds."""
         with self._lock:
@@ -125,7 +142,9 @@ class StateStore:
         settings, sources = self._settings, self._sources
         manager, rules = sources.value(ALERTMANAGER), sources.value(RULES)
         alerts = self._alerts.tracked(now)
-        tally(alerts), active(alerts)  # cached here, in a thread, so that the screen need not count them
+        tally(alerts), active(alerts), count_suppressed(alerts)  # cached here, in a thread, for the screen
+        cluster: Cluster | None = sources.value(KUBERNETES)
+        verdicts = self._assess(cluster, now) if cluster is not None else None
         # Alertmanager is authoritative; the rules replace it only if it is not configured or never responded.
         basis = sources.good.get(ALERTMANAGER) or sources.good.get(RULES)
         warning = self._alerts.delivery_warning(now)
@@ -141,18 +160,23 @@ class StateStore:
             alerts=alerts,
             alerts_known=basis is not None,
             alerts_age_seconds=max(0.0, now - basis.taken_at) if basis else None,
+            alerts_partial=rules.partial if rules and ALERTMANAGER not in sources.good else "",
             alerts_from=ALERTMANAGER if ALERTMANAGER in sources.good else PROMETHEUS if RULES in sources.good else "",
             severities=settings.severities,
             rules=rules.rules if rules else (),
             silences=manager.silences if manager else (),
-            cluster=sources.value(KUBERNETES),
+            cluster=cluster,
+            verdicts=verdicts,
             platform=sources.value(PLATFORM),
             changes=self._recent_changes(now),
             unfinished=open_actions(self._ledger.unfinished.values()),
             ledger=self._ledger,
+            unguarded=tuple(item for item in self._ledger.guards.open if is_unguarded(item, self.presence)),
             heartbeat_alert=settings.heartbeat_alert,
             delivery_doubt=warning,
             dashboard=evaluate_dashboard(self.dashboard, settings, now),
+            presence=self.presence,
+            news=self.news,
         )
 
     def query_of(self, spec: PanelSpec) -> str:
@@ -205,7 +229,7 @@ class StateStore:
                 now=now,
                 stale_after=stale_after,
                 unanswered=unanswered,
-                restarted_at=self._restarted_at,
+                verdicts=self._assess(value, now) if value is not None else None,
             )
         return evaluate_panel(
             spec,
@@ -219,6 +243,16 @@ class StateStore:
 
     # Cluster
 
+    def _assess(self, cluster: Cluster, now: float) -> tuple[WorkloadVerdict, ...]:
+        """The verdicts on its workloads. Without news from the cluster only restarts age: with thousands of pods it takes
+        milliseconds, which not every second must cost.
+        """
+        known = self._assessed
+        if known is None or known[0] is not cluster or not 0.0 <= now - known[1] < _ASSESS_SECONDS:
+            known = (cluster, now, assess_workloads(cluster, now=now, restarted_at=self._restarted_at))
+            self._assessed = known
+        return known[2]
+
     def _record_restarts(self, before: Cluster | None, now: Cluster, at: float) -> None:
         if before is None:
             return
@@ -230,9 +264,9 @@ class StateStore:
         else:
             # The same pods in the same order: an unchanged pod is the same object, and most are.
             pairs = [pair for pair in zip(before.pods, now.pods, strict=True) if pair[0] is not pair[1]]
-        for old, new in pairs:
-            if old.uid == new.uid and new.restarts > old.restarts:
-                self._restarted_at[new.uid] = at
+        found = {new.uid: at for old, new in pairs if old.uid == new.uid and new.restarts > old.restarts}
+        if found:
+            self._restarted_at = {**self._restarted_at, **found}
 
     def _recent_changes(self, now: float) -> tuple[Any, ...]:
         if self._changes is None or now - self._changes[0] > _CHANGES_SECONDS:

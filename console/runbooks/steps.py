@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
@@ -19,11 +20,15 @@ from queries.catalogue.error_code_series import counts_codes, group_samples_by_c
 from queries.concurrency import maybe_offload
 from queries.errors import NotConfigured, SourceError
 from queries.model.alert import Alert
-from queries.model.panel import Aggregation, Contradiction, Origin, PanelResult, PanelSpec, Range, Threshold, Unit, aggregate
+from queries.model.cluster import Cluster, ClusterEvent
+from queries.model.panel import Aggregation, Origin, PanelSpec, Range, Threshold, Unit, aggregate
+from queries.model.panel_result import Contradiction, PanelResult
+from queries.model.pod import Pod
+from queries.model.pod_log import LogRequest
 from queries.model.series import drop_labels, format_labels
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.model.workload import Cluster, ClusterEvent, Pod, Workload
+from queries.model.workload import Workload
 from queries.text.durations import format_span
 from queries.text.numbers import format_brief, format_figure
 
@@ -97,8 +102,15 @@ async def _evaluate_query(index: int, step: RunbookStep, context: StepContext) -
     threshold = Threshold(step.warn, step.critical)
     fold = Aggregation.MIN if step.below else Aggregation.MAX
     value = aggregate(fold, [item.value for item in result.samples])
+    partial = result.annotations.partial
     if value is None:
-        reason = "no series" if not result.samples else "not a number: no events counted (no traffic)"
+        reason = (
+            f"partial: {visible(partial)}"
+            if partial
+            else "no series"
+            if not result.samples
+            else "not a number: no events counted (no traffic)"
+        )
         return StepResult(index, step.title, _join_lines(step.text, reason), Verdict.NO_DATA, "-", step.query)
     has_threshold = step.warn is not None or step.critical is not None
     # A step without a unit may be a number, a difference or a slope as well as a count.
@@ -106,7 +118,15 @@ async def _evaluate_query(index: int, step: RunbookStep, context: StepContext) -
     spec = PanelSpec(
         step.title, step.title, unit, fold, raw=step.query, lower_is_worse=step.below, threshold=threshold, range=allowed
     )
-    panel = PanelResult(spec.id, Origin.RAW, step.query, result.samples, contradictions=contradictions)
+    panel = PanelResult(
+        spec.id,
+        Origin.RAW,
+        step.query,
+        result.samples,
+        contradictions=contradictions,
+        annotations=result.annotations.about_query,
+        partial=partial,
+    )
     state = evaluate_panel(spec, Threshold(), panel, taken_at=0.0, now=0.0, stale_after=math.inf)
     verdict = state.verdict if has_threshold or state.verdict is Verdict.IN_DOUBT else None
     ordered = sorted(result.samples, key=lambda item: item.value, reverse=not step.below)
@@ -126,7 +146,9 @@ async def _evaluate_query(index: int, step: RunbookStep, context: StepContext) -
 async def _look_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, context: StepContext) -> str:
     if context.kubernetes is None:
         raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig to see this step")
-    cluster = context.cluster or await context.kubernetes.cluster()
+    from queries.kubernetes.cluster_list import list_cluster  # noqa: PLC0415  # only with Kubernetes
+
+    cluster = context.cluster or await list_cluster(context.kubernetes)
     owners = None
     if alert and pod_of(alert.labels):
         owners = await maybe_offload(lambda: owners_of(cluster), len(cluster.pods))
@@ -138,7 +160,7 @@ async def _look_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, con
     if not target and alert:
         target = target_of(alert, cluster, configured=context.configured, runbook=runbook, owners=owners)
     name = target.partition("/")[2]
-    workload = cluster.workload(name) if name else None
+    workload = cluster.workload(target) if name else None
     if name and workload is None:
         return f"there is no {visible(target)} in namespace {visible(cluster.namespace)}"
     pods = cluster.pods_of(workload) if workload else cluster.pods
@@ -159,6 +181,11 @@ def _rollout_history(cluster: Cluster, workload: Workload | None, context: StepC
     rows: list[str] = []
     for item in (workload,) if workload else cluster.workloads:
         revisions = cluster.revisions_of(item)
+        if workload and item.kind not in ("Deployment", "Rollout"):
+            if item.kind not in ("StatefulSet", "DaemonSet"):
+                return f"a {item.kind} has no revisions"
+            command = shlex.join([*context.place.kubectl, "-n", cluster.namespace, "rollout", "history", item.target])
+            return f"the console does not watch the revisions of a {item.kind}; list them with: {command}"
         if not revisions and workload:
             reason = "it has no ReplicaSet (new, paused, or its controller is not running)"
             return f"{visible(item.name)} has no revision yet: {reason}"
@@ -169,7 +196,7 @@ def _rollout_history(cluster: Cluster, workload: Workload | None, context: StepC
             images = image_change(before.containers, revision.containers) if before else ""
             image = f" image {images}" if images else ""
             cause = f" {visible(revision.change_cause)}" if revision.change_cause else ""
-            age = format_span(context.now - revision.created_at)
+            age = format_span(context.now - cluster.revision_since(item, revision))
             rows.append(f"{visible(item.name)} rev {revision.number}{mark} {age} ago{image}{cause}")
     return _cut(rows) or "no revision has been rolled out"
 
@@ -209,9 +236,14 @@ async def _tail_logs(kubernetes: Kubernetes, pods: tuple[Pod, ...]) -> str:
     worst = min(pods, key=lambda item: (item.ready, -item.restarts, item.name), default=None)
     if worst is None:
         return "no pods"
-    log = await kubernetes.logs(worst.name, lines=_LOG_LINES)
+    from queries.kubernetes.pod_log_reader import PodLogReader  # noqa: PLC0415  # as above
+
+    logs = PodLogReader(kubernetes)
+    containers = await logs.list_containers(worst.name)
+    log = await logs.read_end(LogRequest(worst.name, containers.default), lines=_LOG_LINES)
     lines = [visible(line) for line in log.splitlines()[-_LOG_LINES:]]
-    return "\n".join([f"last log lines of {visible(worst.name)}:", *(lines or ["(empty log)"])])
+    which = f", container {visible(containers.default)}" if len(containers.names) > 1 else ""
+    return "\n".join([f"last log lines of {visible(worst.name)}{which}:", *(lines or ["(empty log)"])])
 
 
 def _cut(rows: list[str]) -> str:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from console.actions.guard import GuardControl
+from console.actions.guard_model import GuardPhase, GuardStatus, SignalReading
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep, Stage
+from console.alerts.chart import build_chart
+from console.journal.acknowledgements import Ownership, ownership_of
 from console.screens.base import ConsoleScreen, section
+from console.screens.guard_view import render_guard, render_verdicts
+from console.screens.messages import AcknowledgeRequested, WriteUpdateRequested
 from console.screens.render_context import RenderContext
-from console.screens.staleness import as_of_suffix
-from queries.model.workload import rollout_status
+from console.screens.rollout_view import render_pods
+from console.screens.staleness import alerts_caveat, as_of_suffix
+from queries.model.chart import ChartData, ChartMark
+from queries.model.panel import PanelState
+from queries.model.panel_result import HistoryRange, PanelHistory
+from queries.model.rollout import rollout_status
+from queries.model.verdict import Verdict
+from queries.model.workload import Workload
 from queries.text.times import format_clock
+from widgets.chart import Chart
 from widgets.panel import PanelRow, render_panel
 from widgets.styled_text import Line, Span, text, wrap
 from widgets.text_view import TextView
@@ -21,14 +34,20 @@ from widgets.text_view import TextView
 if TYPE_CHECKING:
     from console.monitor.session import Session
 
-_OUTCOMES = {
+KUBERNETES = "kubernetes"
+_CHART_SECONDS = 300.0
+_REFRESH_SECONDS = 5.0
+"""The interval of the chart's history, whose steps are seconds."""
+OUTCOME_TONES = {
     Outcome.DONE: "ok",
     Outcome.REFUSED: "warn",
     Outcome.FAILED: "critical",
     Outcome.UNKNOWN: "critical",
     Outcome.UNDONE: "critical",
+    Outcome.ROLLED_BACK: "warn",
+    Outcome.ROLLBACK_FAILED: "critical",
 }
-_LEVELS = {
+CHECK_LEVELS = {
     CheckLevel.OK: ("ok", "ok"),
     CheckLevel.WARN: ("WARN", "warn"),
     CheckLevel.ASK: ("ASKS", "critical"),
@@ -37,24 +56,70 @@ _LEVELS = {
 
 
 class ActionRunModel:
-    """A run continues whether or not its screen is open; `steps` is what it reported so far."""
+    """A run continues whether or not its screen is open; `steps` is what it reported so far.
 
-    def __init__(self, request: Request) -> None:
+    `alert` is the alert that led to it, `began_at` when that began, Unix seconds; empty and None without one.
+    """
+
+    def __init__(self, request: Request, *, alert: str = "", began_at: float | None = None) -> None:
         self.request = request
+        self.alert = alert
+        self.began_at = began_at
+        self.confirmed_at: float | None = None
+        self.watch_until = 0.0
+        """Until when a person watches on after the outcome, Unix seconds."""
+        self.recovered_later_at: float | None = None
+        """When it had recovered only after its outcome."""
+        self.failed_requests: tuple[float | None, str] | None = None
+        """The failed requests from `measured_from` to the recovery or the outcome, or why they are unknown."""
         self.steps: list[RunStep] = []
+        self.control = GuardControl()
+        """What a person asks of its guard."""
+        self.announced: GuardPhase | None = None
+        """The phase of its guard that notices have told of."""
         self.error = ""
         self.finished = False
+        self.confirmed = False
+        """A person confirmed the preview: from then on something may be journalled and sent."""
         self.declined = False
         """A person declined, or closed a preview without a verb."""
+        self.dropped = False
+        """The console went to another place before anybody confirmed: nobody waits for the end."""
 
     @property
     def outcome(self) -> RunStep | None:
         return next((step for step in reversed(self.steps) if step.outcome is not None), None)
 
     @property
+    def guard(self) -> GuardStatus | None:
+        """The newest state of its guard; None before it watches, and without one."""
+        return next((step.guard for step in reversed(self.steps) if step.guard is not None), None)
+
+    @property
+    def preview(self) -> Preview | None:
+        """What the person confirmed."""
+        return next((step.preview for step in reversed(self.steps) if step.preview is not None), None)
+
+    @property
+    def recovered_at(self) -> float | None:
+        """When the alert and the panel behind it had recovered, Unix seconds; None if nobody observed it."""
+        return self.recovered_later_at or next((step.recovered_at for step in reversed(self.steps)), None)
+
+    @property
+    def measured_from(self) -> float | None:
+        """From when on failed requests count: since the alert began, else since the confirmation."""
+        return self.confirmed_at if self.began_at is None else self.began_at
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether it ended after something may have been sent."""
+        end = self.outcome
+        return self.finished and self.confirmed_at is not None and end is not None and end.outcome is not Outcome.REFUSED
+
+    @property
     def in_progress(self) -> bool:
         """Whether something may have been sent and there is no outcome yet."""
-        return not self.finished and any(step.stage in (Stage.INTENT, Stage.EXECUTE, Stage.VERIFY) for step in self.steps)
+        return self.confirmed and not self.finished
 
     async def drive(
         self,
@@ -64,8 +129,17 @@ class ActionRunModel:
         report_defect: Callable[[BaseException], str],
     ) -> None:
         """Run to the end and report every step; `report_defect` returns the sentence for an unexpected error."""
+        await self.follow(session.run(self.request, confirm, control=self.control), report_progress, report_defect)
+
+    async def follow(
+        self,
+        steps: AsyncIterator[RunStep],
+        report_progress: Callable[[ActionRunModel], None],
+        report_defect: Callable[[BaseException], str],
+    ) -> None:
+        """Takes every step, as `drive` does for those of a new run."""
         try:
-            async for step in session.run(self.request, confirm):
+            async for step in steps:
                 self.steps.append(step)
                 report_progress(self)
         except Exception as error:  # a defect of the runner: the screen of the run shows it
@@ -76,45 +150,285 @@ class ActionRunModel:
 
 
 class ActionRunScreen(ConsoleScreen):
-    """The stages with their times, old and new pods, and the panel that led to the action."""
+    """The rollout's pods, what led to the action as a chart, and the stages with their times."""
 
     SCREEN_TITLE = "Action"
     HELP_TEXT = (
-        "The stages of one action: plan, preflight, confirm, journal, execute, verify, journal. "
-        "Leaving this screen does not stop the action; :journal shows how it ended."
+        "One action. Each block is a pod: █ ready, ▒ starting, ✗ failing, ░ terminating or completed, · not created. The "
+        "chart has the last five minutes of the panel or alert that led to the action; A marks the confirmation. Below are the "
+        "stages. Leaving "
+        "this screen does not stop the action; :journal shows how it ended. A guarded action has a chart for each signal, with "
+        "its value before and its limit, every verdict, and what happens next."
     )
-    BINDINGS: ClassVar[list[BindingType]] = []
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "hand_back", "hand back", tooltip="Release the alert that led to this action", id="run.hand_back"),
+        Binding("u", "update", "write update", tooltip="Write an update of the open incident", id="run.update"),
+        Binding("w", "watch", "watch on", tooltip="Watch chart and recovery for five more minutes", id="run.watch"),
+        Binding("s", "stop_guard", "stop guard", tooltip="Stop the guard and its roll-back: the change stays", id="run.stop"),
+        Binding("r", "roll_back", "roll back", tooltip="Let the guard roll the change back now", id="run.back"),
+        Binding("n", "signal", "next signal", tooltip="The chart of the next signal", id="run.signal"),
+    ]
 
     def __init__(self, run: ActionRunModel) -> None:
         super().__init__()
         self.run = run
+        self._history: PanelHistory | None = None
+        self._signal = 0
+        """The signal of the chart, of a guarded run."""
+        self._alert_limit: tuple[float | None, bool] = (None, False)
+        """The threshold of the alert's rule, and whether it fires below it."""
+        self._fetched_at = 0.0
+        self._counting = False
         self._status = TextView(id="run-status")
+        self._chart = Chart(id="run-chart")
+        self._title = TextView(classes="title")
         self._page = TextView(id="stages", focusable=True)
         self._page.add_class("grow")
 
     def body(self) -> Iterable[Widget]:
         yield self._status
+        yield self._chart
+        yield self._title
         yield self._page
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The footer offers only what can be done next."""
+        match action:
+            case "hand_back":
+                return True if self._owns_alert() else None
+            case "update":
+                return True if self._incident() is not None else None
+            case "watch":
+                return True if self.run.was_sent and self._has_chart() and self.run.guard is None else None
+            case "stop_guard":
+                return True if self._guard_runs() else None
+            case "roll_back":
+                return True if self._guard_runs() and self._undo() else None
+            case "signal":
+                return True if len(self._signals()) > 1 else None
+        return super().check_action(action, parameters)
+
+    def why_disabled(self, action: str) -> str:
+        match action:
+            case "hand_back":
+                return "you hold no alert that led to this action"
+            case "update":
+                return "no single incident is open"
+            case "watch":
+                return "possible once the action has ended, if it has a chart and no guard"
+            case "stop_guard" | "roll_back" if not self._guard_runs():
+                return "no guard watches this action"
+            case "roll_back":
+                return "nothing takes this change back"
+            case "signal":
+                return "the action has no second signal"
+        return super().why_disabled(action)
+
     def draw(self, context: RenderContext) -> None:
-        self._status.show(tuple(self._status_lines(context, self.size.width)))
+        width = self.size.width
+        self._note_recovery(context)
+        self._status.show(tuple(self._status_lines(context, width)))
+        self._chart.display = self._has_chart()
+        if self._has_chart():
+            self._fetch_if_due(context)
+            self._chart.show(self._chart_data(context), context.charts.drawing)
+        self._title.show((section("Stages and verdicts" if self.run.guard else "Stages", width),))
         before = self._page.lines
-        self._page.show(tuple(self._stage_lines(context, max(20, self.size.width - 2))))
+        self._page.show(tuple(self._stage_lines(context, max(20, width - 2))))
         if self._page.lines != before:
             self._page.scroll_end(animate=False)
+        self.refresh_bindings()
+
+    # What led to the action
+
+    def _has_chart(self) -> bool:
+        """A panel of Kubernetes has no history, and an action of its own accord no panel."""
+        state = self._panel_state()
+        return bool(self.run.request.fingerprint) or (state is not None and state.spec.source != KUBERNETES)
+
+    def _panel_state(self) -> PanelState | None:
+        snapshot = self.context.snapshot if self.context else None
+        return snapshot.panel(self._panel_id()) if snapshot else None
+
+    def _panel_id(self) -> str:
+        """The panel of the chart: a guard's signal, else the one that led to the action."""
+        signals = self._signals()
+        return signals[self._signal % len(signals)].signal.panel if signals else self.run.request.panel_id
+
+    def _signals(self) -> tuple[SignalReading, ...]:
+        guard = self.run.guard
+        return guard.readings if guard is not None else ()
+
+    def _undo(self) -> str:
+        """What takes the change back, in words; empty for nothing."""
+        return self.run.guard.undo if self.run.guard is not None else ""
+
+    def _guard_runs(self) -> bool:
+        guard = self.run.guard
+        return guard is not None and guard.phase not in (GuardPhase.ENDED, GuardPhase.UNDO) and not self.run.finished
+
+    def _charts_panel(self) -> bool:
+        state = self._panel_state()
+        return state is not None and state.spec.source != KUBERNETES
+
+    def _fetch_if_due(self, context: RenderContext) -> None:
+        """Every few seconds while the action runs or a person watches on, and once more at the end."""
+        end = self.run.outcome
+        until = max(self.run.watch_until, end.at + _REFRESH_SECONDS if end else 0.0) if self.run.finished else context.now
+        every = max(_REFRESH_SECONDS, context.settings.refresh_seconds)
+        due = self._history is None or (context.now <= until + every and context.now - self._fetched_at >= every)
+        if context.session is not None and due and not self.has_worker("history"):
+            self._fetched_at = context.now
+            self.run_worker(self._fetch_history(context.session), "fetching the trend", "history", exclusive=True)
+
+    async def _fetch_history(self, session: Session) -> None:
+        requested = HistoryRange(_CHART_SECONDS)
+        if self._charts_panel():
+            panel = self._panel_id()
+            async for history in session.histories(panel, requested):
+                if panel == self._panel_id():
+                    self._history = history
+        else:
+            async for history, threshold, below in session.alert_histories(self.run.request.fingerprint, requested):
+                self._history, self._alert_limit = history, (threshold, below)
+        self.redraw()
+
+    def _chart_data(self, context: RenderContext) -> ChartData:
+        state, run = self._panel_state(), self.run
+        marks = (ChartMark(run.confirmed_at, "A", "confirmed", "confirmed"),) if run.confirmed_at is not None else ()
+        error = self.worker_errors.get("history", "")
+        signals = self._signals()
+        reading = signals[self._signal % len(signals)] if signals else None
+        if reading is not None and state is not None:
+            signal = reading.signal
+            bands = (("before", signal.before), ("worse", signal.limit))
+            known = tuple((name, value) for name, value in bands if value is not None)
+            return build_chart(
+                self._history, group_by=state.spec.group_by, unit=state.spec.unit, thresholds=known,
+                lower_is_worse=signal.below, marks=(*marks, *self._rollback_marks()), error=error,
+            )  # fmt: skip
+        if state is not None and self._charts_panel():
+            spec, lines = state.spec, state.threshold.lines
+            return build_chart(
+                self._history, group_by=spec.group_by, unit=spec.unit, thresholds=lines,
+                lower_is_worse=spec.lower_is_worse, marks=marks, error=error,
+            )  # fmt: skip
+        threshold, below = self._alert_limit
+        limits = (("fires at", threshold),) if threshold is not None else ()
+        return build_chart(
+            self._history, group_by="", unit=None, thresholds=limits, lower_is_worse=below, marks=marks, error=error
+        )
+
+    def _rollback_marks(self) -> Iterable[ChartMark]:
+        """Where the guard began to take the change back."""
+        at = next((step.at for step in self.run.steps if step.guard and step.guard.phase is GuardPhase.UNDO), None)
+        return (ChartMark(at, "B", "rollback", "rolled back"),) if at is not None else ()
+
+    # What came of it
+
+    def _note_recovery(self, context: RenderContext) -> None:
+        """After the outcome, while a person watches on: whether it has recovered now; then count what failed."""
+        run = self.run
+        if not run.was_sent or context.session is None:
+            return
+        if run.recovered_at is None and context.now <= run.watch_until and self._has_recovered(context):
+            run.recovered_later_at, run.failed_requests, self._counting = context.now, None, False
+        if run.failed_requests is None and not self._counting:
+            self._counting = True
+            self.run_worker(self._count_failed(context.session), "counting failed requests", "failed requests")
+
+    async def _count_failed(self, session: Session) -> None:
+        run, end = self.run, self.run.outcome
+        until = run.recovered_at or (end.at if end else None)
+        if run.measured_from is not None and until is not None:
+            run.failed_requests = await session.failed_requests(run.measured_from, until)
+            self.redraw()
+
+    def _has_recovered(self, context: RenderContext) -> bool:
+        """Whether current responses say that the alert is gone, or without an alert that the panel is ok."""
+        if self.run.request.fingerprint:
+            snapshot = context.snapshot
+            gone = snapshot is not None and snapshot.alerts_known and snapshot.alert(self.run.request.fingerprint) is None
+            return gone and not alerts_caveat(context)
+        state = self._panel_state()
+        return state is not None and state.verdict is Verdict.OK
+
+    def show_worker_error(self, group: str) -> None:
+        if group == "failed requests":
+            self.run.failed_requests = (None, self.worker_errors.get(group, "unknown"))
+        super().show_worker_error(group)
+
+    # What to do next
+
+    def _owns_alert(self) -> bool:
+        snapshot = self.context.snapshot if self.context else None
+        fingerprint = self.run.request.fingerprint
+        owner = snapshot.ledger.owners.get(fingerprint) if snapshot and fingerprint else None
+        return (
+            snapshot is not None
+            and snapshot.alert(fingerprint) is not None
+            and (ownership_of(owner, user=snapshot.user) is Ownership.OURS)
+        )
+
+    def _incident(self) -> str | None:
+        """The open incident that the alert is linked to, else the only open one."""
+        opened = self.context.snapshot.ledger.incidents.open if self.context and self.context.snapshot else ()
+        linked = [item.id for item in opened if item.links(self.run.request.fingerprint)]
+        return linked[0] if linked else opened[0].id if len(opened) == 1 else None
+
+    def action_hand_back(self) -> None:
+        self.post_message(AcknowledgeRequested(self.run.request.fingerprint))
+
+    def action_update(self) -> None:
+        incident = self._incident()
+        if incident is not None:
+            self.post_message(WriteUpdateRequested(incident))
+
+    def action_watch(self) -> None:
+        if self.context is not None:
+            self.run.watch_until = self.context.now + _CHART_SECONDS
+            self.redraw()
+
+    def action_stop_guard(self) -> None:
+        if self.context is not None:
+            self.run.control.stop(self.context.settings.user)
+
+    def action_roll_back(self) -> None:
+        self.run.control.roll_back()
+
+    def action_signal(self) -> None:
+        self._signal += 1
+        self._history, self._fetched_at = None, 0.0
+        self.redraw()
+
+    # Lines
 
     def _status_lines(self, context: RenderContext, width: int) -> Iterable[Line]:
         run = self.run
         title = next((step.preview.plan.title for step in run.steps if step.preview), "")
         because: Span = text(f"  because of {run.request.cause}" if run.request.cause else "", "dim")
         yield (text(f" {title or f'{run.request.action} {run.request.target}'}", "title"), because)
+        summary = summarize_run(run)
+        if summary:
+            tone = "ok" if run.recovered_at is not None else "warn"
+            yield from (((f" {part}", tone),) for part in wrap(text(summary)[0], width - 2))
         yield from self._outcome(width)
         if run.error:
             sentence = f"the run was aborted: {run.error}; its effect is unknown, see the journal (6)"
             yield from (((f" {part}", "critical"),) for part in wrap(text(sentence)[0], width - 2))
-        yield from self._panel(context, width)
-        yield from self._workload(context)
-        yield section("Stages", width)
+        if context.now <= run.watch_until and run.recovered_at is None:
+            yield ((f" watching until {format_clock(run.watch_until)}", "dim"),)
+        yield from self._workload(context, width)
+        guard, state = run.guard, self._panel_state()
+        if guard is not None:
+            panels = context.snapshot.panels if context.snapshot else ()
+            checks = run.preview.checks if run.preview else ()
+            yield from render_guard(guard, panels, checks, now=context.now, width=width)
+        elif state is not None:
+            yield render_panel(PanelRow(state), width)
+        if self._has_chart():
+            name = state.spec.title if state is not None and self._charts_panel() else run.alert or "the alert's expression"
+            yield section(f"{text(name)[0]}, the last 5 minutes", width)
 
     def _stage_lines(self, context: RenderContext, width: int) -> Iterable[Line]:
         run = self.run
@@ -122,6 +436,9 @@ class ActionRunScreen(ConsoleScreen):
             yield ((" fetching the current state …", "dim"),)
         for step in collapse_steps(run.steps):
             yield from _step_lines(step, width)
+        if run.guard is not None:
+            yield from render_verdicts(run.guard, width)
+            return
         if not run.finished and run.steps:
             since = max(0, int(context.now - run.steps[-1].at))
             yield ((f" … {_progress_label(run.steps[-1])}", "dim"), (f"  {since}s" if since else "", "dim"))
@@ -130,28 +447,52 @@ class ActionRunScreen(ConsoleScreen):
         step = self.run.outcome
         if step is None or step.outcome is None:
             return
-        tone = _OUTCOMES[step.outcome]
+        tone = OUTCOME_TONES[step.outcome]
         for line in wrap(text(describe_outcome(step))[0], width - 2):
             yield ((" " + line, tone),)
 
-    def _panel(self, context: RenderContext, width: int) -> Iterable[Line]:
-        state = context.snapshot.panel(self.run.request.panel_id) if context.snapshot else None
-        if state is not None:
-            yield render_panel(PanelRow(state), width)
-
-    def _workload(self, context: RenderContext) -> Iterable[Line]:
+    def _workload(self, context: RenderContext, width: int) -> Iterable[Line]:
         target = self.run.request.target
         cluster = context.snapshot.cluster if context.snapshot else None
-        if cluster is None or not target.startswith("deployment/"):
+        workload = cluster.workload(target) if cluster is not None and "/" in target else None
+        if cluster is None or workload is None:
             return
-        workload = cluster.workload(target.removeprefix("deployment/"))
-        if workload is None:
-            return
-        yield (text(f" {rollout_status(workload).sentence}"), (as_of_suffix(context, "kubernetes"), "unknown"))
-        for revision in cluster.revisions_of(workload):
-            if revision.replicas:
-                label = "new" if revision.number == workload.revision else "old"
-                yield (text(f" {label}  revision {revision.number}: {revision.ready} of {revision.replicas} ready"),)
+        yield (text(f" {_describe_state(context, workload)}"), (as_of_suffix(context, "kubernetes"), "unknown"))
+        yield from render_pods(cluster, workload, width)
+
+
+def _describe_state(context: RenderContext, workload: Workload) -> str:
+    """How far the rollout is; of what has none, such as a CronJob, its state."""
+    if workload.batch is None and workload.kind != "Pod":
+        return rollout_status(workload).sentence
+    verdicts = context.snapshot.workloads if context.snapshot else ()
+    return next((item.reason for item in verdicts if item.workload.target == workload.target), "its state is not known")
+
+
+def summarize_run(run: ActionRunModel) -> str:
+    """`recovered 9 s after confirmation; 2,286 requests failed since HighErrorRate began`: only what was measured.
+
+    Empty before the outcome, and for a run that sent nothing.
+    """
+    end, confirmed_at = run.outcome, run.confirmed_at
+    if not run.was_sent or end is None or confirmed_at is None:
+        return ""
+    if run.recovered_at is not None:
+        result = f"recovered {max(0.0, run.recovered_at - confirmed_at):.0f} s after confirmation"
+    elif not (run.request.fingerprint or run.request.panel_id):
+        result = f"{end.outcome} {max(0.0, end.at - confirmed_at):.0f} s after confirmation; no alert or panel led to it"
+    elif end.outcome is Outcome.FAILED:
+        result = f"not recovered {max(0.0, end.at - confirmed_at):.0f} s after confirmation"
+    else:
+        result = "unknown whether it recovered"
+    since = f" since {run.alert} began" if run.began_at is not None else " since confirmation"
+    if run.failed_requests is None:
+        return f"{result}; counting failed requests …"
+    count, why = run.failed_requests
+    if count is None:
+        return f"{result}; failed requests unknown: {why}"
+    noun = "request" if round(count) == 1 else "requests"
+    return f"{result}; {count:,.0f} {noun} failed{since}"
 
 
 def describe_outcome(step: RunStep) -> str:
@@ -164,6 +505,8 @@ def collapse_steps(steps: list[RunStep]) -> list[RunStep]:
     """Of consecutive steps that start alike (`cad-ml-api: 1 of 3 …`, `cad-ml-api: 2 of 3 …`) only the newest."""
     kept: list[RunStep] = []
     for step in steps:
+        if step.guard is not None and step.outcome is None and step.guard.phase in (GuardPhase.WATCH, GuardPhase.HOLD):
+            continue  # a verdict, which the page lists by itself
         alike = kept and (kept[-1].stage, kept[-1].text.partition(":")[0]) == (step.stage, step.text.partition(":")[0])
         if alike and step.outcome is None:
             kept.pop()
@@ -179,6 +522,7 @@ def _progress_label(step: RunStep) -> str:
         Stage.INTENT: "sending",
         Stage.EXECUTE: "waiting for the change to take effect",
         Stage.VERIFY: "waiting for the change to take effect",
+        Stage.GUARD: "measuring the signals before the change",
         Stage.OUTCOME: "writing the journal",
     }[step.stage]
 
@@ -209,7 +553,7 @@ def render_preview(preview: Preview, context: RenderContext, width: int) -> tupl
     name_width = max([10, *(len(item.name) for item in plan.differences)]) + 1
     name_width = min(name_width, 24)
     for item in plan.differences:
-        lines += _render_difference(item.name, item.before, item.after, name_width, width)
+        lines += render_difference(item.name, item.before, item.after, name_width, width)
     for note in plan.notes:
         lines += [((" " * (name_width + 1), ""), (part, "")) for part in wrap(text(note)[0], width - name_width - 2)]
     lines.append(rule)
@@ -218,7 +562,7 @@ def render_preview(preview: Preview, context: RenderContext, width: int) -> tupl
     lines.append(rule)
     # Worst first: on 24 lines the rest may be scrolled out of view.
     for check in sorted(preview.checks, key=lambda item: -tuple(CheckLevel).index(item.level)):
-        word, tone = _LEVELS[check.level]
+        word, tone = CHECK_LEVELS[check.level]
         how: Span = (f"  ({check.how})" if check.how else "", "dim")
         parts = wrap(text(check.text)[0], width - 8)
         for at, part in enumerate(parts):
@@ -228,7 +572,8 @@ def render_preview(preview: Preview, context: RenderContext, width: int) -> tupl
     return tuple(lines)
 
 
-def _render_difference(name: str, before: str, after: str, name_width: int, width: int) -> list[Line]:
+def render_difference(name: str, before: str, after: str, name_width: int, width: int) -> list[Line]:
+    """One line of before and after, or two where it does not fit."""
     head = f" {text(name)[0]:<{name_width}}"[: name_width + 1]
     old, new = text(before)[0], text(after)[0]
     if before == after:

@@ -9,6 +9,7 @@ from textual.dom import DOMNode
 from console.screens import messages
 from console.screens.render_context import RenderContext
 from queries.model.series import format_labels
+from queries.model.workload import names_workload
 
 if TYPE_CHECKING:
     from console.actions.plan import Request
@@ -25,6 +26,10 @@ class AlertActionsMixin(DOMNode):
 
     def current_runbook(self) -> str:
         return ""
+
+    def describe_no_alert(self) -> str:
+        """The message for a key that requires an alert."""
+        return "no alert under the cursor"
 
     def current_panel(self) -> str:
         """The panel on which an action is verified: the first that lists this alert; empty for none."""
@@ -46,13 +51,38 @@ class AlertActionsMixin(DOMNode):
         if tracked := self._require_alert():
             self.post_message(messages.AcknowledgeRequested(tracked.alert.fingerprint))
 
+    def action_hand_over(self) -> None:
+        if tracked := self._require_alert():
+            self.post_message(messages.HandOverRequested(tracked.alert.fingerprint))
+
     def action_silence(self) -> None:
         if tracked := self._require_alert():
             self.post_message(messages.SilenceAlertRequested(tracked))
 
+    def action_workload(self) -> None:
+        """Open the page of the workload that the alert is about."""
+        if tracked := self._require_alert():
+            target = self._find_workload(tracked)
+            if tracked.elsewhere is not None:
+                self._notify(f"{tracked.elsewhere.sentence()}; instead: {tracked.elsewhere.command}")
+            elif not target:
+                self._notify(f"{tracked.alert.name} names no workload; press 3 to choose one")
+            else:
+                self.post_message(messages.OpenWorkloadRequested(target))
+
+    def _find_workload(self, tracked: TrackedAlert) -> str:
+        """The target of the suggested actions, else the workload that the labels name: a Job may have no action."""
+        suggested = next((item.target for item in tracked.suggestions if names_workload(item.target)), "")
+        cluster = self.context.snapshot.cluster if self.context and self.context.snapshot else None
+        if suggested or cluster is None or self.context is None:
+            return suggested
+        from console.runbooks.suggested_actions import target_of  # noqa: PLC0415  # not before the first frame
+
+        return target_of(tracked.alert, cluster, configured=self.context.settings.alert_targets)
+
     def action_incident(self) -> None:
         if tracked := self._require_alert():
-            self.post_message(messages.DeclareIncidentRequested(tracked.alert.fingerprint))
+            self.post_message(messages.DeclareIncidentRequested(tracked.alert.fingerprint, tracked))
 
     def action_copy(self) -> None:
         if tracked := self._require_alert():
@@ -65,7 +95,7 @@ class AlertActionsMixin(DOMNode):
                 self._notify(f"{tracked.elsewhere.sentence()}; instead: {tracked.elsewhere.command}")
                 return
             suggested = [item for item in tracked.suggestions if item.action == name]
-            targets = suggested or [item for item in tracked.suggestions if item.target.startswith("deployment/")]
+            targets = suggested or [item for item in tracked.suggestions if names_workload(item.target)]
             if not targets:
                 self._notify(f"{tracked.alert.name} names no workload to {name}; choose one on 3")
                 return
@@ -87,7 +117,7 @@ class AlertActionsMixin(DOMNode):
     def _require_alert(self) -> TrackedAlert | None:
         tracked = self.current_alert()
         if tracked is None:
-            self._notify("no alert under the cursor")
+            self._notify(self.describe_no_alert())
         return tracked
 
     def _notify(self, message: str) -> None:

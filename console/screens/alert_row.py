@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from console.alerts.cause import find_cause
 from queries.model.series import label
-from queries.text.durations import format_age
+from queries.text.durations import format_age, format_span
 from widgets.formatting import severity_label
 from widgets.styled_text import Span, severity_tone, text
 from widgets.table import Column
@@ -13,16 +15,25 @@ from widgets.table import Column
 if TYPE_CHECKING:
     from console.state.snapshot import Snapshot
     from queries.model.alert import TrackedAlert
+    from queries.model.change import Change
 
 _PLACE = 14
+
+
+def _started(tracked: TrackedAlert) -> float:
+    """The newest first; without a start last."""
+    return -tracked.alert.starts_at
+
+
 SHORT_COLUMNS = (
     Column("", 1),
-    Column("Firing", 7),
-    Column("", 19, flex=3),
-    Column("", _PLACE, flex=2),
-    Column("since", 7, rank=1),
+    Column("Firing", 7, name="priority"),
+    Column("", 19, flex=3, name="alert"),
+    Column("", _PLACE, flex=2, name="component"),
+    Column("since", 7, rank=1, key=_started),
     Column("owner", 7, flex=1, rank=2),
-    Column("runbook", 17, flex=2, rank=3),
+    Column("runbook", 17, flex=1, rank=3),
+    Column("why", 30, flex=9, rank=4),
 )
 COLUMNS = (
     Column("", 1),
@@ -30,7 +41,7 @@ COLUMNS = (
     Column("pri", 3),
     Column("alert", 21, flex=3),
     Column("component", 12, flex=2),
-    Column("since", 6),
+    Column("since", 6, key=_started),
     Column("state", 13, flex=2, rank=1),
     Column("owner", 5, flex=1, rank=2),
     Column("runbook", 20, flex=1, rank=4),
@@ -59,8 +70,10 @@ def runbook_cell(tracked: TrackedAlert) -> Span:
 
 
 def state_label(tracked: TrackedAlert, snapshot: Snapshot | None = None) -> str:
-    """`active`, `pending`, `silenced: ops@…, cache is being rebuilt`, `inhibited by …`, `undelivered`."""
+    """`active`, `pending`, `silenced: ops@…, cache is being rebuilt`, `inhibited by …`, `muted by …`, `undelivered`."""
     alert = tracked.alert
+    if alert.muted_by and alert.state == "active":
+        return f"active, muted by {', '.join(alert.muted_by)} on some routes"
     if alert.state != "suppressed":
         return alert.state.value
     if alert.silenced_by:
@@ -71,12 +84,23 @@ def state_label(tracked: TrackedAlert, snapshot: Snapshot | None = None) -> str:
         source = snapshot.alert(alert.inhibited_by[0]) if snapshot else None
         return f"inhibited by {source.alert.name if source else alert.inhibited_by[0]}"
     if alert.muted_by:
-        return f"muted by {alert.muted_by[0]}"
+        return f"muted by {', '.join(alert.muted_by)}"
     return alert.state.value
 
 
-def render_short_cells(tracked: TrackedAlert, now: float, marked: frozenset[str]) -> tuple[Span, ...]:
-    """The cells of an alert in a narrow table."""
+def render_why(tracked: TrackedAlert, changes: Iterable[Change]) -> Span:
+    """The change that may have caused the alert, else the alert's own summary."""
+    cause = find_cause(tracked, changes)
+    if cause is not None:
+        return text(f"{format_span(tracked.alert.starts_at - cause.at)} after {cause.kind} {cause.text}", "accent")
+    annotations = tracked.alert.annotations
+    return text(label(annotations, "summary") or label(annotations, "description"), "dim")
+
+
+def render_short_cells(
+    tracked: TrackedAlert, now: float, marked: frozenset[str], changes: Iterable[Change] = ()
+) -> tuple[Span, ...]:
+    """The cells of an alert on the overview."""
     alert = tracked.alert
     tone = severity_tone(alert.priority)
     return (
@@ -87,6 +111,7 @@ def render_short_cells(tracked: TrackedAlert, now: float, marked: frozenset[str]
         (format_age(now - alert.starts_at) if alert.starts_at else "-", ""),
         text(tracked.owner or "-", "" if tracked.owner else "dim"),
         runbook_cell(tracked),
+        render_why(tracked, changes),
     )
 
 

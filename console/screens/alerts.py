@@ -14,8 +14,8 @@ from textual.widget import Widget
 from console.screens import keys
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_row import COLUMNS, affected_component, render_cells
-from console.screens.filterable_screen import FilterableScreen, FilterField
-from console.screens.messages import OpenAlertRequested
+from console.screens.filterable_screen import FilterableScreen
+from console.screens.messages import AcknowledgeRequested, OpenAlertRequested, SilenceAlertRequested, SilenceAlertsRequested
 from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_are_stale, alerts_caveat
 from console.state.snapshot import Snapshot
@@ -78,28 +78,29 @@ class AlertsScreen(FilterableScreen, AlertActionsMixin):
         "Every alert of Alertmanager and Prometheus, silenced, inhibited and pending ones included. / filters by matchers "
         '(severity="critical", provider=~"deep.*") and by words; esc clears the filter.'
     )
+    FILTER_HINT = 'words, severity="critical", provider=~"deep.*"'
     BINDINGS: ClassVar[list[BindingType]] = [
-        keys.FILTER,
         *keys.ALERT_KEYS,
-        keys.SORT,
         keys.GROUP,
-        keys.ROLLBACK,
-        Binding("escape", "leave_filter", "clear", show=False, tooltip="Clear the filter, else back", id="alerts.clear"),
+        *keys.ALERT_ACTIONS,
+        Binding("escape", "leave_filter", "back", tooltip="Clear marks and filter, else back", id="alerts.clear"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
-        self._sort = 0
         self._group = 0
         self._filter = AlertFilter()
         self._title = TextView(classes="title")
         self._table: Table[TrackedAlert] = Table(
-            COLUMNS, key=lambda item: item.alert.fingerprint, cells=self._cells, empty=NO_ANSWER, id="alerts"
+            COLUMNS,
+            key=lambda item: item.alert.fingerprint,
+            cells=self._cells,
+            empty=NO_ANSWER,
+            marks=True,
+            orders=SORTS,
+            id="alerts",
         )
         self._table.add_class("grow")
-        self._field = FilterField(
-            placeholder='words, severity="critical", provider=~"deep.*"', id="filter", classes="field hidden"
-        )
         self._known: tuple[object, ...] = ()
         self._rows: tuple[TrackedAlert, ...] = ()
         self._stale = False
@@ -123,20 +124,43 @@ class AlertsScreen(FilterableScreen, AlertActionsMixin):
         self._table.show(rows, empty=empty)
         self._title.show((self._render_title(context, len(rows)),))
 
+    def action_silence(self) -> None:
+        """The alert under the cursor, or those that are marked: one in the form, several with one preview."""
+        match self._table.marked:
+            case ():
+                super().action_silence()
+            case (tracked,):
+                self.post_message(SilenceAlertRequested(tracked))
+            case several:
+                self.post_message(SilenceAlertsRequested(several))
+
     def current_alert(self) -> TrackedAlert | None:
         return self._table.current
-
-    def action_sort(self) -> None:
-        self._sort = (self._sort + 1) % len(SORTS)
-        self.redraw()
 
     def action_group(self) -> None:
         self._group = (self._group + 1) % len(GROUPS)
         self.redraw()
 
+    @property
+    def view_group(self) -> str:
+        return GROUPS[self._group]
+
+    @view_group.setter
+    def view_group(self, group: str) -> None:
+        self._group = GROUPS.index(group) if group in GROUPS else 0
+
     def apply_filter(self, text: str) -> None:
         self._filter = parse_filter(text)
         self.redraw()
+
+    def action_acknowledge(self) -> None:
+        """Take the alert under the cursor, or all that are marked; those that somebody holds are not asked for."""
+        marked = self._table.marked
+        if not marked:
+            super().action_acknowledge()
+        for tracked in marked:
+            if not tracked.owner:
+                self.post_message(AcknowledgeRequested(tracked.alert.fingerprint))
 
     @on(Rows.Selected)
     def _open_selected(self, event: Rows.Selected) -> None:
@@ -150,23 +174,28 @@ class AlertsScreen(FilterableScreen, AlertActionsMixin):
     def _arrange_alerts(self, snapshot: Snapshot | None) -> tuple[TrackedAlert, ...]:
         """The filtered and sorted alerts; computed when something changes, not once per tick."""
         alerts = snapshot.alerts if snapshot else ()
-        known = (alerts, self._filter, self._sort, self._group)
+        known = (alerts, self._filter, self._table.order, self._group)
         if self._known and self._known[0] is alerts and self._known[1:] == known[1:]:
             return self._rows
         self._known = known
-        self._rows = arrange_alerts(alerts, self._filter, SORTS[self._sort], GROUPS[self._group])
+        self._rows = arrange_alerts(alerts, self._filter, self._table.order, GROUPS[self._group])
         return self._rows
 
     def _render_title(self, context: RenderContext, shown: int) -> Line:
         every = len(context.alerts)
         count = f"{shown} of {every}" if shown != every else str(every)
-        spans: list[Span] = [(" Alerts ", "title"), (f" {count} ", "strong"), (f" {SORTS[self._sort]}", "dim")]
-        if self._group:
+        spans: list[Span] = [
+            (" Alerts ", "title"),
+            (f" {count} ", "strong"),
+            (f" {self._table.order_text or self._table.order}", "dim"),
+        ]
+        if self._group and not self._table.sorts_itself:
             spans.append((f" · by {GROUPS[self._group]}", "dim"))
         if self._filter.error:
             spans.append(text(f" · {self._filter.error}", "warn"))
         elif self._field.value:
             spans.append(text(f" · filter: {self._field.value}", "accent"))
+        spans.append((self.marks_text(), "accent"))
         caveat = alerts_caveat(context)
         if caveat:
             spans.append((f" · {caveat}", "unknown"))

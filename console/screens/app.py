@@ -20,23 +20,33 @@ from textual import on
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.message import Message
+from textual.screen import Screen
 from textual.theme import Theme
 
+from console.config.errors import ConfigError
 from console.config.settings import Settings
 from console.screens import keys, messages
 from console.screens.base import ConsoleScreen
-from console.screens.commands import run_command
+from console.screens.chart_choices import FILE, ChartChoices
+from console.screens.command_history import CommandHistory
+from console.screens.commands import find_alias_errors, run_command
 from console.screens.gc_policy import GcPolicy
+from console.screens.kept_choices import KeptChoices
 from console.screens.registry import MODES, SCREENS, preload
 from console.screens.render_context import RenderContext, find_changed_ids
+from console.screens.views import Views
 from console.screens.worker_errors import ReportsWorkerErrors
 from queries.model.source import Health, SourceState
 from queries.model.text import visible
+from queries.text.variables import read_env
 from widgets.line_filters import AsciiFilter, ControlCharFilter, needs_ascii
+from widgets.plot import Drawing
 from widgets.terminal.app import LowBandwidthApp
 from widgets.theme import THEME_NAMES, THEMES
 
 _TICK_SECONDS = 1.0
+_CLOSE_SECONDS = 2.0
+_BETWEEN = "between"
 _OVERDUE_SECONDS = 5.0
 """A snapshot arrives every second, even when no source responds."""
 _REPORT_SECONDS = 60.0
@@ -45,8 +55,10 @@ _NOTE_SECONDS = 10.0
 """How long line 2 explains a surprising choice of cluster; `doctor` and `:sources` keep explaining it."""
 
 if TYPE_CHECKING:
+    from console.config.switch import SettingsSource
     from console.monitor.session import Session
     from console.screens.flows.flows import Flows
+    from console.screens.tour import Tour
     from console.state.snapshot import Snapshot
 
 
@@ -64,12 +76,13 @@ def _open_session(settings: Settings) -> Session:
 
 @dataclass
 class SnapshotArrived(Message):
-    """A newer snapshot; of several that wait only the newest is drawn."""
+    """A newer snapshot of this session; of several that wait only the newest is drawn."""
 
     snapshot: Snapshot
+    session: Session
 
     def can_replace(self, message: Message) -> bool:
-        return isinstance(message, SnapshotArrived)
+        return isinstance(message, SnapshotArrived) and message.session is self.session
 
 
 class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
@@ -86,16 +99,21 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
         settings: Settings,
         *,
         session_factory: Callable[[Settings], Session] | None = None,
+        source: SettingsSource | None = None,
         clock: Callable[[], float] = time.time,
         ascii_only: bool | None = None,
     ) -> None:
         super().__init__()
         self.animation_level = "none"
         self.settings = settings
+        self.source = source
+        """Where the settings of another place come from; None if the console stays where it is."""
         self.flow.slow = settings.slow
         self.session: Session | None = None
         self.clock = clock
         self._session_factory = session_factory or _open_session
+        self._session_lock = asyncio.Lock()
+        """One session opens or closes at a time."""
         self._snapshot: Snapshot | None = None
         self._changed_ids: frozenset[str] = frozenset()
         self._session_error = ""
@@ -104,19 +122,45 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
         self._history: list[str] = []
         """Screens to go back to, the last one first in line."""
         self._flows: Flows | None = None
+        self._tour: Tour | None = None
         self._applied_theme: Theme | None = None
         self._gc_policy = GcPolicy()
         self._signals: list[signal.Signals] = []
         self._filters.append(ControlCharFilter())
+        drawing = Drawing.BRAILLE
         if _needs_ascii() if ascii_only is None else ascii_only:
             self._filters.append(AsciiFilter())
+            drawing = Drawing.ASCII
+        elif read_env(os.environ, "TERM") == "linux":  # the fonts of the Linux console have no braille
+            drawing = Drawing.BLOCKS
+        self._charts = ChartChoices.for_terminal(drawing)
+        self.history = CommandHistory()
+        self.views = Views()
+        self._kept = (
+            KeptChoices(
+                self._charts, FILE, without="charts open with the defaults", lost="charts will not open like this the next time"
+            ),
+            KeptChoices(
+                self.history,
+                "commands.json",
+                without="no earlier commands",
+                lost="the next start will not know these commands",
+                merge=True,
+            ),
+            KeptChoices(
+                self.views, "views.json", without="no saved views", lost="the next start will not know these views", merge=True
+            ),
+        )
         for theme in THEMES:
             self.register_theme(theme)
-        for name, create in MODES.items():
-            self.add_mode(name, partial(self._create_prepared, create) if name == self.DEFAULT_MODE else create)
+        self._add_screens()
         self._apply_theme(THEME_NAMES.get(settings.theme, settings.theme or THEME_NAMES[""]))
         if settings.keys:
             self.set_keymap(dict(settings.keys))
+
+    def _add_screens(self) -> None:
+        for name, create in MODES.items():
+            self.add_mode(name, partial(self._create_prepared, create) if name == self.DEFAULT_MODE else create)
 
     def _create_prepared(self, create: Callable[[], ConsoleScreen]) -> ConsoleScreen:
         """Create the first screen with its contents known before its first layout: one frame instead of five."""
@@ -129,8 +173,11 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
     def _apply_theme(self, theme: str) -> None:
         """Set the theme before the stylesheets are parsed: assigning it later would parse them all again, twice."""
         if theme not in self.available_themes:
-            self.theme = theme  # Textual's own error names the known ones
-            return
+            from queries.text.suggestions import suggest_spelling  # noqa: PLC0415  # only for this error
+
+            known = (*filter(None, THEME_NAMES), *sorted(self.available_themes.keys() - set(THEME_NAMES.values())))
+            origin = dict(self.settings.origins).get("theme", "theme")
+            raise ConfigError(source=origin, expected=f"unknown theme {theme!r}, {suggest_spelling(theme, known)}")
         self.set_reactive(ConsoleApp.theme, theme)
         dark = self.current_theme.dark
         self.add_class(f"-theme-{theme}", "-dark-mode" if dark else "-light-mode", update=False)
@@ -149,6 +196,7 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
             with suppress(ValueError, NotImplementedError, RuntimeError):  # not in the main thread: tests, embedding
                 loop.add_signal_handler(number, self._exit_on_signal, number)
                 self._signals.append(number)
+        self._loop_of_app = loop
         loop.set_exception_handler(self._report_task_error)
         threading.excepthook = partial(self._report_thread_error, loop)
         self.set_interval(_TICK_SECONDS, self._tick)
@@ -168,23 +216,81 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
             self.stylesheet.update(self)  # a key was pressed before
         self.run_worker(self._open(), "opening the session", "session")
 
-    async def _open(self) -> None:
-        """Open the session in a thread: it imports the heavy clients."""
+    async def _open(self, before: Session | None = None) -> None:
+        """Open the session in a thread: it imports the heavy clients. `before` is the session of the place left."""
         loop = asyncio.get_running_loop()
-        session = await loop.run_in_executor(None, self._session_factory, self.settings)
-        self.session = session
-        session.start(self._post_snapshot)
+        async with self._session_lock:
+            await _close(before)
+            await self._restore_choices()
+            settings = self.settings
+            session = await loop.run_in_executor(None, self._session_factory, settings)
+            if settings is not self.settings:  # a person went on to another place
+                await _close(session)
+                return
+            self.session = session
+            session.start(partial(self._post_snapshot, session))
         self._show()
         for sentence in session.file_warnings:
             self.show_notice(visible(sentence), warning=True, seconds=15)
         # Import now, in a thread, what the first key press would have to import.
         await loop.run_in_executor(None, preload)
+        if self.settings.keys:
+            from console.screens.key_ids import find_unknown_ids  # noqa: PLC0415  # needs every screen
+
+            for sentence in await loop.run_in_executor(None, find_unknown_ids, dict(self.settings.keys)):
+                self.show_notice(sentence, warning=True, seconds=15)
+        for sentence in find_alias_errors(dict(self.settings.aliases), self.context):
+            self.show_notice(sentence, warning=True, seconds=15)
         if not gc.isenabled():
             self._gc_policy.start(time.monotonic())
         await self.flows.actions.report_unfinished()
 
-    def _post_snapshot(self, snapshot: Snapshot) -> None:
-        self.post_message(SnapshotArrived(snapshot))
+    def _post_snapshot(self, session: Session, snapshot: Snapshot) -> None:
+        self.post_message(SnapshotArrived(snapshot, session))
+
+    def show_place(self, source: SettingsSource, settings: Settings) -> None:
+        """Go to another environment, context or namespace: the title first, and nothing of the place left.
+
+        Every screen begins anew, every dialog is closed, and what the sources of the old place still answer is dropped. The
+        caller makes sure that no confirmed action is without an outcome.
+        """
+        before, self.session = self.session, None
+        self.source, self.settings = source, settings
+        self._snapshot, self._changed_ids, self._session_error = None, frozenset(), ""
+        self._history, self._flows = [], None
+        self._note_until = self.clock() + _NOTE_SECONDS
+        self.worker_errors.clear()
+        self.clear_notifications()
+        self.set_terminal_title("")  # it named an alert of the old place
+        self._recreate_screens()
+        self.run_worker(self._open(before), "opening the session", "session")
+
+    def _recreate_screens(self) -> None:
+        """Replace the screens of every mode, with their dialogs; Textual removes no mode that is current."""
+        shown = self.current_mode
+        self.add_mode(_BETWEEN, Screen)
+        self.switch_mode(_BETWEEN)
+        for name in MODES:
+            self.remove_mode(name)
+        self._add_screens()
+        self.switch_mode(shown)
+        self.remove_mode(_BETWEEN)
+
+    async def _restore_choices(self) -> None:
+        """Open charts as they were left, and know the commands of before; no chart opens before the first session does."""
+        for kept in self._kept:
+            if sentence := await kept.restore(self.settings.paths.state_dir):
+                self.show_notice(sentence, warning=True)
+
+    @on(messages.ChoicesChanged)
+    def _choices_changed(self) -> None:
+        if not self.has_worker("choices"):
+            self.run_worker(self._keep_choices(), "keeping what you chose", "choices")
+
+    async def _keep_choices(self) -> None:
+        for kept in self._kept:
+            if sentence := await kept.keep(self.settings.paths.state_dir):
+                self.show_notice(sentence, warning=True)
 
     async def action_quit(self) -> None:
         if self._flows and self._flows.actions.running:
@@ -200,12 +306,10 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
 
     async def _close_session(self) -> None:
         session, self.session = self.session, None
-        if session is not None:
-            with suppress(asyncio.TimeoutError):
-                async with asyncio.timeout(2.0):
-                    await session.close()
+        await _close(session)
 
     async def _shutdown(self) -> None:
+        await self._keep_choices()
         await self._close_session()
         await super()._shutdown()
 
@@ -257,6 +361,11 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
             name = failed.thread.name if failed.thread else "a thread"
             loop.call_soon_threadsafe(self.report_error, f"the thread {name}", failed.exc_value)
 
+    def call_from_loop(self, call: Callable[[str], None], text: str) -> None:
+        """Call it in the event loop, from whichever thread; not at all once the console has ended."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop_of_app.call_soon_threadsafe(call, text)
+
     # requests of screens
 
     @property
@@ -275,6 +384,10 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
     def _action_requested(self, event: messages.ActionRequested) -> None:
         self.flows.actions.run(event.request)
 
+    @on(messages.BatchRequested)
+    def _batch_requested(self, event: messages.BatchRequested) -> None:
+        self.flows.batches.run(event.requests)
+
     @on(messages.SilenceRequested)
     def _silence_requested(self, event: messages.SilenceRequested) -> None:
         self.flows.silences.open(event)
@@ -283,13 +396,21 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
     def _acknowledge_requested(self, event: messages.AcknowledgeRequested) -> None:
         self.flows.acknowledgements.toggle(event.fingerprint)
 
+    @on(messages.HandOverRequested)
+    def _hand_over_requested(self, event: messages.HandOverRequested) -> None:
+        self.flows.acknowledgements.hand_over(event.fingerprint)
+
     @on(messages.DeclareIncidentRequested)
     def _declare_incident_requested(self, event: messages.DeclareIncidentRequested) -> None:
-        self.flows.incidents.declare(event.fingerprint)
+        self.flows.incidents.declare(event)
 
     @on(messages.IncidentRequested)
     def _incident_requested(self, event: messages.IncidentRequested) -> None:
         self.flows.incidents.run(event)
+
+    @on(messages.ChooseViewRequested)
+    def _choose_view_requested(self) -> None:
+        self.flows.views.choose()
 
     @on(messages.CopyRequested)
     def _copy_requested(self, event: messages.CopyRequested) -> None:
@@ -325,10 +446,14 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
             error=self._session_error,
             note=self.settings.cluster_note if self.clock() < self._note_until else "",
             terminal_status=self.terminal_status,
+            charts=self._charts,
+            views=self.views,
         )
 
     @on(SnapshotArrived)
     def _snapshot_arrived(self, event: SnapshotArrived) -> None:
+        if event.session is not self.session:
+            return  # of the place that the console left
         self._changed_ids = find_changed_ids(self._snapshot, event.snapshot)
         before, self._snapshot = self._snapshot, event.snapshot
         if self._flows is not None:
@@ -345,30 +470,56 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
         if self._snapshot is None or not 0 <= self.clock() - self._snapshot.taken_at < _TICK_SECONDS:
             self._show()
 
+    def start_tour(self, tour: Tour) -> None:
+        """Show this tour with every drawing, until it ends or a person leaves it."""
+        from console.screens.tour import LEAVE_KEY  # noqa: PLC0415  # only the demo has a tour
+
+        self._tour = tour
+        self.bind(LEAVE_KEY, "leave_tour", description="leave the tour", show=False)
+
+    def action_leave_tour(self) -> None:
+        if self._tour is not None:
+            self._tour.leave(self)
+
     def _show(self) -> None:
         """Draw the screen in view; under a dialog, the screen below it."""
         context = self.context
         for screen in reversed(self.screen_stack):
             if isinstance(screen, ConsoleScreen):
                 screen.show_context(context)
+                if self._tour is not None:
+                    self._tour.follow(self)
+                if self.session is not None:
+                    self.session.announce(screen=screen.place)
                 return
+
+    def show_progress(self) -> None:
+        """An action reported something: draw the screen in view."""
+        self._show()
 
     # navigation
 
     def go(self, name: str) -> None:
-        """Go to a screen of the registry; from one of its details, back to the screen itself."""
-        if name == self.current_mode:
-            while len(self.screen_stack) > 1:
-                self.pop_screen()
-            return
-        self._history = [*[item for item in self._history if item != name], self.current_mode]
-        self.switch_mode(name)
+        """Go to a screen of the registry; from one of its details, back to the screen itself. The overview always opens without
+        details, so one key leads back to it from anywhere; other screens reopen as they were left.
+        """
+        if name != self.current_mode:
+            self._history = [*[item for item in self._history if item != name], self.current_mode]
+            self.switch_mode(name)
+            if name != self.DEFAULT_MODE:
+                return
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
 
     def action_cycle(self, by: int) -> None:
         names = [screen.name for screen in SCREENS]
         at = names.index(self.current_mode) if self.current_mode in names else 0
         if isinstance(self.screen, ConsoleScreen):
             self.go(names[(at + by) % len(names)])
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """On the first screen there is nothing to go back to: its key is grey."""
+        return None if action == "back" and not self._history and len(self.screen_stack) <= 1 else True
 
     async def action_back(self) -> None:
         """Leave the detail, or go back to the previous screen, which is as it was left."""
@@ -399,6 +550,13 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
         if self.session is not None:
             self.session.refresh_now()
             self.show_notice("fetching from every source", seconds=2)
+
+
+async def _close(session: Session | None) -> None:
+    if session is not None:
+        with suppress(asyncio.TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await session.close()
 
 
 def _pause(state: SourceState, since: float) -> SourceState:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.events import Click, Key
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
 
 from console.screens import keys
-from console.screens.header import render_header
+from console.screens.header import find_command_at, render_header
 from console.screens.messages import RenderRequested
 from console.screens.render_context import RenderContext
 from console.screens.worker_errors import ReportsWorkerErrors
-from widgets.footer import Footer
+from widgets.footer import DANGEROUS, Footer
 from widgets.styled_text import Line
 from widgets.text_view import TextView
+
+if TYPE_CHECKING:
+    from widgets.table import Arrangement, Table
 
 
 class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
@@ -63,6 +67,11 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
             yield from self.body()
         yield self.footer
 
+    @property
+    def place(self) -> str:
+        """What other consoles see of this one while the screen is open."""
+        return self.SCREEN_TITLE
+
     def body(self) -> Iterable[Widget]:
         raise NotImplementedError
 
@@ -85,6 +94,73 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
         """Draw again from the current context, after a person changed what is shown."""
         if self.context is not None:
             self.show_context(self.context)
+
+    def action_actions(self) -> None:
+        """The menu of actions: each with its key, which also works in the menu."""
+        found: dict[str, tuple[str, str, str]] = {}
+        disabled: dict[str, str] = {}
+        for active in self.active_bindings.values():
+            binding = active.binding
+            if binding.group is DANGEROUS or binding.id in keys.MENU_IDS:
+                key = self.app.get_key_display(binding)
+                reason = "" if active.enabled else self.why_disabled(binding.action)
+                if reason:
+                    disabled[binding.action] = reason
+                tooltip = reason or binding.tooltip
+                found[binding.action] = (binding.action, f"{key:<3} {binding.description:<11} {tooltip}", key)
+        for action, title in self.menu_entries():
+            found.setdefault(action, (action, f"    {title}", ""))
+        if not found:
+            self.app.notify("no action on this screen", markup=False)
+            return
+        letters = {letter: action for action, _, letter in found.values() if letter and action not in disabled}
+        from widgets.dialogs.select import SelectDialog  # noqa: PLC0415  # not before the first frame
+
+        choices = tuple(item[:2] for item in sorted(found.values(), key=lambda item: item[0] in disabled))
+        title = "Actions: nothing is sent before a preview"
+        dialog = SelectDialog(title, choices, letters, disabled=frozenset(disabled))
+        self.app.push_screen(dialog, self._run_chosen)
+
+    def why_disabled(self, action: str) -> str:
+        """Why the disabled action is not possible now, in one sentence; menu and help show it, and so does its key."""
+        return {"back": "there is no earlier screen", "choose": "the list is empty"}.get(action, "")
+
+    def on_key(self, event: Key) -> None:
+        """A key whose action is not possible now says why."""
+        active = self.active_bindings.get(event.key)
+        if active is None or active.enabled or active.binding.action == "back":
+            return
+        if reason := self.why_disabled(active.binding.action):
+            event.stop()
+            self.show_notice(f"{active.binding.description}: {reason}")
+
+    async def on_click(self, event: Click) -> None:
+        """The first line leads to what it says, the second to the sources."""
+        if self.context is None or event.screen_y > 1:
+            return
+        command = find_command_at(self.context, self.width, event.screen_x) if event.screen_y == 0 else "sources"
+        if command:
+            event.stop()
+            await self.app.run_action(f"app.run_command({command!r})")
+
+    def menu_entries(self) -> Iterable[tuple[str, str]]:
+        """Actions without a key that the menu offers too, with their titles."""
+        return ()
+
+    async def _run_chosen(self, action: str | None) -> None:
+        if action:
+            await self.run_action(action)
+
+    def on_table_columns_requested(self, event: Table.ColumnsRequested) -> None:
+        """A person chooses the columns of a table, and the one to sort by."""
+        from widgets.dialogs.columns import ColumnsDialog  # noqa: PLC0415  # not before the first frame
+
+        def rearrange(chosen: Arrangement | None) -> None:
+            if chosen is not None:
+                event.table.rearrange(chosen)
+
+        labels = tuple(item.label for item in event.table.columns if item.label)
+        self.app.push_screen(ColumnsDialog(labels, event.table.arrangement), rearrange)
 
     def show_worker_error(self, group: str) -> None:
         self.redraw()

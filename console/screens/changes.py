@@ -47,7 +47,7 @@ class ChangesScreen(ConsoleScreen):
     def _lines(self, width: int) -> Iterable[Line]:
         correlation = self._correlation
         yield section(
-            f"{format_minute(correlation.start)} to {format_minute(correlation.end)} UTC, the hour before the first alert",
+            f"{format_minute(correlation.start)} to {format_minute(correlation.end)}, the hour before the first alert",
             width,
         )
         for item in correlation.changes:

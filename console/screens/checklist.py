@@ -13,18 +13,19 @@ from console.checklists.definition import HOURLY, Checklist
 from console.checklists.loader import BrokenChecklist, Checklists
 from console.checklists.run_review import find_streaks
 from console.journal.errors import JournalError
-from console.screens.base import ConsoleScreen, section
+from console.screens.base import section
 from console.screens.checklist_run import ChecklistRunScreen
 from console.screens.checklist_run_view import render_past_run, verdict_tone
+from console.screens.filterable_screen import FilterableScreen
 from console.screens.render_context import RenderContext
-from console.state.checklist_runs import ChecklistRun, ChecklistRuns
+from console.state.checklist_runs import ChecklistRun, ChecklistRuns, Signature
 from queries.model.text import visible
 from queries.text.durations import format_span
 from queries.text.times import due_today, format_local, local_hour
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, text
-from widgets.table import Column, Table
+from widgets.table import Column, Table, set_keys
 from widgets.text_view import TextView
 
 _LISTS = (
@@ -34,7 +35,7 @@ _LISTS = (
     Column("last signed", 26, flex=3, rank=1),
 )
 _HISTORY = (
-    Column("started", 20, flex=1),
+    Column("started", 20, flex=1, key=lambda item: item.started_at),
     Column("by", 14, flex=2, rank=2),
     Column("took", 8, rank=1),
     Column("signed", 12, flex=2),
@@ -42,7 +43,7 @@ _HISTORY = (
 )
 
 
-class ChecklistScreen(ConsoleScreen):
+class ChecklistScreen(FilterableScreen):
     """Files are loaded in a thread when the screen opens; everything else comes from the journal."""
 
     SCREEN_TITLE = "Checklists"
@@ -58,7 +59,11 @@ class ChecklistScreen(ConsoleScreen):
         super().__init__()
         self._title = TextView(classes="title")
         self._lists: Table[Checklist] = Table(
-            _LISTS, key=lambda item: item.name, cells=self._cells, empty=NO_ANSWER, id="checklists"
+            set_keys(_LISTS, {"last signed": self._last_signed_at}),
+            key=lambda item: item.name,
+            cells=self._cells,
+            empty=NO_ANSWER,
+            id="checklists",
         )
         self._history: Table[ChecklistRun] = Table(
             _HISTORY, key=lambda item: item.id, cells=self._past_cells, empty="no run yet", id="past-walks"
@@ -74,6 +79,7 @@ class ChecklistScreen(ConsoleScreen):
         yield self._rule
         yield self._history
         yield self._detail
+        yield self._field
 
     def draw(self, context: RenderContext) -> None:
         if self._checklists is None and context.session is not None and "checklists" not in self.worker_errors:
@@ -87,7 +93,8 @@ class ChecklistScreen(ConsoleScreen):
         self._title.show((((" Checklists ", "title"), notice),))
         failed = self.worker_errors.get("checklists", "")
         self._lists.show(
-            checklists.lists if checklists else (), empty="no checklist can be read" if checklists else failed or NO_ANSWER
+            [*checklists.lists] if checklists else (),  # another list, to be sorted again: the runs change, the files do not
+            empty="no checklist can be read" if checklists else failed or NO_ANSWER,
         )
         self._lists.refresh_changes()
         chosen = self._lists.current
@@ -162,8 +169,7 @@ class ChecklistScreen(ConsoleScreen):
     def _cells(self, item: Checklist) -> tuple[Span, ...]:
         now = self.context.now if self.context else 0.0
         runs = self._runs()
-        last = next(iter(reversed(runs.signed(item.name))), None)
-        signed = last.signature if last else None
+        signed = self._last_signature(item)
         open_items = f", {len(signed.open)} open" if signed and signed.open else ""
         last_signed = f"{format_local(signed.at, now=now)} {visible(signed.name)}{open_items}" if signed else "never"
         return (
@@ -172,6 +178,14 @@ class ChecklistScreen(ConsoleScreen):
             self._state_cell(item, runs, now),
             text(last_signed, "dim"),
         )
+
+    def _last_signature(self, item: Checklist) -> Signature | None:
+        last = next(iter(reversed(self._runs().signed(item.name))), None)
+        return last.signature if last else None
+
+    def _last_signed_at(self, item: Checklist) -> float | None:
+        signature = self._last_signature(item)
+        return signature.at if signature else None
 
     def _state_cell(self, item: Checklist, runs: ChecklistRuns, now: float) -> Span:
         run = runs.current(item.name, due=item.due, now=now)

@@ -15,7 +15,7 @@ from console.checklists.definition import Checklist, PanelEvidence
 from console.checklists.evaluate import EvaluationInput, evaluate
 from console.checklists.evidence_queries import CollectedEvidence
 from console.checklists.result import ItemResult, NavigationTarget
-from console.checklists.service import build_report
+from console.checklists.service import RunSignedError, build_report, describe_signature
 from console.journal.errors import JournalError
 from console.screens import keys
 from console.screens.base import ConsoleScreen
@@ -128,7 +128,8 @@ class ChecklistRunScreen(ConsoleScreen):
         width = (self._page.size.width or 41) - 1
         if self.at == SIGN_OFF:
             lines = render_sign_off(view, width)
-            lines += tuple(render_sections(self._report(context, view).sections, width))
+            if view.run.signature is None:  # a signed run has no live figures beside it
+                lines += tuple(render_sections(self._report(context, view).sections, width))
         else:
             number = [item.id for item in self.checklist.items].index(self.at)
             lines = render_item(view, view.results[number], number + 1, width)
@@ -137,6 +138,8 @@ class ChecklistRunScreen(ConsoleScreen):
     # actions of a person
 
     def action_agree(self) -> None:
+        if self._refuse_signed():
+            return
         if self.at == SIGN_OFF:
             self.run_worker(self._sign(), "signing the run", "run")
         elif (result := self._current_result()) is not None:
@@ -146,11 +149,21 @@ class ChecklistRunScreen(ConsoleScreen):
             self.run_worker(self._answer(result, AGREE), "writing the answer", "run")
 
     def action_overrule(self) -> None:
+        if self._refuse_signed():
+            return
         result = self._current_result()
         if result is None:
             self.show_notice("the sign-off cannot be overruled; go to the item")
             return
         self.run_worker(self._overrule(result), "overruling", "run")
+
+    def _refuse_signed(self) -> bool:
+        """Signed is signed: a correction is a note of its own, with its author and time."""
+        run = self._run()
+        if run is None or run.signature is None:
+            return False
+        self.show_notice(describe_signature(run.signature))
+        return True
 
     def action_note(self) -> None:
         result = self._current_result()
@@ -281,7 +294,7 @@ class ChecklistRunScreen(ConsoleScreen):
         self._writing = True
         try:
             await use_case(session.checklists)
-        except JournalError as error:
+        except (JournalError, RunSignedError) as error:
             self.show_notice(f"not recorded: {error}", warning=True)
             return False
         finally:
@@ -319,6 +332,9 @@ class ChecklistRunScreen(ConsoleScreen):
         context, run = self.context, self._run()
         if context is None or context.session is None or context.snapshot is None or run is None:
             return None
+        if run.signature is not None:
+            results = run_review.recorded_results(self.checklist, run)
+            return ChecklistRunView(self.checklist, results, run, context.snapshot.ledger.walks, context.now)
         if self._evaluated is None or self._evaluated[0] is not context.snapshot or self._evaluated[1] is not self.evidence:
             self._evaluated = (context.snapshot, self.evidence, evaluate(self.checklist, self._evaluation_input(context)))
         fetched_at = self.evidence.fetched_at if self.evidence else 0.0

@@ -114,7 +114,13 @@ def _render_history(view: ChecklistRunView, result: ItemResult, width: int) -> I
         yield from _render_fact("streak", value, width, "warn")
     if result.trend:
         room = max(8, min(_TREND, width - LABEL - len(result.trend_period) - 4))
-        sparkline = render_sparkline(result.trend, room, thresholds=result.thresholds, lower_is_worse=result.below)
+        sparkline = render_sparkline(
+            result.trend,
+            room,
+            window=result.trend_window,
+            thresholds=result.thresholds,
+            lower_is_worse=result.below,
+        )
         yield ((f" {'trend':<{LABEL}}", "dim"), (sparkline, verdict_tone(result.verdict)), (f"  {result.trend_period}", "dim"))
     if view.fetched_at and now - view.fetched_at >= 60.0 and result.trend_period != "the last hour":
         yield from _render_fact("fetched", f"{format_span(now - view.fetched_at)} ago; u fetches again", width)

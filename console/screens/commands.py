@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from textual.binding import Binding
 
+from console.config.sources import COMMANDS as PLACE_COMMANDS
 from console.screens import messages
 from console.screens.registry import SCREENS, ScreenInfo
+from console.screens.render_context import RenderContext
+from queries.model.text import visible
 from widgets.theme import THEME_NAMES
 
 if TYPE_CHECKING:
     from console.actions.action import Action
+    from console.config.settings import Settings
     from console.screens.app import ConsoleApp
+    from queries.model.workload import Workload
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One line of the command list: the text that runs it. An `open_ended` one takes further arguments."""
 
     text: str
@@ -28,26 +31,35 @@ class Entry:
     open_ended: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """`run` gets the text after the name. `entries` lists the command with its arguments; by default, the name alone.
 
+    `needs_argument`: the name alone runs nothing. `bulky`: one entry for each object of the cluster, so a search without the
+    command's name leaves them out. `parameters` lists what may follow an argument that is complete.
     A command with a `key` is also a binding; `label` is its name in the footer, which shows only the `pinned` ones.
     """
 
     name: str
     description: str
     run: Callable[[ConsoleApp, str], None]
-    entries: Callable[[ConsoleApp], Iterable[Entry]] | None = None
+    entries: Callable[[RenderContext], Iterable[Entry]] | None = None
     open_ended: bool = False
     key: str = ""
     key_display: str | None = None
     binding_id: str = ""
     label: str = ""
     pinned: bool = False
+    needs_argument: bool = False
+    bulky: bool = False
+    parameters: Callable[[RenderContext, str], Iterable[Entry]] | None = None
 
-    def list_entries(self, app: ConsoleApp) -> Iterable[Entry]:
-        return (Entry(self.name, self.description, self.open_ended),) if self.entries is None else self.entries(app)
+    @property
+    def head(self) -> Entry:
+        """The entry of the name alone."""
+        return Entry(self.name, self.description, self.open_ended or self.entries is not None)
+
+    def list_entries(self, context: RenderContext) -> Iterable[Entry]:
+        return (self.head,) if self.entries is None else self.entries(context)
 
     def bind(self) -> Binding:
         """The binding of its key; the id is what a config's `keys` remap."""
@@ -62,39 +74,43 @@ class Command:
         )
 
 
-def find_command(app: ConsoleApp, name: str) -> Command | None:
-    """The command of that name; None if there is none."""
-    return next((item for item in (*COMMANDS, *_action_commands(app)) if item.name == name), None)
+def known_commands(context: RenderContext) -> tuple[Command, ...]:
+    """Every command, those of the session's actions included."""
+    return (*COMMANDS, *_action_commands(context))
 
 
-def list_entries(app: ConsoleApp) -> tuple[Entry, ...]:
-    """Everything that can be run now: screens, panels, runbooks, actions on every workload, alerts, themes."""
-    return tuple(entry for command in (*COMMANDS, *_action_commands(app)) for entry in command.list_entries(app))
-
-
-def filter_entries(entries: tuple[Entry, ...], text: str) -> tuple[Entry, ...]:
-    """The entries that start with the text, then those that contain all of its words."""
-    prefix = text.strip().lower()
-    if not prefix:
-        return entries
-    first = [item for item in entries if item.text.lower().startswith(prefix)]
-    words = prefix.split()
-    others = [
-        item
-        for item in entries
-        if item not in first and all(word in f"{item.text} {item.description}".lower() for word in words)
-    ]
-    return (*first, *others)
-
-
-def run_command(app: ConsoleApp, text: str) -> None:
-    """Run a typed command; a notice says what is wrong with one that cannot be run."""
-    name, _, argument = text.strip().partition(" ")
-    command = find_command(app, {"q": "quit"}.get(name, name))
-    if command is None:
-        app.show_notice(f"{name}: unknown command; : lists all commands", warning=True)
-    else:
+def run_command(app: ConsoleApp, text: str) -> bool:
+    """Run a typed command, and return whether there is one of that name; a notice says why one cannot be run."""
+    name, _, argument = expand_alias(text.strip(), dict(app.settings.aliases)).partition(" ")
+    commands = {item.name: item for item in known_commands(app.context)}
+    command = commands.get({"q": "quit"}.get(name, name))
+    if command is not None:
         command.run(app, argument.strip())
+        return True
+    from queries.text.suggestions import nearest_names  # noqa: PLC0415  # only for this error
+
+    near = nearest_names(name, (*commands, *dict(app.settings.aliases)), most=1)
+    hint = f"did you mean {near[0]}?" if near else ": lists all commands"
+    app.show_notice(f"{name}: unknown command; {hint}", warning=True)
+    return False
+
+
+def expand_alias(text: str, aliases: Mapping[str, str]) -> str:
+    """`cr 4` with an alias `cr: scale cad-render` is `scale cad-render 4`; an alias of an alias is not expanded."""
+    name, space, rest = text.partition(" ")
+    return f"{aliases[name]}{space}{rest}" if name in aliases else text
+
+
+def find_alias_errors(aliases: Mapping[str, str], context: RenderContext) -> tuple[str, ...]:
+    """A sentence for each alias that can never run: a command has its name, or its text begins with no command."""
+    names = {item.name for item in known_commands(context)}
+    taken = [f"aliases.{name}: a command has this name, so the alias is never used" for name in aliases if name in names]
+    lost = [
+        f"aliases.{name}: there is no command {text.split()[0]!r}"
+        for name, text in aliases.items()
+        if text.split()[0] not in names
+    ]
+    return tuple(map(visible, (*taken, *lost)))
 
 
 # Screens
@@ -122,14 +138,14 @@ def _go(name: str, app: ConsoleApp, argument: str) -> None:
         app.go(name)
 
 
-def _list_screen(screen: ScreenInfo, app: ConsoleApp) -> Iterable[Entry]:
+def _list_screen(screen: ScreenInfo, context: RenderContext) -> Iterable[Entry]:
     yield Entry(screen.name, f"{screen.title}: {screen.description}")
     if screen.name == "incident":
         yield Entry("incident declare", "Declare an incident; starts response timers and records the timeline")
 
 
 def _open_dashboard(app: ConsoleApp, argument: str) -> None:
-    if argument in dict(_dashboards(app)):
+    if argument in dict(_dashboards(app.context)):
         app.call_later(_show_dashboard, app, argument)
     else:
         app.show_notice(f"dashboard: there is no dashboard {argument!r}", warning=True)
@@ -143,14 +159,14 @@ async def _show_dashboard(app: ConsoleApp, name: str) -> None:
         app.screen.choose(replace(app.screen.choice, name=name))
 
 
-def _dashboards(app: ConsoleApp) -> tuple[tuple[str, str], ...]:
+def _dashboards(context: RenderContext) -> tuple[tuple[str, str], ...]:
     from queries.model.dashboard import DASHBOARDS  # noqa: PLC0415  # not before the first frame
 
-    return app.session.boards if app.session else DASHBOARDS
+    return context.session.boards if context.session else DASHBOARDS
 
 
-def _list_dashboards(app: ConsoleApp) -> Iterable[Entry]:
-    return (Entry(f"dashboard {name}", f"{title}: the dashboard") for name, title in _dashboards(app))
+def _list_dashboards(context: RenderContext) -> Iterable[Entry]:
+    return (Entry(f"dashboard {name}", f"{title}: the dashboard") for name, title in _dashboards(context))
 
 
 # Details
@@ -160,8 +176,8 @@ def _open_panel(app: ConsoleApp, argument: str) -> None:
     app.flows.navigation.open(messages.OpenPanelRequested(argument))
 
 
-def _list_panels(app: ConsoleApp) -> Iterable[Entry]:
-    specs = app.session.specs if app.session else ()
+def _list_panels(context: RenderContext) -> Iterable[Entry]:
+    specs = context.session.specs if context.session else ()
     return (Entry(f"panel {spec.id}", f"{spec.title}: series, chart, query") for spec in specs)
 
 
@@ -178,9 +194,52 @@ def _open_runbook(app: ConsoleApp, argument: str) -> None:
     app.flows.navigation.open(messages.OpenRunbookRequested(match.runbook.id, fingerprint))
 
 
-def _list_runbooks(app: ConsoleApp) -> Iterable[Entry]:
-    runbooks = app.session.runbooks.runbooks if app.session else ()
+def _list_runbooks(context: RenderContext) -> Iterable[Entry]:
+    runbooks = context.session.runbooks.runbooks if context.session else ()
     return (Entry(f"runbook {item.id}", item.title) for item in runbooks)
+
+
+def _open_workload(app: ConsoleApp, argument: str) -> None:
+    """`workload cad-ml-api` or `workload statefulset/redis`; the latter also where its kind is not listed."""
+    from queries.model.workload import parse_kind  # noqa: PLC0415  # not before the first frame
+
+    cluster = app.context.snapshot.cluster if app.context.snapshot else None
+    listed = cluster.workload(argument) if cluster is not None else None
+    kind = parse_kind(argument.partition("/")[0])
+    target = listed.target if listed else f"{kind.lower()}/{argument.partition('/')[2]}" if kind and "/" in argument else ""
+    if not target:
+        app.show_notice(f"workload: there is no workload {argument!r} in this namespace", warning=True)
+    else:
+        app.flows.navigation.open(messages.OpenWorkloadRequested(target))
+
+
+def _list_workloads(context: RenderContext) -> Iterable[Entry]:
+    cluster = context.snapshot.cluster if context.snapshot else None
+    for item in cluster.workloads if cluster else ():
+        yield Entry(f"workload {_short_target(item)}", f"{item.kind}: what is wrong, pods, events, revisions")
+
+
+def _short_target(workload: Workload) -> str:
+    """The name alone of a Deployment, as before there were other kinds."""
+    return workload.name if workload.kind == "Deployment" else workload.target
+
+
+def _open_nodes(app: ConsoleApp, argument: str) -> None:
+    app.flows.navigation.open(messages.OpenNodesRequested())
+
+
+def _open_logs(app: ConsoleApp, argument: str) -> None:
+    if argument:
+        app.flows.navigation.open(messages.OpenLogsRequested(argument))
+    else:
+        app.show_notice("logs: expected a workload, pod/NAME or job/NAME", warning=True)
+
+
+def _list_logs(context: RenderContext) -> Iterable[Entry]:
+    cluster = context.snapshot.cluster if context.snapshot else None
+    for item in cluster.workloads if cluster else ():
+        if item.kind != "CronJob":
+            yield Entry(f"logs {item.target}", "the logs of all its pods")
 
 
 def _open_alert(app: ConsoleApp, argument: str) -> None:
@@ -191,8 +250,8 @@ def _open_alert(app: ConsoleApp, argument: str) -> None:
         app.flows.navigation.open(messages.OpenAlertRequested(tracked.alert.fingerprint))
 
 
-def _list_alerts(app: ConsoleApp) -> Iterable[Entry]:
-    return (Entry(f"alert {name}", "alert detail") for name in sorted({item.alert.name for item in app.context.alerts}))
+def _list_alerts(context: RenderContext) -> Iterable[Entry]:
+    return (Entry(f"alert {name}", "alert detail") for name in sorted({item.alert.name for item in context.alerts}))
 
 
 def _explore(app: ConsoleApp, argument: str) -> None:
@@ -203,47 +262,159 @@ def _open_handover(app: ConsoleApp, argument: str) -> None:
     app.flows.navigation.open(messages.OpenHandoverRequested())
 
 
+def _open_presence(app: ConsoleApp, argument: str) -> None:
+    app.flows.navigation.open(messages.OpenPresenceRequested())
+
+
 # Silences and actions
+
+
+def _open_guard(app: ConsoleApp, argument: str) -> None:
+    if why := app.flows.actions.open_guard():
+        app.show_notice(why, warning=True)
 
 
 def _silence(app: ConsoleApp, argument: str) -> None:
     app.flows.silences.open(messages.NewSilenceRequested(argument))
 
 
-def _action_commands(app: ConsoleApp) -> Iterable[Command]:
+def _action_commands(context: RenderContext) -> Iterable[Command]:
     """One command for each action that has no command of its own."""
     names = {item.name for item in COMMANDS}
-    actions = app.session.actions if app.session else ()
-    for action in actions:
+    for action in context.session.actions if context.session else ():
         if action.name not in names:
-            yield Command(action.name, action.title, partial(_run_action, action), partial(_list_targets, action))
+            yield Command(
+                action.name,
+                action.title,
+                partial(_run_action, action),
+                partial(_list_targets, action),
+                needs_argument=True,
+                bulky=True,
+                parameters=partial(_list_parameters, action),
+            )
 
 
 def _run_action(action: Action, app: ConsoleApp, argument: str) -> None:
-    """`rollback cad-ml-api revision=41`."""
-    from console.actions.plan import Request  # noqa: PLC0415  # not before the first frame
+    """`rollback cad-ml-api revision=41`, or with the values in the order of the parameters: `rollback cad-ml-api 41`."""
+    import shlex  # noqa: PLC0415  # not before the first frame
+
+    from console.actions.action import NAMED_TARGETS  # noqa: PLC0415  # as above
+    from console.actions.plan import Request  # noqa: PLC0415  # as above
 
     try:
-        words = shlex.split(argument)
+        target, *words = shlex.split(argument)
     except ValueError as error:
-        app.show_notice(f"{action.name}: {error}", warning=True)
+        why = str(error) if argument else "expected a target, then its parameters as values or as name=value"
+        app.show_notice(f"{action.name}: {why}", warning=True)
         return
-    if not words:
-        app.show_notice(f"{action.name}: expected a target and, if needed, parameters as name=value", warning=True)
+    known = [name for name, _ in _describe_parameters(action, target, app.settings)]
+    parameters = dict(word.split("=", 1) for word in words if "=" in word)
+    missing = [name for name in known if name not in parameters]
+    values = [word for word in words if "=" not in word]
+    if len(values) > len(missing):
+        takes = f"takes {', '.join(known)}" if known else "takes no parameters"
+        app.show_notice(visible(f"{action.name}: unexpected {values[len(missing)]!r}; it {takes}"), warning=True)
         return
-    parameters = dict(word.split("=", 1) for word in words[1:] if "=" in word)
-    kind = {"deployment": "deployment/", "silence": "silence/"}.get(action.target_kind, "")
-    target = words[0] if "/" in words[0] or not kind else kind + words[0]
+    parameters |= zip(missing, values, strict=False)
+    if "/" not in target and action.target_kind in (*NAMED_TARGETS, "silence", "call"):
+        target = f"{action.target_kind}/{target}"
     app.flows.actions.run(Request(action=action.name, target=target, parameters=parameters, cause="asked by name"))
 
 
-def _list_targets(action: Action, app: ConsoleApp) -> Iterable[Entry]:
-    cluster = app.context.snapshot.cluster if app.context.snapshot else None
-    if action.target_kind != "deployment" or cluster is None:
+def _list_targets(action: Action, context: RenderContext) -> Iterable[Entry]:
+    cluster = context.snapshot.cluster if context.snapshot else None
+    open_ended = bool(action.parameters)
+    named = {"external": context.settings.services, "token": context.settings.tokens}.get(action.target_kind, ())
+    for item in named:
+        yield Entry(f"{action.name} {item.name}", f"{action.title} {action.target_kind}/{item.name}", open_ended)
+    if action.target_kind == "call":
+        from queries.platform.admin_calls import read_admin_calls  # noqa: PLC0415  # not before the first frame
+
+        for call in read_admin_calls(context.settings.own.admin_calls).calls.values():
+            if not call.sealed:
+                yield Entry(f"{action.name} {call.id}", call.title, bool(call.parameters))
         return
-    open_ended = any(parameter.required for parameter in action.parameters)
-    for workload in cluster.workloads:
-        yield Entry(f"{action.name} {workload.name}", f"{action.title} {workload.target}", open_ended)
+    if action.target_kind == "pod":
+        for pod in cluster.pods if cluster else ():
+            yield Entry(f"{action.name} {pod.name}", f"{action.title} pod/{pod.name}", open_ended)
+        return
+    for workload in cluster.workloads if cluster else ():
+        if workload.kind in action.kinds:
+            yield Entry(f"{action.name} {_action_target(action, workload)}", f"{action.title} {workload.target}", open_ended)
+
+
+def _action_target(action: Action, workload: Workload) -> str:
+    """What is typed for it: the name alone of the action's own kind."""
+    return workload.name if workload.kind.lower() == action.target_kind else workload.target
+
+
+def _list_parameters(action: Action, context: RenderContext, target: str) -> Iterable[Entry]:
+    """What may follow the target: revisions by number, else each parameter with what it means and what it is now."""
+    cluster = context.snapshot.cluster if context.snapshot else None
+    found = (item for item in cluster.workloads if _action_target(action, item) == target) if cluster else iter(())
+    workload = next((item for item in found if item.kind in action.kinds), None)
+    start = f"{action.name} {target}"
+    if cluster is not None and workload is not None and action.name == "rollback":
+        for item in sorted(cluster.revisions_of(workload), key=lambda each: -each.number):
+            now = "now; " if item.number == workload.revision else ""
+            images = ", ".join(container.image for container in item.containers)
+            yield Entry(f"{start} {item.number}", f"{now}{images}")
+    for name, description in _describe_parameters(action, target, context.settings):
+        now = f"now {workload.desired}; " if workload is not None and name == "replicas" else ""
+        yield Entry(f"{start} {name}=", f"{now}{description}", open_ended=True)
+
+
+def _describe_parameters(action: Action, target: str, settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Name and description of each; those of a call of the platform's administration depend on the call."""
+    if action.target_kind != "call":
+        return tuple((item.name, item.description) for item in action.parameters)
+    from queries.platform.admin_calls import read_admin_calls  # noqa: PLC0415  # not before the first frame
+
+    call = read_admin_calls(settings.own.admin_calls).calls.get(target.removeprefix("call/"))
+    return tuple((item.name, item.about) for item in call.parameters) if call else ()
+
+
+# Views
+
+
+def _open_view(app: ConsoleApp, argument: str) -> None:
+    app.flows.views.run(argument)
+
+
+def _list_views(context: RenderContext) -> Iterable[Entry]:
+    yield Entry("view save", "Save filter, order and columns of this list by a name", open_ended=True)
+    yield Entry("view delete", "Delete a saved view", open_ended=True)
+    for name, view in context.views.items:
+        words = f", filter: {view.filter}" if view.filter else ""
+        yield Entry(f"view {name}", visible(f"{view.screen}{words}"))
+
+
+# The place
+
+
+def _switch(kind: str, app: ConsoleApp, argument: str) -> None:
+    app.flows.place.switch(kind, argument)
+
+
+def _list_environments(context: RenderContext) -> Iterable[Entry]:
+    return _list_places("environment", context.settings.environments, context.settings.environment)
+
+
+def _list_contexts(context: RenderContext) -> Iterable[Entry]:
+    cluster = context.settings.kubernetes
+    return _list_places("context", cluster.contexts if cluster else (), cluster.context if cluster else "")
+
+
+def _list_namespaces(context: RenderContext) -> Iterable[Entry]:
+    return _list_places("namespace", (), "")
+
+
+def _list_places(kind: str, names: Iterable[str], current: str) -> Iterable[Entry]:
+    command = PLACE_COMMANDS[kind]
+    yield Entry(command, f"Choose another {kind}; now {current}" if current else f"Choose another {kind}", open_ended=True)
+    for name in names:
+        if name != current:
+            yield Entry(f"{command} {name}", f"Switch to the {kind} {name}")
 
 
 # The console itself
@@ -256,7 +427,7 @@ def _set_slow(app: ConsoleApp, argument: str) -> None:
         app.show_notice(f"slow: {argument!r} is neither on nor off", warning=True)
 
 
-def _list_slow(app: ConsoleApp) -> Iterable[Entry]:
+def _list_slow(context: RenderContext) -> Iterable[Entry]:
     yield Entry("slow on", "For a slow link: fewer frames, no blinking cursor, a byte counter")
     yield Entry("slow off", "Every frame at once")
 
@@ -268,7 +439,7 @@ def _set_theme(app: ConsoleApp, argument: str) -> None:
         app.show_notice(f"theme: {argument!r} is not one of {', '.join(filter(None, THEME_NAMES))}", warning=True)
 
 
-def _list_themes(app: ConsoleApp) -> Iterable[Entry]:
+def _list_themes(context: RenderContext) -> Iterable[Entry]:
     return (Entry(f"theme {name}", f"colours: {name}") for name in THEME_NAMES if name)
 
 
@@ -293,6 +464,10 @@ COMMANDS = (
     Command("explore", "Type PromQL and see the result", _explore, open_ended=True),
     Command("silence", 'New silence: silence alertname="X"', _silence, open_ended=True),
     Command("handover", "Shift handover: what the next person has to know; sign it there", _open_handover),
+    Command(
+        "who", "Who is on: other consoles, what they preview, who holds which alert", _open_presence,
+        key="f6", binding_id="app.who",
+    ),
     Command("doctor", "Sources: the state of each source, and what to try", _doctor),
     Command("refresh", "Fetch from every source now", _refresh, key="f5", binding_id="app.refresh"),
     Command(
@@ -300,10 +475,18 @@ COMMANDS = (
         key="question_mark", key_display="?", binding_id="app.help", pinned=True,
     ),
     Command("slow", "Fewer frames for a slow link", _set_slow, _list_slow),
-    Command("quit", "Quit the console", _quit, key="q", binding_id="app.quit"),
-    Command("dashboard", "Open a dashboard", _open_dashboard, _list_dashboards),
-    Command("theme", "Change the colours", _set_theme, _list_themes),
-    Command("panel", "Open a panel", _open_panel, _list_panels),
+    Command("quit", "Quit the console", _quit, key="q", binding_id="app.quit", pinned=True),
+    Command("dashboard", "Open a dashboard", _open_dashboard, _list_dashboards, needs_argument=True),
+    Command("theme", "Change the colours", _set_theme, _list_themes, needs_argument=True),
+    Command("view", "Open a saved view of a list: filter, order, columns", _open_view, _list_views),
+    Command("panel", "Open a panel", _open_panel, _list_panels, needs_argument=True),
     Command("runbook", "Open a runbook by name, path, URL or alert", _open_runbook, _list_runbooks),
-    Command("alert", "Open an alert by name", _open_alert, _list_alerts),
+    Command("alert", "Open an alert by name", _open_alert, _list_alerts, needs_argument=True),
+    Command("workload", "Open the page of a workload by name", _open_workload, _list_workloads, needs_argument=True),
+    Command("nodes", "Nodes: conditions, requests and pods; pods without a node; volume usage", _open_nodes),
+    Command("guard", "The page of the running guard", _open_guard),
+    Command("env", "Switch to another environment", partial(_switch, "environment"), _list_environments),
+    Command("ctx", "Switch to another context of the kubeconfig", partial(_switch, "context"), _list_contexts),
+    Command("ns", "Switch to another namespace", partial(_switch, "namespace"), _list_namespaces),
+    Command("logs", "Logs of a workload's pods: logs deployment/NAME", _open_logs, _list_logs, needs_argument=True, bulky=True),
 )  # fmt: skip

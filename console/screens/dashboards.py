@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,11 +13,13 @@ from textual.widget import Widget
 from console.screens import keys, time_range
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.base import ConsoleScreen
+from console.screens.chart_choices import COMPARISONS, WINDOWS
 from console.screens.messages import OpenDashboardPanelRequested, OpenExploreRequested
 from console.screens.panel_detail import PanelDetailScreen
 from console.screens.render_context import RenderContext
 from queries.model.dashboard import DASHBOARDS, DashboardChoice, DashboardState, PeriodComparison
-from queries.model.panel import PanelHistory, PanelState
+from queries.model.panel import PanelState
+from queries.model.panel_result import HistoryRange, PanelHistory
 from queries.model.verdict import Verdict
 from queries.text.durations import format_age
 from queries.text.numbers import format_quantity
@@ -30,9 +32,6 @@ if TYPE_CHECKING:
     from console.monitor.session import Session
     from queries.model.alert import TrackedAlert
 
-COMPARISONS = (("", 0.0), ("yesterday", 86400.0), ("last week", 7 * 86400.0))
-"""The same time of an earlier day, with which the values can be compared."""
-
 
 class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
     """Holds what a person chose; the session polls it while this screen is drawn."""
@@ -40,7 +39,7 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
     SCREEN_TITLE = "Dashboards"
     HELP_TEXT = (
         "The five key dashboards and a team's own. n and N switch dashboards, p and P providers, e environments of the config "
-        "file; c compares with the same time yesterday or last week; [ and ] change the time range of the trends. A panel that "
+        "file; c compares with the same time yesterday or last week; + and - change the time range of the trends. A panel that "
         "cannot be limited to a provider says so. Dashboards are polled only while visible."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,7 +49,7 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
         Binding("P", "provider(-1)", "provider back", show=False, tooltip="Previous provider", id="dashboard.provider_back"),
         Binding("e", "environment", "environment", tooltip="Next environment of the config", id="dashboard.environment"),
         Binding("c", "compare", "compare", tooltip="Compare with yesterday, last week, nothing", id="dashboard.compare"),
-        *time_range.KEYS,
+        *time_range.RANGE_KEYS,
         keys.RUNBOOK,
         keys.QUERY,
     ]
@@ -126,7 +125,7 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
         self.choose(replace(self._choice, back_seconds=seconds[(at + 1) % len(seconds)]))
 
     def action_window(self, by: int) -> None:
-        seconds = [item for _, item in time_range.WINDOWS]
+        seconds = [item for _, item in WINDOWS]
         at = min(max(0, seconds.index(self._choice.window_seconds) + by), len(seconds) - 1)
         self.choose(replace(self._choice, window_seconds=seconds[at]))
 
@@ -153,7 +152,7 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
         """Provider, environment, time range and comparison, and the age of the values."""
         choice = self._choice
         back = next(name for name, seconds in COMPARISONS if seconds == choice.back_seconds)
-        reach = next(name for name, seconds in time_range.WINDOWS if seconds == choice.window_seconds)
+        reach = next(name for name, seconds in WINDOWS if seconds == choice.window_seconds)
         elsewhere = choice.environment and choice.environment != context.settings.environment
         left: Line = (
             (" provider ", "dim"),
@@ -177,11 +176,16 @@ class DashboardPanelScreen(PanelDetailScreen):
 
     def __init__(self, panel_id: str) -> None:
         super().__init__(panel_id)
-        self._choice: DashboardChoice | None = None
+        self._compared = False
 
     def draw(self, context: RenderContext) -> None:
         if context.session is not None:
             context.session.dashboards.keep_last_alive()
+        shown = context.snapshot.dashboard if context.snapshot else None
+        if shown is not None and not self._compared:
+            # The comparison of the dashboard, until a person chooses another one here.
+            self._compared = True
+            context.charts.back_seconds = shown.choice.back_seconds
         super().draw(context)
 
     def current_panel(self) -> str:
@@ -190,16 +194,10 @@ class DashboardPanelScreen(PanelDetailScreen):
 
     def _find_state(self, context: RenderContext) -> PanelState | None:
         shown = context.snapshot.dashboard if context.snapshot else None
-        if shown is not None:
-            self._choice = shown.choice
         return shown.panel(self._panel_id) if shown else None
 
-    async def _query_history(self, session: Session, seconds: float) -> PanelHistory:
-        return await session.dashboards.history(self._panel_id, window_seconds=seconds)
-
-    def _earlier_label(self) -> str:
-        back = self._choice.back_seconds if self._choice else 0.0
-        return next((name for name, seconds in COMPARISONS if seconds == back), "")
+    def query_histories(self, session: Session, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
+        return session.dashboards.histories(self._panel_id, requested)
 
 
 def _render_names(chosen: str, boards: tuple[tuple[str, str], ...], width: int) -> Line:
@@ -226,15 +224,11 @@ def _render_errors(state: DashboardState, context: RenderContext, width: int) ->
 
 
 def _build_tiles(state: DashboardState, context: RenderContext) -> Iterable[PanelTile]:
-    end = state.taken_at or context.now
-    # Rounded to the step, so that an unchanged trend is not drawn again every second.
-    step = state.choice.window_seconds / 60.0
-    end = end // step * step
     back = next(name for name, seconds in COMPARISONS if seconds == state.choice.back_seconds)
     for at, panel in enumerate(state.panels):
         changed = f"dashboard/{panel.spec.id}" in context.changed_ids
         earlier = _comparison_text(panel, state.comparisons[at], back) if state.comparisons else ""
-        yield PanelTile(PanelRow(panel, changed=changed), earlier, (end - state.choice.window_seconds, end))
+        yield PanelTile(PanelRow(panel, changed=changed), earlier)
 
 
 def _comparison_text(panel: PanelState, then: PeriodComparison, back: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from console.checklists.alert_history import AlertWindow
 from console.checklists.loader import Checklists
 from console.handover import report
 from console.handover.report import HandoverReport
@@ -29,13 +31,13 @@ _TREND = 40
 
 
 class HandoverScreen(ConsoleScreen):
-    """Drawn live from the snapshot, except the trend of the error budget, which is fetched when the screen opens."""
+    """Drawn live from the snapshot; the alerts of the shift and the trend of the error budget are fetched when it opens."""
 
     SCREEN_TITLE = "Handover"
     HELP_TEXT = (
-        "What the next shift has to know: incidents, firing alerts and their owners, silences that end or match nothing, "
-        "open items of today's checklists, changes, error budget. s signs it in the journal, which starts the next shift; "
-        "y copies it."
+        "What the next shift needs to know: incidents, firing alerts and their owners, alerts that fired and resolved, "
+        "silences that end or match nothing, open items of today's checklists, overrides and notes, changes, error budget. "
+        "s signs it in the journal, which starts the next shift; y copies it."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "sign", "sign", tooltip="Sign it, which starts the next shift", id="handover.sign"),
@@ -50,6 +52,7 @@ class HandoverScreen(ConsoleScreen):
         self._page.add_class("grow")
         self._checklists: Checklists | None = None
         self._budget: PollResult[tuple[Point, ...]] | None = None
+        self._alerts: PollResult[AlertWindow] | None = None
         self._requested = False
 
     def body(self) -> Iterable[Widget]:
@@ -112,14 +115,15 @@ class HandoverScreen(ConsoleScreen):
         session, snapshot, now = context.session, context.snapshot, context.now
         self._checklists = await session.checklists.load()
         self.redraw()
-        self._budget = await session.handovers.fetch_budget(snapshot, now=now)
+        budget = session.handovers.fetch_budget(snapshot, now=now)
+        self._budget, self._alerts = await asyncio.gather(budget, session.handovers.fetch_alerts(snapshot, now=now))
         self.redraw()
 
     def _build(self, context: RenderContext | None) -> HandoverReport | None:
         """None until there is a snapshot and the checklists are loaded."""
         if context is None or context.session is None or context.snapshot is None or self._checklists is None:
             return None
-        return context.session.handovers.build(context.snapshot, self._checklists, self._budget, now=context.now)
+        return context.session.handovers.build(context.snapshot, self._checklists, self._budget, self._alerts, now=context.now)
 
     def _render_trend(self, width: int) -> Iterable[Line]:
         points = self._budget.value if self._budget else None

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from console.screens.render_context import RenderContext
-from console.screens.staleness import alerts_age_suffix, panels_caveat, platform_caveat, short_alerts_caveat
+from console.screens.staleness import alerts_age_suffix, count_panels, platform_caveat, short_alerts_caveat
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from queries.text.durations import format_age
+from queries.text.durations import format_age, format_brief_age
 from queries.text.times import format_minute
 from widgets.formatting import NO_ANSWER
-from widgets.styled_text import Line, Span, cut, spread, text, width_of
+from widgets.styled_text import VERDICT_TONES, Line, Span, cut, spread, text, width_of
 
 if TYPE_CHECKING:
     from console.config.settings import Settings
+    from console.state.incident import Incident
 
 _HEALTH_LABELS = {
     Health.WAITING: ("○", NO_ANSWER, "dim"),
     Health.UP: ("●", "ok", "ok"),
     Health.DEGRADED: ("▲", "DEGRADED", "warn"),
+    Health.PARTIAL: ("▲", "PARTIAL", "warn"),
     Health.NOT_READY: ("✗", "NOT READY", "critical"),
     Health.STALE: ("✗", "STALE", "critical"),
     Health.DOWN: ("✗", "DOWN", "critical"),
@@ -48,12 +50,41 @@ def health_label(state: SourceState) -> tuple[str, str, str]:
     return (glyph, text(state.detail)[0], tone) if state.health is Health.WAITING and state.detail else (glyph, word, tone)
 
 
+def find_command_at(context: RenderContext, width: int, x: int) -> str:
+    """The command that leads to what line 1 says in this cell; empty for a gap and the clock."""
+    left, right = _lay_out_location(context, width)
+    if x < sum(width_of(line) for _, line in left):
+        pieces, at = left, 0
+    else:
+        pieces, at = right, width - sum(width_of(line) for _, line in right)
+    if x < at:
+        return ""
+    for command, line in pieces:
+        at += width_of(line)
+        if x < at:
+            return command
+    return ""
+
+
 def _render_location(context: RenderContext, width: int) -> Line:
+    left, right = _lay_out_location(context, width)
+    return spread(_join(left), _join(right), width)
+
+
+def _join(pieces: Iterable[tuple[str, Line]]) -> Line:
+    return tuple(span for _, line in pieces for span in line)
+
+
+def _lay_out_location(context: RenderContext, width: int) -> tuple[tuple[tuple[str, Line], ...], tuple[tuple[str, Line], ...]]:
+    """The left and the right half of line 1, as pieces with the command that leads to what each says."""
     settings = context.settings
     role = "READ-ONLY" if settings.read_only else "ACTING"
     right: list[Span] = []
     snapshot = context.snapshot
-    if snapshot is not None and snapshot.alerts_known:
+    panels = count_panels(context) if settings.has_source else {}
+    if not settings.has_source:
+        right.append(("no server is configured ", "unknown"))
+    elif snapshot is not None and snapshot.alerts_known:
         from queries.model.alert import Priority  # noqa: PLC0415  # not before the first frame
 
         counts = [(priority, snapshot.firing(priority)) for priority in Priority]
@@ -62,27 +93,135 @@ def _render_location(context: RenderContext, width: int) -> Line:
                 tone = {Priority.P1: "critical", Priority.P2: "warn", Priority.P3: "warn"}.get(priority, "")
                 right.append((f"{priority}:{count} ", tone))
         if right:
-            if snapshot.in_doubt:
-                right.insert(0, (f"{len(snapshot.in_doubt)} {Verdict.IN_DOUBT.word} ", "doubt"))
             right.append((f"{alerts_age_suffix(context).strip()} ".lstrip(), "unknown"))
         else:
             hidden = _hidden_alerts(context)
-            caveat = f"{panels_caveat(context)}{short_alerts_caveat(context)}{platform_caveat(context)}"
-            right.append((f"none {'active' if hidden else 'firing'}{hidden}{caveat} ", "unknown" if caveat or hidden else "ok"))
+            caveat = f"{short_alerts_caveat(context)}{platform_caveat(context)}"
+            known = not (caveat or hidden or panels)
+            right.append((f"none {'active' if hidden else 'firing'}{hidden}{caveat} ", "ok" if known else "unknown"))
     elif snapshot is not None:
         right.append(("alerts not known ", "unknown"))
-    right.append((f" {format_minute(context.now)}Z ", ""))
-    room = width - width_of(tuple(right)) - 1
-    for location, identity in _location_variants(settings):
-        left: Line = (
-            text(f" {settings.environment.upper()} ", "production" if settings.protected else "title"),
-            text(f" {location}  "),
-            (role, "ok" if settings.read_only else "warn"),
-            text(f" ({identity})" if identity else "", "dim"),
+    clock: Line = ((f" {format_minute(context.now)} ", ""),)
+    lefts: list[tuple[tuple[str, Line], ...]] = [
+        (
+            ("env", (text(f" {settings.environment.upper()} ", "production" if settings.protected else "title"),)),
+            ("ns", (text(f" {location}  "),)),
+            (
+                "who",
+                ((role, "ok" if settings.read_only else "warn"), text(f" ({identity})" if identity else "", "dim")),
+            ),
         )
-        if width_of(left) <= room:
-            break
-    return spread(left, tuple(right), width)
+        for location, identity in _location_variants(settings)
+    ]
+    whole = len(lefts) - len(_CONTEXT_LENGTHS) if len(lefts) > len(_CONTEXT_LENGTHS) else len(lefts)
+    incident_lines, preview_lines = tuple(_open_incidents(context)), tuple(_open_previews(context))
+    for unguarded, incidents, previews in _by_length(tuple(_unguarded(context)), incident_lines, preview_lines):
+        for panel_counts in _panel_counts(panels):
+            pieces = (
+                ("journal", unguarded),
+                ("who", previews),
+                ("incident", incidents),
+                ("overview", panel_counts),
+                ("alerts", tuple(right)),
+                ("", clock),
+            )
+            room = width - width_of(_join(pieces)) - 1
+            for left in lefts[:whole]:  # drop counts before cutting the name of the cluster
+                if width_of(_join(left)) <= room:
+                    return left, pieces
+    return next((left for left in lefts if width_of(_join(left)) <= room), lefts[-1]), pieces
+
+
+def _open_incidents(context: RenderContext) -> Iterator[Line]:
+    """`incident 4 P1 14m led by ann  update in 4m`: the most severe open incident, the longest variant first."""
+    opened = context.snapshot.ledger.incidents.open if context.snapshot is not None else ()
+    if not opened:
+        yield ()
+        return
+    worst = min(opened, key=lambda item: (item.severity, item.declared_at))
+    tone = "critical" if worst.severity == "P1" else "warn"
+    more = f" +{len(opened) - 1}" if len(opened) > 1 else ""
+    facts = f"{worst.number} {worst.severity} {format_brief_age(context.now - worst.declared_at)}"
+    leader = next((person for role, person in worst.roles if role == "commander" and person), "")
+    led: Line = ((text(f" led by {leader}")[0], "") if leader else (" nobody leads", "warn"),)
+    due = _deadline(worst, context)
+    yield ((f"incident {facts}", tone), *led, (more, "dim"), *due, ("  ", ""))
+    yield ((f"incident {facts}", tone), (more, "dim"), *due, ("  ", ""))
+    yield ((f"INC {facts}", tone), (more, "dim"), *due, ("  ", ""))
+    late = any(tone == "critical" for _, tone in due)
+    if due and not late:
+        yield ((f"INC {facts}", tone), (f"{more}  ", "dim"))
+    elif late:  # more important than the age, and than the end of the cluster's name
+        yield ((f"INC {worst.number} ", tone), due[-1], ("  ", ""))
+
+
+def _deadline(incident: Incident, context: RenderContext) -> Line:
+    """The nearest of response time, next update and stability window; one that is overdue comes first."""
+    if context.session is None:
+        return ()
+    from console.incidents.response_timers import list_deadlines  # noqa: PLC0415  # only while an incident is open
+
+    policy = context.session.severity_policies.for_severity(incident.severity)
+    found = list_deadlines(incident, policy, context.now)
+    late = next((item for item in found if item.is_late(context.now)), None)
+    nearest = late or next(iter(found), None)
+    return ((" · ", "dim"), (nearest.text(context.now), "critical" if late else "")) if nearest else ()
+
+
+def _open_previews(context: RenderContext) -> Iterator[Line]:
+    """`bob@vm previews Roll back deployment/x`: a change that another console is about to make, the longest variant first."""
+    previews = context.snapshot.presence.previews if context.snapshot is not None else ()
+    if not previews:
+        yield ()
+        return
+    first = previews[0]
+    more = f" +{len(previews) - 1}" if len(previews) > 1 else ""
+    user = text(first.user)[0]
+    yield ((f"{user} previews {text(first.preview)[0]}{more}  ", "warn"),)
+    yield ((f"{user.partition('@')[0]} previews{more}  ", "warn"),)
+    yield ((f"{len(previews)} preview{'s' if len(previews) > 1 else ''}  ", "warn"),)
+    yield ()  # a notice named it, and f6 does
+
+
+def _unguarded(context: RenderContext) -> Iterator[Line]:
+    """`UNGUARDED deployment/x`: a change whose guard nothing runs, the longest variant first; never left out."""
+    found = context.snapshot.unguarded if context.snapshot is not None else ()
+    if not found:
+        yield ()
+        return
+    more = f" +{len(found) - 1}" if len(found) > 1 else ""
+    yield ((f"UNGUARDED {text(found[0].start.target)[0]}{more}  ", "critical"),)
+    yield ((f"{len(found)} UNGUARDED  ", "critical"),)
+
+
+def _by_length(
+    unguarded: tuple[Line, ...], incidents: tuple[Line, ...], previews: tuple[Line, ...]
+) -> Iterator[tuple[Line, Line, Line]]:
+    """All at their longest first; then the preview's text gives way, then the incident's lead, then the change's name."""
+    for change in unguarded:
+        for incident in incidents:
+            for preview in previews:
+                yield change, incident, preview
+
+
+def _panel_counts(panels: Mapping[Verdict, int]) -> Iterator[Line]:
+    """`2 CRIT · 5 NO DATA · 1 IN DOUBT`: the longest variant first, the shortest sums the panels without a known state."""
+    yield _join_counts([(f"{count} {verdict.word}", VERDICT_TONES[verdict]) for verdict, count in panels.items()])
+    urgent = [(f"{count} {verdict.word}", VERDICT_TONES[verdict]) for verdict, count in panels.items() if verdict.known]
+    unknown = {verdict: count for verdict, count in panels.items() if not verdict.known}
+    if len(unknown) > 1:
+        together: list[Span] = [(f"{sum(unknown.values())} unknown", "unknown")]
+    else:
+        together = [(f"{count} {verdict.word}", VERDICT_TONES[verdict]) for verdict, count in unknown.items()]
+    yield _join_counts(urgent + together)
+    yield _join_counts([item for item in urgent if item[1] == "critical"] + together)
+
+
+def _join_counts(counts: list[Span]) -> Line:
+    spans: list[Span] = []
+    for count in counts:
+        spans += [(" · ", "dim"), count]
+    return (*spans[1:], ("  ", "")) if spans else ()
 
 
 def _location_variants(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -105,14 +244,13 @@ def _location_variants(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _hidden_alerts(context: RenderContext) -> str:
-    """`, 1 silenced`: alerts that notify nobody exist all the same."""
+    """`, 1 silenced, 2 muted`: alerts that notify nobody are still counted."""
     if context.snapshot is None:
         return ""
     from queries.model.alert import AlertState  # noqa: PLC0415  # not before the first frame
 
-    states = ((AlertState.SUPPRESSED, "silenced"), (AlertState.PENDING, "pending"))
-    counts = [(context.snapshot.count(state), word) for state, word in states]
-    return "".join(f", {count} {word}" for count, word in counts if count)
+    counts = [*sorted(context.snapshot.suppressed.items()), ("pending", context.snapshot.count(AlertState.PENDING))]
+    return "".join(f", {count} {word}" for word, count in counts if count)
 
 
 def _render_sources(context: RenderContext, width: int) -> Line:

@@ -25,7 +25,13 @@ class HelpScreen(ConsoleScreen):
     def __init__(self, explained: ConsoleScreen) -> None:
         super().__init__()
         self._explained = explained
-        self._active = [active.binding for active in explained.active_bindings.values()]
+        actives = explained.active_bindings.values()
+        self._active = [active.binding for active in actives]
+        self._reasons = {
+            active.binding.id: explained.why_disabled(active.binding.action) or "not possible now"
+            for active in actives
+            if not active.enabled
+        }
         self._page = TextView(id="help", focusable=True)
         self._page.add_class("grow")
 
@@ -55,11 +61,14 @@ class HelpScreen(ConsoleScreen):
             if entries:
                 yield section(title, width)
             for keys, binding in entries:
-                for at, part in enumerate(wrap(text(binding.tooltip)[0], width - 36)):
+                reason = self._reasons.get(binding.id, "")
+                tooltip = f"{binding.tooltip} (not now: {reason})" if reason else binding.tooltip
+                for at, part in enumerate(wrap(text(tooltip)[0], width - 36)):
                     # In the footer, `1` stands for all digits.
                     label = "Overview" if binding.id == "screen.overview" else binding.description
                     name, label_column = (fit(keys, 16), fit(label, 17)) if at == 0 else (" " * 16, " " * 17)
-                    yield ((f" {name} ", "key"), text(f"{label_column} ", "strong"), (part, "dim"))
+                    tones = ("dim", "dim") if reason else ("key", "strong")
+                    yield ((f" {name} ", tones[0]), text(f"{label_column} ", tones[1]), (part, "dim"))
         yield section("Vocabulary", width)
         for term, meaning in _VOCABULARY:
             yield ((f" {fit(term, 16)} ", "strong"), (meaning, "dim"))

@@ -13,7 +13,8 @@ from textual.widgets import Input
 
 from console.journal.errors import JournalError
 from console.screens import messages
-from console.screens.base import ConsoleScreen, section
+from console.screens.base import section
+from console.screens.filterable_screen import FilterableScreen
 from console.screens.incident_view import render_due_line, render_entry, render_head, render_side, render_steps
 from console.screens.render_context import RenderContext
 from console.state.incident import Incident, TimelineEntry
@@ -34,6 +35,9 @@ def _newest_first(entries: tuple[TimelineEntry, ...]) -> tuple[TimelineEntry, ..
 _REVERSED: IdentityCache[tuple[TimelineEntry, ...], tuple[TimelineEntry, ...]] = IdentityCache(_newest_first)
 
 
+_NOTE_ID = "incident.note"
+
+
 class NoteField(Input):
     """An input whose keys are in the footer."""
 
@@ -43,23 +47,31 @@ class NoteField(Input):
     ]
 
 
-class IncidentScreen(ConsoleScreen):
+class IncidentScreen(FilterableScreen):
     """Steps at the top; the timeline beside panels and alerts; a field for notes; at the bottom, what is due next."""
 
     SCREEN_TITLE = "Incident"
     HELP_TEXT = (
         "An incident with the timers of its six steps, its timeline (newest first), and its panels, alerts and contacts. "
-        "Typing adds a note: any letter that is not a key here starts one, n starts any; enter adds it. Acknowledging the "
-        "alert, silencing it, rolling back and scaling complete the right step automatically."
+        "n starts a note, and only n does; enter adds it. Acknowledging the alert, silencing it, rolling back and scaling "
+        "complete the matching step automatically, even if you did them before you declared the incident."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "note", "note", tooltip="Add a note to the timeline", id="incident.note"),
+        Binding("n", "note", "note", tooltip="Add a note to the timeline", id=_NOTE_ID),
         Binding("t", "complete_step", "step", tooltip="Mark a step as done or not done", id="incident.tick"),
         Binding("u", "write_update", "update", tooltip="Write an update, filled from live data", id="incident.update"),
         Binding("U", "deliver_update", "send", show=False, tooltip="Send the last update", id="incident.deliver"),
         Binding("o", "mark_sent", "sent", show=False, tooltip="Mark the last update as sent", id="incident.sent"),
         Binding("r", "assign_role", "roles", tooltip="Assign a role", id="incident.role"),
         Binding("s", "change_severity", "severity", tooltip="Change the severity", id="incident.severity"),
+        Binding(
+            "f",
+            "follow_up",
+            "follow-up",
+            show=False,
+            tooltip="Add a follow-up: something to do after the incident",
+            id="incident.follow_up",
+        ),
         Binding("w", "show_changes", "what changed", tooltip="The hour before the first alert", id="incident.changes"),
         Binding("m", "write_review", "review", tooltip="Write the post-incident review", id="incident.report"),
         Binding("X", "close", "close", group=DANGEROUS, tooltip="Close the incident, or reopen it", id="incident.close"),
@@ -80,9 +92,7 @@ class IncidentScreen(ConsoleScreen):
         self._timeline.add_class("grow")
         self._entry = TextView(id="entry")
         self._side = TextView(id="incident-side", focusable=True)
-        self._note = NoteField(
-            placeholder="n or any letter: a note", id="incident-note", classes="field", select_on_focus=False
-        )
+        self._note = NoteField(placeholder="n starts a note", id="incident-note", classes="field", select_on_focus=False)
         self._due_line = TextView(classes="title")
 
     def body(self) -> Iterable[Widget]:
@@ -96,12 +106,9 @@ class IncidentScreen(ConsoleScreen):
                 yield self._entry
             with Vertical(classes="right"):
                 yield self._side
+        yield self._field
         yield self._note
         yield self._due_line
-
-    def on_mount(self) -> None:
-        super().on_mount()
-        self._timeline.focus()
 
     @property
     def incident(self) -> Incident | None:
@@ -182,6 +189,9 @@ class IncidentScreen(ConsoleScreen):
     def action_change_severity(self) -> None:
         self.post_message(messages.ChangeSeverityRequested(self.incident_id))
 
+    def action_follow_up(self) -> None:
+        self.post_message(messages.FollowUpRequested(self.incident_id))
+
     def action_show_changes(self) -> None:
         self.post_message(messages.ShowChangesRequested(self.incident_id))
 
@@ -192,20 +202,23 @@ class IncidentScreen(ConsoleScreen):
         self.post_message(messages.CloseIncidentRequested(self.incident_id))
 
     def on_key(self, event: events.Key) -> None:
-        """A letter that is not a key here starts a note, as its first character."""
-        in_note = self.focused is self._note
-        character = event.character or ""
-        # The note handles its own keys; one typed so fast that it still went to the list arrives here.
-        if character.isprintable() and character and (in_note or (character.strip() and event.key not in self.active_bindings)):
-            self.set_focus(self._note)
-            self._note.value += character
-            self._note.cursor_position = len(self._note.value)
+        """Keys typed so fast after `n` that they still went to the list belong to the note.
+
+        They arrive here one after another, so the note gets its focus here: the binding would run only after them.
+        """
+        if self.focused is not self._note:
+            active = self.active_bindings.get(event.key)
+            if active is not None and active.binding.id == _NOTE_ID:
+                self.set_focus(self._note)
+                event.stop()
+        elif event.character and event.character.isprintable():
+            self._note.insert_text_at_cursor(event.character)
             event.stop()
 
     @on(Input.Submitted, "#incident-note")
     def _note_submitted(self, event: Input.Submitted) -> None:
         note = event.value.strip()
-        self._note.value = ""
+        self.action_drop_note()
         if note:
             self.post_message(messages.AddNoteRequested(self.incident_id, note))
 

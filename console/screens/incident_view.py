@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 
 from console.incidents.response_timers import ResponseTimer, TimerState, escalate_at, response_timers, update_due_at
-from console.journal.payloads import Role, Step
+from console.journal.payloads import Role, Source, Step
 from console.screens.base import section
 from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_caveat
@@ -180,14 +180,19 @@ def _alert_lines(incident: Incident, context: RenderContext, width: int) -> Iter
 
 
 def render_entry(entry: TimelineEntry, width: int) -> Line:
-    """`14:03:27 kubernetes rollout …`; with the author of what a person did, if there is room."""
-    when = format_clock(entry.at)[:-1]
-    author_name = entry.author if entry.source in ("person", "console") else ""
+    """`ann      14:03:27 ▶ Roll back …`: who did it, or which source reported it, then when and what."""
+    wide = width >= 70
+    person = entry.source in (Source.PERSON, Source.CONSOLE)
+    who = entry.author if wide else entry.author.partition("@")[0]
     tone = {"person": "", "console": "strong", "alertmanager": "warn", "prometheus": "accent", "kubernetes": "accent"}
-    glyph = {"person": "·", "console": "▶", "alertmanager": "!", "prometheus": "~", "kubernetes": "○"}[entry.source]
+    glyph = {"person": "·", "console": "▶", "alertmanager": "!", "prometheus": "~", "kubernetes": "○"}
     corrects = "corrects: " if entry.corrects else ""
-    source: Line = ((fit(entry.source.value, 13), "dim"),) if width >= 70 else ()
-    author: Line = (text(f"  {author_name}", "dim"),) if author_name else ()
     return cut(
-        ((f"{when} ", "dim"), (f"{glyph} ", "key"), *source, text(corrects + entry.text, tone[entry.source]), *author), width
+        (
+            text(fit(who if person else entry.source.value, 16 if wide else 8) + " ", "" if person else "dim"),
+            (f"{format_clock(entry.at)} ", "dim"),
+            (f"{glyph[entry.source]} ", "key"),
+            text(corrects + entry.text, tone[entry.source]),
+        ),
+        width,
     )

@@ -13,7 +13,7 @@ from console.incidents.postmortem import metric_rows
 from console.incidents.text import status_text
 from console.journal.errors import JournalError
 from console.journal.payloads import Role
-from console.screens.base import ConsoleScreen
+from console.screens.filterable_screen import FilterableScreen
 from console.screens.incident_view import SEVERITY_TONES
 from console.screens.messages import DeclareIncidentRequested, OpenIncidentRequested
 from console.screens.render_context import RenderContext
@@ -30,14 +30,14 @@ PAGE = 200
 COLUMNS = (
     Column("#", 4),
     Column("sev", 4),
-    Column("started", 12),
+    Column("started", 16, key=lambda item: item.began_at),
     Column("title", 20, flex=4),
     Column("state", 24, flex=3),
     Column("commander", 12, flex=1, rank=2),
 )
 
 
-class IncidentsScreen(ConsoleScreen):
+class IncidentsScreen(FilterableScreen):
     """A list; a single open incident opens automatically, once."""
 
     SCREEN_TITLE = "Incidents"
@@ -63,6 +63,7 @@ class IncidentsScreen(ConsoleScreen):
     def body(self) -> Iterable[Widget]:
         yield self._title
         yield self._table
+        yield self._field
 
     def draw(self, context: RenderContext) -> None:
         if context.snapshot is None or context.session is None:

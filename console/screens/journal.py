@@ -16,13 +16,12 @@ from console.journal.event import Event
 from console.journal.search import SearchHit, SearchPage, SearchQuery, parse_query, search
 from console.journal.sqlite import Journal
 from console.journal.unfinished import Unfinished
-from console.screens import keys
 from console.screens.base import section
-from console.screens.filterable_screen import FilterableScreen, FilterField
+from console.screens.filterable_screen import FilterableScreen
 from console.screens.render_context import RenderContext
 from console.state.journal_text import event_text
 from queries.text.durations import format_age
-from queries.text.times import format_minute, format_timestamp
+from queries.text.times import format_minute, format_moment
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
@@ -32,7 +31,7 @@ from widgets.text_view import TextView
 
 COLUMNS = (
     Column("", 1),
-    Column("when", 12),
+    Column("when", 16),
     Column("kind", 15, rank=1),
     Column("outcome", 8),
     Column("who", 12, flex=1, rank=2),
@@ -40,7 +39,10 @@ COLUMNS = (
 )
 LOCAL_MARK = "↑"
 IGNORED_MARK = "!"
-_TONES = {"done": "ok", "refused": "warn", "failed": "critical", "unknown": "critical", "undone": "critical"}
+_TONES = {
+    "done": "ok", "refused": "warn", "failed": "critical", "unknown": "critical", "undone": "critical",
+    "rolled back": "warn", "rollback failed": "critical", "begun": "dim",
+}  # fmt: skip
 _REFRESH_SECONDS = 1.0
 _Key: TypeAlias = tuple[SearchQuery, str, tuple[int, int]]
 """What a page shows: the query, where it starts, and the journal's version."""
@@ -56,26 +58,29 @@ class JournalScreen(FilterableScreen):
         "is:unshared; esc clears it. ↑ marks what is not shared yet; ! marks what the console ignores, because its time or "
         "its data is impossible. e settles an action without an outcome."
     )
+    FILTER_HINT = "words, kind:alert., by:ann, is:unshared"
     BINDINGS: ClassVar[list[BindingType]] = [
-        keys.FILTER,
         Binding("o", "older", "older", tooltip="Older entries", id="journal.older"),
         Binding("n", "newer", "newer", tooltip="Newer entries", id="journal.newer"),
         Binding("u", "fetch_newest", "newest", tooltip="Go to the newest entries", id="journal.again"),
         Binding("e", "settle", "settle", tooltip="Record that the outcome is unknown", id="journal.settle"),
-        Binding("escape", "leave_filter", "clear", show=False, tooltip="Clear the filter, or back", id="journal.clear"),
+        Binding("escape", "leave_filter", "back", tooltip="Clear the filter, else back", id="journal.clear"),
     ]
 
     def __init__(self) -> None:
         super().__init__()
         self._title = TextView(classes="title")
         self._table: Table[SearchHit] = Table(
-            COLUMNS, key=lambda item: item.event.id, cells=self._cells, empty=NO_ANSWER, opens=False, id="journal"
+            COLUMNS,
+            key=lambda item: item.event.id,
+            cells=self._cells,
+            empty=NO_ANSWER,
+            opens=False,
+            sortable=False,
+            id="journal",
         )
         self._table.add_class("grow")
         self._event = TextView(id="event")
-        self._field = FilterField(
-            placeholder="words, kind:alert., by:ann, is:unshared", id="journal-filter", classes="field hidden"
-        )
         self._query = SearchQuery()
         self._page = SearchPage()
         self._page_starts: list[Event] = []
@@ -123,6 +128,9 @@ class JournalScreen(FilterableScreen):
         if action == "settle" and self._current_unfinished() is None:
             return None
         return super().check_action(action, parameters)
+
+    def why_disabled(self, action: str) -> str:
+        return "the outcome of this entry is known" if action == "settle" else super().why_disabled(action)
 
     def action_settle(self) -> None:
         if (item := self._current_unfinished()) is not None:
@@ -259,7 +267,7 @@ class JournalScreen(FilterableScreen):
             self._event.show(())
             return
         event, width = entry.event, self.size.width
-        lines: list[Line] = [section(f"{format_timestamp(event.at)}  {event.kind}", width)]
+        lines: list[Line] = [section(f"{format_moment(event.at)}  {event.kind}", width)]
         pairs = [("subject", event.subject), ("author", event.author), ("environment", event.environment)]
         if reason := self._ignored_reason(entry):
             pairs = [("ignored", reason), *pairs]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.binding import Binding
 
 from console.screens.commands import COMMANDS
@@ -14,9 +16,10 @@ GLOBAL = [
     *_SCREENS,
     Binding("colon", "command_line", "command", key_display=":", tooltip="Run anything by name", id="app.command"),
     _BOUND["help"],
-    Binding("escape", "back", "back", show=False, tooltip="Back to where you were", id="app.back"),
+    Binding("escape", "back", "back", key_display="esc", tooltip="Back to where you were", id="app.back"),
+    _BOUND["who"],
     _BOUND["quit"],
-    Binding("ctrl+r", "repaint", "repaint", show=False, tooltip="Repaint the whole screen", id="app.repaint"),
+    Binding("ctrl+l,ctrl+r", "repaint", "repaint", show=False, tooltip="Repaint the whole screen", id="app.repaint"),
     Binding("ctrl+z", "suspend_process", "suspend", show=False, tooltip="To the shell; `fg` comes back", id="app.suspend"),
     _BOUND["refresh"],
 ]
@@ -32,6 +35,7 @@ NAVIGATION = [
 
 RUNBOOK = Binding("b", "runbook", "runbook", tooltip="Open the runbook for this", id="alert.runbook")
 ACKNOWLEDGE = Binding("a", "acknowledge", "ack", tooltip="Acknowledge until resolved, or release", id="alert.own")
+HAND_OVER = Binding("h", "hand_over", "hand over", show=False, tooltip="Hand the alert to someone, or back", id="alert.hand")
 SILENCE = Binding("z", "silence", "silence", tooltip="Silence the alert for a while", id="alert.silence")
 COPY = Binding(
     "y",
@@ -42,24 +46,44 @@ COPY = Binding(
     id="item.copy",
 )
 FILTER = Binding("slash", "filter", "filter", key_display="/", tooltip="Show only what matches", id="rows.filter")
-SORT = Binding("o", "sort", "sort", tooltip="Change the sort order", id="rows.sort")
+FILTER_ALERTS = replace(FILTER, tooltip="Filter the alerts: opens their list", id="alerts.filter")
+VIEWS = Binding(
+    "V", "views", "views", show=False, tooltip="Open a view, or save this one: filter, sort order and columns", id="rows.views"
+)
 GROUP = Binding("v", "group", "group", tooltip="Change the grouping", id="rows.group")
 EDIT = Binding("e", "edit", "edit", tooltip="Edit this silence", id="silence.edit")
-LOGS = Binding("l", "logs", "logs", tooltip="The last log lines of a pod", id="workload.logs")
-QUERY = Binding("x", "explore", "query", tooltip="Open this query in Explore", id="panel.explore")
+LOGS = Binding("l", "logs", "logs", tooltip="The log of a pod, or of all pods of a workload", id="workload.logs")
+PREVIOUS_LOG = Binding(
+    "p", "previous_log", "previous log", show=False, tooltip="The log before the last restart", id="workload.previous"
+)
+YAML = Binding("y", "yaml", "YAML", tooltip="The YAML of what is under the cursor, or of the page's object", id="object.yaml")
+DESCRIBE = Binding(
+    "d", "describe", "describe", tooltip="Describe what is under the cursor, or the page's object", id="object.describe"
+)
+READ_AGAIN = Binding("u", "read", "read again", show=False, tooltip="Read it again now", id="object.again")
+WORKLOAD = Binding("w", "workload", "workload", show=False, tooltip="Open the page of its workload", id="alert.workload")
+QUERY = Binding("Q", "explore", "query", tooltip="Open this query in Explore", id="panel.explore")
 NEW = Binding("n", "new", "new", tooltip="A new silence", id="silence.new")
 EXPIRE = Binding("d", "act('expire')", "expire", group=DANGEROUS, tooltip="End this silence now", id="action.expire")
 
 ROLLBACK = Binding(
-    "ctrl+l", "act('rollback')", "roll back", key_display="^L", group=DANGEROUS, tooltip="Roll back to an earlier revision",
-    id="action.rollback",
-)  # fmt: skip
-SCALE = Binding("s", "act('scale')", "scale", group=DANGEROUS, tooltip="Change the number of replicas", id="action.scale")
-RESTART = Binding("r", "act('restart')", "restart", group=DANGEROUS, tooltip="Recreate pods one at a time", id="action.restart")
-PAUSE = Binding("p", "act('pause')", "pause", group=DANGEROUS, tooltip="Pause the rollout", id="action.pause")
-RESUME = Binding("P", "act('resume')", "resume", group=DANGEROUS, tooltip="Resume the rollout", id="action.resume")
+    "B", "act('rollback')", "roll back", group=DANGEROUS, tooltip="Roll back to an earlier revision", id="action.rollback"
+)
+SCALE = Binding("S", "act('scale')", "scale", group=DANGEROUS, tooltip="Change the number of replicas", id="action.scale")
+RESTART = Binding("R", "act('restart')", "restart", group=DANGEROUS, tooltip="Recreate the pods", id="action.restart")
+IMAGE = Binding("I", "act('image')", "image", show=False, group=DANGEROUS, tooltip="Set an image", id="action.image")
+PAUSE = Binding("P", "act('pause')", "pause", group=DANGEROUS, tooltip="Pause the rollout", id="action.pause")
+RESUME = Binding("U", "act('resume')", "resume", group=DANGEROUS, tooltip="Resume the rollout", id="action.resume")
+ACTIONS = Binding("x", "actions", "actions", tooltip="Choose an action for what is under the cursor", id="item.actions")
 
 INCIDENT = Binding("i", "incident", "incident", show=False, tooltip="Declare an incident from this alert", id="alert.incident")
 
-ALERT_KEYS = [RUNBOOK, ACKNOWLEDGE, SILENCE, INCIDENT, COPY]
-WORKLOAD_ACTIONS = [ROLLBACK, SCALE, RESTART, PAUSE, RESUME]
+ALERT_KEYS = [RUNBOOK, ACKNOWLEDGE, HAND_OVER, SILENCE, INCIDENT, WORKLOAD, COPY, ACTIONS]
+WORKLOAD_ACTIONS = [ROLLBACK, SCALE, RESTART, PAUSE, RESUME, IMAGE]
+"""Capitals: a small letter never changes the cluster."""
+ALERT_ACTIONS = [ROLLBACK, replace(SCALE, show=False), replace(RESTART, show=False)]
+"""For screens with more than alerts: the menu lists all actions, the footer only the most common one."""
+PAGE_ACTIONS = [*ALERT_ACTIONS, replace(PAUSE, show=False), replace(RESUME, show=False), IMAGE]
+"""For a workload's page, whose other keys need the room."""
+MENU_IDS = frozenset({SILENCE.id, ACKNOWLEDGE.id, HAND_OVER.id, NEW.id, EDIT.id})
+"""Listed in the menu of actions besides the dangerous ones."""

@@ -1,4 +1,7 @@
-"""What a screen requests of the application; one class for each request."""
+"""The requests of screens to the application; one class for each request.
+
+Imported before the first frame: without comparison and representation, a class takes half the time.
+"""
 
 from __future__ import annotations
 
@@ -10,29 +13,47 @@ from textual.message import Message
 if TYPE_CHECKING:
     from console.actions.plan import Request
     from queries.model.alert import TrackedAlert
+    from queries.model.object_page import TemplateRevision
     from queries.model.silence import Silence
 
 
-@dataclass
 class RenderRequested(Message):
     """A screen came into view and has to be drawn."""
 
 
-@dataclass
+class ChoicesChanged(Message):
+    """A person chose something that outlasts the console: how charts open, a command, a view."""
+
+
+@dataclass(eq=False, repr=False)
 class ActionRequested(Message):
     """Run an action through its stages; the flow asks for required parameters that are missing."""
 
     request: Request
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
+class BatchRequested(Message):
+    """Run the same action on several targets, with one preview."""
+
+    requests: tuple[Request, ...]
+
+
+@dataclass(eq=False, repr=False)
 class AcknowledgeRequested(Message):
     """Acknowledge an alert, or release it."""
 
     fingerprint: str
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
+class HandOverRequested(Message):
+    """Hand an alert to somebody, or back to who had it before."""
+
+    fingerprint: str
+
+
+@dataclass(eq=False, repr=False)
 class CopyRequested(Message):
     """Copy a text to where a person can paste it; `label` says what it is."""
 
@@ -40,30 +61,33 @@ class CopyRequested(Message):
     label: str
 
 
+class ChooseViewRequested(Message):
+    """List the saved views of lists."""
+
+
 # Opening a screen
 
 
-@dataclass
 class OpenRequested(Message):
     """The base of the requests that open a screen; `Navigation` handles them all."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class OpenPanelRequested(OpenRequested):
     panel_id: str
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class OpenDashboardPanelRequested(OpenRequested):
     panel_id: str
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class OpenAlertRequested(OpenRequested):
     fingerprint: str
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class OpenRunbookRequested(OpenRequested):
     """`fingerprint` is the alert for which the runbook is opened; empty for none."""
 
@@ -71,52 +95,109 @@ class OpenRunbookRequested(OpenRequested):
     fingerprint: str = ""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class OpenIncidentRequested(OpenRequested):
     incident_id: str
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class OpenLogsRequested(OpenRequested):
-    pod: str
+    """`target` is a pod's name, a workload (`deployment/NAME`) for the logs of all its pods, or a query of Loki's.
+
+    `at`, Unix seconds, is the time to show, which only Loki can; None for the end of the log.
+    """
+
+    target: str
+    previous: bool = False
+    at: float | None = None
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
+class OpenLogPatternsRequested(OpenRequested):
+    """What is new in the log of a target after a moment, Unix seconds."""
+
+    target: str
+    moment: float
+
+
+@dataclass(eq=False, repr=False)
+class OpenObjectRequested(OpenRequested):
+    """The base of the requests that show one Kubernetes object; `target` is `KIND/NAME`."""
+
+    target: str
+
+
+class OpenWorkloadRequested(OpenObjectRequested):
+    """The page of `deployment/NAME`, `statefulset/NAME` or `daemonset/NAME`."""
+
+
+class OpenYamlRequested(OpenObjectRequested):
+    """The YAML of any object that `queries.kubernetes.object_reader` reads: `pod/NAME`."""
+
+
+class OpenDescriptionRequested(OpenObjectRequested):
+    """The description of a workload, a pod or a node."""
+
+
+@dataclass(eq=False, repr=False)
+class OpenRevisionDiffRequested(OpenObjectRequested):
+    """The differences of two revisions of `target`, by name, out of all of them."""
+
+    revisions: tuple[TemplateRevision, ...]
+    before: str
+    after: str
+
+
+class OpenNodesRequested(OpenRequested):
+    pass
+
+
+@dataclass(eq=False, repr=False)
 class OpenExploreRequested(OpenRequested):
     query: str = ""
 
 
-@dataclass
 class OpenHandoverRequested(OpenRequested):
     pass
 
 
-@dataclass
+class OpenPresenceRequested(OpenRequested):
+    """Show who else is on."""
+
+
+@dataclass(eq=False, repr=False)
 class OpenScreenRequested(OpenRequested):
-    """Go to a screen of the registry, by its name."""
+    """Go to a screen of the registry, by its name; with `filtering` to the field of its filter."""
 
     name: str
+    filtering: bool = False
 
 
 # Silences
 
 
-@dataclass
 class SilenceRequested(Message):
     """The base of the requests that open the silence form."""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class NewSilenceRequested(SilenceRequested):
     matchers: str = ""
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class SilenceAlertRequested(SilenceRequested):
     alert: TrackedAlert
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
+class SilenceAlertsRequested(SilenceRequested):
+    """A silence for each of these alerts."""
+
+    alerts: tuple[TrackedAlert, ...]
+
+
+@dataclass(eq=False, repr=False)
 class EditSilenceRequested(SilenceRequested):
     silence: Silence
 
@@ -124,65 +205,61 @@ class EditSilenceRequested(SilenceRequested):
 # Incidents
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class DeclareIncidentRequested(Message):
-    """Declare an incident, from this alert if there is one."""
+    """Declare an incident, from this alert if there is one; `alert` is it as it was last listed, also if it is resolved."""
 
     fingerprint: str = ""
+    alert: TrackedAlert | None = None
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class IncidentRequested(Message):
     """The base of the requests that change an incident or report about it."""
 
     incident_id: str
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class AddNoteRequested(IncidentRequested):
     text: str
 
 
-@dataclass
 class CompleteStepRequested(IncidentRequested):
     """Mark a step as done, or as not done."""
 
 
-@dataclass
 class AssignRoleRequested(IncidentRequested):
     pass
 
 
-@dataclass
 class ChangeSeverityRequested(IncidentRequested):
     pass
 
 
-@dataclass
 class WriteUpdateRequested(IncidentRequested):
     pass
 
 
-@dataclass
 class DeliverUpdateRequested(IncidentRequested):
     """Send the last update, or send it again."""
 
 
-@dataclass
 class MarkUpdateSentRequested(IncidentRequested):
     """Record that a person published the last update."""
 
 
-@dataclass
 class ShowChangesRequested(IncidentRequested):
     """Show what changed in the hour before the first alert."""
 
 
-@dataclass
+class FollowUpRequested(IncidentRequested):
+    """Add something to do after the incident, or mark it as done."""
+
+
 class WriteReviewRequested(IncidentRequested):
     pass
 
 
-@dataclass
 class CloseIncidentRequested(IncidentRequested):
     """Close the incident, or reopen it."""

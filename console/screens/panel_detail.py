@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -12,15 +12,18 @@ from textual.widget import Widget
 from console.screens import keys, time_range
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_row import SHORT_COLUMNS, render_short_cells
-from console.screens.base import ConsoleScreen, section
+from console.screens.base import section
 from console.screens.messages import CopyRequested, OpenAlertRequested, OpenExploreRequested
 from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_caveat
+from console.screens.time_range import ChartScreen
 from queries.model.alert import TrackedAlert
-from queries.model.panel import Aggregation, Origin, PanelHistory, PanelState
+from queries.model.annotations import is_warning
+from queries.model.panel import Aggregation, Origin, PanelState
+from queries.model.panel_result import HistoryRange, PanelHistory
 from queries.model.series import drop_labels, format_labels
+from queries.model.text import visible
 from queries.text.numbers import format_quantity, format_threshold
-from widgets.chart import Chart
 from widgets.panel import PanelRow, render_panel
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, fit, text, wrap
@@ -30,29 +33,28 @@ from widgets.text_view import TextView
 if TYPE_CHECKING:
     from console.monitor.session import Session
 
-REFRESH_SECONDS = 30.0
 
-
-class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
-    """The chart is fetched when the screen opens, when the time range changes, and every 30 seconds."""
+class PanelDetailScreen(ChartScreen, AlertActionsMixin):
+    """The panel's facts, its chart, its series and its alerts."""
 
     SCREEN_TITLE = "Panel"
+    KIND = "panel"
     HELP_TEXT = (
         "One panel: the value of every series (or of the worst, if there are too many), the trend with its thresholds, where "
-        "the value comes from and how this server's series are counted, and its alerts. [ and ] change the time range; "
-        "x opens the query in Explore."
+        "the value comes from and how this server's series are counted, and its alerts. Each point of the chart is the worst "
+        "value of its step. + and - change the time range, comma and full stop move it, c compares with an earlier day, f is "
+        "full screen, arrow keys read times and values, m changes the drawing; latency and errors also have a heat map. "
+        "Letters below the time axis are events: R rollout, S scaled, Z silence, A action, N note, K acknowledged, I incident. "
+        "Q opens the query in Explore."
     )
-    BINDINGS: ClassVar[list[BindingType]] = [*time_range.KEYS, keys.QUERY, *keys.ALERT_KEYS, keys.ROLLBACK]
+    BINDINGS: ClassVar[list[BindingType]] = [*time_range.KEYS, keys.QUERY, *keys.ALERT_KEYS, *keys.ALERT_ACTIONS]
 
     def __init__(self, panel_id: str) -> None:
         super().__init__()
         self._panel_id = panel_id
-        self._window = 0
-        self._history: PanelHistory | None = None
-        self._fetched_at = 0.0
         self._head = TextView(id="panel-head")
         self._series = TextView(id="series")
-        self._chart = Chart(id="chart")
+        self._title = TextView(classes="title")
         self._alerts: Table[TrackedAlert] = Table(
             SHORT_COLUMNS,
             key=lambda item: item.alert.fingerprint,
@@ -63,6 +65,7 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
 
     def body(self) -> Iterable[Widget]:
         yield self._head
+        yield self._title
         yield self._chart
         yield self._series
         yield self._alerts
@@ -73,22 +76,13 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
         if state is None:
             self._head.show(((text(f" there is no panel {self._panel_id}", "warn"),),))
             return
-        if context.now - self._fetched_at > REFRESH_SECONDS and context.session is not None:
-            self._fetch()
+        self.refresh_chart(context)
         self._head.show(tuple(self._head_lines(state, context, width)))
-        threshold = state.threshold
-        thresholds = tuple(
-            (name, value) for name, value in (("warn", threshold.warn), ("critical", threshold.critical)) if value is not None
-        )
-        self._chart.show(
-            time_range.build_chart(
-                self._history,
-                group_by=state.spec.group_by,
-                unit=state.spec.unit,
-                thresholds=thresholds,
-                earlier=self._earlier_label(),
-                error=self.worker_errors.get("history", ""),
-            )
+        title = visible(state.spec.title)
+        self._title.show((section(f"{title}   {self.name_range(width - len(title) - 7)}", width),))
+        spec = state.spec
+        self.show_chart(
+            group_by=spec.group_by, unit=spec.unit, thresholds=state.threshold.lines, lower_is_worse=spec.lower_is_worse
         )
         self._series.show(tuple(self._series_lines(state, width)))
         alerts = tuple(item for item in context.alerts if item.alert.name in state.spec.alerts)
@@ -104,12 +98,6 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
     def current_panel(self) -> str:
         return self._panel_id
 
-    def action_window(self, by: int) -> None:
-        self._window = min(max(0, self._window + by), len(time_range.WINDOWS) - 1)
-        self._history = None
-        self._fetch()
-        self.redraw()
-
     def action_explore(self) -> None:
         state = self._state()
         if state is not None and state.query:
@@ -124,29 +112,22 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
     def _open_selected(self, event: Rows.Selected) -> None:
         self.post_message(OpenAlertRequested(event.key))
 
-    def _fetch(self) -> None:
-        self._fetched_at = self.context.now if self.context else 0.0
-        self.run_worker(self._fetch_history(), "fetching the trend", "history", exclusive=True)
-
-    async def _fetch_history(self) -> None:
-        if self.context is None or self.context.session is None:
-            return
-        seconds = time_range.WINDOWS[self._window][1]
-        self._history = await self._query_history(self.context.session, seconds)
-        self.redraw()
-
     def _state(self) -> PanelState | None:
         return self._find_state(self.context) if self.context else None
 
     def _find_state(self, context: RenderContext) -> PanelState | None:
         return context.snapshot.panel(self._panel_id) if context.snapshot else None
 
-    async def _query_history(self, session: Session, seconds: float) -> PanelHistory:
-        return await session.history(self._panel_id, window_seconds=seconds)
+    def query_histories(self, session: Session, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
+        return session.histories(self._panel_id, requested)
 
-    def _earlier_label(self) -> str:
-        """The chart's label of the values of an earlier time; empty if there are none."""
-        return ""
+    @property
+    def has_heat_map(self) -> bool:
+        state = self._state()
+        return state is not None and state.spec.heat_map is not None
+
+    def beside_chart(self) -> Iterable[Widget]:
+        return (self._head, self._series, self._alerts)
 
     def _cells(self, tracked: TrackedAlert) -> tuple[Span, ...]:
         context = self.context
@@ -164,7 +145,8 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
                 yield ((f" {value:>9} ", "doubt"), text(count.source, "strong"))
                 for part in wrap(text(_one_line(count.query))[0], width - 12):
                     yield ((" " * 11, ""), (part, "accent"))
-        yield ((f" {_thresholds_text(state)}", "dim"),)
+        runbook = f"runbook {state.spec.runbook}" if state.spec.runbook else "no runbook"
+        yield (text(f" {_thresholds_text(state)} · {runbook}", "dim"),)
         origin = state.origin.value if state.origin is not Origin.NONE else "query"
         expression = (state.origin is Origin.RAW and state.spec.template) or state.query
         query = text(_one_line(expression) or "Prometheus is not queried")[0]
@@ -172,14 +154,11 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
             yield ((f" {origin if at == 0 else ' ' * len(origin)} ", "dim"), (part, "accent"))
         for part in wrap(text(state.caveat.text)[0], width - 2) if state.caveat else ():
             yield ((f" {part}", "unknown"),)
+        for annotation in state.annotations:
+            for part in wrap(text(annotation)[0], width - 2):
+                yield ((f" {part}", "unknown" if is_warning(annotation) else "dim"),)
         for part in wrap(text(" · ".join(state.basis))[0], width - 2) if state.basis else ():
             yield ((f" {part}", "dim"),)
-        names = "  ".join(
-            f"{'[' if at == self._window else ' '}{name}{']' if at == self._window else ' '}"
-            for at, (name, _) in enumerate(time_range.WINDOWS)
-        )
-        runbook = f"runbook {state.spec.runbook}" if state.spec.runbook else "no runbook"
-        yield section(f"{state.spec.title}   {names}   {runbook}", width)
 
     def _series_lines(self, state: PanelState, width: int) -> Iterable[Line]:
         only = state.samples[0] if len(state.samples) == 1 else None
@@ -195,7 +174,7 @@ class PanelDetailScreen(ConsoleScreen, AlertActionsMixin):
         if len(ordered) > _MAX_SERIES:
             yield ((f" and {len(ordered) - _MAX_SERIES} more", "dim"),)
         elif state.truncated:
-            yield ((" only the worst series are queried (x opens the whole query)", "dim"),)
+            yield ((" only the worst series are queried (Q opens the whole query)", "dim"),)
 
 
 _MAX_SERIES = 200

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from console.screens.base import ConsoleScreen
 
 
-@dataclass(frozen=True, slots=True)
-class ScreenInfo:
+class ScreenInfo(NamedTuple):
     """A screen that a key opens; `create` imports its module on first use."""
 
     name: str
@@ -30,7 +29,7 @@ class ScreenInfo:
 SCREENS = (
     ScreenInfo("overview", "1", "Overview", "what is wrong, since when, what changed", "overview", "OverviewScreen"),
     ScreenInfo("alerts", "2", "Alerts", "every alert, filtered and sorted", "alerts", "AlertsScreen"),
-    ScreenInfo("workloads", "3", "Workloads", "deployments, their pods and revisions", "workloads", "WorkloadsScreen"),
+    ScreenInfo("workloads", "3", "Workloads", "every workload, its pods and revisions", "workloads", "WorkloadsScreen"),
     ScreenInfo("silences", "4", "Silences", "who silenced what, until when", "silences", "SilencesScreen"),
     ScreenInfo("runbooks", "5", "Runbooks", "what to do, by name", "runbooks", "RunbooksScreen"),
     ScreenInfo("journal", "6", "Journal", "what was done, and how it ended", "journal", "JournalScreen"),
@@ -46,6 +45,7 @@ SCREENS = (
     ),
 )  # fmt: skip
 
+_PAUSE_SECONDS = 0.02
 MODES: dict[str, Callable[[], ConsoleScreen]] = {screen.name: screen.create for screen in SCREENS}
 
 
@@ -56,3 +56,5 @@ def preload() -> None:
     for module in (*(screen.module for screen in SCREENS), "flows.flows"):
         with CPU_LOCK:
             import_module(f"console.screens.{module}")
+        # A lock is not handed on in turn: without a pause the first values would wait for all of these.
+        time.sleep(_PAUSE_SECONDS)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from console.screens.chart_choices import ChartChoices
+from console.screens.views import Views
 from queries.model.source import Health
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class RenderContext:
     """How the cluster was chosen; shown in line 2 for a while after the start."""
     terminal_status: str = ""
     """A note about the terminal for the footer; empty for an ordinary one."""
+    charts: ChartChoices = field(default_factory=ChartChoices)
+    views: Views = field(default_factory=Views)
 
     @property
     def alerts(self) -> tuple[TrackedAlert, ...]:
@@ -51,12 +55,13 @@ class RenderContext:
 
 
 def find_changed_ids(old: Snapshot | None, new: Snapshot) -> frozenset[str]:
-    """The ids whose verdict or state differs; none for the first snapshot."""
+    """The ids whose verdict or state differs; none for the first snapshot, nor for a source's first response."""
     if old is None:
         return frozenset()
     changed: set[str] = set()
     if old.panels != new.panels:
-        verdicts = {item.spec.id: item.verdict for item in old.panels}
+        responded = {state.name for state in old.sources if state.last_good_at is not None}
+        verdicts = {item.spec.id: item.verdict for item in old.panels if item.spec.source in responded}
         changed |= {item.spec.id for item in new.panels if verdicts.get(item.spec.id, item.verdict) is not item.verdict}
     before, after = old.dashboard, new.dashboard
     if before is not None and after is not None and before.choice == after.choice:

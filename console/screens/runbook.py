@@ -17,9 +17,9 @@ from console.screens import keys
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_detail import render_elsewhere, render_step
 from console.screens.base import ConsoleScreen, section
-from console.screens.messages import CopyRequested, OpenExploreRequested
+from console.screens.messages import ActionRequested, CopyRequested, OpenExploreRequested
 from console.screens.render_context import RenderContext
-from queries.model.alert import TrackedAlert
+from queries.model.alert import Suggestion, TrackedAlert
 from queries.model.text import visible
 from widgets.styled_text import Line, text, wrap
 from widgets.text_view import TextView
@@ -48,6 +48,7 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
         keys.SILENCE,
         keys.COPY,
         keys.QUERY,
+        keys.ACTIONS,
         *keys.WORKLOAD_ACTIONS[:3],
     ]
 
@@ -90,6 +91,26 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
             # Prefer an alert of this cluster: nothing can be looked up here for another one.
             self._last = next((item for item in served if item.elsewhere is None), next(iter(served), self._last))
         return self._last
+
+    def menu_entries(self) -> Iterable[tuple[str, str]]:
+        """The calls of the platform's administration that the runbook names."""
+        runbook = self._runbook()
+        for call in self._list_calls(runbook) if runbook is not None else ():
+            yield f"call({call.target!r})", call.sentence
+
+    def action_call(self, target: str) -> None:
+        runbook = self._runbook()
+        call = next((item for item in self._list_calls(runbook) if item.target == target), None) if runbook else None
+        if call is not None:
+            from console.actions.plan import Request  # noqa: PLC0415  # not before the first frame
+
+            cause = f"runbook {self._runbook_id}"
+            self.post_message(ActionRequested(Request(call.action, target, dict(call.parameters), cause)))
+
+    def _list_calls(self, runbook: Runbook) -> tuple[Suggestion, ...]:
+        from console.runbooks.suggested_actions import suggest_calls  # noqa: PLC0415  # not before the first frame
+
+        return suggest_calls(runbook, self.context.settings.own.admin_calls) if self.context else ()
 
     def action_scroll(self, by: int) -> None:
         self._scroll.scroll_relative(y=by, animate=False)
@@ -175,8 +196,14 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
                 yield (("  ", ""), text(item.sentence, "strong"), text(f"   {item.command}", "dim"))
         elif runbook.actions:
             yield section("Mitigate", width)
-            for action in runbook.actions:
+            for action in (item for item in runbook.actions if item.action != "admin"):
                 yield (text(f"  {action.action} {action.target}", "strong"), ("   (run it with :)", "dim"))
+        shown = {item.target for item in suggestions}
+        calls = [item for item in self._list_calls(runbook) if item.target not in shown]
+        if calls:
+            yield section("The platform's own calls (x)", width)
+        for call in calls:
+            yield (("  ", ""), text(call.sentence, "strong"), text(f"   {call.command}", "dim"))
 
     def _escalation_lines(self, runbook: Runbook, width: int) -> Iterable[Line]:
         policies = load_severity_policies(self.context.settings.incidents) if self.context and runbook.escalate else None

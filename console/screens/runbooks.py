@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
-from textual.binding import BindingType
 from textual.widget import Widget
 
-from console.screens.base import ConsoleScreen
+from console.screens.filterable_screen import FilterableScreen
 from console.screens.messages import OpenRunbookRequested
 from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_caveat
@@ -36,15 +35,14 @@ COLUMNS = (
 )
 
 
-class RunbooksScreen(ConsoleScreen):
+class RunbooksScreen(FilterableScreen):
     """Shows how many alerts are firing for each runbook."""
 
     SCREEN_TITLE = "Runbooks"
     HELP_TEXT = (
         "Every runbook, a team's own included, and how many of its alerts are firing. GUIDE marks those that cover a whole "
-        "class of problems. Enter opens one with its live results."
+        "class of problems. / filters by words. Enter opens one with its live results."
     )
-    BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,6 +58,7 @@ class RunbooksScreen(ConsoleScreen):
     def body(self) -> Iterable[Widget]:
         yield self._title
         yield self._table
+        yield self._field
 
     def draw(self, context: RenderContext) -> None:
         firing: dict[str, int] = {}

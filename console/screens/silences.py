@@ -11,8 +11,9 @@ from textual.widget import Widget
 
 from console.actions.plan import Request
 from console.screens import keys
-from console.screens.base import ConsoleScreen, section
-from console.screens.messages import ActionRequested, CopyRequested, EditSilenceRequested, NewSilenceRequested
+from console.screens.base import section
+from console.screens.filterable_screen import FilterableScreen
+from console.screens.messages import ActionRequested, BatchRequested, CopyRequested, EditSilenceRequested, NewSilenceRequested
 from console.screens.render_context import RenderContext
 from console.screens.staleness import as_of_suffix, unhealthy_label
 from queries.model.silence import Silence
@@ -36,20 +37,21 @@ COLUMNS = (
 _ORDER = {"active": 0, "pending": 1, "expired": 2}
 
 
-class SilencesScreen(ConsoleScreen):
+class SilencesScreen(FilterableScreen):
     """Active silences first; below, the alerts that the one under the cursor suppresses."""
 
     SCREEN_TITLE = "Silences"
     HELP_TEXT = (
-        "Every silence in Alertmanager; below, the alerts that it suppresses now. n creates one, e edits it, d expires it."
+        "Every silence in Alertmanager; below, the alerts that it suppresses now. / filters by words. n creates one, "
+        "e edits it, d expires it, or those that you marked with space."
     )
-    BINDINGS: ClassVar[list[BindingType]] = [keys.NEW, keys.EDIT, keys.COPY, keys.EXPIRE]
+    BINDINGS: ClassVar[list[BindingType]] = [keys.NEW, keys.EDIT, keys.COPY, keys.ACTIONS, keys.EXPIRE]
 
     def __init__(self) -> None:
         super().__init__()
         self._title = TextView(classes="title")
         self._table: Table[Silence] = Table(
-            COLUMNS, key=lambda item: item.id, cells=self._cells, empty=NO_ANSWER, id="silences"
+            COLUMNS, key=lambda item: item.id, cells=self._cells, empty=NO_ANSWER, marks=True, id="silences"
         )
         self._table.add_class("grow")
         self._hidden = TextView(id="hidden")
@@ -60,6 +62,7 @@ class SilencesScreen(ConsoleScreen):
         yield self._title
         yield self._table
         yield self._hidden
+        yield self._field
 
     def draw(self, context: RenderContext) -> None:
         snapshot = context.snapshot
@@ -72,12 +75,12 @@ class SilencesScreen(ConsoleScreen):
         active = sum(1 for item in silences if item.state == "active")
         self._stale = bool(unhealthy_label(context, "alertmanager"))
         source = snapshot.source("alertmanager") if snapshot else None
-        responding = source is not None and source.health in (Health.UP, Health.DEGRADED)
+        responding = source is not None and source.health.serves
         count: tuple[Span, ...] = ((f" {active} active", "strong"), (f" of {len(silences)}", "dim"))
         known = responding or (source is not None and source.last_good_at is not None)
-        self._title.show(
-            (((" Silences ", "title"), *(count if known else ()), (as_of_suffix(context, "alertmanager"), "unknown")),)
-        )
+        age = as_of_suffix(context, "alertmanager")
+        spans = ((" Silences ", "title"), *(count if known else ()), (self.marks_text(), "accent"), (age, "unknown"))
+        self._title.show((spans,))
         empty = NO_ANSWER
         if source is not None and source.health is not Health.WAITING:
             empty = (
@@ -89,7 +92,13 @@ class SilencesScreen(ConsoleScreen):
         self._hidden.show(tuple(self._hidden_lines(context)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return None if self._table.current is None and action in ("edit", "copy", "act") else True
+        if self._table.current is None and action in ("edit", "copy", "act"):
+            return None
+        return super().check_action(action, parameters)
+
+    def why_disabled(self, action: str) -> str:
+        own = action in ("edit", "copy") or action.startswith("act(")
+        return "no silence under the cursor" if own else super().why_disabled(action)
 
     def action_new(self) -> None:
         self.post_message(NewSilenceRequested())
@@ -103,6 +112,9 @@ class SilencesScreen(ConsoleScreen):
             self.post_message(CopyRequested(self._table.current.id, "the silence's id"))
 
     def action_act(self, name: str) -> None:
+        if marked := [item for item in self._table.marked if item.state != "expired"]:
+            self.post_message(BatchRequested(tuple(Request(name, f"silence/{item.id}") for item in marked)))
+            return
         silence = self._table.current
         if silence is None:
             return

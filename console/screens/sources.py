@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import BindingType
 from textual.widget import Widget
 
+from console.checks.identity import list_identity_facts
 from console.journal.sync import SyncStatus
 from console.screens.base import ConsoleScreen, section
 from console.screens.header import health_label
 from console.screens.render_context import RenderContext
+from queries.errors import SourceError
 from queries.model.panel import Origin
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
@@ -19,6 +21,9 @@ from queries.text.durations import format_age
 from widgets.formatting import NO_ANSWER, VERDICT_WIDTH
 from widgets.styled_text import VERDICT_TONES, Line, fit, text, wrap
 from widgets.text_view import TextView
+
+if TYPE_CHECKING:
+    from queries.kubernetes.client import Kubernetes
 
 
 class SourcesScreen(ConsoleScreen):
@@ -30,6 +35,8 @@ class SourcesScreen(ConsoleScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self._identity_requested = False
+        self._identity_error = ""
         self._page = TextView(id="sources", focusable=True)
         self._page.add_class("grow")
 
@@ -50,6 +57,7 @@ class SourcesScreen(ConsoleScreen):
             yield from ((text(f" {part}", "warn"),) for part in wrap(text(context.settings.cluster_note)[0], width - 2))
         for state in context.snapshot.sources if context.snapshot else ():
             yield from self._render_source(state, context, width)
+        yield from self._render_identity(context, width)
         if context.session is not None and context.session.sharing is not None:
             yield from self._render_sync(context.session.sharing, context, width)
         yield from self._render_left_out(context, width)
@@ -92,6 +100,37 @@ class SourcesScreen(ConsoleScreen):
         for sentence, sentence_tone in sentences:
             for part in wrap(text(sentence)[0], width - 4):
                 yield ((f"   {part}", sentence_tone),)
+
+    def _render_identity(self, context: RenderContext, width: int) -> Iterable[Line]:
+        """Cluster and identity with their origins; the API server's part is fetched once, when this screen is first drawn."""
+        kubernetes = context.session.kubernetes if context.session else None
+        if kubernetes is None:
+            return
+        yield section("Cluster", width)
+        if not self._identity_requested:
+            self._identity_requested = True
+            self.run_worker(self._fetch_identity(kubernetes), "fetching the identity", "identity")
+        error = self._identity_error or self.worker_errors.get("identity", "")
+        for fact in list_identity_facts(context.settings, kubernetes.known_identity, error):
+            tone = "warn" if error and fact.value == error else ""
+            value, origin = text(fact.value)[0], text(fact.origin)[0]
+            parts = wrap(value, width - 16)
+            beside = len(parts[-1]) + len(origin) + 18 <= width
+            for at, part in enumerate(parts):
+                own = (f"  {origin}", "dim") if beside and origin and at == len(parts) - 1 else ("", "")
+                yield ((f" {fact.name if at == 0 else '':<14}", "dim"), (part, tone), own)
+            if origin and not beside:
+                yield from (((" " * 15 + part, "dim"),) for part in wrap(origin, width - 16))
+
+    async def _fetch_identity(self, kubernetes: Kubernetes) -> None:
+        from queries.kubernetes.identity import fetch_identity  # noqa: PLC0415  # not before the first frame
+
+        try:
+            await fetch_identity(kubernetes)
+        except SourceError as error:  # shown in place of the identity
+            self._identity_error = error.fault.sentence()
+        if self.context is not None:
+            self.draw(self.context)
 
     def _render_sync(self, sync: SyncStatus, context: RenderContext, width: int) -> Iterable[Line]:
         """Where the journal is shared, since when that fails, and what to try."""

@@ -10,6 +10,7 @@ from widgets.styled_text import text
 
 TITLES = {"prometheus": "Prometheus", "alertmanager": "Alertmanager", "kubernetes": "Kubernetes", "platform": "the platform"}
 PAUSED = "PAUSED"
+_COUNTED = (Verdict.CRITICAL, Verdict.WARN, Verdict.NO_DATA, Verdict.IN_DOUBT, Verdict.STALE)
 _SHORT_NAMES = {"prometheus": "prom", "alertmanager": "am", "kubernetes": "k8s", "platform": "api"}
 
 
@@ -18,7 +19,7 @@ def unhealthy_label(context: RenderContext, name: str) -> str:
     state = context.snapshot.source(name) if context.snapshot else None
     if state is not None and state.paused:
         return PAUSED
-    if state is None or state.health in (Health.UP, Health.DEGRADED, Health.NOT_CONFIGURED):
+    if state is None or state.health.serves or state.health is Health.NOT_CONFIGURED:
         return ""
     return "not responding yet" if state.health is Health.WAITING else state.health.value.upper()
 
@@ -38,6 +39,13 @@ def last_response_age(context: RenderContext, name: str) -> str:
     if state is None or state.last_good_at is None:
         return ""
     return format_age(max(0.0, context.now - state.last_good_at))
+
+
+def alerts_are_awaited(context: RenderContext) -> bool:
+    """Whether Alertmanager or Prometheus has not responded yet and neither has failed: line 2 says so, and lists wait."""
+    sources = context.snapshot.sources if context.snapshot else ()
+    healths = [item.health for item in sources if item.name in ("alertmanager", "prometheus") and not item.paused]
+    return Health.WAITING in healths and all(health is Health.WAITING or health.serves for health in healths)
 
 
 def alerts_are_stale(context: RenderContext) -> bool:
@@ -63,22 +71,24 @@ def short_alerts_caveat(context: RenderContext) -> str:
         label = unhealthy_label(context, name)
         if label and not (name == "alertmanager" and suffix):
             suffix += f", {_SHORT_NAMES[name]} {label}"
+    if context.snapshot and context.snapshot.alerts_partial:
+        suffix += f", {_SHORT_NAMES['prometheus']} PARTIAL"
     if context.snapshot and context.snapshot.delivery_doubt:
         suffix += f", {text(context.snapshot.heartbeat_alert)[0]} missing"
     return suffix
 
 
-def panels_caveat(context: RenderContext) -> str:
-    """`, 1 IN DOUBT`: the number of panels in doubt, else without data, whose source responds; empty when all are known.
+def count_panels(context: RenderContext) -> dict[Verdict, int]:
+    """How many panels have a verdict other than ok, in the order of line 1.
 
-    A source that does not respond has its own caveat.
+    It leaves out panels whose source never responded or is paused: line 1 names that source.
     """
     panels = context.snapshot.panels if context.snapshot else ()
-    for verdict in (Verdict.IN_DOUBT, Verdict.NO_DATA):
-        unknown = [item for item in panels if item.verdict is verdict and not unhealthy_label(context, item.spec.source)]
-        if unknown:
-            return f", {len(unknown)} {verdict.word}"
-    return ""
+    verdicts = [
+        item.verdict for item in panels if not item.paused and not (item.value is None and context.is_waiting(item.spec.source))
+    ]
+    counts = {verdict: verdicts.count(verdict) for verdict in _COUNTED}
+    return {verdict: count for verdict, count in counts.items() if count}
 
 
 def platform_caveat(context: RenderContext) -> str:
@@ -105,6 +115,8 @@ def alerts_caveat(context: RenderContext) -> str:
         parts.append(f"Alertmanager {alertmanager}{note if context.snapshot and context.snapshot.alerts_caveat else ''}")
     elif context.snapshot and context.snapshot.alerts_caveat:
         parts.append("Alertmanager is not configured: Prometheus lists these")
+    if context.snapshot and context.snapshot.alerts_partial:
+        parts.append("Prometheus PARTIAL: others may fire")
     if prometheus == PAUSED:
         parts.append("Prometheus PAUSED")
     elif prometheus:

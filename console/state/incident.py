@@ -15,6 +15,8 @@ __all__ = (
     "RESOLVED",
     "Delivery",
     "DeliveryState",
+    "EarlierEntry",
+    "FollowUp",
     "Incident",
     "Incidents",
     "LastRecorded",
@@ -45,6 +47,20 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierEntry:
+    """An entry from before a declaration: an incident that is about its alert or its target takes it over.
+
+    `action` is the name of an action that was done, empty for anything else; `title` names it where it completes a step.
+    """
+
+    entry: TimelineEntry
+    fingerprint: str = ""
+    target: str = ""
+    action: str = ""
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StepCompletion:
     """A completed step: `at` is Unix seconds; `because` names what completed it where no person did."""
 
@@ -69,7 +85,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A text for people outside, kept whether or not anybody sent it."""
+    """A public update, kept whether or not anyone sent it."""
 
     id: str
     at: float
@@ -81,6 +97,18 @@ class Update:
     def out_at(self) -> float | None:
         """When it first went out; None while it has not."""
         return min((item.at for item in self.deliveries if item.state.out), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """Something to do after the incident, by `owner` until `due` (YYYY-MM-DD); both may be empty."""
+
+    id: str
+    author: str
+    text: str
+    owner: str = ""
+    due: str = ""
+    done: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +125,9 @@ class Incident:
     """One incident of one environment. Times are Unix seconds.
 
     `number` counts the incidents of this journal from 1. `detected_at` is the start of the first alert, None where the incident
-    was declared without one. `entries` are ordered by when things happened, `updates` oldest first. `stability_seconds`
-    overrides the configured window. `seen` is the last recorded value by thing (`alert:FINGERPRINT`, `panel:ID`, …).
+    was declared without one; `since` is when a person said that it began. `targets` are the workloads that its alerts are
+    about. `entries` are ordered by when things happened, `updates` oldest first. `stability_seconds` overrides the configured
+    window. `seen` is the last recorded value by thing (`alert:FINGERPRINT`, `panel:ID`, …).
 
     `earlier` counts the entries before `entries` that only the journal holds: a long timeline is cut. `outline` marks what
     lists need of a closed incident: without timeline, updates and labels.
@@ -124,6 +153,9 @@ class Incident:
     seen: Mapping[str, LastRecorded] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     earlier: int = 0
     outline: bool = False
+    targets: tuple[str, ...] = ()
+    since: float | None = None
+    follow_ups: tuple[FollowUp, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -131,8 +163,8 @@ class Incident:
 
     @property
     def began_at(self) -> float:
-        """The start of the first alert, else the declaration."""
-        return min(self.declared_at, self.detected_at) if self.detected_at else self.declared_at
+        """The earliest of the first alert, what a person said, and the declaration."""
+        return min(at for at in (self.declared_at, self.detected_at, self.since) if at)
 
     def person(self, role: Role) -> str:
         """Who holds this role; empty for nobody."""
@@ -153,6 +185,11 @@ class Incident:
     @property
     def resolved_at(self) -> float | None:
         return self.done_at(Step.RESOLVE)
+
+    @property
+    def recovered_at(self) -> float | None:
+        """When it no longer hurt: mitigated, or resolved without a mitigation."""
+        return min((at for at in (self.mitigated_at, self.resolved_at) if at is not None), default=None)
 
     @property
     def communicated_at(self) -> float | None:
@@ -188,12 +225,14 @@ RESOLVED = "resolved"
 class Incidents:
     """The incidents of one environment in the order of their declaration: every open one and the newest closed ones.
 
-    `count` is how many were declared in total; `acknowledgements` are by alert fingerprint.
+    `count` is how many were declared in total; `acknowledgements` are by alert fingerprint. `earlier` are the newest actions,
+    acknowledgements and rollouts, oldest first: an incident that is declared later may be about them.
     """
 
     all: tuple[Incident, ...] = ()
     acknowledgements: Mapping[str, Acknowledgement] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     count: int = 0
+    earlier: tuple[EarlierEntry, ...] = field(default=(), repr=False)
 
     @property
     def older(self) -> int:

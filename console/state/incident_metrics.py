@@ -1,4 +1,4 @@
-"""Incident counts, mean time to acknowledge and mean time to resolve over a period."""
+"""Incident counts, mean time to acknowledge and mean time to recover over a period."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ PERIOD_SECONDS = 30 * 86_400.0
 class IncidentMetrics:
     """Of the incidents that began within the period. `counts` has every severity; `open` counts those that are not closed.
 
-    The means are seconds from the detection (the first alert, else the declaration), None without a sample; `acknowledged` and
-    `resolved` are the sample sizes.
+    The means are seconds from the beginning (the first alert, else the declaration) to the acknowledgement, and to the
+    mitigation (the resolution where there was none); None without a sample. `acknowledged` and `recovered` are the sample
+    sizes.
     """
 
     counts: tuple[tuple[Priority, int], ...]
     open: int
     acknowledged: int
-    resolved: int
+    recovered: int
     mtta_seconds: float | None
     mttr_seconds: float | None
 
@@ -34,14 +35,14 @@ def compute_metrics(incidents: Iterable[Incident], *, now: float, period_seconds
     """Pure; `now` ends the period."""
     own = [item for item in incidents if now - period_seconds < item.began_at <= now]
     acknowledged = [item.acknowledged_at - item.began_at for item in own if item.acknowledged_at is not None]
-    resolved = [item.resolved_at - item.began_at for item in own if item.resolved_at is not None]
+    recovered = [item.recovered_at - item.began_at for item in own if item.recovered_at is not None]
     return IncidentMetrics(
         counts=tuple((level, sum(item.severity is level for item in own)) for level in Priority),
         open=sum(item.open for item in own),
         acknowledged=len(acknowledged),
-        resolved=len(resolved),
+        recovered=len(recovered),
         mtta_seconds=_mean(acknowledged),
-        mttr_seconds=_mean(resolved),
+        mttr_seconds=_mean(recovered),
     )
 
 

@@ -15,6 +15,8 @@ from console.journal.payloads import (
     ActionOutcome,
     AlertAcknowledged,
     AlertReleased,
+    RolloutCompleted,
+    RolloutFailed,
     event_kinds,
     try_decode,
 )
@@ -43,6 +45,7 @@ class IncidentsProjection(Projection[Incidents]):
     kinds = (
         *_OWN_KINDS,
         *event_kinds(ActionIntent, ActionDeclined, ActionOutcome, AlertAcknowledged, AlertReleased),
+        *event_kinds(RolloutCompleted, RolloutFailed),
     )
 
     def initial(self) -> Incidents:

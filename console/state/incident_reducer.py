@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections import deque
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -18,6 +19,7 @@ from console.journal.payloads import (
     AlertReleased,
     ChangeSeen,
     DeliveryState,
+    FollowUpRecorded,
     IncidentClosed,
     IncidentDeclared,
     IncidentNoteAdded,
@@ -26,6 +28,8 @@ from console.journal.payloads import (
     Payload,
     Role,
     RoleAssigned,
+    RolloutCompleted,
+    RolloutFailed,
     SeverityChanged,
     Source,
     Step,
@@ -35,7 +39,18 @@ from console.journal.payloads import (
     decode,
 )
 from console.journal.projection import keep_last
-from console.state.incident import FIRING, Delivery, Incident, Incidents, LastRecorded, StepCompletion, TimelineEntry, Update
+from console.state.incident import (
+    FIRING,
+    Delivery,
+    EarlierEntry,
+    FollowUp,
+    Incident,
+    Incidents,
+    LastRecorded,
+    StepCompletion,
+    TimelineEntry,
+    Update,
+)
 from queries.model.matcher import MatcherError, parse_matchers
 from queries.text.times import to_datetime
 
@@ -45,6 +60,7 @@ INCIDENT_PAYLOADS: tuple[type[Payload], ...] = (
     RoleAssigned,
     StepChanged,
     IncidentNoteAdded,
+    FollowUpRecorded,
     AlertLinked,
     UpdateWritten,
     UpdateDelivered,
@@ -61,6 +77,10 @@ _MOST_MISSED = 1000
 """Changes of one thing that a store which keeps only the newest events may have lost. A larger jump is not valid: every later
 change would count as recorded already.
 """
+_MOST_EARLIER = 300
+"""What was done before a declaration; a busy day has fewer actions."""
+_SLOW_SECONDS = 1.0
+"""By how much a clock may be slow before it changes the order of entries."""
 _Action = ActionIntent | ActionDeclined | ActionOutcome
 
 
@@ -88,16 +108,10 @@ class _IncidentBuilder:
     def add_entry(
         self, event: Event, source: Source, text: str, *, at: float | None = None, id: str = "", corrects: str = ""
     ) -> None:
-        """At its place in time; every console derives the same id."""
-        entry = TimelineEntry(
-            at=event.at if at is None else at,
-            source=source,
-            author=event.author,
-            text=text,
-            id=id or f"{event.kind}:{event.subject}:{event.author}:{event.at:.3f}:{event.sequence}",
-            recorded_at=event.at,
-            corrects=corrects,
-        )
+        self.insert(_entry(event, source, text, at=at, id=id, corrects=corrects))
+
+    def insert(self, entry: TimelineEntry) -> None:
+        """At its place in time."""
         bisect.insort_right(self.entries, entry, key=lambda item: item.at)
 
     def complete(self, step: Step, completion: StepCompletion) -> None:
@@ -106,6 +120,21 @@ class _IncidentBuilder:
 
     def watch_alert(self, alert: LinkedAlert, event: Event) -> None:
         self.seen.setdefault(f"alert:{alert.fingerprint}", LastRecorded(FIRING, alert.starts_at or event.at))
+
+
+def _entry(
+    event: Event, source: Source, text: str, *, at: float | None = None, id: str = "", corrects: str = ""
+) -> TimelineEntry:
+    """Every console derives the same id."""
+    return TimelineEntry(
+        at=event.at if at is None else at,
+        source=source,
+        author=event.author,
+        text=text,
+        id=id or f"{event.kind}:{event.subject}:{event.author}:{event.at:.3f}:{event.sequence}",
+        recorded_at=event.at,
+        corrects=corrects,
+    )
 
 
 class IncidentReducer:
@@ -123,9 +152,11 @@ class IncidentReducer:
         self._open = [item.id for item in state.open]
         self._acknowledgements: dict[str, Acknowledgement] = dict(state.acknowledgements)
         self._acknowledgements_changed = False
+        self._earlier = deque(state.earlier, _MOST_EARLIER)
+        self._earlier_changed = False
 
     def state(self) -> Incidents:
-        if not self._builders and not self._acknowledgements_changed:
+        if not (self._builders or self._acknowledgements_changed or self._earlier_changed):
             return self._before
         built = {identity: builder.build() for identity, builder in self._builders.items()}
         return Incidents(
@@ -134,9 +165,11 @@ class IncidentReducer:
             if self._acknowledgements_changed
             else self._before.acknowledgements,
             self._count,
+            tuple(self._earlier) if self._earlier_changed else self._before.earlier,
         )
 
     def apply(self, event: Event) -> None:
+        event = _at_its_turn(event)
         payload = decode(event)
         match payload:
             case AlertAcknowledged() | AlertReleased():
@@ -145,6 +178,9 @@ class IncidentReducer:
                 self._send(event, payload)
             case ActionIntent() | ActionDeclined() | ActionOutcome():
                 self._act(event, payload)
+            case RolloutCompleted() | RolloutFailed():
+                text = f"{payload.target.partition('/')[2] or 'a workload'}: {payload.text}"
+                self._remember(EarlierEntry(_entry(event, Source.KUBERNETES, text), target=payload.target))
             case IncidentDeclared():
                 self._declare(event, payload)
             case _:
@@ -177,6 +213,8 @@ class IncidentReducer:
             alerts=payload.alerts,
             panels=payload.panels,
             stability_seconds=stability,
+            targets=payload.targets,
+            since=_check_time(payload.since) if payload.since else None,
             seen=MappingProxyType({thing: LastRecorded(value, event.at) for thing, value in payload.seen.items()}),
         )
         self._kept[incident.id] = incident
@@ -191,11 +229,35 @@ class IncidentReducer:
             if item.starts_at and item.starts_at < event.at:
                 identity = f"{event.subject}:{item.fingerprint}"
                 builder.add_entry(event, Source.ALERTMANAGER, f"{item.name} started firing", at=item.starts_at, id=identity)
-            held = self._acknowledgements.get(item.fingerprint)
-            if held is not None:
-                builder.complete(Step.ACKNOWLEDGE, StepCompletion(held.at, held.author, f"acknowledged {item.name}"))
+        self._take_over_earlier(builder, incident.began_at)
         if payload.commander:
             builder.roles[Role.COMMANDER] = payload.commander
+
+    # Before the declaration
+
+    def _remember(self, item: EarlierEntry) -> None:
+        self._earlier.append(item)
+        self._earlier_changed = True
+
+    def _take_over_earlier(self, builder: _IncidentBuilder, since: float) -> None:
+        """What somebody did to its alerts and targets since it began, and the steps that this completed."""
+        incident = builder.incident
+        known = {entry.id for entry in builder.entries}
+        completed: list[tuple[Step, StepCompletion]] = []
+        for item in self._earlier:
+            entry = item.entry
+            if entry.at < since or entry.id in known or not _concerns(item, incident):
+                continue
+            builder.insert(entry)
+            step = _step_of(item.action, item.target, incident)
+            if step is not None:
+                completed.append((step, StepCompletion(entry.at, entry.author, item.title)))
+        for alert in incident.alerts:
+            held = self._acknowledgements.get(alert.fingerprint)
+            if held is not None:
+                completed.append((Step.ACKNOWLEDGE, StepCompletion(held.at, held.author, f"acknowledged {alert.name}")))
+        for step, completion in sorted(completed, key=lambda each: each[1].at):
+            builder.complete(step, completion)
 
     # Alerts and actions
 
@@ -212,12 +274,16 @@ class IncidentReducer:
                 for builder in self._linked_builders(event.subject):
                     name = next((a.name for a in builder.incident.alerts if a.fingerprint == event.subject), "the alert")
                     builder.add_entry(event, Source.PERSON, f"released {name}: unacknowledged")
+                text = f"released {payload.name or 'the alert'}: unacknowledged"
+                self._remember(EarlierEntry(_entry(event, Source.PERSON, text), event.subject))
             return
         self._acknowledgements[event.subject] = after
         name = payload.name or "the alert"
         over = f", taken over from {before.author}" if before is not None and before.author != after.author else ""
+        what = f"handed {name} to {after.author}" if after.by else f"acknowledged {name}{over}"
+        self._remember(EarlierEntry(_entry(event, Source.PERSON, what), event.subject))
         for builder in self._linked_builders(event.subject):
-            builder.add_entry(event, Source.PERSON, f"acknowledged {name}{over}")
+            builder.add_entry(event, Source.PERSON, what)
             builder.complete(Step.ACKNOWLEDGE, StepCompletion(event.at, event.author, f"acknowledged {name}"))
 
     def _act(self, event: Event, payload: _Action) -> None:
@@ -235,7 +301,11 @@ class IncidentReducer:
         builders = self._linked_builders(fingerprint) or [self._builder(identity) for identity in self._open]
         for builder in builders:
             builder.add_entry(event, Source.CONSOLE, text)
-        if isinstance(payload, ActionOutcome) and payload.outcome == "done":
+        done = isinstance(payload, ActionOutcome) and payload.outcome == "done"
+        action = (payload.action or "") if done else ""
+        entry = _entry(event, Source.CONSOLE, text)
+        self._remember(EarlierEntry(entry, fingerprint, payload.target or "", action, title))
+        if done:
             for builder in builders:
                 step = _step_of(payload.action or "", payload.target or "", builder.incident)
                 if step is not None:
@@ -287,6 +357,8 @@ class IncidentReducer:
                 self._change_step(builder, event, payload)
             case IncidentNoteAdded(id=identity, text=text, corrects=corrects):
                 builder.add_entry(event, Source.PERSON, text, id=identity, corrects=corrects)
+            case FollowUpRecorded():
+                self._record_follow_up(builder, event, payload)
             case AlertLinked():
                 self._link(builder, event, payload)
             case UpdateWritten(update=identity, text=text):
@@ -332,14 +404,25 @@ class IncidentReducer:
         else:
             builder.completions.pop(step, None)
 
+    def _record_follow_up(self, builder: _IncidentBuilder, event: Event, payload: FollowUpRecorded) -> None:
+        known = {item.id: item for item in builder.incident.follow_ups}
+        before = known.get(payload.id)
+        author = before.author if before else event.author
+        known[payload.id] = FollowUp(payload.id, author, payload.text, payload.owner, payload.due, payload.done)
+        builder.incident = replace(builder.incident, follow_ups=tuple(known.values()))
+        verb = "done" if payload.done else "changed" if before else "added"
+        parts = [payload.owner or "no owner", f"due {payload.due}" if payload.due else ""]
+        builder.add_entry(event, Source.PERSON, f"{verb} follow-up ({', '.join(filter(None, parts))}): {payload.text}")
+
     def _link(self, builder: _IncidentBuilder, event: Event, payload: AlertLinked) -> None:
         incident = builder.incident
         alert = LinkedAlert(payload.fingerprint, payload.name, _check_time(payload.starts_at), payload.labels)
         others = tuple(item for item in incident.alerts if item.fingerprint != alert.fingerprint)
         builder.incident = replace(incident, alerts=(*others, alert) if payload.on else others)
+        builder.add_entry(event, Source.PERSON, f"{'linked' if payload.on else 'unlinked'} {alert.name}")
         if payload.on:
             builder.watch_alert(alert, event)
-        builder.add_entry(event, Source.PERSON, f"{'linked' if payload.on else 'unlinked'} {alert.name}")
+            self._take_over_earlier(builder, min(builder.incident.began_at, alert.starts_at or event.at))
 
     def _deliver(self, builder: _IncidentBuilder, event: Event, payload: UpdateDelivered) -> None:
         update, state, where = builder.updates[payload.update], payload.how, payload.where
@@ -365,6 +448,30 @@ class IncidentReducer:
         builder.add_entry(event, payload.source, payload.text, at=at, id=event.subject)
 
 
+def _at_its_turn(event: Event) -> Event:
+    """The event no earlier than what its console had seen, by its stamp: a slow clock does not answer before it was asked."""
+    turn = event.stamp / 1e6
+    return replace(event, at=turn) if turn > event.at + _SLOW_SECONDS else event
+
+
+def _concerns(item: EarlierEntry, incident: Incident) -> bool:
+    """Whether an incident is about what was done; one that names neither alert nor target is about all of it."""
+    if not (incident.alerts or incident.targets):
+        return True
+    if incident.links(item.fingerprint) or (item.target and item.target in incident.targets):
+        return True
+    return _silences(item.target, incident)
+
+
+def _silences(target: str, incident: Incident) -> bool:
+    """Whether a silence with these matchers hides one of the incident's alerts."""
+    try:
+        matchers = parse_matchers(target) if "=" in target else ()
+    except MatcherError:
+        return False
+    return bool(matchers) and any(all(one.matches(item.labels) for one in matchers) for item in incident.alerts)
+
+
 def _because(text: str, why: str) -> str:
     return f"{text}: {why}" if why else text
 
@@ -373,14 +480,7 @@ def _step_of(action: str, target: str, incident: Incident) -> Step | None:
     """The step that a successful action completes."""
     if action in _MITIGATIONS:
         return Step.MITIGATE
-    if action != "silence":
-        return None
-    try:
-        matchers = parse_matchers(target)
-    except MatcherError:
-        return None
-    silenced = matchers and any(all(one.matches(item.labels) for one in matchers) for item in incident.alerts)
-    return Step.ACKNOWLEDGE if silenced else None
+    return Step.ACKNOWLEDGE if action == "silence" and _silences(target, incident) else None
 
 
 def _check_time(at: float) -> float:

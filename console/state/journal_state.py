@@ -1,4 +1,4 @@
-"""What the journal's events add up to, brought up to date by each new one."""
+"""The state that the journal's events reduce to, kept up to date with each new event."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from console.journal.recent_actions import RecentActions
 from console.journal.snapshots import Snapshots, StoredSnapshot, decode_snapshot, encode_snapshot, reducer_fingerprint
 from console.journal.unfinished import UnfinishedProjection
 from console.state.checklist_runs import ChecklistRuns, ChecklistRunsProjection
+from console.state.guards import Guards, GuardsProjection
 from console.state.handovers import HandoverSignature, HandoversProjection
 from console.state.incident import Incident, Incidents, TimelineEntry
 from console.state.incident_projection import INCIDENT, OUTLINE, TIMELINE, IncidentsProjection
@@ -37,7 +38,7 @@ _LEFT_OUT = 1000
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """One field for each projection, of one environment; `sequence` is the newest event that is in it."""
+    """The state of one environment: one field a projection. `sequence` is the newest event included."""
 
     sequence: int = 0
     owners: Mapping[str, Acknowledgement] = field(default_factory=lambda: MappingProxyType({}))
@@ -48,25 +49,26 @@ class JournalState:
     unfinished: Mapping[str, Event] = field(default_factory=lambda: MappingProxyType({}))
     settled: frozenset[str] = frozenset()
     revisions: Records = field(default_factory=lambda: NO_RECORDS)
+    guards: Guards = field(default_factory=Guards)
     left_out: Mapping[int, LeftOutEvent] = field(default_factory=lambda: MappingProxyType({}))
-    """By its sequence, what is in this journal and counts for nothing, but for what a person settled."""
+    """By sequence, the events of this journal that are ignored, except those a person has settled."""
     head: str = ""
-    """The newest event's number and hash: whoever notes it can tell later whether the journal was written again."""
+    """The newest event's sequence and hash: noted elsewhere, it later shows whether the journal was rewritten."""
     read: int = 0
     behind: int = 0
-    """How many events were read, and how many were not yet, while all of them have to be read again: after an update of the
-    console, or when a late one belongs before them. Until then what is known is of before."""
+    """The numbers of events read and still unread while all have to be read again: after an update of the console, or for a
+    late event. Until then the state is the previous one."""
     lost: int = 0
-    """How many events are missing, of the file or of its index; negative where there are more than their numbers tell."""
+    """The number of events missing from the file or its index; negative if there are more than the sequences say."""
 
     @property
     def known(self) -> bool:
-        """Whether this is what the whole journal adds up to; otherwise nothing may be said to be as it says."""
+        """Whether the state includes the whole journal; if not, nothing in it may be presented as current."""
         return not self.behind
 
     @property
     def error(self) -> str:
-        """Why the state is incomplete, for people; empty where it is complete."""
+        """Why the state is incomplete, in one sentence; empty if it is complete."""
         if self.behind:
             progress = f"{self.read:,} of {self.read + self.behind:,} events"
             return f"the journal is being read again: {progress}; owners, checklists and incidents are not known until then"
@@ -82,17 +84,18 @@ PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
     ("unfinished", UnfinishedProjection()),
     ("settled", SettledProjection()),
     ("revisions", RevisionRecords()),
+    ("guards", GuardsProjection()),
 )
-"""The name is that of the field."""
+"""By the name of the field in JournalState."""
 
 _TAIL = 256
 _EVERY, _EVERY_WHILE_READING = 512, 16_384
-"""How many events lie between two snapshots."""
+"""The number of events between two snapshots: in normal operation, and during a first read."""
 
 
 @dataclass(slots=True)
 class _Base:
-    """What all rows up to a stamp add up to, how many they are, and the newest snapshot before it, by its stamp."""
+    """The state of all rows up to a stamp, their number, and the stamp of the newest snapshot before it."""
 
     state: JournalState
     left_out: dict[int, LeftOutEvent]
@@ -100,15 +103,15 @@ class _Base:
     covered: int = 0
     parent: int | None = None
     stored: int = 0
-    """`covered` of that snapshot."""
+    """`covered` of the parent snapshot."""
 
 
 class JournalReader:
-    """Folds one environment's events, and those of no environment; belongs to one thread, that of the journal.
+    """Reduces the events of one environment, and those without an environment. For one thread only, the journal's.
 
-    It begins with the newest snapshot, reads what is newer, and afterwards only what is new; while nothing is written, by this
-    console or another, a refresh asks SQLite for one number. Events are folded in their own order, not in that of their
-    arrival: what a console wrote while the shared store was gone is put where it belongs, on every console the same.
+    It starts from the newest snapshot and then reads only new events; while nothing is written, by this console or another, a
+    refresh asks SQLite for one number. Events are reduced in the order of their stamps, not of their arrival: an event that a
+    console wrote while the shared store was unreachable takes its place, the same one on every console.
     """
 
     def __init__(
@@ -130,36 +133,36 @@ class JournalReader:
         self._snapshots = Snapshots(journal, environment, reducer_fingerprint(classes))
         self._version: tuple[int, int] | None = None
         self.state = self._initial = replace(JournalState(), **{name: item.initial() for name, item in projections})
-        # The newest rows, and what there was before them: a late one among them is put in its place at little cost.
+        # The state before the newest rows, and these rows: a late event among them is cheap to insert.
         self._base = _Base(self._initial, {})
         self._tail: list[Row] = []
         self._ahead: set[int] = set()
-        """Rows that no console takes in their order: none is in the base or in the tail."""
+        """Invalid rows with a stamp ahead of the clock: neither in the base nor in the tail."""
         self._after = 0
-        """The sequence up to which every row was taken in, in live operation."""
+        """The sequence up to which every row is included, in normal operation."""
         self._until: int | None = None
-        """While the rows are read in their order: those up to this sequence."""
+        """During a first read in stamp order, the last sequence it covers."""
         self._at: Any = FIRST
         self._started = self._loaded = False
-        """Whether it began with a snapshot."""
+        """Whether reading has started, and whether it started from a snapshot."""
 
     # Reading
 
     def refresh(self, *, seconds: float | None = None) -> bool:
-        """Take in what was written meanwhile; gives whether there was anything. Raises JournalError, and is as before then.
+        """Reads new events; returns whether the state changed. Raises JournalError, and leaves the state unchanged then.
 
-        With `seconds` it stops after about so long; `state.behind` says how many events it did not come to.
+        With `seconds` it stops after about that time; `state.behind` counts the events not read.
         """
         version = self._journal.version()
         if version == self._version and not self.state.behind:
             return False
         ends = None if seconds is None else time.monotonic() + seconds
         before, first = self.state, self._version is None
-        # What is written from here on has another version: it is seen the next time, never missed.
+        # Later writes change the version and are read by the next refresh.
         last = self._journal.last_sequence()
         if not self._started:
             self._restart(last)
-        done = self._go_on(last, ends)
+        done = self._read_pages(last, ends)
         if not done:
             read = self._base.covered + len(self._tail)
             self.state = replace(self.state, read=read, behind=max(1, last - read))
@@ -175,12 +178,12 @@ class JournalReader:
         return (*(name for name, _ in self._projections), "left_out", "behind", "lost")
 
     def _restart(self, last: int) -> None:
-        """From the newest snapshot that can be taken, else from the first event."""
+        """Restarts from the newest valid snapshot, else from the first event."""
         found = self._snapshots.newest()
         self._base = _Base(self._initial, {})
         if found is not None:
             try:
-                state, left_out = self._decoded(found.body)
+                state, left_out = self._decode(found.body)
                 self._base = _Base(state, left_out, found.stamp, found.covered, found.stamp, found.covered)
             except ValueError as error:
                 _log.warning("a snapshot of the journal cannot be read: %s", error)
@@ -190,8 +193,8 @@ class JournalReader:
         self._tail, self._ahead = [], set()
         self._until, self._at = last, self._base.stamp
 
-    def _go_on(self, last: int, ends: float | None) -> bool:
-        """Reads page by page; False where there was no time for all."""
+    def _read_pages(self, last: int, ends: float | None) -> bool:
+        """Reads page by page; returns False if the time ran out."""
         while True:
             if self._until is not None:
                 self._read_in_order(self._until)
@@ -201,7 +204,7 @@ class JournalReader:
                 return False
 
     def _read_in_order(self, until: int) -> None:
-        """One page of what is after the base; after the last one that is the state."""
+        """Reads a page of rows after the base; the last page completes the state."""
         rows, self._at = read_in_order(self._journal, self._row_filter, after=self._at)
         if rows:
             self._tail += self._fit(row for row in rows if row.sequence <= until)
@@ -209,18 +212,18 @@ class JournalReader:
             return
         lost = until - self._base.covered - len(self._tail) - len(self._ahead)
         if lost != self._base.state.lost and self._loaded:
-            # Either the snapshot is wrong, or rows are gone since: the events themselves tell.
+            # Either the snapshot is wrong or rows have disappeared: read the events themselves.
             self._snapshots.discard()
             self._restart(until)
             return
         self._until, self._after = None, until
         self._base.state = replace(self._base.state, lost=lost)
-        self.state = replace(self._folded(self._base, self._base.state, self._tail), sequence=until)
+        self.state = replace(self._fold(self._base, self._base.state, self._tail), sequence=until)
         if self._base.covered - self._base.stored >= self._every:
             self._store()
 
     def _read_as_written(self, last: int) -> bool:
-        """One page of what was written since; gives whether that was all."""
+        """Reads a page of rows written since; returns whether it was the last one."""
         if self._after >= last:
             return True
         rows = read_as_written(self._journal, self._row_filter, after=self._after, until=last)
@@ -235,8 +238,8 @@ class JournalReader:
         if late:
             for row in self._tail:
                 if row.event is not None:
-                    self._base.left_out.pop(row.sequence, None)  # it may have been the late one that it needed
-        state = self._folded(self._base, self._base.state, self._tail) if late else self._folded(self._base, self.state, fit)
+                    self._base.left_out.pop(row.sequence, None)  # the late event may be the one it depends on
+        state = self._fold(self._base, self._base.state, self._tail) if late else self._fold(self._base, self.state, fit)
         self._after = newest
         if lost:
             state = replace(state, lost=state.lost + lost)
@@ -246,7 +249,7 @@ class JournalReader:
         return self._until is None and self._after >= last
 
     def _roll(self, every: int) -> None:
-        """Moves the base on, where the tail is long; whole stamps only. Now and then that makes a snapshot."""
+        """Moves the base forward when the tail is long, by whole stamps, and stores a snapshot when one is due."""
         if len(self._tail) <= 2 * _TAIL:
             return
         at = len(self._tail) - _TAIL
@@ -254,13 +257,13 @@ class JournalReader:
             at += 1
         old, self._tail = self._tail[:at], self._tail[at:]
         base = self._base
-        base.state = self._folded(base, base.state, old)
+        base.state = self._fold(base, base.state, old)
         base.stamp, base.covered = old[-1].stamp or 0, base.covered + len(old)
         if base.covered - base.stored >= every:
             self._store()
 
     def _store(self) -> None:
-        """A snapshot of the base; what it leaves out is read from the file where somebody wants it."""
+        """Stores a snapshot of the base; settled items leave it and are read from the file on demand."""
         base = self._base
         made: dict[str, Any] = {}
         settled: list[Settled] = []
@@ -276,7 +279,7 @@ class JournalReader:
         read = self._after if self._until is None else self._until
         try:
             if not self._snapshots.store(stored, settled, after=base.parent, read=read):
-                # Another console was quicker, or a late event came: the file has what is to be gone on from.
+                # Another console was faster, or a late event arrived: continue from what the file has now.
                 self._restart(self._journal.last_sequence())
                 return
         except JournalError as error:
@@ -284,17 +287,15 @@ class JournalReader:
             return
         base.state, base.parent, base.stored = state, base.stamp, base.covered
         if self._until is None:
-            self.state = replace(self._folded(base, state, self._tail), **_kept(self.state))
+            self.state = replace(self._fold(base, state, self._tail), **_bookkeeping(self.state))
 
-    def _folded(self, base: _Base, state: JournalState, rows: Sequence[Row]) -> JournalState:
+    def _fold(self, base: _Base, state: JournalState, rows: Sequence[Row]) -> JournalState:
         events = [row.event for row in rows if row.event is not None]
         made: dict[str, Any] = {}
         for name, projection in self._projections:
             own = [event for event in events if event.kind in projection.kinds]
             if own:
-                held = projection.recall(
-                    getattr(state, name), own, lambda identity: self._recalled(INCIDENT, identity, Incident)
-                )
+                held = projection.recall(getattr(state, name), own, lambda identity: self._recall(INCIDENT, identity, Incident))
                 made[name], puzzling = projection.fold_understood(held, own)
                 self._leave_out(puzzling, NOT_UNDERSTOOD)
         settled = made.get("settled", state.settled)
@@ -304,7 +305,7 @@ class JournalReader:
         return replace(state, **made)
 
     def _fit(self, rows: Iterable[Row]) -> list[Row]:
-        """In their order, without the events that no console takes: an older console may have taken them into this file."""
+        """The rows in order, without invalid events, which an older console may have written to this file."""
         now, fit = self._clock(), []
         for row in rows:
             event = row.event
@@ -328,12 +329,12 @@ class JournalReader:
             else:
                 left_out[0] = MORE_LEFT_OUT
 
-    # What has settled
+    # Settled items
 
     def incident(self, identity: str) -> Incident | None:
-        """It as a whole, however long ago it was. Raises JournalError."""
+        """The complete incident, regardless of its age. Raises JournalError."""
         held = self.state.incidents.get(identity)
-        found = held if held is not None and not held.outline else self._recalled(INCIDENT, identity, Incident) or held
+        found = held if held is not None and not held.outline else self._recall(INCIDENT, identity, Incident) or held
         if found is None or not found.earlier or found.outline:
             return found
         parts = self._snapshots.settled(TIMELINE, identity, until=self._base.parent or FIRST)
@@ -344,7 +345,7 @@ class JournalReader:
         return replace(found, entries=tuple(entries), earlier=max(0, found.earlier - len(earlier)))
 
     def find_incident(self, words: str) -> Incident | None:
-        """By number, by id or the beginning of one that no other has. Raises JournalError."""
+        """Finds an incident by its number, its id or a unique prefix of it. Raises JournalError."""
         number = int(words) if words.isascii() and words.isdigit() and len(words) < 16 else None
         held = self.state.incidents.all
         found = {item.id for item in held if (item.id.startswith(words) if number is None else item.number == number)}
@@ -354,7 +355,7 @@ class JournalReader:
         return self.incident(identity) if identity else None
 
     def older_incidents(self, *, before: int, limit: int) -> tuple[Incident, ...]:
-        """Outlines of those that the state does not hold, the newest first, numbered below `before`. Raises JournalError."""
+        """Outlines of incidents numbered below `before` that the state does not hold, newest first. Raises JournalError."""
         held = {item.id for item in self.state.incidents.all}
         while bodies := self._snapshots.listed(OUTLINE, until=self._base.parent or FIRST, before=before, limit=limit):
             found = [decode_snapshot(body, Incident) for body in bodies]
@@ -363,19 +364,19 @@ class JournalReader:
             before = found[-1].number
         return ()
 
-    def _recalled(self, kind: str, identity: str, of: Any) -> Any:
+    def _recall(self, kind: str, identity: str, of: Any) -> Any:
         for _, body in self._snapshots.settled(kind, identity, until=self._base.parent or FIRST):
             return decode_snapshot(body, of)
         return None
 
-    def _decoded(self, body: bytes) -> tuple[JournalState, dict[int, LeftOutEvent]]:
-        """Raises ValueError for what is none of this release."""
+    def _decode(self, body: bytes) -> tuple[JournalState, dict[int, LeftOutEvent]]:
+        """Decodes a snapshot. Raises ValueError for one of another release."""
         found = decode_snapshot(body, JournalState)
         return replace(found, left_out=MappingProxyType(dict(found.left_out))), dict(found.left_out)
 
 
-def _kept(state: JournalState) -> dict[str, Any]:
-    """What is not of the events."""
+def _bookkeeping(state: JournalState) -> dict[str, Any]:
+    """The fields that are not reduced from events."""
     return {name: getattr(state, name) for name in ("sequence", "head", "read", "behind")}
 
 

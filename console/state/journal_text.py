@@ -19,8 +19,19 @@ def _payload_text(event: Event, payload: p.Payload) -> str:
             where = f" [{payload.cluster}]" if payload.cluster else ""
             cause = f" ({payload.cause})" if payload.cause else ""
             return f"{_action_text(payload)}{cause}{where}"
+        case p.ActionStep(step=step, state=state, text=text):
+            return _join(payload.target, f"{step} {state}" if not text.startswith(step) else "", text)
         case p.ActionOutcome(outcome=outcome, text=text):
             return _join(_action_text(payload), "" if text.startswith(outcome) else outcome, text)
+        case p.GuardStarted():
+            return f"{payload.title or payload.target}: guard started"
+        case p.GuardEvaluated() | p.GuardEnded():
+            verdict = payload.verdict if isinstance(payload, p.GuardEvaluated) else payload.result
+            return _join("guard", "" if payload.text.startswith(verdict) else verdict, payload.text)
+        case p.GuardWatching():
+            return "guard watching"
+        case p.GuardTakenOver():
+            return "guard taken over" if payload.process else "guard left: nothing watches the change"
         case p.RolloutCompleted() | p.RolloutFailed():
             return _join(payload.target, payload.text)
         case p.AlertAcknowledged() | p.AlertReleased():
@@ -49,6 +60,8 @@ def _incident_text(payload: p.Payload) -> str:
             return _join(payload.step, "done" if payload.done else "reopened", payload.because, payload.note)
         case p.IncidentNoteAdded(text=text) | p.UpdateWritten(text=text) | p.ChangeSeen(text=text):
             return text
+        case p.FollowUpRecorded():
+            return _join("done" if payload.done else payload.owner, payload.due, payload.text)
         case p.AlertLinked():
             return f"{'linked' if payload.on else 'unlinked'} {payload.name}"
         case p.UpdateDelivered(update=update, how=how, where=where):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from console.config.load import UNNAMED
 from queries.model.alert import Elsewhere
+from queries.model.cluster import Cluster
 from queries.model.identity_cache import IdentityCache
 from queries.model.series import Labels
 from queries.model.text import visible
-from queries.model.workload import Cluster
 
 if TYPE_CHECKING:
     from console.config.settings import Settings
@@ -49,29 +49,23 @@ class PodOwners:
     """Which pods this namespace has, and the target that each belongs to; made by one walk over all of them."""
 
     pods: Mapping[str, str]
-    """By the pod's name: its target, empty where no Deployment selects it."""
+    """By the pod's name: its target, empty where it belongs to no workload."""
     replica_sets: Mapping[str, str]
     """By the name of a ReplicaSet, which a pod that is gone still begins with."""
 
     def target(self, pod: str) -> str | None:
-        """The pod's target, empty where it is no Deployment's; None where this namespace has, and had, no such pod."""
+        """The pod's target, empty where it is no workload's; None where this namespace has, and had, no such pod."""
         found = self.pods.get(pod)
         return self.replica_sets.get(pod.rpartition("-")[0]) if found is None else found
 
 
 def pod_owners(cluster: Cluster) -> PodOwners:
-    """The pods of a cluster with their Deployments."""
-    by_pair: dict[tuple[str, str], list[tuple[frozenset[tuple[str, str]], str]]] = {}
+    """The pods of a cluster with their workloads; the pod of a CronJob's Job belongs to the Job."""
+    found = {pod.name: "" for pod in cluster.pods}
     for item in cluster.workloads:
-        if item.selector:
-            by_pair.setdefault(item.selector[0], []).append((frozenset(item.selector), item.target))
-    found: dict[str, str] = {}
-    for pod in cluster.pods:
-        found[pod.name] = ""
-        for pair in pod.labels:
-            for selector, target in by_pair.get(pair, ()):
-                if not found[pod.name] and selector.issubset(pod.labels):
-                    found[pod.name] = target
+        if item.kind not in ("CronJob", "Pod"):
+            for pod in cluster.pods_of(item):
+                found[pod.name] = found[pod.name] or item.target
     owners = {item.uid: item.target for item in cluster.workloads}
     return PodOwners(found, {item.name: owners.get(item.owner_uid, "") for item in cluster.revisions})
 

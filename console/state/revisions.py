@@ -9,11 +9,22 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from console.journal.event import Event
-from console.journal.payloads import ActionOutcome, RevisionFacts, RolloutCompleted, RolloutFailed, decode, event_kinds
+from console.journal.payloads import (
+    ActionOutcome,
+    RevisionFacts,
+    RolloutCompleted,
+    RolloutFailed,
+    decode,
+    event_kinds,
+    try_decode,
+)
 from console.journal.projection import Projection, keep_last
+from queries.model.cluster import Cluster
+from queries.model.managing_tools import OWN_MANAGER
+from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.text import visible
-from queries.model.workload import Cluster, Container, Revision, RolloutPhase, Workload, rollout_status
-from queries.text.times import format_time
+from queries.model.workload import Container, Revision, Workload
+from queries.text.times import format_shown
 
 MOST = 2000
 """ReplicaSets whose records the state holds; a cluster keeps ten of each Deployment."""
@@ -145,7 +156,44 @@ def _current(workload: Workload, known: list[Revision]) -> Revision | None:
 
 
 def _moment(at: float) -> str:
-    return format_time(at, "%Y-%m-%d %H:%MZ")
+    return format_shown(at, "%Y-%m-%d %H:%M")
+
+
+# By whom
+
+_CLOCKS_APART_SECONDS = 5.0
+"""How far apart the clocks of a console and of the API server may be; the server's times are in whole seconds."""
+_ROLLOUTS = ("image", "restart", "rollback")
+"""The actions that change a pod template."""
+Authors: TypeAlias = Mapping[str, tuple[tuple[float, float, str], ...]]
+"""By target, when a rollout from a console began and ended, in Unix seconds, and by whom."""
+NO_AUTHORS: Authors = MappingProxyType({})
+
+
+def rollout_authors(events: Iterable[Event]) -> Authors:
+    """The rollouts among the events that people made from a console; nothing was sent of one that was refused."""
+    found: dict[str, tuple[tuple[float, float, str], ...]] = {}
+    for event in events:
+        match try_decode(event):
+            case ActionOutcome(action=action, target=str() as target, outcome=outcome) as payload if (
+                action in _ROLLOUTS and outcome != "refused"
+            ):
+                started_at = event.at - (payload.elapsed_seconds or 0.0)
+                found[target] = (*found.get(target, ()), (started_at, event.at, event.author))
+    return found
+
+
+def name_rollout_author(workload: Workload, authors: Authors) -> str:
+    """Who wrote the pod template last: the person where it was a console, else the field manager; empty if nobody tells."""
+    if workload.written_by != OWN_MANAGER:
+        return workload.written_by
+    at = workload.written_at
+    own = [
+        item
+        for item in authors.get(workload.target, ())
+        if item[0] - _CLOCKS_APART_SECONDS <= at <= item[1] + _CLOCKS_APART_SECONDS
+    ]
+    return max(own)[2] if own else workload.written_by
 
 
 # What the journal keeps
@@ -159,6 +207,8 @@ def observe_rollouts(cluster: Cluster, records: Records) -> tuple[tuple[str, Rol
     present = {(item.owner_uid, item.number): item for item in cluster.revisions}
     found: list[tuple[str, RolloutCompleted | RolloutFailed]] = []
     for workload in cluster.workloads:
+        if workload.kind != "Deployment":
+            continue
         revision = present.get((workload.uid, workload.revision))
         if revision is None:
             continue

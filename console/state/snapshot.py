@@ -1,4 +1,4 @@
-"""Everything known at one moment, as the screens draw it and as `status` prints it."""
+"""Everything known at one moment, for the screens and for `status`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from console.checks.platform_lines import PlatformVerdict, evaluate_platform
+from console.checks.workloads import WorkloadVerdict, assess_workloads
+from console.journal.event import Event
+from console.journal.presence import Presence
 from console.journal.unfinished import Unfinished
+from console.state.guards import GuardRecord
 from console.state.journal_state import JournalState
 from queries.model.alert import AlertRule, AlertState, TrackedAlert
+from queries.model.change import Change
+from queries.model.cluster import Cluster
 from queries.model.dashboard import DashboardState
 from queries.model.identity_cache import IdentityCache
 from queries.model.panel import PanelState
@@ -17,7 +23,6 @@ from queries.model.severity import BUILT_IN, Priority, Severities
 from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from queries.model.workload import Change, Cluster
 from queries.text.durations import format_span
 
 PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
@@ -27,10 +32,10 @@ PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
 class Snapshot:
     """One consistent view; `taken_at` is Unix seconds.
 
-    `alerts` are sorted: worst priority first, then oldest. `alerts_known` is False while neither Alertmanager nor
-    Prometheus could say which alerts there are: then an empty tuple means 'not known', never 'none'. `alerts_age_seconds`
-    is the age of that answer. `cluster` is the last good one, None where there never was one. `changes` are newest first.
-    `ledger` is what the journal adds up to.
+    `alerts` are sorted by priority, worst first, then by age, oldest first. `alerts_known` is False while neither Alertmanager
+    nor Prometheus has listed the alerts: an empty tuple then means 'not known', never 'none'. `alerts_age_seconds` is the age
+    of the list. `cluster` is the last good state, None before the first. `changes` are newest first. `ledger` is the state of
+    the journal.
     """
 
     environment: str
@@ -45,7 +50,9 @@ class Snapshot:
     alerts_known: bool = False
     alerts_age_seconds: float | None = None
     alerts_from: str = ""
-    """Who lists them: `alertmanager`; `prometheus` where that one never answered; empty where nobody did."""
+    """The source of the list: `alertmanager`, or `prometheus` if Alertmanager has never answered; empty without a list."""
+    alerts_partial: str = ""
+    """Prometheus' message about alerts missing from its list; empty if the list is complete or comes from Alertmanager."""
     severities: Severities = BUILT_IN
     rules: tuple[AlertRule, ...] = ()
     silences: tuple[Silence, ...] = ()
@@ -53,18 +60,33 @@ class Snapshot:
     platform: PlatformHealth | None = None
     changes: tuple[Change, ...] = ()
     unfinished: tuple[Unfinished, ...] = ()
-    """Actions without an outcome, but for those that a console on this machine is at."""
+    """Actions without an outcome, except those that a console on this machine is running."""
     ledger: JournalState = field(default_factory=JournalState)
+    unguarded: tuple[GuardRecord, ...] = ()
+    """Changes whose guard nothing runs any more."""
     heartbeat_alert: str = ""
-    """The alert that always fires; `alerts` leave it out."""
+    """The alert that always fires; it is not among `alerts`."""
     delivery_doubt: str = ""
-    """Why the absence of alerts proves nothing, in one sentence; empty where it does."""
+    """Why the absence of alerts proves nothing, in one sentence; empty if it proves something."""
     dashboard: DashboardState | None = None
-    """The dashboard that is looked at; None while none is."""
+    """The open dashboard; None without one."""
+    verdicts: tuple[WorkloadVerdict, ...] | None = None
+    """The verdicts on `workloads`, if whoever built the snapshot has them."""
+    presence: Presence = field(default_factory=Presence)
+    """Which other consoles are on."""
+    news: tuple[Event, ...] = ()
+    """What other consoles did since this one is on, oldest first; only the newest."""
+
+    @property
+    def workloads(self) -> tuple[WorkloadVerdict, ...]:
+        """The verdict on each workload, the worst first; empty before the cluster's first answer."""
+        if self.verdicts is not None or self.cluster is None:
+            return self.verdicts or ()
+        return assess_workloads(self.cluster, now=self.taken_at)
 
     @property
     def platform_verdict(self) -> PlatformVerdict | None:
-        """What the platform says of itself, judged; None where it never answered."""
+        """The verdict on the platform's own health report; None before its first answer."""
         return evaluate_platform(self.platform) if self.platform is not None else None
 
     def panel(self, panel_id: str) -> PanelState | None:
@@ -76,6 +98,10 @@ class Snapshot:
     def alert(self, fingerprint: str) -> TrackedAlert | None:
         return next((item for item in self.alerts if item.alert.fingerprint == fingerprint), None)
 
+    def delivered(self, name: str) -> int:
+        """How many alerts with this name Alertmanager lists."""
+        return sum(item.alert.name == name and item.alert.listed_by == ALERTMANAGER for item in self.alerts)
+
     def firing(self, priority: Priority) -> int:
         """How many alerts of this priority are active (neither suppressed nor pending)."""
         counts = tally(self.alerts)
@@ -83,7 +109,7 @@ class Snapshot:
 
     @property
     def active(self) -> tuple[TrackedAlert, ...]:
-        """The alerts that fire and that nobody silenced."""
+        """The alerts that fire and are not silenced."""
         return active(self.alerts)
 
     def count(self, state: AlertState) -> int:
@@ -91,14 +117,19 @@ class Snapshot:
         return sum(number for (found, _), number in tally(self.alerts).items() if found is state)
 
     @property
+    def suppressed(self) -> Counter[str]:
+        """How many alerts notify nobody: silenced, inhibited, or muted by a time interval."""
+        return count_suppressed(self.alerts)
+
+    @property
     def answered(self) -> bool:
-        """Whether any source gives good answers now."""
+        """Whether any source answers now."""
         return any(item.health.answers for item in self.sources)
 
     @property
     def critical(self) -> bool:
-        """Whether a panel is critical, an alert is active that is P1 or of a severity that nobody knows, or the platform says
-        that it does not serve."""
+        """Whether a panel is critical, an alert that is P1 or of unknown severity is active, or the platform reports that it is
+        not serving."""
         return (
             self.firing(Priority.P1) > 0
             or (self.platform_verdict is not None and self.platform_verdict.verdict is Verdict.CRITICAL)
@@ -108,12 +139,12 @@ class Snapshot:
 
     @property
     def in_doubt(self) -> tuple[PanelState, ...]:
-        """The panels whose value cannot be believed."""
+        """The panels whose value is in doubt."""
         return tuple(item for item in self.panels if item.verdict is Verdict.IN_DOUBT)
 
     @property
     def alerts_caveat(self) -> str:
-        """Why the list is not Alertmanager's of now, in one sentence; empty where it is, or where there is none."""
+        """Why the list of alerts is not Alertmanager's present one, in one sentence; empty if it is, or without a list."""
         manager = self.source(ALERTMANAGER)
         if manager is None or manager.health is Health.NOT_CONFIGURED:
             why = "Alertmanager is not configured"
@@ -121,10 +152,19 @@ class Snapshot:
             reason = f": {manager.fault.sentence()}" if manager.fault else ""
             why = f"Alertmanager {manager.health.value.upper()}{reason}"
         if self.alerts_from == PROMETHEUS:
-            return (
-                f"Prometheus lists these alerts, not Alertmanager: whether they are silenced or notified is not known ({why})"
+            missing = f"; others may fire, the list is partial: {self.alerts_partial}" if self.alerts_partial else ""
+            whose = "Prometheus lists these alerts, not Alertmanager"
+            return f"{whose}: whether they are silenced or notified is not known ({why}){missing}"
+        if (
+            self.alerts_from != ALERTMANAGER
+            or manager is None
+            or manager.health
+            not in (
+                Health.DOWN,
+                Health.DENIED,
+                Health.STALE,
             )
-        if self.alerts_from != ALERTMANAGER or manager is None or manager.health not in (Health.DOWN, Health.DENIED):
+        ):
             return ""
         age = format_span(self.alerts_age_seconds or 0.0)
         whose = f"these alerts are Alertmanager's list of {age} ago{self._added}"
@@ -132,7 +172,7 @@ class Snapshot:
 
     @property
     def _added(self) -> str:
-        """What Prometheus adds to the last list of an Alertmanager that does not answer any more."""
+        """The alerts that Prometheus adds to the last list of an Alertmanager that no longer responds."""
         prometheus = self.source(PROMETHEUS)
         if prometheus is None or prometheus.health in (Health.NOT_CONFIGURED, Health.WAITING):
             return ""
@@ -146,7 +186,15 @@ def _counted(alerts: tuple[TrackedAlert, ...]) -> Counter[tuple[AlertState, Prio
 
 
 tally: IdentityCache[tuple[TrackedAlert, ...], Counter[tuple[AlertState, Priority]]] = IdentityCache(_counted)
-"""How many alerts there are of each state and priority; counted once for each list of alerts."""
+"""The number of alerts by state and priority; counted once a list."""
+
+
+def _count_suppressed(alerts: tuple[TrackedAlert, ...]) -> Counter[str]:
+    words = (item.alert.suppressed_as for item in alerts)
+    return Counter(word for word in words if word)
+
+
+count_suppressed: IdentityCache[tuple[TrackedAlert, ...], Counter[str]] = IdentityCache(_count_suppressed)
 
 
 def _of_active(alerts: tuple[TrackedAlert, ...]) -> tuple[TrackedAlert, ...]:

@@ -46,9 +46,13 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
                 "ready": item.ready,
                 "wanted": item.desired,
                 "revision": item.revision,
+                "verdict": found.verdict.value,
+                "reason": found.reason or None,
             }
-            for item in (cluster.workloads if cluster else ())
+            for found in snapshot.workloads
+            for item in (found.workload,)
         ],
+        "workloads_not_visible": [item.plural for item in (cluster.faults if cluster else ()) if item.forbidden],
         "platform": platform_document(snapshot.platform, snapshot.platform_verdict),
     }
 
@@ -64,6 +68,7 @@ def alert(tracked: TrackedAlert) -> dict[str, Any]:
         "priority": item.priority.value,
         "state": item.state.value,
         "listed_by": item.listed_by,
+        "muted_by": list(item.muted_by),
         "starts_at": format_json_time(item.starts_at),
         "labels": dict(item.labels),
         "annotations": dict(item.annotations),
@@ -80,6 +85,7 @@ def _source(state: SourceState, now: float) -> dict[str, Any]:
         "latency_ms": None if latency is None else round(latency * 1000.0, 1),
         "age_seconds": None if last is None else round(max(0.0, now - last), 1),
         "error": state.fault.sentence() if state.fault else None,
+        "warnings": list(state.warnings),
     }
 
 
@@ -96,6 +102,8 @@ def _panel(state: PanelState) -> dict[str, Any]:
         "from": state.origin.value,
         "query": state.query,
         "basis": list(state.basis),
+        "annotations": list(state.annotations),
+        "partial": state.partial,
         "caveat": state.caveat.text if state.caveat else "",
         "series": [{"labels": dict(item.labels), "value": finite_or_none(item.value)} for item in state.samples],
         "more_series": state.truncated,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -65,6 +66,15 @@ class ContractMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, re
         """The names of its series in Prometheus."""
         parts = ("_bucket", "_count", "_sum") if self.type == "histogram" else ("",)
         return tuple(self.name + part for part in parts)
+
+    @property
+    def stored_as(self) -> tuple[str, ...]:
+        """The names of its series; for a histogram also that of its single series as a native histogram."""
+        return (*self.series, self.name) if self.type == "histogram" else self.series
+
+    def is_native(self, stored: Collection[str]) -> bool:
+        """Whether these series are those of a histogram that the server stores natively."""
+        return self.type == "histogram" and self.name in stored
 
     @property
     def families(self) -> tuple[str, ...]:

@@ -10,11 +10,13 @@ from importlib import resources
 
 import msgspec
 
+from queries.catalogue.heat_maps import load_heat_maps
 from queries.catalogue.signals import UNDECIDED, DefinitionChoice, Signal, SignalError, UnstatedState, expand_signals
 from queries.decoding import convert
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import Aggregation, PanelSpec, Range, Threshold, Unit
 from queries.model.series import quote
+from queries.text.suggestions import suggest_spelling
 from queries.yaml import load_with_lines, load_yaml
 
 DEFAULT_NAMESPACE = "cad-ml-platform"
@@ -48,6 +50,8 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     runbook: str = ""
     range: tuple[float | None, float | None] | None = None
     """The lower and upper end of the possible values, null for none, if different from the unit's."""
+    heat_map: str = ""
+    """The name of one of heat_maps.yaml; empty for none."""
 
 
 class _Board(msgspec.Struct, forbid_unknown_fields=True):
@@ -208,6 +212,9 @@ def _spec(entry: _Entry, *, where: str, signals: Mapping[str, Signal] | None = N
         raw = expand_signals(written, UNDECIDED, signals=signals, where=f"{where}: the panel {entry.id}")
     except SignalError as error:
         raise CatalogueError(str(error)) from None
+    heat_maps = load_heat_maps() if entry.heat_map else {}
+    if entry.heat_map and entry.heat_map not in heat_maps:
+        raise CatalogueError(f"{where}: the panel {entry.id}: heat_map: {suggest_spelling(entry.heat_map, heat_maps)}")
     return PanelSpec(
         id=entry.id,
         title=entry.title,
@@ -227,6 +234,7 @@ def _spec(entry: _Entry, *, where: str, signals: Mapping[str, Signal] | None = N
         runbook=entry.runbook,
         threshold=Threshold(entry.warn, entry.critical),
         range=Range.read(entry.range) if entry.range else None,
+        heat_map=heat_maps.get(entry.heat_map),
     )
 
 

@@ -60,6 +60,7 @@ class Definition:
     `only` follows `and` when the definitions are joined by `or`: the label sets that this one covers.
     `rest` follows `or` when this one stands alone: the value of label sets without a result.
     `unless` is a metric whose presence rules the definition out.
+    `evidence_only` keeps it out of expressions for servers whose series are unknown.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Definition:
     rest: str = ""
     unless: str = ""
     encoding: Encoding | None = None
+    evidence_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ class _Definition(msgspec.Struct, forbid_unknown_fields=True):
     rest: str = ""
     unless: str = ""
     encoding: dict[str, str | float] = {}
+    evidence_only: bool = False
 
 
 class _Witness(msgspec.Struct, forbid_unknown_fields=True):
@@ -239,13 +242,14 @@ class _Expansion:
 def _join_definitions(signal: Signal, choice: DefinitionChoice) -> str:
     """The chosen definition with its rest; else all of them, each for the label sets that no earlier one covers."""
     chosen = choice.definitions.get(signal.id)
+    portable = tuple(item for item in signal.definitions if not item.evidence_only) or signal.definitions
     if chosen is not None:
         texts = [chosen.expression, chosen.rest] if chosen.rest else [chosen.expression]
-    elif len(signal.definitions) == 1:
-        texts = [signal.definitions[0].expression]
+    elif len(portable) == 1:
+        texts = [portable[0].expression]
     else:
-        texts = [f"({item.expression}) and {item.only}" if item.only else item.expression for item in signal.definitions]
-    encodings = [item.encoding for item in ((chosen,) if chosen else signal.definitions) if item.encoding]
+        texts = [f"({item.expression}) and {item.only}" if item.only else item.expression for item in portable]
+    encodings = [item.encoding for item in ((chosen,) if chosen else portable) if item.encoding]
     whole = texts[0] if len(texts) == 1 else "\nor ".join(f"({text})" for text in texts)
     for encoding in encodings:
         whole = _encode_states(whole, encoding, choice)
@@ -329,7 +333,7 @@ def _definition(entry: _Definition, *, where: str) -> Definition:
         encoding = Encoding(metric, tuple((word, float(value)) for word, value in states.items()))
     needs = _evidence(entry.needs) if entry.needs else None
     only, rest = entry.only.strip(), entry.rest.strip()
-    return Definition(entry.id, entry.says, entry.expr.strip(), needs, only, rest, entry.unless, encoding)
+    return Definition(entry.id, entry.says, entry.expr.strip(), needs, only, rest, entry.unless, encoding, entry.evidence_only)
 
 
 def _evidence(entry: _Needs) -> Evidence:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from queries.errors import SourceError
+from queries.model.annotations import Annotations
 from queries.model.dashboard import Dashboard, DashboardChoice, DashboardResult
 from queries.model.fault import Fault
-from queries.model.panel import PanelHistory, PanelResult, PanelSpec, Unit
-from queries.model.series import Point, Sample
+from queries.model.panel import PanelSpec, Unit
+from queries.model.panel_result import PanelHistory, PanelResult
+from queries.model.series import Sample
 from queries.prometheus.client import Prometheus
-from queries.prometheus.panel_fetcher import aggregate_query, build_aggregate_query
+from queries.prometheus.history import Window
+from queries.prometheus.panel_fetcher import build_aggregate_query
 from queries.prometheus.query_batch import BatchQuery, QueryBatch
 
 _EARLIER_EVERY_SECONDS = 60.0
@@ -64,20 +67,22 @@ class OpenDashboard:
             warnings=fetched.warnings,
         )
 
-    async def history(self, panel_id: str, *, start: float, end: float, step_seconds: float) -> PanelHistory:
-        """The series of one panel over a window, with the aggregated value of the earlier time; a failure is data."""
+    async def histories(
+        self, panel_id: str, window: Window, *, back_seconds: float = 0.0, heat: bool = False
+    ) -> AsyncIterator[PanelHistory]:
+        """The series of one panel over a window, with the panel's value of the earlier time; see `Prometheus.peak_history`.
+
+        With `heat` its heat map.
+        """
         result = self._results.get(panel_id)
         spec = next(item for item in self.dashboard.panels if item.id == panel_id)
+        if heat:
+            yield await self._prometheus.heat_history(spec, window)
+            return
         query = result.query if result else self._prometheus.expression(spec)
         raw_spec = replace(spec, recorded=None, recorded_names=(), raw=query, template="")
-        history = await self._prometheus.history(raw_spec, start=start, end=end, step_seconds=step_seconds)
-        back = self._choice.back_seconds
-        if not back or history.fault is not None:
-            return history
-        aggregated = replace(raw_spec, raw=aggregate_query(spec.aggregation, query))
-        before = await self._prometheus.history(aggregated, start=start - back, end=end - back, step_seconds=step_seconds)
-        points: tuple[Point, ...] = before.series[0].points if before.series else ()
-        return replace(history, earlier=tuple((at + back, value) for at, value in points), earlier_fault=before.fault)
+        async for history in self._prometheus.peak_history(raw_spec, window, back_seconds=back_seconds):
+            yield history
 
     async def close(self) -> None:
         await self._panels.close()
@@ -110,6 +115,6 @@ class OpenDashboard:
         self._known_back = (now, parts, known)
         return known, None
 
-    async def _fetch_earlier(self, text: str) -> tuple[Sequence[Sample], Sequence[str]]:
+    async def _fetch_earlier(self, text: str) -> tuple[Sequence[Sample], Annotations]:
         answer = await self._prometheus.query(text, at=self._back_at)
-        return answer.samples, answer.warnings
+        return answer.samples, answer.annotations

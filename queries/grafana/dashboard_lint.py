@@ -12,6 +12,7 @@ import promql_parser as ast
 from queries.errors import RequestRejected
 from queries.grafana.dashboard_values import VariableValues
 from queries.grafana.model import GrafanaQueries, GrafanaQuery
+from queries.model.annotations import Annotations
 from queries.model.series import Sample
 from queries.prometheus.client import Prometheus
 from queries.prometheus.query_batch import BatchQuery, QueryBatch
@@ -289,9 +290,9 @@ class _Labels:
         bad = [pairs[0] for pairs in uses if pairs and not any(self._known.get(pair, True) for pair in pairs)]
         return tuple(dict.fromkeys(bad))
 
-    async def _fetch(self, text: str) -> tuple[Sequence[Sample], Sequence[str]]:
+    async def _fetch(self, text: str) -> tuple[Sequence[Sample], Annotations]:
         answer = await self._prometheus.query(text)
-        return answer.samples, answer.warnings
+        return answer.samples, answer.annotations
 
 
 def _label_uses(found: Expression, exported: Exported, extra: str) -> Iterable[tuple[tuple[str, str], ...]]:

@@ -140,7 +140,7 @@ class Client:
         """GET; returns status and JSON body, for a server whose status matters. Raises SourceError."""
         return await self._exchange(_Request("GET", path, limit_bytes, accept=accept))
 
-    async def send(self, method: str, path: str, *, json: object = None) -> object:
+    async def send(self, method: str, path: str, *, json: object = None, query: Sequence[tuple[str, str]] = ()) -> object:
         """Send one write; returns the decoded response, None for an empty one. Only for a client with `writes`.
 
         Never retried, never redirected. After a SourceError the write certainly did not happen if the status is 4xx, or if
@@ -149,7 +149,9 @@ class Client:
         if not self._writes:
             raise PermissionError(f"{method} {path} is not a read: this client only reads")
         content = msgspec.json.encode(json) if json is not None else None
-        _, body = await self._exchange(_Request(method, path, 8 << 20, content=content))
+        # The parameters of a POST would become its form.
+        url = _with_query(_join_path(self._base, path), tuple(query)) if query and self._base else None
+        _, body = await self._exchange(_Request(method, path, 8 << 20, content=content, url=url))
         if not body.strip():
             return None
         decode = partial(self.decode, object, body)
@@ -173,6 +175,10 @@ class Client:
         transport, self._transport = self._transport, None
         if transport is not None:
             await transport.aclose()
+
+    def redact(self, text: str) -> str:
+        """The text without any secret of this endpoint, which a server may echo."""
+        return self._credentials.redact(text)
 
     def decode(self, type: type[T], body: bytes) -> T:
         """Decode the JSON body. Raises InvalidResponse: truncated, not JSON, or of another shape."""

@@ -32,6 +32,7 @@ class Credentials:
         """The headers to send now. Raises AccessDenied if a secret file cannot be read."""
         config = self._config
         headers = [(_bytes(name), _bytes(value.strip())) for name, value in config.http_headers]
+        headers += [(_bytes(name), _bytes(self._read(path))) for name, path in config.header_files]
         if self._basic:
             password = self._read(config.password_file) if config.password_file else self._password
             pair = base64.b64encode(f"{self._username}:{password}".encode())

@@ -28,6 +28,8 @@ class HttpConfig:
     no_proxy: str = ""
     follow_redirects: bool = True
     http_headers: tuple[tuple[str, str], ...] = ()
+    header_files: tuple[tuple[str, str], ...] = ()
+    """Headers whose value is the current content of a file."""
 
     @property
     def authorization_field(self) -> str:
@@ -50,11 +52,15 @@ def parse_credentials(url: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One server: base URL (a path prefix is allowed), `http_config`, and timeout of a request."""
+    """One server: base URL (a path prefix is allowed), `http_config`, and timeout of a request.
+
+    `ruler` evaluates the rules over this server's data, if another server does: vmalert, Thanos Ruler, Mimir's ruler.
+    """
 
     url: str = field(repr=False)
     http: HttpConfig = HttpConfig()
     timeout_seconds: float = 5.0
+    ruler: Endpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class ClusterPlace:
     """The cluster and identity of requests, free of secrets.
 
     `context`, `cluster` and `user` are the kubeconfig's names, empty in a pod; `impersonates` is the identity of the
-    kubeconfig's `as` fields, empty without impersonation.
+    kubeconfig's `as` fields, empty without impersonation; `credential` is how the user logs in: `exec plugin aws`.
     """
 
     context: str = ""
@@ -70,6 +76,7 @@ class ClusterPlace:
     server: str = ""
     user: str = ""
     impersonates: str = ""
+    credential: str = field(default="", compare=False)
 
     @property
     def identity(self) -> str:
@@ -94,12 +101,35 @@ class ClusterPlace:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterIdentity:
+    """The API server's UIDs and the identity that it sees; a field is empty if the server does not reveal it.
+
+    `cluster_uid` is the UID of kube-system, unique to a cluster; `namespace_uid` is that of our namespace, for which a Role in
+    that namespace suffices.
+    """
+
+    cluster_uid: str = ""
+    namespace_uid: str = ""
+    username: str = ""
+    groups: tuple[str, ...] = ()
+
+    def sentence(self) -> str:
+        """`system:serviceaccount:a:b (groups system:authenticated)`; empty if unknown."""
+        groups = ", ".join(item for item in self.groups if item != "system:authenticated")
+        return f"{self.username} (groups {groups})" if self.username and groups else self.username
+
+    def is_bound(self) -> bool:
+        """Whether a UID identifies the cluster, beyond its name and address."""
+        return bool(self.cluster_uid or self.namespace_uid)
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterEndpoint:
     """How to reach Kubernetes: a kubeconfig and its context, or the pod's service account.
 
     `kubeconfig` is one file, or several as in KUBECONFIG. `place` is their target when the settings were read: a client
     connects nowhere else from then on; None if unknown, then the first connection sets it. `kubectl` is the command with
-    the arguments for the same target.
+    the arguments for the same target. `contexts` are the names of all contexts of the kubeconfig at that time.
     """
 
     namespace: str
@@ -109,6 +139,7 @@ class ClusterEndpoint:
     timeout_seconds: float = 5.0
     place: ClusterPlace | None = None
     kubectl: tuple[str, ...] = ("kubectl",)
+    contexts: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def sentence(self) -> str:
         """Place and namespace for previews and the journal; empty if the place is unknown."""

@@ -26,6 +26,10 @@ class _ErrorBody(msgspec.Struct):
     detail: object = ""
 
 
+AGENT = "unavailable with Prometheus Agent"
+"""The error with which a Prometheus in agent mode rejects every query."""
+
+
 _ERROR: msgspec.json.Decoder[str | _ErrorBody] = msgspec.json.Decoder(str | _ErrorBody)
 
 
@@ -41,8 +45,9 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes, *, where
         message, error_type = _text_message(body, media), ""
     quoted = f" ({message})" if message else ""
     if status in (401, 403, 407):
-        return _denied(status, quoted, where)
-    if status == 429 or (status == 503 and retry_after is not None and not error_type):
+        return _denied(status, message, where)
+    busy = retry_after is not None or "concurrent" in message  # Alertmanager sends no Retry-After
+    if status == 429 or (status == 503 and busy and not error_type):
         wait = f"it asks to wait {retry_after:.0f} s" if retry_after is not None else "the polling interval is increased"
         return RateLimited(
             f"the server is over its limit: {status}{quoted}",
@@ -70,7 +75,11 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes, *, where
     return _by_status(status, quoted, message, where, retry_after)
 
 
-def _denied(status: int, quoted: str, where: str) -> AccessDenied:
+def _denied(status: int, message: str, where: str) -> AccessDenied:
+    quoted = f" ({message})" if message else ""
+    if "no org id" in message:
+        hint = "name the tenant in http_config: http_headers: {X-Scope-OrgID: {values: [TENANT]}}"
+        return AccessDenied(f"{status} the server requires a tenant{quoted}", where=where, hint=hint, status=status)
     what, hint = {
         401: ("401 the server requires credentials", "set basic_auth or authorization for this server, or renew the token"),
         403: ("403 these credentials lack read permission", "ask for read access"),
@@ -97,13 +106,15 @@ def _by_error_type(error_type: str, message: str, status: int, where: str, retry
             retry_after_seconds=retry_after,
             hint="check its log",
         )
-    return RequestRejected(text, where=where, status=status)
+    hint = "it scrapes and forwards only: use the URL of the server that it writes to" if AGENT in text else ""
+    return RequestRejected(text, where=where, hint=hint, status=status)
 
 
 def _by_status(status: int, quoted: str, message: str, where: str, retry_after: float | None) -> SourceError:
-    if status == 404:
+    # VictoriaMetrics returns 400 in plain text for a path that it does not serve.
+    if status == 404 or (status == 400 and message.startswith("unsupported path requested")):
         return InvalidResponse(
-            f"404 nothing at this path{quoted}", where=where, status=status, hint="check the URL and its path prefix"
+            f"{status} nothing at this path{quoted}", where=where, status=status, hint="check the URL and its path prefix"
         )
     if status in (408, 504):
         return TimedOut(
@@ -284,8 +295,20 @@ def _json_message(body: bytes) -> tuple[str, str]:
         return "", ""
     if isinstance(value, str):
         return _clean(value), ""
-    message = next((item for item in (value.error, value.message, value.detail) if isinstance(item, str) and item), "")
+    messages = (value.error, value.message, value.detail, _describe_detail(value.detail))
+    message = next((item for item in messages if isinstance(item, str) and item), "")
     return _clean(message, limit=600), value.errorType if isinstance(value.errorType, str) else ""
+
+
+def _describe_detail(detail: object) -> str:
+    """FastAPI's own `detail` of a 422, a list with place and message, or an application's, a mapping with a message."""
+    if isinstance(detail, dict):
+        return str(detail.get("message") or "")
+    found = [item for item in detail if isinstance(item, dict)] if isinstance(detail, list) else []
+    places = [".".join(map(str, item["loc"])) if isinstance(item.get("loc"), list) else "" for item in found]
+    return "; ".join(
+        ": ".join(filter(None, (place, str(item.get("msg", ""))))) for place, item in zip(places, found, strict=True)
+    )
 
 
 def _text_message(body: bytes, media: str) -> str:

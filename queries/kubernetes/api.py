@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -26,6 +28,7 @@ T = TypeVar("T")
 Query = Sequence[tuple[str, str]]
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+SELF_REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 LIMIT_BYTES = 64 << 20
 """A page of 500 pods has some megabytes."""
 LINE_BYTES = 8 << 20
@@ -34,7 +37,10 @@ _REFUSAL_BYTES = 1 << 20
 _LINE_WIRE_BYTES = 2 * LINE_BYTES + HEAD_BYTES
 
 
+_FORBIDDEN = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?')
 _WHOSE = "Kubernetes'"
+_BUDGET = "DisruptionBudget"
+"""The reason of the cause that names the PodDisruptionBudget behind a refused eviction."""
 _WRONG_URL = "check the kubeconfig's server: is this an API server, and nothing in between?"
 
 
@@ -54,18 +60,69 @@ class _Status(msgspec.Struct):
     details: _Details | None = None
 
 
-def is_read(method: str, path: str, query: Query) -> bool:
-    """Whether a read-only client may send this: GET, an access review, or a full dry run."""
+def is_read(method: str, path: str, query: Query, body: object = None) -> bool:
+    """Whether a read-only client is allowed to send this: GET, a review of its own access or identity, or a full dry run.
+
+    The API server ignores the query of a DELETE that has a body, so that body must say it too.
+    Source: Kubernetes 1.36, apiserver/pkg/endpoints/handlers/delete.go.
+    """
     if method == "GET":
         return True
-    if method == "POST" and path == REVIEWS:
+    if method == "POST" and path in (REVIEWS, SELF_REVIEWS):
         return True
+    if method == "DELETE" and body is not None and not (isinstance(body, Mapping) and body.get("dryRun") == ["All"]):
+        return False
     return [value for name, value in query if name == "dryRun"] == ["All"]
 
 
 def quote_segment(text: str) -> str:
     """Quote a name as one path segment; also names of dots only, which would climb."""
     return quote(text, safe="", errors="replace") if text.strip(".") else text.replace(".", "%2E")
+
+
+GROUP_VERSIONS = {
+    **dict.fromkeys(("deployments", "replicasets", "statefulsets", "daemonsets", "controllerrevisions"), "apps/v1"),
+    **dict.fromkeys(("cronjobs", "jobs"), "batch/v1"),
+    "rollouts": "argoproj.io/v1alpha1",
+    "endpointslices": "discovery.k8s.io/v1",
+}
+"""The group and version of each kind outside the core group, by its plural."""
+_CLUSTER_SCOPED = frozenset({"nodes"})
+
+
+def resource_path(resource: str, namespace: str, name: str = "", subresource: str = "") -> str:
+    """The path of a kind's objects in the namespace, or of the object `name`; an empty namespace stands for all."""
+    version = GROUP_VERSIONS.get(resource, "v1")
+    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    place = f"namespaces/{quote_segment(namespace)}" if namespace and resource not in _CLUSTER_SCOPED else ""
+    return "/".join(filter(None, (root, place, resource, quote_segment(name) if name else "", subresource)))
+
+
+def resource_group(resource: str) -> str:
+    """The API group of a kind, empty for the core group."""
+    return GROUP_VERSIONS.get(resource, "").partition("/")[0]
+
+
+class ByteStream:
+    """The handle of one response without an end: `close` ends it from another thread, also before it has begun."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._response: BaseHTTPResponse | None = None
+        self._lock = threading.Lock()
+
+    def attach(self, response: BaseHTTPResponse) -> None:
+        """The response that `close` ends."""
+        with self._lock:
+            self._response = response
+
+    def close(self) -> None:
+        """A blocked read returns at once."""
+        with self._lock:
+            self.closed = True
+            response = self._response
+        if response is not None:
+            _shut_down(response)
 
 
 class KubeApi:
@@ -85,6 +142,8 @@ class KubeApi:
         self._lock = threading.Lock()
         self._closed = False
         self._clock = ServerClock()
+        self.served: dict[str, frozenset[str]] = {}
+        """The custom resources of each group and version that was asked for once, by its path."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -110,7 +169,7 @@ class KubeApi:
         headers: Mapping[str, str] | None = None,
     ) -> bytes:
         """Send a request and return the response body. Raises SourceError, or PermissionError for a write under read-only."""
-        if self._read_only and not is_read(method, path, query):
+        if self._read_only and not is_read(method, path, query, body):
             raise PermissionError("read-only: nothing will be sent")
         with WireLimit(seconds=self._timeout) as limit:
             response = self._send(method, path, query, body, headers, limit=limit, read_seconds=self._timeout)
@@ -142,14 +201,12 @@ class KubeApi:
         `opened` is called when the server has accepted, which may be long before the first line.
         `close` ends it from another thread: a blocked read returns at once.
         """
+        stream = ByteStream()
         with WireLimit(seconds=idle_seconds) as limit:
             response = self._send("GET", path, query, None, None, limit=limit, read_seconds=idle_seconds)
-        with self._lock:
-            if self._closed:
-                response.close()
+        with self._streaming(response, stream):
+            if stream.closed:
                 return
-            self._open.add(response)
-        try:
             self._new_body(response, LINE_BYTES, {"content-length"})
             opened()
             limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
@@ -169,12 +226,41 @@ class KubeApi:
                 limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
             if pending.strip():
                 yield bytes(pending)
+
+    def pieces(self, path: str, query: Query, *, stream: ByteStream, idle_seconds: float) -> Iterator[bytes]:
+        """The bytes of a response without an end as they arrive, until the server ends it. Raises SourceError.
+
+        The server may send its headers with the first byte only, so `idle_seconds` limits the wait for both.
+        """
+        if stream.closed:
+            return
+        with WireLimit(seconds=idle_seconds) as limit:
+            response = self._send("GET", path, query, None, None, limit=limit, read_seconds=idle_seconds)
+        with self._streaming(response, stream):
+            if stream.closed:
+                return
+            self._new_body(response, LINE_BYTES, {"content-length"})
+            limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
+            for piece in response.stream(1 << 16, decode_content=False):
+                yield piece
+                limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
+
+    @contextmanager
+    def _streaming(self, response: BaseHTTPResponse, stream: ByteStream) -> Iterator[None]:
+        """While the response is read, `close` and the stream's own `close` can end it."""
+        with self._lock:
+            self._open.add(response)
+            if self._closed:
+                stream.close()
+        stream.attach(response)
+        try:
+            yield
         except SourceError:
             raise
         except GeneratorExit:
             raise
         except Exception as error:
-            if not self._closed:
+            if not (self._closed or stream.closed):
                 raise self._map_error(error) from error
         finally:
             with self._lock:
@@ -187,10 +273,7 @@ class KubeApi:
             self._closed = True
             open_now = tuple(self._open)
         for response in open_now:
-            try:
-                response.shutdown()
-            except (RuntimeError, ValueError, OSError):  # it has just ended by itself
-                continue
+            _shut_down(response)
         self._access.close()
 
     def _send(
@@ -325,11 +408,7 @@ class KubeApi:
             answer = _Status()
         message = answer.message[:500]
         # A cause without a field only repeats the message.
-        causes = "; ".join(
-            f"{cause.field}: {cause.message}"
-            for cause in (answer.details.causes or () if answer.details else ())
-            if cause.field
-        )[:300]
+        causes = "; ".join(f"{cause.field}: {cause.message}" for cause in _causes(answer) if cause.field)[:300]
         if status == 401:
             return AccessDenied(
                 "the API server does not accept these credentials (401)",
@@ -339,13 +418,18 @@ class KubeApi:
             )
         if status == 407:
             text = message or "the proxy in front of the API server requires credentials (407)"
-            return AccessDenied(text, where=where, hint="put them into the kubeconfig's proxy-url", status=status)
+            return AccessDenied(text, where=where, hint="add them to the kubeconfig's proxy-url", status=status)
         if status == 403:
             text = message or "the API server forbids this (403)"
-            return AccessDenied(text, where=where, hint="ask for read access to this namespace", status=status)
+            return AccessDenied(text, where=where, hint=_missing_right(text), status=status)
         if 200 <= status < 400:
             text = "a log-in page or proxy answers instead of the API server"
             return AccessDenied(text, where=where, hint="log in there first, or check the kubeconfig's server", status=status)
+        budget = next((cause.message for cause in _causes(answer) if cause.reason == _BUDGET), "")
+        if status == 429 and budget:
+            return RequestRejected(
+                f"{message} {budget}", where=where, hint="wait until more of its pods are ready", status=status
+            )
         if status == 429:
             return RateLimited(
                 message or "the API server is over its limit (429)",
@@ -363,6 +447,26 @@ class KubeApi:
         if status == 404 and not message:
             return RequestRejected("the API server does not serve this (404)", where=where, hint=_WRONG_URL, status=status)
         return RequestRejected(message or f"the API server rejects this ({status})", where=where, hint=causes, status=status)
+
+
+def _causes(answer: _Status) -> Sequence[_Cause]:
+    return (answer.details.causes or ()) if answer.details else ()
+
+
+def _shut_down(response: BaseHTTPResponse) -> None:
+    try:
+        response.shutdown()
+    except (RuntimeError, ValueError, OSError):  # it has just ended by itself
+        return
+
+
+def _missing_right(text: str) -> str:
+    """The permission to request: the verb and resource in RBAC's message; a policy or webhook gives its own reason."""
+    found = _FORBIDDEN.search(text)
+    if found is None:
+        return "ask the cluster's administrators which permission or policy is missing"
+    group = f".{found['group']}" if found["group"] else ""
+    return f"ask for permission to {found['verb']} {found['resource']}{group}"
 
 
 def _dropped(error: Exception) -> bool:

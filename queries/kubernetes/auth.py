@@ -19,6 +19,7 @@ from queries.http.wire_limit import limit_pools
 from queries.kubernetes.exec_plugin import ExecCredential, run_plugin
 from queries.kubernetes.kubeconfig import ChosenContext, choose_context, kubeconfig_files
 from queries.kubernetes.kubeconfig_fields import AuthProvider, UserFields, check_fields, impersonation_headers
+from queries.kubernetes.socks import SCHEME, SocksProxy, dial_through
 from queries.text.variables import read_env
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class KubeAccess:
         self.place = ClusterPlace()
         """The target of these credentials, as of the last load."""
         self._headers: _Headers = ()
+        self._socks: SocksProxy | None = None
         self.running = ""
         """The command of the exec plugin that is running now."""
 
@@ -123,6 +125,8 @@ class KubeAccess:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self.where = str(configuration.host)
         client = ApiClient(configuration)
+        if self._socks is not None:
+            dial_through(client.rest_client.pool_manager, self._socks)
         limit_pools(client.rest_client.pool_manager)
         client.user_agent = "cad-console"
         self.place, self._headers = place, headers
@@ -154,13 +158,15 @@ class KubeAccess:
                 hint="restart the console",
             )
         self._expires_at, self._plugin = None, ""
+        proxy_url = cluster.proxy_url or ""
+        socks = SocksProxy.parse(proxy_url) if proxy_url.startswith(f"{SCHEME}://") else None
         watched = [str(path) for path in files]
         given = self._credentials(user, chosen, now=now, watched=watched)
         loader: Any = KubeConfigLoader(  # type: ignore[no-untyped-call]
             {
                 "current-context": "chosen",
                 "contexts": [{"name": "chosen", "context": {"cluster": "chosen", "user": "chosen"}}],
-                "clusters": [{"name": "chosen", "cluster": {key: value for key, value in chosen.cluster.items() if value}}],
+                "clusters": [{"name": "chosen", "cluster": _cluster_section(chosen.cluster, socks=socks is not None)}],
                 "users": [{"name": "chosen", "user": given.certificates}],
             },
             config_base_path="/",
@@ -170,7 +176,10 @@ class KubeAccess:
         configuration.refresh_api_key_hook = None
         if given.authorization:
             configuration.api_key["BearerToken"] = given.authorization
-        if cluster.proxy_url:
+        self._socks = socks
+        if socks is not None:
+            configuration.proxy = None  # one of the environment: the cluster's own overrides it
+        elif cluster.proxy_url:
             # As in client-go the cluster's own proxy overrides NO_PROXY.
             configuration.no_proxy = None
             name, _, password = urlsplit(cluster.proxy_url).netloc.rpartition("@")[0].partition(":")
@@ -224,6 +233,11 @@ class _Credentials:
 
     authorization: str
     certificates: Mapping[str, str]
+
+
+def _cluster_section(cluster: Mapping[str, Any], *, socks: bool) -> dict[str, Any]:
+    """Without empty fields, and without a proxy that `dial_through` uses: the client's own SOCKS needs another package."""
+    return {key: value for key, value in cluster.items() if value and not (socks and key == "proxy-url")}
 
 
 def _basic(name: str, password: str) -> str:

@@ -32,6 +32,8 @@ class ChosenContext:
     user: Mapping[str, Any]
     own: Mapping[str, Any]
     """The context's own section."""
+    known: tuple[str, ...] = ()
+    """The names of all contexts of the files."""
 
     def __repr__(self) -> str:
         return f"ChosenContext({self.context!r})"
@@ -45,7 +47,20 @@ class ChosenContext:
             redact_server(self.cluster.get("server")),
             self.user_name,
             describe_impersonation(self.user),
+            describe_credential(self.user),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSummary:
+    """One context of a kubeconfig, without secrets; `current` is the file's own choice."""
+
+    name: str
+    cluster: str
+    server: str
+    user: str
+    namespace: str
+    current: bool
 
 
 def kubeconfig_files(named: str) -> tuple[Path, ...]:
@@ -70,7 +85,38 @@ def choose_context(files: Iterable[Path], context: str = "") -> ChosenContext:
     cluster_name, user_name = str(own.get("cluster") or ""), str(own.get("user") or "")
     cluster = _find_entry(merged, "clusters", cluster_name, "cluster", known)
     user = _find_entry(merged, "users", user_name, "user", known) if user_name else {}
-    return ChosenContext(name, cluster_name, user_name, str(own.get("namespace") or ""), cluster, user, own)
+    contexts = tuple(str(item["name"]) for item in merged["contexts"])
+    return ChosenContext(name, cluster_name, user_name, str(own.get("namespace") or ""), cluster, user, own, contexts)
+
+
+def list_contexts(files: Iterable[Path]) -> tuple[ContextSummary, ...]:
+    """Every context, in the files' order. Raises NotConfigured for a file that cannot be read."""
+    merged = _merge(tuple(files))
+    servers = {item["name"]: item.get("cluster") for item in merged["clusters"]}
+    found = []
+    for item in merged["contexts"]:
+        own = item["context"] if isinstance(item.get("context"), dict) else {}
+        cluster, user, namespace = (str(own.get(key) or "") for key in ("cluster", "user", "namespace"))
+        section = servers.get(cluster)
+        server = redact_server(section.get("server")) if isinstance(section, dict) else ""
+        found.append(
+            ContextSummary(item["name"], cluster, server, user, namespace, item["name"] == merged.get("current-context"))
+        )
+    return tuple(found)
+
+
+def describe_credential(user: Mapping[str, Any]) -> str:
+    """How the user logs in, without the secret: `exec plugin aws`, `token`; empty if the kubeconfig names no way."""
+    plugin, provider = user.get("exec"), user.get("auth-provider")
+    ways = (
+        ("token", user.get("token")),
+        (f"token of {user.get('tokenFile')}", user.get("tokenFile")),
+        ("user name and password", user.get("username")),
+        (f"exec plugin {plugin.get('command') if isinstance(plugin, Mapping) else ''}".rstrip(), plugin),
+        (f"auth-provider {provider.get('name') if isinstance(provider, Mapping) else ''}".rstrip(), provider),
+        ("client certificate", user.get("client-certificate") or user.get("client-certificate-data")),
+    )
+    return next((name for name, given in ways if given), "")
 
 
 def describe_impersonation(user: Mapping[str, Any]) -> str:

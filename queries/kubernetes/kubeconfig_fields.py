@@ -137,9 +137,9 @@ def _check_cluster(cluster: ClusterFields, whose: str) -> None:
     _check_base64(cluster.certificate_authority_data, whose, "certificate-authority-data")
     if cluster.proxy_url:
         proxy = _split(cluster.proxy_url)
-        if proxy is None or proxy.scheme not in ("http", "https") or not proxy.hostname:
-            message = "`proxy-url` is not an http:// or https:// URL, the only supported proxies"
-            raise _refuse(whose, message, "use an HTTP proxy")
+        if proxy is None or proxy.scheme not in ("http", "https", "socks5") or not proxy.hostname:
+            message = "`proxy-url` is not an http://, https:// or socks5:// URL"
+            raise _refuse(whose, message, "correct it with kubectl config set-cluster")
 
 
 def _check_user(user: UserFields, whose: str) -> None:

@@ -14,8 +14,32 @@ class Struct(msgspec.Struct, rename="camel", gc=False):
 
 
 class Owner(Struct):
+    kind: str = ""
+    name: str = ""
     uid: str = ""
     controller: bool | None = None
+
+
+class Present(Struct):
+    """Whether a field is there; nothing in it is decoded."""
+
+
+class ManagedSpec(Struct):
+    template: Present | None = msgspec.field(default=None, name="f:template")
+    job_template: Present | None = msgspec.field(default=None, name="f:jobTemplate")
+
+
+class ManagedFields(Struct):
+    spec: ManagedSpec | None = msgspec.field(default=None, name="f:spec")
+
+
+class Managed(Struct):
+    """The last write of one field manager, and which fields are its own."""
+
+    manager: str = ""
+    time: str | None = None
+    subresource: str | None = None
+    fields_v1: ManagedFields | None = None
 
 
 class Meta(Struct):
@@ -31,11 +55,8 @@ class Meta(Struct):
     owner_references: list[Owner] | None = None
 
 
-class Managed(Struct):
-    """The last write of one field manager."""
-
-    manager: str = ""
-    time: str | None = None
+class WorkloadMeta(Meta):
+    managed_fields: list[Managed] | None = None
 
 
 class TouchedMeta(Struct):
@@ -82,11 +103,18 @@ class EnvFrom(Struct):
     secret_ref: KeyRef | None = None
 
 
+class ContainerResources(Struct):
+    requests: dict[str, str | int | float] | None = None
+    limits: dict[str, str | int | float] | None = None
+
+
 class ContainerObject(Struct):
     name: str = ""
     image: str = ""
     env: list[Env] | None = None
     env_from: list[EnvFrom] | None = None
+    resources: ContainerResources | None = None
+    restart_policy: str | None = None
 
 
 class PodSpec(Struct):
@@ -100,12 +128,56 @@ class Template(Struct):
     spec: PodSpec | None = None
 
 
+class SelectorExpression(Struct):
+    key: str = ""
+    operator: str = ""
+    values: list[str] | None = None
+
+
+class Amounts(Struct):
+    requests: dict[str, str] | None = None
+    limits: dict[str, str] | None = None
+
+
+class RequestContainer(Struct):
+    resources: Amounts | None = None
+    restart_policy: str | None = None
+
+
+class RequestSpec(Struct):
+    """What a pod asks of its node."""
+
+    node_name: str | None = None
+    resources: Amounts | None = None
+    overhead: dict[str, str] | None = None
+    containers: list[RequestContainer] | None = None
+    init_containers: list[RequestContainer] | None = None
+
+
+class RequestObject(Struct):
+    spec: RequestSpec | None = None
+
+
 class LabelSelector(Struct):
     match_labels: dict[str, str] | None = None
+    match_expressions: list[SelectorExpression] | None = None
+
+
+class RollingUpdate(Struct):
+    max_surge: int | str | None = None
+    max_unavailable: int | str | None = None
+    partition: int | None = None
+
+
+class Strategy(Struct):
+    type: str = ""
+    rolling_update: RollingUpdate | None = None
 
 
 class WorkloadSpec(Struct):
     replicas: int | None = None
+    strategy: Strategy | None = None
+    update_strategy: Strategy | None = None
     paused: bool | None = None
     selector: LabelSelector | None = None
     template: Template | None = None
@@ -128,10 +200,63 @@ class WorkloadStatus(Struct):
     conditions: list[ConditionObject] | None = None
 
 
+class StatefulSetStatus(WorkloadStatus):
+    current_revision: str = ""
+    update_revision: str = ""
+
+
+class StatefulSetObject(Struct):
+    metadata: WorkloadMeta
+    spec: WorkloadSpec | None = None
+    status: StatefulSetStatus | None = None
+
+
+class DaemonSetStatus(Struct):
+    observed_generation: int = 0
+    desired_number_scheduled: int = 0
+    updated_number_scheduled: int = 0
+    number_ready: int = 0
+    number_available: int = 0
+    conditions: list[ConditionObject] | None = None
+
+
+class DaemonSetObject(Struct):
+    metadata: WorkloadMeta
+    spec: WorkloadSpec | None = None
+    status: DaemonSetStatus | None = None
+
+
 class DeploymentObject(Struct):
-    metadata: Meta
+    metadata: WorkloadMeta
     spec: WorkloadSpec | None = None
     status: WorkloadStatus | None = None
+
+
+class RolloutSpec(Struct):
+    """Of Argo Rollouts. It may have no template of its own, but name a Deployment in `workloadRef`."""
+
+    replicas: int | None = None
+    paused: bool | None = None
+    selector: LabelSelector | None = None
+    template: Template | None = None
+
+
+class RolloutObjectStatus(Struct):
+    observed_generation: str | int | None = None
+    """Argo Rollouts writes it as text."""
+    replicas: int = 0
+    updated_replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+    phase: str = ""
+    message: str | None = None
+    conditions: list[ConditionObject] | None = None
+
+
+class RolloutObject(Struct):
+    metadata: WorkloadMeta
+    spec: RolloutSpec | None = None
+    status: RolloutObjectStatus | None = None
 
 
 class ReplicaSetSpec(Struct):
@@ -147,34 +272,50 @@ class ReplicaSetObject(Struct):
 
 class Waiting(Struct):
     reason: str | None = None
+    message: str | None = None
+
+
+class Terminated(Struct):
+    reason: str | None = None
+    message: str | None = None
+    exit_code: int = 0
+    finished_at: str | None = None
 
 
 class State(Struct):
     waiting: Waiting | None = None
-    terminated: Waiting | None = None
+    terminated: Terminated | None = None
 
 
 class ContainerStatus(Struct):
     restart_count: int = 0
     state: State | None = None
+    last_state: State | None = None
 
 
 class PodCondition(Struct):
     type: str = ""
     status: str = ""
     reason: str | None = None
+    message: str | None = None
 
 
 class PodStatus(Struct):
     phase: str = ""
     reason: str | None = None
+    message: str | None = None
     conditions: list[PodCondition] | None = None
     container_statuses: list[ContainerStatus] | None = None
     init_container_statuses: list[ContainerStatus] | None = None
 
 
-class NodeName(Struct):
+class PodImage(Struct):
+    image: str = ""
+
+
+class RunningPodSpec(Struct):
     node_name: str | None = None
+    containers: list[PodImage] | None = None
 
 
 class PodMeta(Struct):
@@ -192,7 +333,32 @@ class PodMeta(Struct):
 
 class PodObject(Struct):
     metadata: PodMeta
-    spec: NodeName | None = None
+    spec: RunningPodSpec | None = None
+    status: PodStatus | None = None
+
+
+class Requests(Struct):
+    requests: dict[str, str] | None = None
+
+
+class ScheduledContainer(Struct):
+    resources: Requests | None = None
+    restart_policy: str | None = None
+
+
+class ScheduledPodSpec(Struct):
+    """What a pod's place on a node depends on."""
+
+    node_name: str | None = None
+    containers: list[ScheduledContainer] | None = None
+    init_containers: list[ScheduledContainer] | None = None
+    overhead: dict[str, str] | None = None
+    resources: Requests | None = None
+
+
+class ScheduledPodObject(Struct):
+    metadata: PodMeta
+    spec: ScheduledPodSpec | None = None
     status: PodStatus | None = None
 
 
@@ -210,6 +376,7 @@ class ScalerSpec(Struct):
 class ScalerStatus(Struct):
     current_replicas: int | None = None
     desired_replicas: int | None = None
+    conditions: list[PodCondition] | None = None
 
 
 class ScalerObject(Struct):
@@ -271,34 +438,48 @@ class UsageObject(Struct):
     containers: list[ContainerUsage] | None = None
 
 
+class JobSpec(Struct):
+    suspend: bool | None = None
+    completions: int | None = None
+    template: Template | None = None
+
+
+class JobTemplate(Struct):
+    spec: JobSpec | None = None
+
+
 class CronJobSpec(Struct):
     schedule: str = ""
+    time_zone: str | None = None
     suspend: bool | None = None
+    starting_deadline_seconds: int | None = None
+    concurrency_policy: str = ""
+    job_template: JobTemplate | None = None
 
 
 class CronJobStatus(Struct):
-    active: list[msgspec.Raw] | None = None
+    active: list[object] | None = None
+    last_schedule_time: str | None = None
     last_successful_time: str | None = None
 
 
 class CronJobObject(Struct):
-    metadata: Meta
+    metadata: WorkloadMeta
     spec: CronJobSpec | None = None
     status: CronJobStatus | None = None
 
 
 class JobStatus(Struct):
     active: int | None = None
+    ready: int | None = None
+    succeeded: int | None = None
+    start_time: str | None = None
     completion_time: str | None = None
     conditions: list[ConditionObject] | None = None
 
 
-class JobSpec(Struct):
-    suspend: bool | None = None
-
-
 class JobObject(Struct):
-    metadata: Meta
+    metadata: WorkloadMeta
     spec: JobSpec | None = None
     status: JobStatus | None = None
 
@@ -327,6 +508,16 @@ class WatchLine(msgspec.Struct):
 
     type: str
     object: msgspec.Raw
+
+
+class ServedKind(Struct):
+    name: str = ""
+
+
+class ServedKinds(msgspec.Struct):
+    """What a group and version serves."""
+
+    resources: list[ServedKind] | None = None
 
 
 class Bookmark(Struct):

@@ -13,9 +13,19 @@ import msgspec
 
 from queries.concurrency import CPU_LOCK
 from queries.errors import InvalidResponse, RequestRejected, SourceError, TimedOut, Unreachable
-from queries.kubernetes import decode
 from queries.kubernetes import objects as k8s
 from queries.kubernetes.api import KubeApi
+from queries.kubernetes.cluster_decode import build_autoscaler, build_budget, build_cluster_event
+from queries.kubernetes.pod_decode import build_pod
+from queries.kubernetes.revision_decode import build_revision
+from queries.kubernetes.workload_decode import (
+    build_cron_job,
+    build_daemon_set,
+    build_job,
+    build_rollout,
+    build_stateful_set,
+    build_workload,
+)
 from queries.model.fault import Fault
 
 T = TypeVar("T")
@@ -23,6 +33,8 @@ T = TypeVar("T")
 PAGE = 500
 WATCH_SECONDS = 300
 """How long the server keeps one watch open before it is resumed."""
+FORBIDDEN_SECONDS = 60.0
+"""How long to wait before listing a kind again that may not be listed: somebody may grant the right."""
 IDLE_SECONDS = 90.0
 """The first idle bookmark arrives after about 59 s; a watch that is silent for longer than this is dead."""
 
@@ -38,6 +50,12 @@ class Kind:
     optional: bool = False
     labels: str = ""
     """A label selector for listing and watching."""
+    custom: bool = False
+    """A custom resource, which the server has only where its definition is installed."""
+    apart: bool = False
+    """Its failure concerns only its own rows: all other kinds stay current."""
+    object_kind: str = ""
+    """`Deployment`: the kind as an owner reference names it."""
 
     @property
     def selection(self) -> list[tuple[str, str]]:
@@ -53,21 +71,63 @@ class Kind:
         return f"{self.prefix}/namespaces/{namespace}/{self.name}"
 
 
+DEPLOYMENTS = Kind("deployments", "/apis/apps/v1", k8s.DeploymentObject, build_workload, object_kind="Deployment")
+REPLICA_SETS = Kind("replicasets", "/apis/apps/v1", k8s.ReplicaSetObject, build_revision, object_kind="ReplicaSet")
+PODS = Kind("pods", "/api/v1", k8s.PodObject, build_pod, object_kind="Pod")
+STATEFUL_SETS = Kind(
+    "statefulsets",
+    "/apis/apps/v1",
+    k8s.StatefulSetObject,
+    build_stateful_set,
+    apart=True,
+    object_kind="StatefulSet",
+)
+DAEMON_SETS = Kind("daemonsets", "/apis/apps/v1", k8s.DaemonSetObject, build_daemon_set, apart=True, object_kind="DaemonSet")
+CRON_JOBS = Kind("cronjobs", "/apis/batch/v1", k8s.CronJobObject, build_cron_job, apart=True, object_kind="CronJob")
+JOBS = Kind("jobs", "/apis/batch/v1", k8s.JobObject, build_job, apart=True, object_kind="Job")
+ROLLOUTS = Kind(
+    "rollouts",
+    "/apis/argoproj.io/v1alpha1",
+    k8s.RolloutObject,
+    build_rollout,
+    custom=True,
+    apart=True,
+    object_kind="Rollout",
+)
+CONTROLLERS = (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, ROLLOUTS, JOBS, CRON_JOBS)
+"""The kinds of workload besides pods."""
+
 KINDS = (
-    Kind("deployments", "/apis/apps/v1", k8s.DeploymentObject, decode.build_workload),
-    Kind("replicasets", "/apis/apps/v1", k8s.ReplicaSetObject, decode.build_revision),
-    Kind("pods", "/api/v1", k8s.PodObject, decode.build_pod),
-    Kind("horizontalpodautoscalers", "/apis/autoscaling/v2", k8s.ScalerObject, decode.build_autoscaler, optional=True),
-    Kind("poddisruptionbudgets", "/apis/policy/v1", k8s.BudgetObject, decode.build_budget, optional=True),
-    Kind("events", "/api/v1", k8s.EventObject, decode.build_cluster_event, optional=True),
+    DEPLOYMENTS,
+    REPLICA_SETS,
+    PODS,
+    Kind("horizontalpodautoscalers", "/apis/autoscaling/v2", k8s.ScalerObject, build_autoscaler, optional=True),
+    Kind("poddisruptionbudgets", "/apis/policy/v1", k8s.BudgetObject, build_budget, optional=True),
+    Kind("events", "/api/v1", k8s.EventObject, build_cluster_event, optional=True),
+    *CONTROLLERS[1:],
 )
 
 JOURNAL_LABEL = "cad-console/journal=segment"
 """The label of ConfigMaps with the consoles' shared journal, which are not configuration."""
+PRESENCE_LABEL = "cad-console/journal=presence"
+"""That of the ConfigMap with the heartbeats of the consoles that are on."""
+NOT_CONFIGURATION = "cad-console/journal notin (segment, presence)"
+"""Selects the ConfigMaps of everybody else."""
 
-CRON_JOBS = Kind("cronjobs", "/apis/batch/v1", k8s.CronJobObject, decode.build_cron_job)
-JOBS = Kind("jobs", "/apis/batch/v1", k8s.JobObject, decode.build_job)
-"""Listed only for checklists, not watched."""
+
+def is_served(api: KubeApi, kind: Kind) -> bool:
+    """Whether the server has this kind; for a custom resource, what it said the first time. Raises SourceError."""
+    if not kind.custom:
+        return True
+    if kind.prefix not in api.served:
+        try:
+            found: k8s.ServedKinds = api.call_decoded(k8s.ServedKinds, "GET", kind.prefix)
+            api.served[kind.prefix] = frozenset(item.name for item in found.resources or ())
+        except SourceError as error:
+            if error.fault.status != 404:
+                raise
+            api.served[kind.prefix] = frozenset()
+    return kind.name in api.served[kind.prefix]
 
 
 def list_kind(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], str]:
@@ -131,6 +191,8 @@ class Watcher:
         self._wake = threading.Event()
         self._stopped = False
         self.fault: Fault | None = None
+        self.failed_at = 0.0
+        """Since when its objects are not current, Unix seconds; 0 while they are."""
         self.settled = False
         """Whether the first list succeeded or failed."""
         self._thread = threading.Thread(target=self._run, name=f"watch-{kind.name}", daemon=True)
@@ -138,9 +200,14 @@ class Watcher:
     def start(self) -> None:
         self._thread.start()
 
-    def retry_now(self) -> None:
-        """Cut a back-off short, because the server answers again."""
-        if self.fault is not None:
+    @property
+    def listed(self) -> bool:
+        """Whether it has ever had a list: then its objects are known, however old."""
+        return self._listed_at > 0.0
+
+    def retry_now(self, *, forbidden: bool = False) -> None:
+        """Cut a back-off short, because the server answers again; with `forbidden` also where a right was missing."""
+        if self.fault is not None and (forbidden or self.fault.status != 403):
             self._wake.set()
 
     def stop(self) -> None:
@@ -161,6 +228,10 @@ class Watcher:
         while not self._stopped:
             began = time.monotonic()
             try:
+                if not is_served(self._api, self.kind):
+                    self._recover()
+                    self._changed()
+                    return
                 if not self._version:
                     self._list()
                 self._watch()
@@ -181,8 +252,11 @@ class Watcher:
             # A server whose lists expire at once must not be queried in a tight loop.
             return 0.05 if time.monotonic() - self._listed_at > 2.0 else 1.0
         self.fault = error.fault
+        self.failed_at = self.failed_at or time.time()
         self.settled = True
         self._changed()
+        if error.fault.status == 403:
+            return FORBIDDEN_SECONDS
         return max(self._backoff.pause(), min(error.fault.retry_after_seconds or 0.0, 60.0))
 
     def _list(self) -> None:
@@ -197,7 +271,7 @@ class Watcher:
     def _recover(self) -> None:
         self.settled = True
         if self.fault is not None:
-            self.fault = None
+            self.fault, self.failed_at = None, 0.0
             self._changed()
         self._backoff.reset()
 

@@ -43,6 +43,8 @@ class Alert:
     value: float | None = None
     grade: Grade | None = None
     """Set if the configuration grades the labels differently from the built-in words."""
+    sent_labels: Labels = ()
+    """The labels that Prometheus sends, if it rewrites them (`alert_relabel_configs`); else empty."""
 
     @property
     def name(self) -> str:

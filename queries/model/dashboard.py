@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from queries.model.fault import Fault
-from queries.model.panel import PanelResult, PanelSpec, PanelState
+from queries.model.panel import PanelSpec, PanelState
+from queries.model.panel_result import PanelResult
 
 DASHBOARDS: tuple[tuple[str, str], ...] = (
     ("platform_overview", "Platform Overview"),

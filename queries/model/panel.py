@@ -1,4 +1,4 @@
-"""A panel: its definition, the result of its query, and its state with the verdict."""
+"""A panel: its definition, and its state with the verdict."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from queries.model.fault import Fault
-from queries.model.series import Point, Sample, Series
+from queries.model.series import Point, Sample
 from queries.model.verdict import Verdict
+
+if TYPE_CHECKING:
+    from queries.model.panel_result import Caveat, Contradiction
 
 MOST_SERIES = 50
 """A panel that shows its highest or lowest series fetches at most this many of each recorded name, the worst ones, so that a
@@ -117,6 +120,12 @@ class Threshold:
     warn: float | None = None
     critical: float | None = None
 
+    @property
+    def lines(self) -> tuple[tuple[str, float], ...]:
+        """The thresholds that are set, with their names: `warn`, `critical`."""
+        both = (("warn", self.warn), ("critical", self.critical))
+        return tuple((name, value) for name, value in both if value is not None)
+
     def override(self, own: Threshold) -> Threshold:
         """The thresholds, replaced by those that `own` sets."""
         return Threshold(self.warn if own.warn is None else own.warn, self.critical if own.critical is None else own.critical)
@@ -128,6 +137,19 @@ class Threshold:
             return ""
         bad, expected = ("small", "at or under") if lower_is_worse else ("large", "at or over")
         return f"reversed thresholds: {bad} values are bad, so expected critical {expected} warn {warn:g}, found {critical:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMapSpec:
+    """What a heat map counts, in `unit`, by the labels `by`: `le` stands for the buckets of a histogram.
+
+    `template` is PromQL with signals and $step, the length of a step.
+    """
+
+    about: str
+    unit: Unit
+    by: tuple[str, ...]
+    template: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +167,7 @@ class PanelSpec:
     `alerts` and `runbook` belong to the panel. `threshold` is the default that the config may override.
     `scope` is the coverage if it is wider than the choice (`all providers`), else empty.
     `range` is the possible range if it differs from that of the unit.
+    `heat_map` is a further way to draw its chart; None without one.
     `place` is the file and line of a team's own panel, empty for ours. `broken` is the error in its definition: such a panel
     is never queried.
     """
@@ -171,6 +194,7 @@ class PanelSpec:
     range: Range | None = None
     place: str = ""
     broken: str = ""
+    heat_map: HeatMapSpec | None = None
 
     @property
     def allowed(self) -> Range:
@@ -178,74 +202,13 @@ class PanelSpec:
         return self.unit.allowed if self.range is None else self.range
 
 
-class ContradictionKind(StrEnum):
-    """The two figures that contradict each other."""
-
-    WITNESS = "witness"
-    """Two independent counts."""
-    RECORDED = "recorded"
-    """A recorded series and the expression that its rule should evaluate."""
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One of two figures: its source in words and in PromQL."""
-
-    source: str
-    value: float
-    query: str
-
-
-@dataclass(frozen=True, slots=True)
-class Contradiction:
-    """Two figures of one quantity that differ by more than their tolerance, both in `unit`.
-
-    `subject` names the quantity, with its window if it has one, `whom` the provider or another label.
-    """
-
-    kind: ContradictionKind
-    subject: str
-    unit: Unit
-    first: Figure
-    second: Figure
-    whom: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Caveat:
-    """A remark on the origin of a value: up to three words, and a sentence."""
-
-    word: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class PanelResult:
-    """The result of one panel's query: samples (possibly none) or the fault of this query."""
-
-    id: str
-    origin: Origin
-    query: str
-    samples: tuple[Sample, ...] = ()
-    fault: Fault | None = None
-    trend: tuple[Point, ...] = ()
-    """The aggregated value over the trend window, oldest first."""
-    truncated: bool = False
-    """There may be further samples: the query fetched the worst only."""
-    contradictions: tuple[Contradiction, ...] = ()
-    """Other counts that contradict the value: it cannot be trusted."""
-    basis: tuple[str, ...] = ()
-    """How this server counts the signals of a raw expression, and why, a sentence each."""
-    caveat: Caveat | None = None
-    """Why the recorded series is not used, or that it could not be verified."""
-
-
 @dataclass(frozen=True, slots=True)
 class PanelState:
     """One panel as the screen and `status` show it.
 
     `value` is in the spec's unit and None exactly if the verdict is no_data; with `stale` it is the last good value, with
-    `in_doubt` one that cannot be trusted. `age_seconds` is the age of that value, None without a value.
+    `in_doubt` one that cannot be trusted. `age_seconds` is the age of that value, None without a value; it always changes, so
+    it does not count in a comparison.
     `reason` explains the verdict in one sentence; `note` is the short remark at the end of the row
     (`deepseek 81 · paddle 99`). `truncated`: there may be series beside `samples`, none worse than the worst of them.
     """
@@ -254,33 +217,22 @@ class PanelState:
     verdict: Verdict
     threshold: Threshold = field(default_factory=Threshold)
     value: float | None = None
-    age_seconds: float | None = None
+    age_seconds: float | None = field(default=None, compare=False)
     origin: Origin = Origin.NONE
     query: str = ""
     samples: tuple[Sample, ...] = ()
     trend: tuple[Point, ...] = ()
+    trend_window: tuple[float, float] = (0.0, 0.0)
+    trend_sampled: bool = False
     reason: str = ""
     note: str = ""
     truncated: bool = False
     contradictions: tuple[Contradiction, ...] = ()
     basis: tuple[str, ...] = ()
     caveat: Caveat | None = None
+    annotations: tuple[str, ...] = ()
+    """The server's annotations of the query: warnings, then infos."""
+    partial: str = ""
+    """The server's message about what is missing from the value; empty if it is complete."""
     paused: bool = False
     """The value is old because polling is paused, not because the source failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class PanelHistory:
-    """The series of one panel over a window, in the panel's unit.
-
-    `earlier` is the aggregated value of an earlier window, shifted to this one, if it was requested.
-    """
-
-    id: str
-    start: float
-    end: float
-    step_seconds: float
-    series: tuple[Series, ...] = ()
-    fault: Fault | None = None
-    earlier: tuple[Point, ...] = ()
-    earlier_fault: Fault | None = None

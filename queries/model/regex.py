@@ -35,6 +35,11 @@ def check_regex(pattern: str) -> None:
     _compile(body)
 
 
+def compile_search(pattern: str, *, ignore_case: bool) -> Any:
+    """The pattern without anchors, to search bytes of UTF-8. Raises RegexError."""
+    return _compile((b"(?i)" if ignore_case else b"") + _encode(pattern))
+
+
 def _compile(pattern: bytes) -> Any:
     import re2  # noqa: PLC0415  # an extension module: loaded with the first regular expression
 

@@ -31,7 +31,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RuleGroup:
-    """Rules that are evaluated together. `evaluated_at` (Unix seconds) and `evaluation_seconds` come from a server only."""
+    """Rules that are evaluated together. `evaluated_at` (Unix seconds) and `evaluation_seconds` come from a server only.
+
+    `external` are labels that the server may have added to every rule, whatever their files say.
+    """
 
     name: str
     file: str
@@ -39,6 +42,7 @@ class RuleGroup:
     interval_seconds: float = 0.0
     evaluated_at: float | None = None
     evaluation_seconds: float = 0.0
+    external: Labels = ()
 
 
 class RuleMatch(StrEnum):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
+import json
 import re
 import secrets
+import shlex
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
 _NAMES = re.compile(
     r"passw|passphrase|pwd|secret|token|credential|private_?key|api_?key|access_?key|auth_?key|signing_?key|encryption_?key|"
@@ -13,17 +18,28 @@ _NAMES = re.compile(
 )
 _VALUES = re.compile(
     r"://[^/\s:@]*:[^/\s@]+@"  # a password in a URL
-    r"|hooks\.[\w.-]+/|/webhooks?/"
+    r"|hooks\.[\w.-]{1,253}/|/webhooks?/"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY"
-    r"|\beyJ[\w-]{8,}\.[\w-]{8,}"  # a JSON web token
+    r"|\beyJ[\w-]{8,2048}\.[\w-]{8}"  # a JSON web token
     r"|\b(?:sk|pk|ghp|gho|ghs|glpat|xox[abprs])[-_][\w-]{12,}"
     r"|\bAKIA[0-9A-Z]{12,}"
     r"|\bBearer\s+\S{8,}",
 )
-_ASSIGNED = re.compile(
-    r"(?P<name>[\w.-]*(?:passw|secret|token|credential|api[_-]?key|access[_-]?key)[\w.-]*)(?P<sep>\s*[=:]\s*)(?P<value>\S+)",
-    re.I,
+_WORDS = (
+    r"passw|passphrase|pwd|secret|token|credential|authorization|"
+    r"(?:api|access|auth|client|private|signing|encryption)[_-]?key"
 )
+_ASSIGNED = re.compile(
+    # From the beginning of a word only, and without going back: otherwise a word of a megabyte would take hours.
+    rf"(?<![\w.-])(?P<name>(?P<dash>--?)?+(?=[\w.-]*(?:{_WORDS}))[\w.-]++)"
+    # `NAME=`, `NAME:`, `"NAME":` of JSON, also within JSON, and `--NAME value`
+    r"""(?P<sep>\\?+["']?+\s*+[=:]\s*+|(?(dash)\s++(?=[^\s-])|(?!)))"""
+    r"""(?P<value>\\"[^"\\]*+\\"|"(?:[^"\\]|\\.)*+"|'[^']*+'|(?:Basic|Digest|Negotiate|ApiKey)\s+\S+|\S+)""",
+    re.IGNORECASE | re.DOTALL,
+)
+_WORD = re.compile(_WORDS, re.IGNORECASE)
+"""Most texts contain none: to see that takes less than to search for an assignment."""
+_OPTION = re.compile(rf"--?(?=[\w.-]*(?:{_WORDS}))[\w.-]++", re.IGNORECASE)
 # A key per process: equal values look equal, different ones different, and nobody can test guesses against the text.
 _KEY = secrets.token_bytes(16)
 _HARMLESS = frozenset({"", "true", "false", "none", "null", "0", "1"})
@@ -36,9 +52,65 @@ def redact_value(name: str, value: str) -> str:
     """
     if value.lower() in _HARMLESS:
         return value
-    if _NAMES.search(name) or _VALUES.search(value):
+    if _NAMES.search(name.replace("-", "_")) or _VALUES.search(value):
         return _hidden(value)
+    if not _WORD.search(value):
+        return value
     return _ASSIGNED.sub(lambda match: f"{match['name']}{match['sep']}{_hidden(match['value'])}", value)
+
+
+class SecretText:
+    """A secret value that no representation, comparison error or log shows; `reveal` is the only way to it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SecretText) and hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "SecretText(…)"
+
+
+def hide(text: str, values: Iterable[str]) -> str:
+    """The text with `(hidden)` for each of these values, also encoded as in JSON, a URL, or base64."""
+    forms = {form for value in values for form in encoded_forms(value)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "(hidden)")
+    return text
+
+
+def encoded_forms(value: str) -> frozenset[str]:
+    """The value as programs and servers repeat it."""
+    encoded = base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()
+    with_newline = base64.b64encode(f"{value}\n".encode("utf-8", "surrogatepass")).decode()
+    quoted = quote(value.encode("utf-8", "surrogatepass"), safe="")
+    return frozenset({value, json.dumps(value)[1:-1], shlex.quote(value), quoted, encoded, encoded.rstrip("="), with_newline})
+
+
+def redact_command(arguments: Sequence[str]) -> str:
+    """An argument list as a shell would take it, without the secrets that options and values of it look like."""
+    before = ("", *arguments)
+    shown = (
+        redact_value("secret" if is_secret_option(last) else "", item) for last, item in zip(before, arguments, strict=False)
+    )
+    return shlex.join(shown)
+
+
+def is_secret_option(argument: str) -> bool:
+    """Whether the argument after this one is a secret: `--db-password`."""
+    return _OPTION.fullmatch(argument) is not None
 
 
 def _hidden(value: str) -> str:

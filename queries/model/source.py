@@ -17,6 +17,8 @@ class Health(StrEnum):
     UP = "up"
     DEGRADED = "degraded"
     """It answers incompletely: a peer is lost, the server refused one query, or it warns."""
+    PARTIAL = "partial"
+    """It responds from only part of its storage."""
     NOT_READY = "not ready"
     """It answers, and reports that it does not serve."""
     STALE = "stale"
@@ -26,9 +28,14 @@ class Health(StrEnum):
     NOT_CONFIGURED = "not configured"
 
     @property
+    def serves(self) -> bool:
+        """Whether its responses are usable now, complete or partial."""
+        return self in (Health.UP, Health.DEGRADED, Health.PARTIAL)
+
+    @property
     def answers(self) -> bool:
         """Whether it responds usefully now, whatever the content says."""
-        return self in (Health.UP, Health.DEGRADED, Health.NOT_READY)
+        return self.serves or self is Health.NOT_READY
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ _HIDDEN = re.compile(
     "\x00-\x1f\x7f-\x9f"  # C0, DEL and C1: where every escape sequence begins
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"  # invisible, joining and direction marks
     "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"  # separators, bidi controls, selectors
+    "\ufffe\uffff"  # noncharacters, forbidden in XML
     "\ud800-\udfff"  # lone surrogates, which cannot be encoded for a terminal
     "\U000e0000-\U000e0fff"  # tags
     "]"
@@ -23,6 +24,8 @@ def visible(text: str) -> str:
 
     A very long text is cut, with its length at the end.
     """
+    if len(text) <= _MOST and text.isascii() and text.isprintable():
+        return text  # the most frequent case, at a tenth of the cost
     if len(text) > _MOST:
         text = f"{text[:_MOST]}… ({len(text):,} characters)"
     return _HIDDEN.sub(_escape, text) if _HIDDEN.search(text) else text

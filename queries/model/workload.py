@@ -1,12 +1,59 @@
-"""Workloads, pods, jobs and rollouts of the cluster, reduced to the fields that the console uses."""
+"""Workloads with their revisions and runs, reduced to the fields that the console uses."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
-from queries.model.identity_cache import IdentityCache
+from queries.model.label_selector import Requirement, matches_selector
 from queries.model.series import Labels
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadKind:
+    """A kind of workload; `short` is kubectl's short name for it. A kind that `serves` keeps its pods running, a Job ends."""
+
+    name: str
+    short: str
+    plural: str
+    serves: bool = True
+
+
+WORKLOAD_KINDS = (
+    WorkloadKind("Deployment", "deploy", "deployments"),
+    WorkloadKind("StatefulSet", "sts", "statefulsets"),
+    WorkloadKind("DaemonSet", "ds", "daemonsets"),
+    WorkloadKind("Rollout", "ro", "rollouts"),
+    WorkloadKind("Job", "job", "jobs", serves=False),
+    WorkloadKind("CronJob", "cj", "cronjobs", serves=False),
+    WorkloadKind("Pod", "pod", "pods"),
+)
+TARGET_KINDS = tuple(item.name.lower() for item in WORKLOAD_KINDS if item.name != "Pod")
+"""How the targets of alerts and runbooks begin: a pod's name does not last."""
+_KINDS = {item.name: item for item in WORKLOAD_KINDS}
+_KIND_WORDS = {word: item.name for item in WORKLOAD_KINDS for word in (item.name.lower(), item.short, item.plural)} | {
+    "po": "Pod"
+}
+
+
+def names_workload(target: str) -> bool:
+    """Whether a target is that of a workload, and not of a silence or an update."""
+    return target.partition("/")[0] in TARGET_KINDS
+
+
+def parse_kind(word: str) -> str:
+    """`StatefulSet` for `statefulset`, `sts` or `statefulsets`, in any case; empty for an unknown kind."""
+    return _KIND_WORDS.get(word.lower(), "")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsAndLimits:
+    """Requests and limits: CPU in cores, memory in bytes; 0 where none is set."""
+
+    cpu_request: float = 0.0
+    cpu_limit: float = 0.0
+    memory_request: float = 0.0
+    memory_limit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +63,23 @@ class Container:
     name: str
     image: str
     env: tuple[tuple[str, str], ...] = ()
+    resources: RequestsAndLimits = RequestsAndLimits()
+    starts_first: bool = False
+    """An init container that ends before the others start: what it requests is not added to theirs."""
+
+
+def sum_resources(containers: Iterable[Container]) -> RequestsAndLimits:
+    """What one pod with these containers requests, and its limits; a limit is 0 if one of the containers has none."""
+    running = [item.resources for item in containers if not item.starts_first]
+    if not running:
+        return RequestsAndLimits()
+    cpu, memory = [item.cpu_limit for item in running], [item.memory_limit for item in running]
+    return RequestsAndLimits(
+        sum(item.cpu_request for item in running),
+        sum(cpu) if all(cpu) else 0.0,
+        sum(item.memory_request for item in running),
+        sum(memory) if all(memory) else 0.0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +94,93 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateStrategy:
+    """How a rollout replaces pods: `RollingUpdate`, `Recreate`, or `OnDelete` of StatefulSets and DaemonSets. Both limits are
+    numbers of pods or percentages; a StatefulSet keeps the pods below its `partition` as they are.
+    """
+
+    type: str = "RollingUpdate"
+    max_surge: int | str = "25%"
+    max_unavailable: int | str = "25%"
+    partition: int = 0
+    rounds_up: bool = False
+    """Whether a percentage in `maxUnavailable` rounds up, as for a DaemonSet."""
+
+    def surge(self, desired: int) -> int:
+        """How many pods may exist beyond the desired ones."""
+        return 0 if self.type in ("Recreate", "OnDelete") else _resolve_limit(self.max_surge, desired, round_up=True)
+
+    def unavailable(self, desired: int) -> int:
+        """How many of the desired pods may be unavailable at a time."""
+        if self.type == "Recreate":
+            return desired
+        if self.type == "OnDelete":
+            return 0
+        found = min(desired, _resolve_limit(self.max_unavailable, desired, round_up=self.rounds_up))
+        # As the controllers do: with both at 0, a rollout could never start.
+        return found if found or self.surge(desired) else min(1, desired)
+
+    def replaced_at_once(self, desired: int) -> str:
+        """`all at once`, `one at a time`, `up to 3 at a time`."""
+        if self.type == "OnDelete":
+            return "as someone deletes them"
+        count = self.surge(desired) + self.unavailable(desired)
+        if self.type == "Recreate" or count >= desired > 1:
+            return "all at once"
+        return f"up to {count} at a time" if count > 1 else "one at a time"
+
+
+def _resolve_limit(limit: int | str, desired: int, *, round_up: bool) -> int:
+    """Source: Kubernetes 1.36, pkg/controller: `maxSurge` rounds up; `maxUnavailable` rounds down for a Deployment and,
+    contrary to the API reference, for a StatefulSet (`getStatefulSetMaxUnavailable`), up for a DaemonSet.
+    """
+    if isinstance(limit, int):
+        return max(0, limit)
+    percent = limit.removesuffix("%")
+    if not (percent.isascii() and percent.isdigit()):
+        return 0
+    whole, rest = divmod(int(percent) * desired, 100)
+    return whole + (1 if rest and round_up else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """One CronJob or Job. Times are Unix seconds, 0 if there is none.
+
+    `succeeded_at` is the end of the last success, for a Job of its one run. `failed`: the Job has given up; a CronJob does
+    not report it.
+    """
+
+    kind: str
+    name: str
+    schedule: str = ""
+    time_zone: str = ""
+    """Of the schedule; empty where the CronJob names none, and the controller's own counts."""
+    starting_deadline_seconds: int | None = None
+    """A missed run is not started any more once it is older."""
+    forbids_overlap: bool = False
+    """Whether no run starts while another one is active."""
+    suspended: bool = False
+    active: int = 0
+    created_at: float = 0.0
+    succeeded_at: float = 0.0
+    failed: bool = False
+    reason: str = ""
+    message: str = ""
+    started_at: float = 0.0
+    """When the Job, or the CronJob's last run, began."""
+    finished: bool = False
+    """The Job succeeded or failed: nothing of it runs any more."""
+    completions: int = 1
+    succeeded: int = 0
+    """How many of the `completions` that a Job needs have succeeded."""
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
-    """One Deployment. Replica counts are pods; times are Unix seconds; `revision` is 0 before the first one."""
+    """One object of `WORKLOAD_KINDS`. Replica counts are pods; times are Unix seconds; `revision` is 0 before the first one,
+    and for a kind whose revisions have no number.
+    """
 
     namespace: str
     name: str
@@ -49,15 +198,55 @@ class Workload:
     created_at: float
     change_cause: str = ""
     selector: Labels = ()
+    """The selector's `matchLabels`."""
     labels: Labels = ()
     containers: tuple[Container, ...] = ()
     conditions: tuple[Condition, ...] = ()
     kind: str = "Deployment"
+    requirements: tuple[Requirement, ...] = ()
+    """The selector's `matchExpressions`."""
+    strategy: UpdateStrategy = UpdateStrategy()
+    update_revision: str = ""
+    """The ControllerRevision that a StatefulSet updates its pods to; `current_revision` is the one it updates from."""
+    current_revision: str = ""
+    batch: BatchJob | None = None
+    """Of a Job or CronJob: its runs."""
+    phase: str = ""
+    """Argo's phase of a Rollout, or the phase of a pod; `message` is the cluster's own message about it."""
+    message: str = ""
+    restarted_at: float = 0.0
+    """When somebody last restarted its pods with `kubectl rollout restart`; 0 if nobody did."""
+    owner: str = ""
+    """Its controller: `CronJob/nightly-backup`."""
+    managed_by: str = ""
+    """The GitOps tool or Helm release that applies it: `Argo CD application shop`."""
+    written_by: str = ""
+    """The field manager that wrote its pod template last: `kubectl-set`. Empty if the server does not report it."""
+    written_at: float = 0.0
+    """When that manager last wrote the object."""
 
     @property
     def target(self) -> str:
-        """The name that actions use: `deployment/cad-ml-api`."""
+        """The name that actions use: `deployment/cad-ml-api`. No other workload of the namespace has it."""
         return f"{self.kind.lower()}/{self.name}"
+
+    @property
+    def short_kind(self) -> str:
+        """kubectl's short name of its kind: `sts`."""
+        return _KINDS[self.kind].short
+
+    @property
+    def plural(self) -> str:
+        return _KINDS[self.kind].plural
+
+    @property
+    def serves(self) -> bool:
+        """Whether its pods are meant to keep running."""
+        return _KINDS[self.kind].serves
+
+    def selects(self, labels: Labels) -> bool:
+        """Whether its selector selects a pod with these labels; an empty one selects nothing."""
+        return bool(self.selector or self.requirements) and matches_selector(labels, self.selector, self.requirements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,202 +266,26 @@ class Revision:
     containers: tuple[Container, ...] = ()
     template: str = ""
     history: tuple[int, ...] = ()
+    uid: str = ""
+    owner: str = ""
+    """Its controller: `Deployment/cad-ml-api`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pod:
-    """One pod. `reason` is why it is not running (`CrashLoopBackOff`), empty for a healthy pod."""
+def rolled_out_at(workload: Workload, revisions: Iterable[Revision]) -> float:
+    """When the last rollout last progressed, Unix seconds.
 
-    namespace: str
-    name: str
-    uid: str
-    phase: str
-    ready: bool
-    restarts: int
-    created_at: float
-    reason: str = ""
-    node: str = ""
-    labels: Labels = ()
-    owner_uid: str = ""
-    """UID of the controlling ReplicaSet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Autoscaler:
-    """One HorizontalPodAutoscaler; `target_name` is the Deployment that it scales."""
-
-    namespace: str
-    name: str
-    target_kind: str
-    target_name: str
-    minimum: int
-    maximum: int
-    current: int
-    desired: int
-    scaled_object: str = ""
-    """The KEDA ScaledObject that created it, else empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class DisruptionBudget:
-    """One PodDisruptionBudget; `allowed` is the number of evictions that it permits now."""
-
-    namespace: str
-    name: str
-    selector: Labels
-    allowed: int
-    minimum: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterEvent:
-    """One Kubernetes event; `at` is Unix seconds of the last occurrence."""
-
-    namespace: str
-    kind: str
-    name: str
-    type: str
-    reason: str
-    message: str
-    at: float
-    count: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class PodUsage:
-    """One pod's usage from metrics.k8s.io: CPU in cores, memory in bytes."""
-
-    namespace: str
-    name: str
-    cpu_cores: float
-    memory_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """The namespace as last listed or watched; every tuple is sorted by name."""
-
-    namespace: str
-    workloads: tuple[Workload, ...] = ()
-    revisions: tuple[Revision, ...] = ()
-    pods: tuple[Pod, ...] = ()
-    autoscalers: tuple[Autoscaler, ...] = ()
-    budgets: tuple[DisruptionBudget, ...] = ()
-    events: tuple[ClusterEvent, ...] = ()
-
-    def workload(self, name: str) -> Workload | None:
-        return next((item for item in self.workloads if item.name == name), None)
-
-    def revisions_of(self, workload: Workload) -> tuple[Revision, ...]:
-        """The workload's revisions, the newest first."""
-        own = [item for item in self.revisions if item.owner_uid == workload.uid]
-        return tuple(sorted(own, key=lambda item: item.number, reverse=True))
-
-    def rolled_out_at(self, workload: Workload) -> float:
-        """When its last rollout last progressed, Unix seconds.
-
-        Source: the condition Progressing, which scaling does not touch; a revision that was rolled back to is older than its
-        rollout. Without that condition the creation of the revision, or of the workload.
-        """
-        progressed = [
-            item.updated_at
-            for item in workload.conditions
-            if item.type == "Progressing" and item.reason not in ("DeploymentPaused", "DeploymentResumed")
-        ]
-        created = [item.created_at for item in self.revisions_of(workload) if item.number == workload.revision]
-        return max([*progressed, *created], default=workload.created_at)
-
-    def index_pods(self) -> None:
-        """Group all pods by selector, to be called off the UI thread so that no screen has to do it while drawing."""
-        _pods_by_selector(self)
-
-    def pods_of(self, workload: Workload) -> tuple[Pod, ...]:
-        return _pods_by_selector(self).get(workload.selector, ())
-
-
-def _group_pods(cluster: Cluster) -> dict[Labels, tuple[Pod, ...]]:
-    """The pods of every selector, in one pass over all pods."""
-    by_pair: dict[tuple[str, str], list[frozenset[tuple[str, str]]]] = {}
-    selected: dict[frozenset[tuple[str, str]], list[Pod]] = {}
-    for item in cluster.workloads:
-        selector = frozenset(item.selector)
-        if selector and selector not in selected:
-            selected[selector] = []
-            by_pair.setdefault(item.selector[0], []).append(selector)
-    for pod in cluster.pods:
-        for pair in pod.labels:
-            for selector in by_pair.get(pair, ()):
-                if selector.issubset(pod.labels):
-                    selected[selector].append(pod)
-    return {item.selector: tuple(selected.get(frozenset(item.selector), ())) for item in cluster.workloads}
-
-
-_pods_by_selector: IdentityCache[Cluster, dict[Labels, tuple[Pod, ...]]] = IdentityCache(_group_pods)
-
-
-@dataclass(frozen=True, slots=True)
-class LastWrite:
-    """The last write of an object: Unix seconds, and the field manager (`helm`, `kubectl-edit`) if the server reports it."""
-
-    name: str
-    at: float
-    manager: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change: a rollout, a scaling, a silence, a restart. `at` is Unix seconds."""
-
-    at: float
-    kind: str
-    subject: str
-    text: str
-    author: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchJob:
-    """One CronJob or Job. Times are Unix seconds, 0 if there is none.
-
-    `succeeded_at` is the end of the last success, for a Job of its one run. `failed`: the Job has given up; a CronJob does
-    not report it.
+    Source: the condition Progressing, which scaling does not change; after a rollback the revision is older than its
+    rollout. Without that condition the creation of the revision, or of the workload. A StatefulSet or DaemonSet has neither:
+    its last restart, or its creation if its spec never changed.
     """
-
-    kind: str
-    name: str
-    schedule: str = ""
-    suspended: bool = False
-    active: int = 0
-    created_at: float = 0.0
-    succeeded_at: float = 0.0
-    failed: bool = False
-    reason: str = ""
-
-
-class RolloutPhase(StrEnum):
-    WAITING = "waiting"
-    FAILED = "failed"
-    DONE = "done"
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutStatus:
-    phase: RolloutPhase
-    sentence: str
-
-
-def rollout_status(workload: Workload) -> RolloutStatus:
-    """How far a rollout is, by the tests of kubectl's `rollout status` for Deployments, in their order."""
-    name = workload.name
-    if workload.generation > workload.observed_generation:
-        return RolloutStatus(RolloutPhase.WAITING, f"{name}: waiting for the controller to observe the new spec")
-    if any(item.type == "Progressing" and item.reason == "ProgressDeadlineExceeded" for item in workload.conditions):
-        return RolloutStatus(RolloutPhase.FAILED, f"{name}: exceeded its progress deadline")
-    if workload.updated < workload.desired:
-        return RolloutStatus(RolloutPhase.WAITING, f"{name}: {workload.updated} of {workload.desired} new pods created")
-    if workload.replicas > workload.updated:
-        old = workload.replicas - workload.updated
-        return RolloutStatus(RolloutPhase.WAITING, f"{name}: {old} old pods pending termination")
-    if workload.available < workload.updated:
-        return RolloutStatus(RolloutPhase.WAITING, f"{name}: {workload.available} of {workload.updated} new pods available")
-    return RolloutStatus(RolloutPhase.DONE, f"{name}: rolled out, {workload.available} of {workload.desired} available")
+    if workload.kind in ("StatefulSet", "DaemonSet"):
+        return workload.restarted_at or (workload.created_at if workload.generation <= 1 else 0.0)
+    if workload.batch is not None:
+        return workload.batch.started_at
+    progressed = [
+        item.updated_at
+        for item in workload.conditions
+        if item.type == "Progressing" and item.reason not in ("DeploymentPaused", "DeploymentResumed")
+    ]
+    created = [item.created_at for item in revisions if item.number == workload.revision]
+    return max([*progressed, *created], default=workload.created_at)

@@ -4,40 +4,54 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
-from queries.catalogue.loader import expand_query
+from queries.catalogue.heat_maps import STEP
+from queries.catalogue.loader import expand_query, expand_spec
 from queries.catalogue.signals import Signal, SignalError
-from queries.concurrency import run_cpu_bound
-from queries.errors import RequestRejected, SourceError
+from queries.concurrency import maybe_offload, run_cpu_bound
+from queries.errors import RequestRejected, SourceError, Unreachable
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
-from queries.model.panel import Contradiction, Origin, PanelHistory, PanelResult, PanelSpec, Unit
+from queries.model.annotations import Annotations
+from queries.model.fault import Fault, FaultKind
+from queries.model.heat_map import HeatMap
+from queries.model.panel import Origin, PanelSpec, Unit
+from queries.model.panel_result import Contradiction, PanelHistory, PanelResult
 from queries.model.rule import NOTHING_SEEN, RecordedBook, RuleGroup
 from queries.model.series import Sample, Series, drop_labels
 from queries.prometheus import responses
+from queries.prometheus.capabilities import VICTORIA_METRICS, Capabilities, learn
 from queries.prometheus.evidence import Decisions
 from queries.prometheus.panel_fetcher import PanelFetcher, PanelResults
-from queries.prometheus.query_batch import BatchQuery, QueryBatch
+from queries.prometheus.query_batch import BatchQuery, BatchResult, QueryBatch
 from queries.prometheus.recorded_panels import RecordedPanels
+from queries.prometheus.relabel import SentLabels
 from queries.prometheus.responses import InstantResult, RangeResult, RulesResult
+from queries.prometheus.thanos_stores import ThanosStores
 from queries.prometheus.witnesses import Pair
+from queries.text.durations import format_duration
 
 __all__ = ["InstantResult", "PanelResults", "Prometheus", "RangeResult", "RulesResult"]
 
 if TYPE_CHECKING:
+    from queries.prometheus.history import HistoryReader, Window
     from queries.prometheus.recorded_series import LoadedRules
 
 T = TypeVar("T")
+Result = TypeVar("Result", InstantResult, RangeResult)
 
 _RULES_WAIT_SECONDS = 1.0
 """How long the first panels wait for the loaded rules; until then recorded series are not verified."""
 _RULES_EVERY_SECONDS = 60.0
+_LEAST_COUNTED_SECONDS = 300.0
+"""The window of the panels: shorter ones lack samples where the scrape interval is long."""
 _LONG_QUERY = 1500
 """A query of more characters is sent as a form: some proxies refuse URLs beyond 2 KiB."""
 
@@ -58,8 +72,12 @@ class Prometheus:
         self._forms = True
         # The server times out before the client does, which distinguishes a heavy query from a dead server.
         self._limit = ("timeout", f"{endpoint.timeout_seconds * 0.8:.3f}")
-        known = responses.build_alert_cache(self._client.where)
-        self._read_rules = partial(responses.decode_rules, where=self._client.where, known=known)
+        # The ruler has rules and alerts only; everything else is queried here.
+        self._ruler = Client(endpoint.ruler, name="ruler", transport=transport) if endpoint.ruler else self._client
+        self._read_rules = responses.RulesDecoder(self._ruler.where).decode
+        self._capabilities: Capabilities | None = None
+        self._sent_labels = SentLabels(self._ruler, clock=clock)
+        self._stores = ThanosStores(self._client, clock=clock)
         self._clock = clock
         self.decisions = Decisions(signals)
         """The definition chosen for each signal on this server; each refresh of the panels fetches the evidence."""
@@ -72,6 +90,7 @@ class Prometheus:
         self._rules_received = asyncio.Event()
         self._rules_due = float("-inf")
         self._loaded: LoadedRules | None = None
+        self._reader: HistoryReader | None = None
         self._panels = PanelFetcher(self._samples, self._series, clock=clock, decisions=self.decisions, recorded=self.recorded)
 
     @property
@@ -88,16 +107,24 @@ class Prometheus:
         """Problems of a server that does answer, such as a wrong clock."""
         return self._client.warnings
 
+    async def capabilities(self) -> Capabilities:
+        """The server's capabilities: detected at the first call, and again after it was unreachable. Raises SourceError."""
+        if self._capabilities is None:
+            self._capabilities = await learn(self._client, self._ruler)
+        return self._capabilities
+
     async def query(self, text: str, *, at: float | None = None) -> InstantResult:
         """The instant vector of `text`, now or at Unix seconds `at`; a scalar is one sample without labels."""
         params = [("query", text), self._limit] + ([("time", f"{at:.3f}")] if at is not None else [])
-        return await self._fetch("/api/v1/query", params, decode=partial(responses.decode_instant, where=self.where))
+        result = await self._fetch("/api/v1/query", params, decode=partial(responses.decode_instant, where=self.where))
+        return await self._note_missing(result)
 
     async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeResult:
         """The series of `text` from `start` to `end` (Unix seconds, both included)."""
         window = [("start", f"{start:.3f}"), ("end", f"{end:.3f}"), ("step", f"{step_seconds:.3f}")]
         params = [("query", text), *window, self._limit]
-        return await self._fetch("/api/v1/query_range", params, decode=partial(responses.decode_range, where=self.where))
+        result = await self._fetch("/api/v1/query_range", params, decode=partial(responses.decode_range, where=self.where))
+        return await self._note_missing(result)
 
     async def panels(self, specs: Sequence[PanelSpec]) -> PanelResults:
         """One refresh of these panels: one request, two if a recorded series is missing, and at first one for the trends."""
@@ -112,9 +139,16 @@ class Prometheus:
         pairs = self._panels.pairs(spec)
         batch: QueryBatch[Sample] = QueryBatch(partial(self._samples, at=at), clock=self._clock)
         answer = await batch.fetch([BatchQuery(spec.id, query), *(pair.figures for pair in pairs)])
-        contradictions = tuple(found for pair in pairs for found in pair.contradictions(answer.items[pair.key]))
-        samples, fault = tuple(answer.items[spec.id]), answer.faults.get(spec.id)
-        return PanelResult(spec.id, Origin.NONE, query, samples, fault, contradictions=contradictions)
+        return PanelResult(
+            spec.id,
+            Origin.NONE,
+            query,
+            tuple(answer.items[spec.id]),
+            answer.faults.get(spec.id),
+            contradictions=_contradictions(pairs, answer),
+            annotations=answer.annotations.get(spec.id, ()),
+            partial=answer.partial,
+        )
 
     def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]:
         """The second counts that a panel is checked against, for callers that query the panel themselves."""
@@ -126,8 +160,7 @@ class Prometheus:
         if not pairs:
             return ()
         batch: QueryBatch[Sample] = QueryBatch(partial(self._samples, at=at), clock=self._clock)
-        answer = await batch.fetch([pair.figures for pair in pairs])
-        return tuple(found for pair in pairs for found in pair.contradictions(answer.items[pair.key]))
+        return _contradictions(pairs, await batch.fetch([pair.figures for pair in pairs]))
 
     def board(self, window_seconds: float) -> PanelFetcher:
         """A fetcher for other panels than those of `panels`, with trends over this window; the caller closes it."""
@@ -158,18 +191,64 @@ class Prometheus:
             raise RequestRejected(str(error), where=self.where) from None
 
     async def history(self, spec: PanelSpec, *, start: float, end: float, step_seconds: float) -> PanelHistory:
-        """A panel's series over a window, from its recorded series if it has them; a failure is data."""
+        """A panel's series over a window, from its recorded series if it has them; a failure is stored as data.
+
+        The note says what is missing from a partial response.
+        """
         series: tuple[Series, ...] = ()
+        note = ""
         spec = self.recorded.plan(self._panels.expand(spec)).spec
         try:
             if spec.recorded is not None and self._panels.reads_recorded(spec):
                 answer = await self.query_range(spec.recorded, start=start, end=end, step_seconds=step_seconds)
                 series = tuple(Series(drop_labels(item.labels, "__name__"), item.points) for item in answer.series)
+                note = answer.annotations.caveat
             if not series and spec.raw:
-                series = (await self.query_range(spec.raw, start=start, end=end, step_seconds=step_seconds)).series
+                answer = await self.query_range(spec.raw, start=start, end=end, step_seconds=step_seconds)
+                series, note = answer.series, note or answer.annotations.caveat
         except SourceError as error:
             return PanelHistory(spec.id, start, end, step_seconds, fault=error.fault)
-        return PanelHistory(spec.id, start, end, step_seconds, series)
+        return PanelHistory(spec.id, start, end, step_seconds, series, note=note)
+
+    async def peak_history(self, spec: PanelSpec, window: Window, *, back_seconds: float = 0.0) -> AsyncIterator[PanelHistory]:
+        """A panel's series over a window with the worst value of each step; see `HistoryReader.read`."""
+        from queries.prometheus.history import HistoryReader  # noqa: PLC0415  # not before a chart is opened
+
+        spec = self.recorded.plan(self._panels.expand(spec)).spec
+        recorded = spec.recorded if spec.recorded is not None and self._panels.reads_recorded(spec) else ""
+        if self._reader is None:
+            self._reader = HistoryReader(lambda at: partial(self._samples, at=at), self._series, clock=self._clock)
+        async for history in self._reader.read(
+            spec,
+            [query for query in (recorded, spec.raw) if query],
+            window,
+            evaluation_seconds=self.recorded.evaluation_seconds,
+            computable=not spec.raw_every_seconds,
+            back_seconds=back_seconds,
+        ):
+            yield history
+
+    async def heat_history(self, spec: PanelSpec, window: Window) -> PanelHistory:
+        """A panel's heat map over a window: each column counts what happened in its step, at least in five minutes."""
+        from queries.prometheus.heat_rows import LE, build_bucket_rows, build_label_rows  # noqa: PLC0415  # not before a chart
+
+        history, heat = PanelHistory(spec.id, window.start, window.end, window.step), spec.heat_map
+        if heat is None:
+            return replace(history, fault=Fault(FaultKind.REJECTED, f"{spec.title} has no heat map"))
+        query = heat.template.replace(STEP, format_duration(max(_LEAST_COUNTED_SECONDS, window.step)))
+        requested = replace(spec, recorded=None, recorded_names=(), raw=query, template=query)
+        try:
+            query = expand_spec(requested, self.decisions.choice).raw
+            last = max(window.first, window.end // window.step * window.step)
+            found = await self.query_range(query, start=window.first, end=last, step_seconds=window.step)
+        except SourceError as error:
+            return replace(history, fault=error.fault)
+        if LE in heat.by:
+            rows, note = await run_cpu_bound(partial(build_bucket_rows, found, spec.unit))
+        else:
+            rows, note = await run_cpu_bound(partial(build_label_rows, found, heat.by)), ""
+        note = "; ".join(filter(None, (found.annotations.caveat, note)))
+        return replace(history, heat_map=HeatMap(heat.about, heat.unit, rows, LE in heat.by), note=note)
 
     async def fetch_encodings(self) -> None:
         """Learn from help texts which number means which circuit state, at once and then hourly."""
@@ -193,8 +272,12 @@ class Prometheus:
     async def rules(self) -> RulesResult:
         """The rules with their pending and firing alerts, which lack the server's external labels."""
         try:
-            answer = await self._client.fetch("/api/v1/rules", decode=self._read_rules)
+            answer = await self._ruler.fetch("/api/v1/rules", decode=self._read_rules)
+            answer = replace(answer, alerts=await self._sent_labels.add(answer.alerts))
+            if self._ruler is self._client and not answer.partial:
+                answer = replace(answer, partial=await self._stores.missing(is_thanos=answer.is_thanos, rules=True))
             self._panels.rules = frozenset(answer.recorded)
+            self.recorded.update_intervals(answer.recording)
             self.recorded.update(await self.match_rules(answer.recording))
         except SourceError as error:
             self.recorded.update(NOTHING_SEEN, f"the rules cannot be read: {error.fault.sentence()}")
@@ -214,10 +297,13 @@ class Prometheus:
 
     async def match_rules(self, groups: Sequence[RuleGroup]) -> RecordedBook:
         """How each of our recorded names matches the rules of this server."""
-        return await run_cpu_bound(partial(self._match, groups))
+        match = partial(self._match, groups)
+        if self._loaded is not None and self._loaded.has_compared(groups, self.decisions.choice):
+            return await maybe_offload(match, sum(len(group.rules) for group in groups))
+        return await run_cpu_bound(match)
 
     def _match(self, groups: Sequence[RuleGroup]) -> RecordedBook:
-        """Runs off the loop: it reads our rule files, and compares if anything changed."""
+        """Reads our rule files on the first call, and compares if anything changed; both take too long for the event loop."""
         from queries.prometheus.recorded_series import LoadedRules  # noqa: PLC0415  # imports the PromQL parser
         from queries.promql.rule_templates import our_recordings  # noqa: PLC0415
 
@@ -227,19 +313,43 @@ class Prometheus:
 
     async def rule_groups(self) -> tuple[RuleGroup, ...]:
         """The rule groups with their definitions and evaluation state, without alerts."""
-        return await self._client.fetch("/api/v1/rules", decode=partial(responses.decode_rule_groups, where=self.where))
+        return await self._ruler.fetch("/api/v1/rules", decode=partial(responses.decode_rule_groups, where=self._ruler.where))
+
+    async def explain_missing_rules(self) -> str:
+        """Why this server lists no rules although there are some, in one sentence; empty if there may be none.
+
+        Raises SourceError.
+        """
+        if self._ruler is not self._client:
+            return ""
+        if (await self.capabilities()).maker == VICTORIA_METRICS:
+            reason = "VictoriaMetrics evaluates none itself"
+        elif (await self.query('count({__name__=~"ALERTS|ALERTS_FOR_STATE"})')).samples:
+            reason = "it stores alerts that fire"
+        else:
+            return ""
+        return f"rules are not visible here: {reason}; set `ruler` beside the `url` of this Prometheus"
 
     async def close(self) -> None:
         await self._panels.close()
         await self._client.close()
+        if self._ruler is not self._client:
+            await self._ruler.close()
 
-    async def _samples(self, text: str, *, at: float | None = None) -> tuple[Sequence[Sample], Sequence[str]]:
+    async def _samples(self, text: str, *, at: float | None = None) -> tuple[Sequence[Sample], Annotations]:
         answer = await self.query(text, at=at)
-        return answer.samples, answer.warnings
+        return answer.samples, answer.annotations
 
-    async def _series(self, text: str, start: float, end: float, step: float) -> tuple[Sequence[Series], Sequence[str]]:
+    async def _series(self, text: str, start: float, end: float, step: float) -> tuple[Sequence[Series], Annotations]:
         answer = await self.query_range(text, start=start, end=end, step_seconds=step)
-        return answer.series, answer.warnings
+        return answer.series, answer.annotations
+
+    async def _note_missing(self, result: Result) -> Result:
+        """The result, partial if the server left a store out without a warning."""
+        annotations = result.annotations
+        if annotations.partial or not (missing := await self._stores.missing(is_thanos=result.is_thanos)):
+            return result
+        return replace(result, annotations=replace(annotations, partial=missing))
 
     async def _fetch(self, path: str, params: Sequence[tuple[str, str]], *, decode: Callable[[bytes], T]) -> T:
         if self._forms and len(params[0][1]) > _LONG_QUERY:
@@ -249,4 +359,16 @@ class Prometheus:
                 if error.fault.status != 405:
                     raise
                 self._forms = False  # a read-only proxy: send a long URL and report the proxy's own error
-        return await self._client.fetch(path, params, decode=decode)
+        try:
+            return await self._client.fetch(path, params, decode=decode)
+        except Unreachable:
+            self._capabilities = None  # it may return with another version
+            self._stores.forget()
+            raise
+
+
+def _contradictions(pairs: Sequence[Pair], answer: BatchResult[Sample]) -> tuple[Contradiction, ...]:
+    """Series missing from a partial result may exist, so they contradict nothing."""
+    if answer.partial:
+        return ()
+    return tuple(found for pair in pairs for found in pair.contradictions(answer.items[pair.key]))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from queries.catalogue.error_codes import CodeSource, Taxonomy
 from queries.catalogue.exposition import Exposition
 from queries.errors import SourceError
+from queries.model.annotations import Annotations
 from queries.model.fault import Fault
 from queries.model.series import Labels, Sample, Series, drop_labels, label, quote
 from queries.prometheus.query_batch import BatchQuery, QueryBatch
@@ -49,9 +50,9 @@ class RangeQuery:
         # Aligned to the end, so that the last step includes a code that has just occurred.
         self.start, self.end = end - self.step * int((end - start) / self.step), end
 
-    async def fetch(self, text: str) -> tuple[Sequence[Series], Sequence[str]]:
+    async def fetch(self, text: str) -> tuple[Sequence[Series], Annotations]:
         answer = await self._fetch(text, start=self.start, end=self.end, step_seconds=self.step)
-        return answer.series, answer.warnings
+        return answer.series, answer.annotations
 
 
 def seen_query(source: CodeSource, window_seconds: float) -> str:

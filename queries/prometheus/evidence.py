@@ -79,7 +79,9 @@ def decide(signals: Iterable[Signal], seen: ObservedSeries, before: Mapping[str,
         at = missing.index("")
         chosen = signal.definitions[at]
         because = " and ".join(dict.fromkeys(missing[:at]))
-        decisions[signal.id] = Decision(signal.id, chosen, applies, len(signal.definitions), because)
+        # Another form of the same definition, without series on this server, is not a failed alternative.
+        counted = [lack for item, lack in zip(signal.definitions, missing, strict=True) if not item.evidence_only or not lack]
+        decisions[signal.id] = Decision(signal.id, chosen, applies, len(counted), because)
     return MappingProxyType(decisions)
 
 
@@ -151,7 +153,7 @@ class Decisions:
     def sentences(self) -> tuple[str, ...]:
         """Every decision and every encoding, in words."""
         return (
-            *(item.sentence() for item in self._decided.values()),
+            *(item.sentence() for name, item in self._decided.items() if self._is_notable(name)),
             *(self._describe_encoding(name) for name in self.encoded_metrics),
         )
 
@@ -161,6 +163,10 @@ class Decisions:
         codings = (item.encoding for signal in self.signals.values() for item in signal.definitions)
         names = tuple(dict.fromkeys(item.metric for item in codings if item))
         return names if self._present is None else tuple(name for name in names if name in self._present)
+
+    def _is_notable(self, name: str) -> bool:
+        """Whether there was anything to decide for this signal."""
+        return name in self._decided and self._decided[name].of > 1
 
     def basis(self, text: str) -> tuple[str, ...]:
         """How this server counts the signals of a text, in words."""
@@ -173,7 +179,7 @@ class Decisions:
         codings = (item.encoding.metric for signal in found for item in signal.definitions if item.encoding)
         shown = self.encoded_metrics if self._present is not None else ()
         return (
-            *(self._decided[signal.id].sentence() for signal in found if signal.id in self._decided),
+            *(self._decided[signal.id].sentence() for signal in found if self._is_notable(signal.id)),
             *(self._describe_encoding(name) for name in dict.fromkeys(codings) if name in shown),
         )
 
@@ -205,6 +211,11 @@ class Decisions:
         if series:
             self._due = now + EVERY_SECONDS
             self._decide(before)
+
+    def retry_evidence(self, now: float) -> None:
+        """The evidence was partial: it is better than none, and fetched again soon."""
+        self._due = now + UNDECIDED_SECONDS
+        self._present = None
 
     def _required(self) -> tuple[Evidence, ...]:
         return collect_evidence(signal for signal in self.signals.values() if len(signal.definitions) > 1)

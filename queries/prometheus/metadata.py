@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import httpx
+import msgspec
 
 from queries.concurrency import DaemonPool
-from queries.errors import InvalidResponse, SourceError, TimedOut, Unreachable
+from queries.errors import InvalidResponse, SourceError, TimedOut, Unreachable, partial_answer
 from queries.http import error_mapping, wire_limit
 from queries.http.body import Body
 from queries.http.client import accept_encoding, parse_url
 from queries.http.credentials import Credentials
 from queries.http.endpoint import Endpoint
 from queries.http.proxy import proxy_for
+from queries.model.annotations import NO_ANNOTATIONS, Annotations
 from queries.model.series import Labels
 
 if TYPE_CHECKING:
@@ -35,6 +37,14 @@ T = TypeVar("T")
 _HINT = "check that the URL is this server's"
 LIMIT_BYTES = 64 << 20
 """No list of names is larger; an endless response must not fill the memory."""
+
+
+class _Annotated(msgspec.Struct):
+    warnings: list[str] | None = None
+    isPartial: bool = False
+
+
+_ANNOTATED = msgspec.json.Decoder(_Annotated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +172,7 @@ class Discovery:
                 "no connection", where=self.where, hint="check host, port and proxy"
             ) from None
         except (KeyError, TypeError, AttributeError, ValueError, httpx.InvalidURL):
-            raise InvalidResponse("the answer has another shape than Prometheus'", where=self.where, hint=_HINT) from None
+            raise InvalidResponse("the response is not in Prometheus' format", where=self.where, hint=_HINT) from None
 
     def _connect(self) -> PrometheusConnect:
         """The client with our own session: access and proxy as on the refresh path, no retries, no environment."""
@@ -207,6 +217,13 @@ class Discovery:
         answer.encoding = "utf-8"  # else requests guesses it from every byte
         return answer._content
 
+    def _find_gap(self, body: bytes) -> SourceError | None:
+        """The error for a partial response; the client library drops its warnings."""
+        if b'"warnings"' not in body and b'"isPartial"' not in body:
+            return None
+        missing = _parse_annotations(body).partial
+        return partial_answer(missing, where=self.where) if missing else None
+
     def _error_of(self, answer: requests.Response, body: bytes) -> SourceError | None:
         if answer.is_redirect and self._url is not None:
             target = httpx.URL(answer.url).join(answer.headers["location"])
@@ -214,9 +231,18 @@ class Discovery:
                 return None
             return error_mapping.from_redirect(answer.status_code, target, origin=self._url, where=self.where, followed=False)
         if answer.status_code == 200 and answer.headers.get("content-type", "").startswith("application/json"):
-            return None
+            return self._find_gap(body)
         headers = {name.lower(): value for name, value in answer.headers.items()}
         return error_mapping.from_response(answer.status_code, headers, body[: 64 << 10], where=self.where, now=time.time())
+
+
+def _parse_annotations(body: bytes) -> Annotations:
+    """The server's annotations of its response; none if the body is in another format, which is reported elsewhere."""
+    try:
+        found = _ANNOTATED.decode(body)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return NO_ANNOTATIONS
+    return Annotations.read(found.warnings or (), (), is_partial=found.isPartial)
 
 
 def _target(item: dict[str, Any]) -> Target:

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from queries.catalogue.error_code_series import CODE
 from queries.catalogue.loader import expand_spec
 from queries.catalogue.signals import UNDECIDED, DefinitionChoice
-from queries.concurrency import maybe_offload
+from queries.concurrency import maybe_offload, run_cpu_bound
 from queries.errors import SourceError
+from queries.model.annotations import Annotations, is_warning, without_position
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import MOST_SERIES, Aggregation, Origin, PanelResult, PanelSpec, aggregate
+from queries.model.panel import MOST_SERIES, Aggregation, Origin, PanelSpec, aggregate
+from queries.model.panel_result import PanelResult
 from queries.model.series import Sample, Series, drop_labels
 from queries.prometheus.evidence import Decisions
 from queries.prometheus.query_batch import BatchQuery, BatchResult, QueryBatch
 from queries.prometheus.recorded_panels import RecordedPanels, RecordedPlan, RecordedValueCheck
-from queries.prometheus.trends import WINDOW_SECONDS, Trends
+from queries.prometheus.trends import POINTS, WINDOW_SECONDS, Trends
 from queries.prometheus.witnesses import Pair, Witnesses, build_pairs
 
 _SEED_WAIT_SECONDS = 0.4
 """How long the first refresh waits for the trends; those of a slower server come with a later refresh."""
 _SEED_AGAIN_SECONDS = 300.0
+_MOST_EVALUATIONS = 5000
+"""The maximum number of evaluations of one expression for the window of its trend."""
 
-FetchInstant = Callable[[str], Awaitable[tuple[Sequence[Sample], Sequence[str]]]]
-FetchRange = Callable[[str, float, float, float], Awaitable[tuple[Sequence[Series], Sequence[str]]]]
+FetchInstant = Callable[[str], Awaitable[tuple[Sequence[Sample], Annotations]]]
+FetchRange = Callable[[str, float, float, float], Awaitable[tuple[Sequence[Series], Annotations]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,10 @@ class PanelResults:
 
     results: tuple[PanelResult, ...]
     warnings: tuple[str, ...] = ()
+    infos: tuple[str, ...] = ()
+    """Advice from the server that refers to no panel's query; it does not degrade the source."""
+    partial: str = ""
+    """The server's message about what is missing from its results; empty if they are complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,8 @@ class _CachedResult:
     fetched_at: float
     samples: tuple[Sample, ...]
     fault: Fault | None
+    annotations: tuple[str, ...]
+    partial: str
 
 
 class PanelFetcher:
@@ -105,11 +115,15 @@ class PanelFetcher:
         parts = [_recorded(spec) for spec in specs if spec.recorded is not None] + [_raw(spec) for spec in raw]
         parts.extend([evidence] if evidence else ())
         answer = await self._instant.fetch([*parts, *self._witnesses.due_queries(specs, self.decisions.choice)])
-        suspects = self._witnesses.ingest(answer)
-        if evidence and evidence.key not in answer.faults:
+        # Series missing from a partial result may exist: they overrule no decision and contradict no other count.
+        suspects = [] if answer.partial else self._witnesses.ingest(answer)
+        if evidence and evidence.key not in answer.faults and (not answer.partial or self.decisions.undecided):
             self.decisions.ingest(answer.items[evidence.key], now)
+            if answer.partial:
+                self.decisions.retry_evidence(now)
             plans = [
-                plan if plan.spec in raw else self.recorded.plan(self.expand(its))
+                # Keep the results with data; an empty one may come from a query in a form that this server does not store.
+                plan if plan.spec in raw and answer.items[_raw(plan.spec).key] else self.recorded.plan(self.expand(its))
                 for plan, its in zip(plans, prometheus_specs, strict=True)
             ]
             specs = [plan.spec for plan in plans]
@@ -123,18 +137,21 @@ class PanelFetcher:
         ]
         if late or suspects:
             second = await self._instant.fetch([*map(_raw, late), *suspects])
-            self._witnesses.ingest(second)
-            answer.items.update(second.items)
-            answer.faults.update(second.faults)
-            answer.warnings.extend(second.warnings)
+            answer.extend(second)
+            if not answer.partial:
+                self._witnesses.ingest(second)
         for spec in (*raw, *late):
             self._cache_rare(spec, answer, now)
         results = await maybe_offload(lambda: [self._build_result(spec, answer) for spec in specs], size)
         results = [self._verify(plan, item, answer, now) for plan, item in zip(plans, results, strict=True)]
         await self._extend_trends(dict(zip((spec.id for spec in specs), specs, strict=True)), results, now)
-        warnings = [*answer.warnings, *_describe_refusals(specs, answer), *self._witnesses.refusals(answer)]
-        complete = (self._complete(spec, item) for spec, item in zip(specs, results, strict=True))
-        return PanelResults(tuple(complete), tuple(dict.fromkeys(warnings)))
+        # A warning about the query of a panel is shown there, and puts it in doubt.
+        shown = {text for item in results for text in item.annotations}
+        general = [text for text in answer.warnings if without_position(text) not in shown]
+        warnings = [*general, *_describe_refusals(specs, answer), *self._witnesses.refusals(answer)]
+        complete = (self._complete(spec, item, now) for spec, item in zip(specs, results, strict=True))
+        infos = tuple(text for text in answer.annotations.get("", ()) if not is_warning(text))
+        return PanelResults(tuple(complete), tuple(dict.fromkeys(warnings)), infos, answer.partial)
 
     def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]:
         """The second counts that the panel is checked against."""
@@ -174,6 +191,8 @@ class PanelFetcher:
             return replace(result, caveat=plan.caveat if plan.verified else None)
         if plan.verified:
             return result
+        if answer.partial:
+            return replace(result, caveat=plan.caveat)
         key = _raw(spec).key
         raw = answer.items.get(key) if key not in answer.faults else None
         self._value_check.ingest(spec, result.samples, raw, now)
@@ -201,12 +220,19 @@ class PanelFetcher:
         kept = self._rare.get(spec.id)
         if kept is None or kept.query != spec.raw:
             return True
-        return not 0 <= now - kept.fetched_at < spec.raw_every_seconds
+        return bool(kept.partial) or not 0 <= now - kept.fetched_at < spec.raw_every_seconds
 
     def _cache_rare(self, spec: PanelSpec, answer: BatchResult[Sample], now: float) -> None:
         if spec.raw_every_seconds:
             key = _raw(spec).key
-            self._rare[spec.id] = _CachedResult(spec.raw, now, tuple(answer.items[key]), answer.faults.get(key))
+            self._rare[spec.id] = _CachedResult(
+                spec.raw,
+                now,
+                tuple(answer.items[key]),
+                answer.faults.get(key),
+                answer.annotations.get(key, ()),
+                answer.partial,
+            )
 
     def _build_result(self, spec: PanelSpec, answer: BatchResult[Sample]) -> PanelResult:
         if self.reads_recorded(spec):
@@ -219,57 +245,111 @@ class PanelFetcher:
                 samples,
                 truncated=_may_be_more(spec, found),
                 contradictions=self._witnesses.contradictions(spec.id),
+                annotations=answer.annotations.get(_recorded(spec).key, ()),
+                partial=answer.partial,
             )
         if not spec.raw:
             return PanelResult(spec.id, Origin.NONE, "", fault=Fault(FaultKind.REJECTED, spec.no_data_reason))
         key = _raw(spec).key
         if key in answer.items:
             samples, fault = tuple(answer.items[key]), answer.faults.get(key)
+            annotations, missing = answer.annotations.get(key, ()), answer.partial
         else:
-            samples, fault = self._rare[spec.id].samples, self._rare[spec.id].fault
-        contradictions = self._witnesses.contradictions(spec.id)
-        more = _may_be_more(spec, samples)
-        return PanelResult(spec.id, Origin.RAW, spec.raw, samples, fault, truncated=more, contradictions=contradictions)
+            kept = self._rare[spec.id]
+            samples, fault, annotations, missing = kept.samples, kept.fault, kept.annotations, kept.partial
+        return PanelResult(
+            spec.id,
+            Origin.RAW,
+            spec.raw,
+            samples,
+            fault,
+            truncated=_may_be_more(spec, samples),
+            contradictions=self._witnesses.contradictions(spec.id),
+            annotations=annotations,
+            partial=missing,
+        )
 
-    def _complete(self, spec: PanelSpec, result: PanelResult) -> PanelResult:
+    def _complete(self, spec: PanelSpec, result: PanelResult, now: float) -> PanelResult:
         """Add the trend, and the basis if the value is raw or from a verified rule."""
         counted = spec.template and (result.origin is not Origin.RECORDED or result.caveat is None)
         basis = self.decisions.basis(spec.template) if counted else ()
-        return replace(result, trend=self._trends.points(result.id), basis=basis)
+        return replace(
+            result,
+            trend=self._trends.points(result.id),
+            trend_window=self._trends.window(now),
+            trend_sampled=result.id in self._trends.sampled,
+            basis=basis,
+        )
 
     async def _extend_trends(self, specs: dict[str, PanelSpec], results: Sequence[PanelResult], now: float) -> None:
         """Extend the trends, and fetch their window if it is missing."""
         missing = self._trends.needs_window(now) and now >= self._seed_after
         for result in results:
-            value = aggregate(specs[result.id].aggregation, (sample.value for sample in result.samples))
-            self._trends.extend(result.id, value, now)
+            spec = specs[result.id]
+            # A partial value would stay in the trend as a drop that never happened.
+            known = () if result.partial else result.samples
+            value = aggregate(spec.aggregation, (sample.value for sample in known))
+            self._trends.extend(result.id, value, now, lowest=spec.lower_is_worse)
         self._trends.mark_extended(now)
         if missing and (self._seeding is None or self._seeding.done()):
             self._seed_after = now + _SEED_AGAIN_SECONDS
-            parts = [
-                build_aggregate_query(specs[item.id].aggregation, item) for item in results if _seedable(specs[item.id], item)
-            ]
-            self._seeding = asyncio.create_task(self._seed(parts, now))
+            seedable = [(specs[item.id], item) for item in results if _seedable(specs[item.id], item)]
+            self._seeding = asyncio.create_task(self._seed(seedable, now))
             done, _ = await asyncio.wait([self._seeding], timeout=_SEED_WAIT_SECONDS)
             for task in done:
                 task.result()
 
-    async def _seed(self, parts: Sequence[BatchQuery], now: float) -> None:
-        window, step = self._trends.window_seconds, self._trends.step_seconds
-        end = now // step * step
+    async def _seed(self, panels: Sequence[tuple[PanelSpec, PanelResult]], now: float) -> None:
+        """Fetch the window: the worst value of each step, or a sample of a panel for which the server refuses that."""
+        plain = {spec.id: build_aggregate_query(spec.aggregation, item) for spec, item in panels}
+        lowest = {spec.id: spec.lower_is_worse for spec, _ in panels}
+        peaks = await run_cpu_bound(partial(self._build_peaks, tuple(plain.values()), lowest))
+        step = self._trends.step_seconds
+        start, end = self._trends.window(now)
 
-        async def fetch(text: str) -> tuple[Sequence[Series], Sequence[str]]:
-            return await self._ranges(text, end - window, end, step)
+        async def fetch(text: str) -> tuple[Sequence[Series], Annotations]:
+            # The last step ends in the future; use the worst value so far.
+            return await self._ranges(text, start + step, end, step)
 
         batch: QueryBatch[Series] = QueryBatch(fetch, clock=self._clock)
         try:
-            answer = await batch.fetch(parts)
+            answer = await batch.fetch([peaks[key][0] if key in peaks else part for key, part in plain.items()])
+            refused = [plain[key] for key in peaks if key in answer.faults]
+            if refused:
+                again = await batch.fetch(refused)
+                answer.items.update(again.items)
+                answer.partial = answer.partial or again.partial
         except SourceError:
             return  # the polls still extend the trends; the window is fetched again later
+        if answer.partial:
+            return
+        sampled = {part.key for part in refused} | (plain.keys() - peaks.keys())
+        for key in plain:
+            computed = key in sampled or peaks[key][1]
+            for series in answer.items[key][:1]:
+                # An expression evaluated in the future returns a value that no sample supports.
+                points = [point for point in series.points if not computed or point[0] <= now]
+                self._trends.seed(key, points, now, lowest=lowest[key])
+        self._trends.mark_seeded(now, frozenset(sampled))
+
+    def _build_peaks(self, parts: Sequence[BatchQuery], lowest: Mapping[str, bool]) -> dict[str, tuple[BatchQuery, bool]]:
+        """The queries of each step's worst value, and whether the server computes them: without those that cost too much.
+
+        Runs off the loop: it imports the PromQL parser.
+        """
+        from queries.promql.peaks import build_peak_query  # noqa: PLC0415
+
+        step, found = self._trends.step_seconds, {}
         for part in parts:
-            for series in answer.items[part.key][:1]:
-                self._trends.seed(part.key, series.points, now)
-        self._trends.mark_seeded(now)
+            peak = build_peak_query(
+                part.query,
+                step_seconds=step,
+                lowest=lowest[part.key],
+                evaluation_seconds=self.recorded.evaluation_seconds,
+            )
+            if peak.evaluations * POINTS <= _MOST_EVALUATIONS:
+                found[part.key] = BatchQuery(part.key, peak.text), peak.text == part.query or peak.evaluations > 0
+        return found
 
 
 def _recorded(spec: PanelSpec) -> BatchQuery:

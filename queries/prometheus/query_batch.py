@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from queries.concurrency import maybe_offload
 from queries.errors import RequestRejected, SourceError, TimedOut
+from queries.model.annotations import Annotations, line_of, without_position
 from queries.model.fault import Fault
 from queries.model.series import Sample, Series, drop_labels, label, quote
 
@@ -42,11 +43,33 @@ class _Refusal:
 
 @dataclass(slots=True)
 class BatchResult(Generic[Item]):
-    """For every key either its elements (possibly none) or the fault of this expression."""
+    """For every key either its elements (possibly none) or the fault of this expression.
+
+    `annotations` are the PromQL engine's warnings and infos by key; those without a position in the query have the empty key.
+    `partial` is the server's message about what is missing from any of the results; empty if all are complete.
+    """
 
     items: dict[str, list[Item]] = field(default_factory=dict)
     faults: dict[str, Fault] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    partial: str = ""
+
+    def annotate(self, parts: Sequence[BatchQuery], annotations: Annotations) -> None:
+        """Keep the server's annotations of the request for these queries, each with the query that it refers to."""
+        self.warnings.extend(annotations.warnings)
+        self.partial = self.partial or annotations.partial
+        for text in annotations.about_query:
+            place: str = _key_at(parts, line_of(text))
+            self.annotations[place] = tuple(dict.fromkeys((*self.annotations.get(place, ()), without_position(text))))
+
+    def extend(self, other: BatchResult[Item]) -> None:
+        """Add the result of a second request, whose items replace those of the same key."""
+        self.items.update(other.items)
+        self.faults.update(other.faults)
+        self.warnings.extend(other.warnings)
+        self.annotations.update(other.annotations)
+        self.partial = self.partial or other.partial
 
 
 def join_queries(parts: Sequence[BatchQuery]) -> str:
@@ -54,19 +77,37 @@ def join_queries(parts: Sequence[BatchQuery]) -> str:
 
     The line breaks end a trailing comment of a query.
     """
-    return "\nor ".join(f'label_replace(\n{part.query}\n, "{BATCH_LABEL}", {quote(part.key)}, "", "")' for part in parts)
+    return "\nor ".join(map(_join_part, parts))
+
+
+def _join_part(part: BatchQuery) -> str:
+    return f'label_replace(\n{part.query}\n, "{BATCH_LABEL}", {quote(part.key)}, "", "")'
+
+
+def _key_at(parts: Sequence[BatchQuery], line: int | None) -> str:
+    """The key of the query on a line of the joined request; the only one's of a single query; else empty."""
+    if len(parts) == 1:
+        return parts[0].key
+    if line is None:
+        return ""
+    end = 0
+    for part in parts:
+        end += _join_part(part).count("\n") + 1
+        if line <= end:
+            return part.key
+    return ""
 
 
 class QueryBatch(Generic[Item]):
-    """Sends queries together, and remembers refused ones for a while so that they do not fail the rest.
+    """Sends queries together, and remembers rejected ones for a while so that they do not fail the rest.
 
-    `fetch` returns the elements of one expression and the server's warnings; `clock` is in seconds.
+    `fetch` returns the elements of one expression and the server's annotations; `clock` is in seconds.
     """
 
     def __init__(
-        self, fetch: Callable[[str], Awaitable[tuple[Sequence[Item], Sequence[str]]]], *, clock: Callable[[], float]
+        self, fetch: Callable[[str], Awaitable[tuple[Sequence[Item], Annotations]]], *, clock: Callable[[], float]
     ) -> None:
-        self._fetch: Callable[[str], Awaitable[tuple[Sequence[Item], Sequence[str]]]] = fetch
+        self._fetch: Callable[[str], Awaitable[tuple[Sequence[Item], Annotations]]] = fetch
         self._clock = clock
         self._refused: dict[BatchQuery, _Refusal] = {}
         self._alone_until = float("-inf")
@@ -89,7 +130,7 @@ class QueryBatch(Generic[Item]):
             suspects, together = [*together, *suspects], []
         if together:
             try:
-                items, warnings = await self._fetch(join_queries(together))
+                items, annotations = await self._fetch(join_queries(together))
             except SourceError as error:
                 if not _is_refusal(error):
                     raise
@@ -97,7 +138,8 @@ class QueryBatch(Generic[Item]):
                     # Each query succeeds alone: the server refuses only the joined one.
                     self._alone_until = now + _LONGEST_DELAY_SECONDS
             else:
-                await maybe_offload(partial(_sort_into, answer, items, warnings), len(items))
+                answer.annotate(together, annotations)
+                await maybe_offload(partial(_sort_into, answer, items), len(items))
         if suspects:
             await self._fetch_alone(suspects, answer, whole=len(suspects) == len(parts))
         return answer
@@ -109,7 +151,7 @@ class QueryBatch(Generic[Item]):
         """
         gate = asyncio.Semaphore(_CONCURRENT)
 
-        async def one(part: BatchQuery) -> tuple[Sequence[Item], Sequence[str]]:
+        async def one(part: BatchQuery) -> tuple[Sequence[Item], Annotations]:
             async with gate:
                 return await self._fetch(part.query)
 
@@ -130,9 +172,9 @@ class QueryBatch(Generic[Item]):
                 answer.faults[part.key] = result.fault
             elif not isinstance(result, BaseException):
                 self._refused.pop(part, None)
-                items, warnings = result
+                items, annotations = result
                 answer.items[part.key] = list(items)
-                answer.warnings.extend(warnings)
+                answer.annotate((part,), annotations)
         return len(failures)
 
 
@@ -141,8 +183,7 @@ def _is_refusal(error: SourceError) -> bool:
     return isinstance(error, RequestRejected) or (isinstance(error, TimedOut) and error.fault.status == 503)
 
 
-def _sort_into(answer: BatchResult[Item], items: Sequence[Item], warnings: Sequence[str]) -> None:
-    answer.warnings.extend(warnings)
+def _sort_into(answer: BatchResult[Item], items: Sequence[Item]) -> None:
     for item in items:
         own = answer.items.get(label(item.labels, BATCH_LABEL))
         if own is None:

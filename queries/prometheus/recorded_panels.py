@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from zlib import crc32
 
-from queries.model.panel import Caveat, Contradiction, ContradictionKind, Figure, PanelSpec, Unit, aggregate
-from queries.model.rule import NOTHING_SEEN, RecordedBook, RuleMatch
+from queries.model.panel import PanelSpec, Unit, aggregate
+from queries.model.panel_result import Caveat, Contradiction, ContradictionKind, Figure
+from queries.model.rule import NOTHING_SEEN, RecordedBook, RuleGroup, RuleMatch
 from queries.model.series import Sample
 
 EVERY_SECONDS = 300.0
 """The interval at which an unverified recorded series is compared with its raw expression; panels are staggered."""
+_USUAL_EVALUATION_SECONDS = 30.0
 _CATCH_UP_SECONDS = 60.0
 """A recorded series lags by an evaluation: its values within this time after the raw expression count as the same moment."""
 _CATCH_UP_RARE_SECONDS = 600.0
@@ -63,12 +65,20 @@ class RecordedPanels:
         self.book: RecordedBook = NOTHING_SEEN
         self.fault = "the server has not returned its rules yet"
         """Why the rules are unknown, else empty."""
+        self.evaluation_seconds = _USUAL_EVALUATION_SECONDS
+        """The shortest interval of the loaded recording rules: how often a chart's expression is computed to find its peaks."""
         self._plans: dict[PanelSpec, RecordedPlan] = {}
         self._planned_by: RecordedBook | None = None
 
     def update(self, book: RecordedBook, fault: str = "") -> None:
-        """Set the match of the loaded rules, or why they are unknown."""
-        self.book, self.fault, self._planned_by = book, fault, None
+        """Set the match of the loaded rules, or why they are unknown; an equal match keeps the plans."""
+        if (book, fault) != (self.book, self.fault):
+            self.book, self.fault, self._planned_by = book, fault, None
+
+    def update_intervals(self, groups: Sequence[RuleGroup]) -> None:
+        """Set how often the loaded rules are evaluated."""
+        intervals = [group.interval_seconds for group in groups if group.interval_seconds > 0.0]
+        self.evaluation_seconds = min([*intervals, _USUAL_EVALUATION_SECONDS])
 
     def plan(self, spec: PanelSpec) -> RecordedPlan:
         if self._planned_by is not self.book:

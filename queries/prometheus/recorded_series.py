@@ -37,17 +37,32 @@ class LoadedRules:
         self._ours = ours
         self._seen: object = None
         self._compared: RecordedBook = NOTHING_SEEN
+        self._groups: Sequence[RuleGroup] = ()
+        self._choice: DefinitionChoice | None = None
+
+    def has_compared(self, groups: Sequence[RuleGroup], choice: DefinitionChoice) -> bool:
+        """Whether `match` was last called with the same rules of these groups, so that it only checks their health."""
+        return (
+            choice is self._choice
+            and len(groups) == len(self._groups)
+            and all(
+                group.rules is known.rules and (group.file, group.name) == (known.file, known.name)
+                for group, known in zip(groups, self._groups, strict=True)
+            )
+        )
 
     def match(self, groups: Sequence[RuleGroup], choice: DefinitionChoice, *, now: float) -> RecordedBook:
         """`now` is the server's, Unix seconds. Takes a second if a thousand rules have changed: not for the event loop."""
         loaded = [_Loaded(rule, group) for group in groups for rule in group.rules if rule.kind is RuleKind.RECORD]
-        seen = tuple(
-            (item.group.file, item.group.name, item.rule.name, item.rule.expression, item.rule.labels) for item in loaded
-        )
-        coded = {metric: dict(states) for metric, states in choice.encodings.items()}
-        if (seen, coded) != self._seen:
-            self._compared = MappingProxyType(_compare(loaded, self._ours(choice)))
-            self._seen = (seen, coded)
+        if not self.has_compared(groups, choice):
+            seen = tuple(
+                (item.group.file, item.group.name, item.rule.name, item.rule.expression, item.rule.labels) for item in loaded
+            )
+            coded = {metric: dict(states) for metric, states in choice.encodings.items()}
+            if (seen, coded) != self._seen:
+                self._compared = MappingProxyType(_compare(loaded, self._ours(choice)))
+                self._seen = (seen, coded)
+            self._groups, self._choice = groups, choice
         return MappingProxyType(dict(_with_health(self._compared, loaded, now)))
 
 
@@ -80,7 +95,13 @@ def _compare(loaded: Sequence[_Loaded], ours: Mapping[str, str]) -> dict[str, Re
     for item in loaded:
         by_name[item.rule.name].append(item)
     # A name that two rules record stays as it is in expressions that read it.
-    single = {name: items[0].rule.expression for name, items in by_name.items() if len(items) == 1 and not items[0].rule.labels}
+    # Labels with one value on all rules, such as vmalert's external labels, distinguish none of them.
+    common = frozenset.intersection(*(frozenset(item.rule.labels) for item in loaded)) if loaded else frozenset()
+    single = {
+        name: items[0].rule.expression
+        for name, items in by_name.items()
+        if len(items) == 1 and common.issuperset(items[0].rule.labels)
+    }
     forms = Forms(ours=ours, loaded=single)
     book: dict[str, RecordedSeries] = {}
     for name in ours:

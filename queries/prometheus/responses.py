@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -14,27 +14,51 @@ from queries.decoding import decode_json
 from queries.errors import InvalidResponse, SourceError
 from queries.http.error_mapping import from_response
 from queries.model.alert import Alert, AlertRule, AlertState
+from queries.model.annotations import NO_ANNOTATIONS, Annotations
 from queries.model.rule import Rule, RuleGroup, RuleKind
 from queries.model.series import Labels, Point, Sample, Series
 from queries.text.times import parse_rfc3339
 
 T = TypeVar("T")
 
+_FIRST_PAGE = "the server listed only its first rule groups"
+
 
 @dataclass(frozen=True, slots=True)
 class InstantResult:
-    """An instant vector (a scalar is one sample without labels), with the server's warnings and infos."""
+    """An instant vector (a scalar is one sample without labels), with the server's annotations."""
 
     samples: tuple[Sample, ...]
-    warnings: tuple[str, ...] = ()
+    annotations: Annotations = NO_ANNOTATIONS
+    is_thanos: bool = field(default=False, compare=False)
+    """Whether the answer has the field by which a Thanos Query is known."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The server's warnings, and its infos after them."""
+        return (*self.annotations.warnings, *self.annotations.infos)
+
+
+Bucket = tuple[float, float, float]
+"""Lower end, upper end and count of a bucket of a native histogram."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramSeries:
+    """A series of native histograms: each has its time and those of its buckets that are not empty."""
+
+    labels: Labels
+    points: tuple[tuple[float, tuple[Bucket, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class RangeResult:
-    """A range matrix, with the server's warnings and infos."""
+    """A range matrix, with the server's annotations; `histograms` are the series of native histograms."""
 
     series: tuple[Series, ...]
-    warnings: tuple[str, ...] = ()
+    annotations: Annotations = NO_ANNOTATIONS
+    is_thanos: bool = field(default=False, compare=False)
+    histograms: tuple[HistogramSeries, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +72,14 @@ class RulesResult:
     rules: tuple[AlertRule, ...]
     alerts: tuple[Alert, ...]
     recorded: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
+    partial: str = ""
+    """The server's message about rules that are missing here; empty if all are listed."""
     records: tuple[tuple[str, str], ...] = ()
     """Name and expression of every recording rule; a name that several rules record occurs several times."""
     recording: tuple[RuleGroup, ...] = field(default=(), compare=False)
     """The recording rules by group with their evaluation state, which does not count as a change."""
+    is_thanos: bool | None = field(default=None, compare=False)
+    """Whether the groups have the field by which a Thanos Query is known; None without a group."""
 
 
 class _Item(msgspec.Struct):
@@ -61,25 +88,43 @@ class _Item(msgspec.Struct):
     """None for a native histogram, which has no single value."""
 
 
-class _Vector(msgspec.Struct, tag_field="resultType", tag="vector"):
+class _Result(msgspec.Struct, tag_field="resultType"):
+    """Thanos Query alone adds `analysis` to every result, empty or null where none was asked for."""
+
+    analysis: object = msgspec.UNSET
+
+    @property
+    def is_thanos(self) -> bool:
+        return self.analysis is not msgspec.UNSET
+
+
+class _Vector(_Result, tag="vector", kw_only=True):
     result: list[msgspec.Raw]
     """Decoded one by one: one step over ten thousand series would block every other thread for tens of milliseconds."""
 
 
-class _Scalar(msgspec.Struct, tag_field="resultType", tag="scalar"):
+class _Scalar(_Result, tag="scalar", kw_only=True):
     result: tuple[float, str]
 
 
+class _Histogram(msgspec.Struct):
+    buckets: list[tuple[int, str, str, str]] = []
+    """Which ends belong to it, lower end, upper end, count."""
+
+
 class _Series(msgspec.Struct):
+    """Both lists at once where the series changed from floats to native histograms."""
+
     metric: dict[str, str] = {}
     values: list[tuple[float, str]] = []
+    histograms: list[tuple[float, _Histogram]] = []
 
 
-class _Matrix(msgspec.Struct, tag_field="resultType", tag="matrix"):
+class _Matrix(_Result, tag="matrix", kw_only=True):
     result: list[msgspec.Raw]
 
 
-class _String(msgspec.Struct, tag_field="resultType", tag="string"):
+class _String(_Result, tag="string", kw_only=True):
     result: tuple[float, str]
 
 
@@ -101,20 +146,28 @@ class _Rule(msgspec.Struct):
     state: str = ""
     health: str = "unknown"
     lastError: str = ""
-    alerts: list[msgspec.Raw] = []
+    datasourceType: str = ""
+    """vmalert's own."""
+    alerts: list[msgspec.Raw] | None = None
 
 
 class _Group(msgspec.Struct):
     name: str = ""
     interval: float = 0.0
-    rules: list[_Rule] = []
+    rules: list[_Rule] | None = None
     file: str = ""
     evaluationTime: float = 0.0
     lastEvaluation: str = ""
+    partialResponseStrategy: str = ""
+    """Thanos' own."""
 
 
 class _Groups(msgspec.Struct):
-    groups: list[_Group]
+    """Go writes an empty list as null: Thanos does for groups without rules and rules without alerts."""
+
+    groups: list[_Group] | None
+    groupNextToken: str = ""
+    """Only where a request or a proxy sets `group_limit`."""
 
 
 class _Envelope(msgspec.Struct):
@@ -122,8 +175,9 @@ class _Envelope(msgspec.Struct):
 
     status: str
     data: msgspec.Raw = msgspec.Raw(b"null")
-    warnings: list[str] = []
-    infos: list[str] = []
+    warnings: list[str] | None = None
+    infos: list[str] | None = None
+    isPartial: bool = False
 
 
 class FamilyMetadata(msgspec.Struct):
@@ -149,7 +203,7 @@ def decode_instant(body: bytes, *, where: str) -> InstantResult:
     """Decode a response of /api/v1/query. Raises InvalidResponse, or the SourceError of an error in the body."""
     envelope = _envelope(body, where)
     data = _decode(_INSTANT, envelope.data, where)
-    warnings = _warnings(envelope)
+    annotations = _annotations(envelope)
     if isinstance(data, _Matrix):
         raise InvalidResponse(
             "the query returns a range vector, not one value per series", where=where, hint="remove the [range]"
@@ -157,50 +211,84 @@ def decode_instant(body: bytes, *, where: str) -> InstantResult:
     if isinstance(data, _String):
         raise InvalidResponse("the query returns a string, not a number", where=where)
     if isinstance(data, _Scalar):
-        return InstantResult((Sample((), parse_value(data.result[1], where)),), warnings)
+        return InstantResult((Sample((), parse_value(data.result[1], where)),), annotations, data.is_thanos)
     items = _each(_ITEM, data.result, where)
     samples = tuple(
         Sample(sort_labels(item.metric), parse_value(item.value[1], where)) for item in items if item.value is not None
     )
     if len(samples) < len(data.result):
-        warnings += (f"{len(data.result) - len(samples)} native histograms are not shown",)
-    return InstantResult(samples, warnings)
+        text = f"{len(data.result) - len(samples)} native histograms are not shown"
+        annotations = replace(annotations, infos=(*annotations.infos, text))
+    return InstantResult(samples, annotations, data.is_thanos)
 
 
 def decode_range(body: bytes, *, where: str) -> RangeResult:
     """Decode a response of /api/v1/query_range. Raises as `decode_instant`; NaN stays a point."""
     envelope = _envelope(body, where)
     data = _decode(_RANGE, envelope.data, where)
-    items = _each(_SERIES, data.result, where)
-    series = tuple(Series(sort_labels(item.metric), _points(item.values, where)) for item in items)
-    return RangeResult(series, _warnings(envelope))
+    series: list[Series] = []
+    histograms: list[HistogramSeries] = []
+    for item in _each(_SERIES, data.result, where):
+        labels = sort_labels(item.metric)
+        if item.values or not item.histograms:
+            series.append(Series(labels, _points(item.values, where)))
+        if item.histograms:
+            histograms.append(HistogramSeries(labels, _histograms(item.histograms, where)))
+    return RangeResult(tuple(series), _annotations(envelope), data.is_thanos, tuple(histograms))
 
 
-def build_alert_cache(where: str) -> DecodeCache[Alert]:
-    """A cache for repeated calls of `decode_rules` for one server."""
-    return DecodeCache(lambda item: _alert(_decode(_INSTANCE, item, where), where))
+@dataclass(frozen=True, slots=True)
+class _DecodedGroup:
+    """A group as received, without alerts, and its rules as decoded."""
+
+    received: _Group
+    alerting: tuple[AlertRule, ...]
+    recording: tuple[Rule, ...]
+
+    def has_rules_of(self, group: _Group) -> bool:
+        """Whether only the evaluation differs."""
+        mine = self.received
+        return (mine.name, mine.file, mine.interval, mine.rules) == (group.name, group.file, group.interval, group.rules)
 
 
-def decode_rules(body: bytes, *, where: str, known: DecodeCache[Alert] | None = None) -> RulesResult:
-    """Decode a response of /api/v1/rules. Raises as `decode_instant`."""
-    envelope = _envelope(body, where)
-    data = _decode(_RULES, envelope.data, where)
-    alerting: list[AlertRule] = []
-    instances: list[msgspec.Raw] = []
-    records: dict[tuple[str, str], None] = {}
-    for group in data.groups:
-        for rule in group.rules:
-            if rule.type == "alerting":
-                alerting.append(_alert_rule(rule, group))
-                instances.extend(rule.alerts)
-            elif rule.type == "recording":
-                records[rule.name, rule.query] = None
-    # The server returns the alerts of a rule in a different order each time.
-    alerts = sorted((known or build_alert_cache(where)).read(instances), key=lambda item: item.fingerprint)
-    recorded = tuple(sorted({name for name, _ in records}))
-    recording = tuple(_rule_group(group, where, {"recording": RuleKind.RECORD}) for group in data.groups)
-    recording = tuple(group for group in recording if group.rules)
-    return RulesResult(tuple(alerting), tuple(alerts), recorded, _warnings(envelope), tuple(sorted(records)), recording)
+class RulesDecoder:
+    """Decodes successive responses of a server's /api/v1/rules; unchanged groups and rules keep their objects."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._alerts: DecodeCache[Alert] = DecodeCache(lambda item: _alert(_decode(_INSTANCE, item, where), where))
+        self._groups: list[_DecodedGroup] = []
+
+    def decode(self, body: bytes) -> RulesResult:
+        """Raises as `decode_instant`."""
+        envelope = _envelope(body, self._where)
+        decoded_groups = _decode(_RULES, envelope.data, self._where)
+        received = decoded_groups.groups or ()
+        instances: list[msgspec.Raw] = []
+        for group in received:
+            for rule in group.rules or ():
+                if rule.type == "alerting":
+                    instances.extend(rule.alerts or ())
+                rule.alerts = None
+        known = [*self._groups, *[None] * len(received)]
+        groups = [
+            before if before and before.has_rules_of(group) else _decode_group(group)
+            for group, before in zip(received, known, strict=False)
+        ]
+        alerting = tuple(rule for group in groups for rule in group.alerting)
+        records = {(rule.name, rule.expression): None for group in groups for rule in group.recording}
+        # The server returns the alerts of a rule in a different order each time.
+        alerts = sorted(self._alerts.read(instances), key=lambda item: item.fingerprint)
+        recording = tuple(
+            _rule_group(group, decoded.recording, self._where)
+            for group, decoded in zip(received, groups, strict=True)
+            if decoded.recording
+        )
+        self._groups = groups
+        recorded = tuple(sorted({name for name, _ in records}))
+        missing = _annotations(envelope).partial or (_FIRST_PAGE if decoded_groups.groupNextToken else "")
+        is_thanos = any(group.partialResponseStrategy for group in received) if received else None
+        return RulesResult(alerting, tuple(alerts), recorded, missing, tuple(sorted(records)), recording, is_thanos)
 
 
 def decode_metadata(body: bytes, *, where: str) -> Mapping[str, list[FamilyMetadata]]:
@@ -212,14 +300,33 @@ def decode_rule_groups(body: bytes, *, where: str) -> tuple[RuleGroup, ...]:
     """Decode the groups of /api/v1/rules with definitions and evaluation state. Raises as `decode_instant`."""
     data = _decode(_RULES, _envelope(body, where).data, where)
     kinds = {"alerting": RuleKind.ALERT, "recording": RuleKind.RECORD}
-    return tuple(_rule_group(group, where, kinds) for group in data.groups)
+    external = _find_external_labels(data.groups or ())
+    return tuple(replace(_rule_group(group, _rules(group, kinds), where), external=external) for group in data.groups or ())
 
 
-def _rule_group(group: _Group, where: str, kinds: Mapping[str, RuleKind]) -> RuleGroup:
+def _find_external_labels(groups: Sequence[_Group]) -> Labels:
+    """The labels of every rule of a vmalert: it lists its external labels among those of the file."""
+    rules = [rule for group in groups for rule in group.rules or ()]
+    if not rules or not all(rule.datasourceType for rule in rules):
+        return ()
+    return tuple(sorted(frozenset.intersection(*(frozenset(rule.labels.items()) for rule in rules))))
+
+
+def _decode_group(group: _Group) -> _DecodedGroup:
+    alerting = tuple(_alert_rule(rule, group) for rule in group.rules or () if rule.type == "alerting")
+    return _DecodedGroup(group, alerting, _rules(group, {"recording": RuleKind.RECORD}))
+
+
+def _rules(group: _Group, kinds: Mapping[str, RuleKind]) -> tuple[Rule, ...]:
+    """The group's rules of these kinds."""
+    return tuple(_rule(item, kinds[item.type]) for item in group.rules or () if item.type in kinds)
+
+
+def _rule_group(group: _Group, rules: tuple[Rule, ...], where: str) -> RuleGroup:
     return RuleGroup(
         name=group.name,
         file=group.file,
-        rules=tuple(_rule(item, kinds[item.type]) for item in group.rules if item.type in kinds),
+        rules=rules,
         interval_seconds=group.interval,
         evaluated_at=_moment(group.lastEvaluation, where),
         evaluation_seconds=group.evaluationTime,
@@ -281,6 +388,16 @@ def _points(values: list[tuple[float, str]], where: str) -> tuple[Point, ...]:
         ) from None
 
 
+def _histograms(items: list[tuple[float, _Histogram]], where: str) -> tuple[tuple[float, tuple[Bucket, ...]], ...]:
+    def number(text: str) -> float:
+        return parse_value(text, where)
+
+    return tuple(
+        (at, tuple((number(low), number(high), number(count)) for _, low, high, count in histogram.buckets))
+        for at, histogram in items
+    )
+
+
 def _alert_rule(rule: _Rule, group: _Group) -> AlertRule:
     return AlertRule(
         name=rule.name,
@@ -337,5 +454,7 @@ def _each(shape: msgspec.json.Decoder[T], items: list[msgspec.Raw], where: str) 
             yield _decode(shape, item, where)  # raises the precise error
 
 
-def _warnings(envelope: _Envelope) -> tuple[str, ...]:
-    return (*envelope.warnings, *envelope.infos)
+def _annotations(envelope: _Envelope) -> Annotations:
+    if not (envelope.warnings or envelope.infos or envelope.isPartial):
+        return NO_ANNOTATIONS
+    return Annotations.read(envelope.warnings or (), envelope.infos or (), is_partial=envelope.isPartial)

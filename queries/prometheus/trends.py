@@ -15,11 +15,13 @@ _GAP_STEPS = 3
 
 
 class Trends:
-    """A ring buffer of points per panel; a step holds its newest value. Times are Unix seconds."""
+    """A ring buffer of points per panel: the worst value of each step, at the step's start. Times are Unix seconds."""
 
     def __init__(self, window_seconds: float = WINDOW_SECONDS) -> None:
         self.window_seconds = window_seconds
         self.step_seconds = window_seconds / POINTS
+        self.sampled: frozenset[str] = frozenset()
+        """The panels whose window was fetched without the worst value of each step."""
         self._rings: dict[str, deque[Point]] = {}
         self._extended_at: float | None = None
         self._seeded_at: float | None = None
@@ -30,25 +32,32 @@ class Trends:
             return True
         return not -self.step_seconds <= now - self._extended_at <= _GAP_STEPS * self.step_seconds
 
-    def seed(self, panel_id: str, points: Iterable[Point], now: float) -> None:
-        """Set the window as fetched, and keep the values polled since its end."""
-        known = deque((point for point in points if not math.isnan(point[1])), maxlen=_SIZE)
-        end = known[-1][0] if known else -math.inf
-        known.extend(point for point in self._rings.get(panel_id, ()) if point[0] > end + self.step_seconds / 2)
-        self._rings[panel_id] = known
-        self._drop_old(known, now)
+    def window(self, now: float) -> tuple[float, float]:
+        """The time axis: it ends with the current step, so that it stays the same until the next one."""
+        end = (now // self.step_seconds + 1) * self.step_seconds
+        return end - self.window_seconds, end
 
-    def mark_seeded(self, now: float) -> None:
-        self._seeded_at = now
+    def seed(self, panel_id: str, points: Iterable[Point], now: float, *, lowest: bool) -> None:
+        """Set the window as fetched, each point at its step's end, and keep the worse of it and the polled values."""
+        worst = min if lowest else max
+        known = {at - self.step_seconds: value for at, value in points if not math.isnan(value)}
+        for at, value in self._rings.get(panel_id, ()):
+            known[at] = worst(known.get(at, value), value)
+        self._rings[panel_id] = ring = deque(sorted(known.items()), maxlen=_SIZE)
+        self._drop_old(ring, now)
 
-    def extend(self, panel_id: str, value: float | None, now: float) -> None:
+    def mark_seeded(self, now: float, sampled: frozenset[str] = frozenset()) -> None:
+        self._seeded_at, self.sampled = now, sampled
+
+    def extend(self, panel_id: str, value: float | None, now: float, *, lowest: bool) -> None:
         """Add a value polled now; None and NaN leave a gap."""
         ring = self._rings.setdefault(panel_id, deque(maxlen=_SIZE))
         if value is not None and not math.isnan(value):
-            if ring and ring[-1][0] // self.step_seconds == now // self.step_seconds:
-                ring.pop()
             # Aligned to the step, so that an unchanged value gives an unchanged line.
-            ring.append((now // self.step_seconds * self.step_seconds, value))
+            at = now // self.step_seconds * self.step_seconds
+            if ring and ring[-1][0] == at:
+                value = (min if lowest else max)(value, ring.pop()[1])
+            ring.append((at, value))
         self._drop_old(ring, now)
 
     def mark_extended(self, now: float) -> None:
@@ -58,7 +67,8 @@ class Trends:
         return tuple(self._rings.get(panel_id, ()))
 
     def _drop_old(self, ring: deque[Point], now: float) -> None:
-        while ring and ring[0][0] < now - self.window_seconds - self.step_seconds:
+        start = self.window(now)[0]
+        while ring and ring[0][0] < start:
             ring.popleft()
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from queries.catalogue.loader import expand_spec
 from queries.catalogue.signals import IN_FLIGHT, SETTLED, UNDECIDED, DefinitionChoice, Signal, Witness, find_witnessed
-from queries.model.panel import Contradiction, ContradictionKind, Figure, PanelSpec, Unit
+from queries.model.panel import PanelSpec, Unit
+from queries.model.panel_result import Contradiction, ContradictionKind, Figure
 from queries.model.series import Sample, drop_labels
 from queries.prometheus.query_batch import BatchQuery, BatchResult
 from queries.text.durations import parse_duration

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
+import msgspec
 import promql_parser as ast
 
 from queries.model.rule import Rule, RuleKind
@@ -31,6 +31,8 @@ _SET_OPERATORS = frozenset({"and", "or", "unless"})
 _ROUNDS = 50
 """The limit for rules over rules; deeper ones and cycles keep the result of the last round."""
 _ABSENT = frozenset({"absent", "absent_over_time"})
+_QUANTILES = frozenset({"histogram_quantile", "histogram_quantiles"})
+_CHANGES_LABELS = _ABSENT | _QUANTILES | {"label_replace", "label_join", "info"}
 
 Fixed: TypeAlias = Mapping[str, str]
 
@@ -51,10 +53,12 @@ class LabelSet(NamedTuple):
 
     def only(self, kept: frozenset[str]) -> LabelSet:
         """The labels that `by` keeps. Grouping by a label implies that it exists."""
-        left = frozenset(name for name in kept if self.can_have(name))
+        left = kept - self.names if self.open else kept & self.names
         return LabelSet(left, False, left, {name: value for name, value in self.fixed.items() if name in left})
 
     def without(self, dropped: frozenset[str]) -> LabelSet:
+        if not dropped:
+            return self
         names = self.names | dropped if self.open else self.names - dropped
         fixed = {name: value for name, value in self.fixed.items() if name not in dropped}
         return LabelSet(names, self.open, self.certain - dropped, fixed)
@@ -68,10 +72,12 @@ class LabelSet(NamedTuple):
 
     def with_rule_labels(self, labels: Collection[tuple[str, str]]) -> LabelSet:
         """Add the labels that a recording rule sets; an empty value removes the label."""
-        removed = frozenset(name for name, value in labels if not value)
+        if not labels:
+            return self
         added = {name: value for name, value in labels if value}
-        left = self.without(removed).plus(frozenset(added))
-        return LabelSet(left.names, left.open, left.certain | added.keys(), {**left.fixed, **added})
+        left = self if len(added) == len(labels) else self.without(frozenset(name for name, value in labels if not value))
+        names = left.names - added.keys() if left.open else left.names | added.keys()
+        return LabelSet(names, left.open, left.certain | added.keys(), {**left.fixed, **added})
 
     def union(self, other: LabelSet) -> LabelSet:
         """The labels of series of either set."""
@@ -94,7 +100,8 @@ class LabelSet(NamedTuple):
             names, unlimited = limited.names - any_but.names, False
         else:
             names, unlimited = self.names & other.names, False
-        certain = frozenset(name for name in self.certain | other.certain if (name in names) != unlimited)
+        certain = self.certain | other.certain
+        certain = certain - names if unlimited else certain & names
         return LabelSet(names, unlimited, certain, {**other.fixed, **self.fixed})
 
 
@@ -102,8 +109,7 @@ ANY = LabelSet(open=True)
 NONE = LabelSet()
 
 
-@dataclass(frozen=True, slots=True)
-class UnmatchedLabel:
+class UnmatchedLabel(msgspec.Struct, frozen=True):
     """A label that an expression uses and no series has: by `how` (a matcher, `by`, `on`, `label_replace`), of `what`."""
 
     label: str
@@ -111,8 +117,7 @@ class UnmatchedLabel:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Mismatch:
+class Mismatch(msgspec.Struct, frozen=True):
     """A join that never matches: `label` is always on `side` (left or right) and never on the other, or it has the two
     different `values`."""
 
@@ -126,20 +131,31 @@ class Mismatch:
     values: tuple[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class InferredLabels:
+class ManySeries(msgspec.Struct, frozen=True):
+    """An operation without `group_left` that does not match by a label for which one side has several values."""
+
+    operator: str
+    label: str
+    side: str
+    what: str
+    """The metrics of that side."""
+
+
+class InferredLabels(msgspec.Struct, frozen=True):
     """The inferred labels of an expression, and its label mistakes."""
 
     labels: LabelSet
     misses: tuple[UnmatchedLabel, ...]
     mismatches: tuple[Mismatch, ...]
+    many: tuple[ManySeries, ...] = ()
 
 
 def infer_labels(expression: Expression, catalog: MetricCatalog) -> InferredLabels:
     """The labels of the result, every label used in vain and every join that never matches, each once."""
     inference = _Inference(catalog, iter(expression.selectors))
     labels = inference.labels(expression.root)
-    return InferredLabels(labels, tuple(dict.fromkeys(inference.missed)), tuple(inference.mismatched))
+    missed = tuple(dict.fromkeys(inference.missed)) if inference.missed else ()
+    return InferredLabels(labels, missed, tuple(inference.mismatched), tuple(inference.many))
 
 
 def add_recorded(catalog: MetricCatalog, rules: Iterable[Rule]) -> MetricCatalog:
@@ -160,7 +176,7 @@ def infer_records(
     for rule, expression in records:
         by_name.setdefault(rule.name, []).append((rule, expression))
     metrics = {**catalog.metrics, **{name: MetricInfo(name, None, recorded=True) for name in by_name}}
-    known = replace(catalog, metrics=metrics)
+    known = msgspec.structs.replace(catalog, metrics=metrics)
     readers: dict[str, set[str]] = {}
     for name, recorded in by_name.items():
         for _, expression in recorded:
@@ -172,10 +188,12 @@ def infer_records(
     for _ in range(_ROUNDS):
         changed = []
         for name in pending:
-            found = [infer_labels(expression, known) for _, expression in by_name[name]]
-            flows.update((id(expression), one) for (_, expression), one in zip(by_name[name], found, strict=True))
-            left = _union(one.labels.with_rule_labels(rule.labels) for (rule, _), one in zip(by_name[name], found, strict=True))
-            if _update(name, left, metrics):
+            left: LabelSet | None = None
+            for rule, expression in by_name[name]:
+                one = flows[id(expression)] = infer_labels(expression, known)
+                labels = one.labels.with_rule_labels(rule.labels)
+                left = labels if left is None else left.union(labels)
+            if left is not None and _update(name, left, metrics):
                 changed.append(name)
         pending = dict.fromkeys(reader for name in changed for reader in sorted(readers.get(name, ())))
         if not pending:
@@ -198,38 +216,49 @@ def _union(sets: Iterable[LabelSet]) -> LabelSet:
     return functools.reduce(LabelSet.union, sets)
 
 
-@dataclass(slots=True)
-class _Inference:
+class _Inference(msgspec.Struct):
     catalog: MetricCatalog
     selectors: Iterator[Selector]
     """The selectors of the expression in written order, which is the order of the traversal."""
-    missed: list[UnmatchedLabel] = field(default_factory=list)
-    mismatched: list[Mismatch] = field(default_factory=list)
+    missed: list[UnmatchedLabel] = []
+    mismatched: list[Mismatch] = []
+    many: list[ManySeries] = []
 
     def labels(self, node: ast.Expr) -> LabelSet:
-        if isinstance(node, ast.MatrixSelector | ast.VectorSelector):
-            return self._of_selector(next(self.selectors))
-        if isinstance(node, ast.AggregateExpr):
-            return self._of_aggregation(node)
-        if isinstance(node, ast.Call):
-            return self._of_call(node)
-        if isinstance(node, ast.BinaryExpr):
-            return self._of_binary(node)
+        infer = self._BY_TYPE.get(type(node))
+        if infer is not None:
+            return infer(self, node)
         inner = children(node)
         return self.labels(inner[0]) if inner else NONE
 
-    def _of_selector(self, selection: Selector) -> LabelSet:
-        known = _union([self._of_metric(info) for info in self.catalog.select(selection)] or [ANY])
-        if not selection.matchers:
-            return known
-        what = _name_selector(selection)
-        required = [item for item in selection.labels if item.positive]
-        self.missed += [UnmatchedLabel(item.name, "a matcher", what) for item in required if not known.can_have(item.name)]
-        removed = [item.name for item in selection.labels if item.operator == "=" and not item.value]
-        left = known.without(frozenset(removed)) if removed else known
-        certain = left.certain | {item.name for item in required if left.can_have(item.name)}
-        fixed = {**left.fixed, **{item.name: item.value for item in required if item.operator == "="}}
-        return LabelSet(left.names, left.open, certain, fixed)
+    def _of_next_selector(self, node: ast.Expr) -> LabelSet:
+        selection = next(self.selectors)
+        if selection.metric:
+            known = self._of_metric(self.catalog.metrics.get(selection.metric))
+        else:
+            known = _union([self._of_metric(info) for info in self.catalog.select(selection)] or [ANY])
+        return self._with_matchers(known, selection) if selection.matchers else known
+
+    def _with_matchers(self, known: LabelSet, selection: Selector) -> LabelSet:
+        required: set[str] = set()
+        removed: set[str] = set()
+        fixed: dict[str, str] = {}
+        for item in selection.matchers:
+            name = item.name
+            if name == "__name__":
+                continue
+            if not item.positive:
+                if item.operator == "=":
+                    removed.add(name)
+                continue
+            required.add(name)
+            if not known.can_have(name):
+                self.missed.append(UnmatchedLabel(name, "a matcher", _name_selector(selection)))
+            if item.operator == "=":
+                fixed[name] = item.value
+        left = known.without(frozenset(removed))
+        certain = left.certain | (required - left.names if left.open else required & left.names)
+        return LabelSet(left.names, left.open, certain, {**left.fixed, **fixed})
 
     def _of_metric(self, info: MetricInfo | None) -> LabelSet:
         """A recorded series has only the labels of its rule; a scraped one may have target labels."""
@@ -237,8 +266,8 @@ class _Inference:
             return ANY
         if info.labels is None:
             return LabelSet(info.lacks, True, info.certain, info.fixed)
-        more = frozenset() if info.recorded else self.catalog.target_labels
-        return LabelSet(info.labels | more, False, info.certain, info.fixed)
+        labels = info.labels if info.recorded else info.labels | self.catalog.target_labels
+        return LabelSet(labels, False, info.certain, info.fixed)
 
     def _of_aggregation(self, node: ast.AggregateExpr) -> LabelSet:
         if node.param is not None:
@@ -258,7 +287,6 @@ class _Inference:
 
     def _of_call(self, node: ast.Call) -> LabelSet:
         name = node.func.name
-        texts = [item.val for item in node.args if isinstance(item, ast.StringLiteral)]
         argument = vector_argument(node)
         inner = NONE
         for item in node.args:
@@ -267,8 +295,11 @@ class _Inference:
                 inner = found
         if argument is None:
             return NONE
+        if name not in _CHANGES_LABELS:
+            return inner
         if name in _ABSENT:
             return _of_absent(argument)
+        texts = [item.val for item in node.args if isinstance(item, ast.StringLiteral)]
         if name == "label_replace" and len(texts) >= 3:  # to, replacement, from, expression
             self._require([texts[2]] if texts[2] else [], inner, "label_replace", argument)
             return inner.plus(frozenset({texts[0]}))
@@ -278,7 +309,7 @@ class _Inference:
             return inner.plus(frozenset({texts[0]}))
         if name == "info":
             return LabelSet(frozenset(), True, inner.certain, inner.fixed)
-        return inner.without(frozenset({"le"})) if name.startswith("histogram_quantile") else inner
+        return inner.without(frozenset({"le"}))  # histogram_quantile
 
     def _of_binary(self, node: ast.BinaryExpr) -> LabelSet:
         left, right = self.labels(node.lhs), self.labels(node.rhs)
@@ -303,8 +334,18 @@ class _Inference:
             return left.plus(grouped)
         if card == ast.VectorMatchCardinality.OneToMany:
             return right.plus(grouped)
+        if listed:
+            self._find_many(node, left, right, on=on, named=named)
         both = left.intersection(right)
         return both.only(named) if on else both.without(named)
+
+    _BY_TYPE: ClassVar[dict[type, Callable[[_Inference, Any], LabelSet]]] = {
+        ast.MatrixSelector: _of_next_selector,
+        ast.VectorSelector: _of_next_selector,
+        ast.AggregateExpr: _of_aggregation,
+        ast.Call: _of_call,
+        ast.BinaryExpr: _of_binary,
+    }
 
     def _compare(self, node: ast.BinaryExpr, left: LabelSet, right: LabelSet, *, on: bool, named: frozenset[str]) -> None:
         """Record the first label that keeps every series of one side from matching the other side."""
@@ -321,6 +362,15 @@ class _Inference:
             if (label in named) == on and other_value != value:
                 sides = (_metrics(node.lhs), _metrics(node.rhs))
                 self.mismatched.append(Mismatch(str(node.op), label, "left", *sides, values=(value, other_value)))
+                return
+
+    def _find_many(self, node: ast.BinaryExpr, left: LabelSet, right: LabelSet, *, on: bool, named: frozenset[str]) -> None:
+        """Record the first label that an aggregation keeps and a one-to-one operation does not match by."""
+        for side, labels, inside in (("left", left, node.lhs), ("right", right, node.rhs)):
+            kept = labels.certain - labels.fixed.keys() if not labels.open else frozenset()
+            several = kept - named if on else kept & named
+            if several and isinstance(strip_parens(inside), ast.AggregateExpr):
+                self.many.append(ManySeries(str(node.op), min(several), side, _metrics(inside)))
                 return
 
     def _require(self, names: Iterable[str], labels: LabelSet, how: str, inside: ast.Expr) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import functools
+from collections.abc import Collection, Iterable, Mapping
+
+import msgspec
 
 from queries.catalogue.contract import Contract
 from queries.catalogue.error_codes import Taxonomy
@@ -12,8 +14,7 @@ from queries.catalogue.exported import PARTS, ExportedMetric
 from queries.promql.syntax import Selector
 
 
-@dataclass(frozen=True, slots=True)
-class MetricInfo:
+class MetricInfo(msgspec.Struct, frozen=True):
     """One metric name. `labels` is None if the labels of its series are unknown.
 
     `values` are all values that a label can have, `seen` are some of them. `type` is empty if unknown.
@@ -22,17 +23,16 @@ class MetricInfo:
 
     name: str
     labels: frozenset[str] | None
-    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    values: Mapping[str, tuple[str, ...]] = {}
+    seen: Mapping[str, tuple[str, ...]] = {}
     recorded: bool = False
     type: str = ""
     certain: frozenset[str] = frozenset()
-    fixed: Mapping[str, str] = field(default_factory=dict)
+    fixed: Mapping[str, str] = {}
     lacks: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class MetricCatalog:
+class MetricCatalog(msgspec.Struct, frozen=True):
     """The known names. `complete`: a name that is not among them does not exist; otherwise it is merely unknown.
 
     `target_labels` may be on any scraped series. `families` are types by family name, which for a histogram is not the name
@@ -42,7 +42,11 @@ class MetricCatalog:
     metrics: Mapping[str, MetricInfo]
     target_labels: frozenset[str] = frozenset()
     complete: bool = False
-    families: Mapping[str, str] = field(default_factory=dict)
+    families: Mapping[str, str] = {}
+    native: frozenset[str] = frozenset()
+    """Histograms that the server stores as one native series each: they have no `_bucket`, `_count` or `_sum`."""
+    partial: str = ""
+    """Why a server's response is partial: no name then counts as missing, and the known names exclude the server's."""
 
     @classmethod
     def from_contract(cls, contract: Contract, taxonomy: Taxonomy) -> MetricCatalog:
@@ -72,9 +76,9 @@ class MetricCatalog:
                 more = {"le": metric.buckets} if part == "_bucket" and metric.buckets else {}
                 each = frozenset(metric.labels) | (frozenset({"le"}) if part == "_bucket" else frozenset())
                 info = metrics.get(name) or MetricInfo(name, each, type="counter" if part else metric.type, certain=each)
-                metrics[name] = replace(info, seen={**metric.values, **more, **info.seen})
+                metrics[name] = msgspec.structs.replace(info, seen={**metric.values, **more, **info.seen})
         families = {**{name: metric.type for name, metric in exported.items()}, **self.families}
-        return replace(self, metrics=metrics, families=families)
+        return msgspec.structs.replace(self, metrics=metrics, families=families)
 
     def get(self, name: str) -> MetricInfo | None:
         return self.metrics.get(name)
@@ -91,19 +95,24 @@ class MetricCatalog:
     def extend(self, metrics: Iterable[MetricInfo], *, complete: bool | None = None) -> MetricCatalog:
         """Add metrics; an existing one is replaced."""
         more = {**self.metrics, **{info.name: info for info in metrics}}
-        return replace(self, metrics=more, complete=self.complete if complete is None else complete)
+        return msgspec.structs.replace(self, metrics=more, complete=self.complete if complete is None else complete)
 
 
 class Spelling:
     """Finds a known name with a similar spelling, among those that share a word with the unknown one."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._by_word: dict[str, list[str]] = {}
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
         self._found: dict[str, str] = {}
         self._typos: dict[str, bool] = {}
-        for name in names:
+
+    @functools.cached_property
+    def _by_word(self) -> dict[str, list[str]]:
+        by_word: dict[str, list[str]] = {}
+        for name in self._names:
             for word in _parts(name):
-                self._by_word.setdefault(word, []).append(name)
+                by_word.setdefault(word, []).append(name)
+        return by_word
 
     def near(self, name: str) -> str:
         """A known name with a similar spelling, else empty."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from queries.yaml import Path, YamlDocument
 
@@ -13,8 +14,7 @@ _ONLY_OF_THE_OPERATOR = frozenset({"partial_response_strategy"})
 """Fields of a group for Thanos, which Prometheus refuses in a file."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlainRules:
+class PlainRules(msgspec.Struct, frozen=True):
     """`text` is a rule file; `lines` has the manifest's line for each of its lines."""
 
     text: str
@@ -35,8 +35,7 @@ def write_plain(
     return PlainRules("\n".join(text for text, _ in lines) + "\n", tuple(line for _, line in lines))
 
 
-@dataclass(frozen=True, slots=True)
-class _Writer:
+class _Writer(msgspec.Struct, frozen=True):
     document: YamlDocument
     without: Collection[Path]
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.yaml import Path, YamlDocument
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One route. `matchers` are its own, without those of its parents."""
 
     line: int
@@ -22,8 +22,7 @@ class Route:
     routes: tuple[Route, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Inhibition:
+class Inhibition(msgspec.Struct, frozen=True):
     """An inhibition rule: while an alert of `source` fires, those of `target` with equal labels `equal` are muted."""
 
     line: int
@@ -32,8 +31,7 @@ class Inhibition:
     equal: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     """A string in the configuration, with its key and line: an address, a host, a title."""
 
     key: str
@@ -41,8 +39,7 @@ class Text:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(msgspec.Struct, frozen=True):
     """`namespace` is that of an AlertmanagerConfig, for which the operator adds a matcher to every route and inhibition."""
 
     route: Route | None

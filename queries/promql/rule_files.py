@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
 from importlib import resources
 from typing import Any
+
+import msgspec
 
 from queries.model.rule import Rule, RuleKind
 from queries.model.series import Labels
@@ -29,6 +30,7 @@ _BLOCK = re.compile(r"[|>][-+0-9]*\s*(#.*)?$")
 _RULE_KEYS = (".yml", ".yaml", ".rules")
 
 
+_KINDS = tuple(RuleKind)
 _REQUIRED = frozenset({"groups", "name", "rules", "alert", "record", "expr"})
 """Fields without which there is no rule to check."""
 
@@ -44,8 +46,7 @@ class ProblemKind(StrEnum):
     """A name that only Prometheus 3 accepts, and only in quotes."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFileProblem:
+class RuleFileProblem(msgspec.Struct, frozen=True):
     """An error in the form of a rule file or rule, with its line."""
 
     line: int
@@ -54,30 +55,38 @@ class RuleFileProblem:
     rule: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PlacedRule:
-    """A rule with the lines of its parts by dotted key (`expr`, `annotations.runbook_url`); a server's rule has line 0."""
+class PlacedRule(msgspec.Struct, frozen=True):
+    """A rule; a server's has line 0. `find_line` returns the line of a part by its dotted key, such as `annotations.summary`,
+    or of what is around it: only findings need lines.
+    """
 
     rule: Rule
     group: str
     file: str
     line: int = 0
-    lines: tuple[tuple[str, int], ...] = ()
+    find_line: Callable[[str], int] = lambda _: 0
     source: tuple[str, ...] = ()
     """The lines of the file from `line` to the next rule."""
 
     def line_of(self, key: str, *words: str) -> int:
         """The line of a part: the first in it that contains all words, else the first that contains the first word."""
-        lines = dict(self.lines)
-        start = lines.get(key, lines.get(key.partition(".")[0], self.line))
+        start = self.find_line(key)
         if not start:
             return 0
         for required in (words, words[:1]):
             present = [word for word in required if word]
-            for number, text in enumerate(self.source[max(start - self.line, 0) :], start=start):
-                if present and all(_contains_word(text, word) for word in present):
+            for number, text in enumerate(self.source[max(start - self.line, 0) :] if present else (), start=start):
+                if all(_contains_word(text, word) for word in present):
                     return number
         return start
+
+    @property
+    def last_line(self) -> int:
+        """The line on which its last part begins."""
+        labels = (f"labels.{name}" for name, _ in self.rule.labels)
+        annotations = (f"annotations.{name}" for name, _ in self.rule.annotations)
+        fields = (self.rule.kind.value, "expr", "for", "keep_firing_for", *labels, *annotations)
+        return max(map(self.find_line, fields))
 
     def line_in_expression(self, number: int) -> int:
         """The line of the file for a line of the expression, counted from 1."""
@@ -102,8 +111,7 @@ def _in_name(character: str) -> bool:
     return character.isalnum() or character in ("_", ":") if character else False
 
 
-@dataclass(frozen=True, slots=True)
-class RuleFile:
+class RuleFile(msgspec.Struct, frozen=True):
     """The content of a file: rules and Alertmanager configurations.
 
     `plain` are the rules as plain files for programs that cannot read manifests, without the parts in `problems`; None if the
@@ -206,7 +214,7 @@ class _Reader:
             metadata = value.get("metadata")
             namespace = metadata.get("namespace") if isinstance(metadata, dict) else ""
             routing = read_routing(spec, (*at, "spec"), part.document, shift=part.shift)
-            self._routings.append(replace(routing, namespace=str(namespace or "")))
+            self._routings.append(msgspec.structs.replace(routing, namespace=str(namespace or "")))
         elif kind in ("ConfigMap", "Secret"):
             for key in ("data", "stringData"):
                 self._files(value.get(key), (*at, key), part)
@@ -267,18 +275,20 @@ class _Reader:
         self._unknown_fields(group, at, _GROUP_FIELDS, part, "a group")
         for key in ("interval", "query_offset"):
             self._seconds(group, key, at, part)
+        shared = self._texts(group, "labels", at, part)
         for index, rule in enumerate(rules or ()):
-            yield from self._rule(rule, str(name or ""), (*at, "rules", index), part)
+            yield from self._rule(rule, str(name or ""), shared, (*at, "rules", index), part)
 
-    def _rule(self, rule: Any, group: str, at: Path, part: _Part) -> Iterator[_FoundRule]:
+    def _rule(self, rule: Any, group: str, shared: Labels, at: Path, part: _Part) -> Iterator[_FoundRule]:
+        """`shared` are the group's labels, which every rule has that does not set them itself."""
         if not isinstance(rule, dict):
             self._report(part, at, "expected a rule")
             return
-        kinds = [kind for kind in RuleKind if kind.value in rule]
+        kinds = [kind for kind in _KINDS if kind in rule]
         if len(kinds) != 1:
             self._report(part, at, "expected either `alert` or `record`")
             return
-        kind, name, expression = kinds[0], rule[kinds[0].value], rule.get("expr")
+        kind, name, expression = kinds[0], rule[kinds[0]], rule.get("expr")
         if isinstance(expression, int | float) and not isinstance(expression, bool):
             expression = part.document.text((*at, "expr"))
         if not isinstance(name, str) or not name:
@@ -290,6 +300,7 @@ class _Reader:
             self._report(part, (*at, "expr"), f"{name} has no expression")
             return
         labels, annotations = (self._texts(rule, key, at, part) for key in ("labels", "annotations"))
+        labels = tuple(sorted({**dict(shared), **dict(labels)}.items()))
         pending = self._seconds(rule, "for", at, part)
         self._seconds(rule, "keep_firing_for", at, part)
         yield _FoundRule(Rule(kind, name, expression, labels, annotations, pending), group, at, rule)
@@ -324,15 +335,8 @@ class _Reader:
         for index, item in enumerate(found):
             start = starts[index]
             end = starts[index + 1] - 1 if index + 1 < len(starts) else len(self.source)
-            lines = tuple(self._lines(item, part))
             source = tuple(self.source[start - 1 : max(end, start)])
-            yield PlacedRule(item.rule, item.group, self.path, start, lines, source)
-
-    def _lines(self, item: _FoundRule, part: _Part) -> Iterator[tuple[str, int]]:
-        for key, value in item.table.items():
-            yield key, part.line((*item.at, key))
-            if isinstance(value, dict):
-                yield from ((f"{key}.{name}", part.line((*item.at, key, name))) for name in value)
+            yield PlacedRule(item.rule, item.group, self.path, start, partial(_find_line, part, item.at), source)
 
     def _texts(self, rule: dict[str, Any], key: str, at: Path, part: _Part) -> Labels:
         table = rule.get(key) or {}
@@ -360,8 +364,11 @@ class _Reader:
             self._removable.add(at)
 
 
-@dataclass(frozen=True, slots=True)
-class _FoundRule:
+def _find_line(part: _Part, at: Path, key: str) -> int:
+    return part.line((*at, *key.split(".", 1)))
+
+
+class _FoundRule(msgspec.Struct, frozen=True):
     """A rule with its group, its path in the document, and its mapping."""
 
     rule: Rule

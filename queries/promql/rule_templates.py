@@ -14,7 +14,7 @@ import promql_parser as ast
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import UNDECIDED, DefinitionChoice
 from queries.promql.rule_files import built_in_names
-from queries.promql.syntax import parse_promql
+from queries.promql.syntax import parse_tree
 from queries.yaml import load_yaml
 
 ROUTING = "alertmanager.yaml"
@@ -126,4 +126,4 @@ def _pretty(expression: str) -> str:
         needed = ast.BinaryExpr | ast.UnaryExpr | ast.NumberLiteral
         return node.expr if isinstance(node, ast.ParenExpr) and not isinstance(node.expr, needed) else None
 
-    return ast.transform(parse_promql(expression).root, post_visit=strip).prettify()
+    return ast.transform(parse_tree(expression), post_visit=strip).prettify()

@@ -6,12 +6,12 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import promql_parser as ast
 
-from queries.model.regex import RegexError, compile_regex
+from queries.model.regex import RegexError, check_regex, compile_regex
 from queries.model.series import quote
 
 _DEEPEST = 100
@@ -32,6 +32,8 @@ COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
 MIRRORED = {"==": "==", "!=": "!=", ">": "<", "<": ">", ">=": "<=", "<=": ">="}
 """The comparison with its sides exchanged."""
 _BINARY_WORDS = frozenset({"and", "or", "unless", "atan2"})
+_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_:.\- /]+")
 _RAW = re.compile(r"`[^`]*`")
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
@@ -55,8 +57,7 @@ class PromqlError(ValueError):
         super().__init__(f"{self.line}:{self.column}: {problem}")
 
 
-@dataclass(frozen=True, slots=True)
-class LabelMatcher:
+class LabelMatcher(msgspec.Struct, frozen=True):
     """`name` `operator` `value`, the operator one of `=`, `!=`, `=~`, `!~`."""
 
     name: str
@@ -80,8 +81,7 @@ class LabelMatcher:
             return True
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
+class Selector(msgspec.Struct, frozen=True):
     """One vector or matrix selector. `metric` is the name before the braces or of `__name__="…"`, else empty."""
 
     metric: str
@@ -99,25 +99,50 @@ class Selector:
     @property
     def text(self) -> str:
         """The selector as PromQL, without a range."""
-        matchers = ",".join(f"{item.name}{item.operator}{quote(item.value)}" for item in self.matchers)
         named = any(item.name == "__name__" for item in self.matchers)
-        return f"{'' if named else self.metric}{{{matchers}}}"
+        bare = self.metric if not named and _NAME.fullmatch(self.metric) else ""
+        listed = [quote(self.metric)] if self.metric and not bare and not named else []
+        listed += [_write_matcher(item) for item in self.matchers]
+        return f"{bare}{{{','.join(listed)}}}"
 
     @property
     def labels(self) -> tuple[LabelMatcher, ...]:
         """The matchers of labels other than the name."""
-        return tuple(item for item in self.matchers if item.name != "__name__")
+        for item in self.matchers:
+            if item.name == "__name__":
+                return tuple(item for item in self.matchers if item.name != "__name__")
+        return self.matchers
 
 
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """A parsed expression. `root` is the parser's own syntax tree."""
+def parser_version() -> str:
+    """The parser's name and version, for messages about syntax that it does not support."""
+    from importlib.metadata import version  # noqa: PLC0415  # slow, and rarely needed
+
+    return f"promql-parser {version('promql-parser')}"
+
+
+def select_metric(name: str) -> str:
+    """A selector of one metric; a name in UTF-8 is quoted, as every server that stores one requires."""
+    return name if _NAME.fullmatch(name) else f"{{{quote(name)}}}"
+
+
+def _write_matcher(item: LabelMatcher) -> str:
+    if item.name == "__name__" and item.operator == "=" and not _NAME.fullmatch(item.value):
+        return quote(item.value)
+    name = item.name if _LABEL.fullmatch(item.name) else quote(item.name)
+    return f"{name}{item.operator}{quote(item.value)}"
+
+
+class Expression(msgspec.Struct, frozen=True):
+    """A parsed expression. `root` is the parser's own syntax tree, in which regular expressions are marked: read its selectors
+    with `selector`.
+    """
 
     text: str
     root: ast.Expr
     selectors: tuple[Selector, ...]
-    functions: tuple[str, ...]
-    """Names of functions and aggregations, sorted, each once."""
+    words: frozenset[str]
+    """The functions, aggregations and binary operators in it."""
     metrics: tuple[str, ...]
     """Every metric name in it, in order, each once."""
     parts: tuple[ast.Expr, ...]
@@ -136,32 +161,110 @@ class Expression:
 
 
 _SELECTORS = (ast.MatrixSelector, ast.VectorSelector)
+_LITERALS = (ast.NumberLiteral, ast.StringLiteral)
 
 
 def parse_tree(text: str) -> ast.Expr:
-    """The parser's syntax tree alone. Raises PromqlError."""
+    """The parser's syntax tree only, with unmodified regular expressions. Raises PromqlError."""
     _refuse_oversized(text)
+    return _parse(_replace_raw_strings(text), text)
+
+
+def _parse(written: str, text: str) -> ast.Expr:
     try:
-        return ast.parse(_replace_raw_strings(text))
+        return ast.parse(written)
     except ValueError as error:
         raise PromqlError(str(error), text=text, offset=_locate_error(text)) from None
 
 
 def parse_promql(text: str) -> Expression:
-    """Raises PromqlError."""
-    root = parse_tree(text)
-    functions: set[str] = set()
+    """Raises PromqlError; RE2 decides whether a regular expression is valid, as in Prometheus."""
+    _refuse_oversized(text)
+    written = _replace_raw_strings(text)
+    try:
+        root = ast.parse(_mark_regexes(written))
+    except ValueError:
+        root = _parse(written, text)  # for the error about the unmodified text
+    words: set[str] = set()
     found: list[Selector] = []
-    parts = tuple(nodes(root))
-    for node in parts:
-        if isinstance(node, _SELECTORS):
-            found.append(selector(node))
-        elif isinstance(node, ast.Call):
-            functions.add(node.func.name)
-        elif isinstance(node, ast.AggregateExpr):
-            functions.add(str(node.op))
-    metrics = tuple(dict.fromkeys(name for item in found for name in item.metrics))
-    return Expression(text, root, tuple(found), tuple(sorted(functions)), metrics, parts)
+    metrics: dict[str, None] = {}
+    parts: list[ast.Expr] = []
+    waiting: list[Any] = [root]
+    while waiting:
+        node = waiting.pop()
+        parts.append(node)
+        kind = type(node)
+        if kind in _SELECTORS:
+            picked = selector(node)
+            found.append(picked)
+            metrics.update(dict.fromkeys(picked.metrics))
+        elif get_children := _CHILDREN.get(kind):
+            waiting.extend(reversed(get_children(node)))
+            if kind is ast.Call:
+                words.add(node.func.name)
+            elif kind is ast.AggregateExpr or kind is ast.BinaryExpr:
+                words.add(str(node.op))
+    for picked in found:
+        _check_selector(picked, written, text)
+    return Expression(text, root, tuple(found), frozenset(words), tuple(metrics), tuple(parts))
+
+
+_MARKS = {"=~": "\ue000", "!~": "\ue001"}
+_MARKED = {mark: operator for operator, mark in _MARKS.items()}
+_QUOTED = r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
+_REGEX = re.compile(
+    r"""#[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'"""  # a comment and other texts
+    rf"|=~\s*{_QUOTED}|!~\s*{_QUOTED}",
+    re.DOTALL,
+)
+
+
+def _mark_regexes(text: str) -> str:
+    """Write `=~"x"` as an equality of a marked text: the parser would compile x each time, which takes most of its time,
+    with a syntax that is not RE2's."""
+    if "~" not in text or "__name__" in text or "\ue000" in text or "\ue001" in text:
+        return text
+    return _REGEX.sub(_mark_regex, text)
+
+
+def _mark_regex(match: re.Match[str]) -> str:
+    text = match[0]
+    mark = _MARKS.get(text[:2])
+    if mark is None:
+        return text
+    value = text[2:].lstrip()
+    return f"={value[0]}{mark}{value[1:]}"
+
+
+def _check_selector(picked: Selector, written: str, text: str) -> None:
+    """Raise PromqlError for errors that the parser cannot detect in a marked text."""
+    for item in picked.matchers:
+        if item.operator in _MARKS:
+            try:
+                compile_regex(item.value, dot_matches_newline=True)
+            except RegexError:
+                problem = f"invalid regex {item.name}{item.operator}{quote(item.value)}: {_explain(item.value)}"
+                raise PromqlError(problem, text=text, offset=_locate_regex(text, item)) from None
+    if not picked.metric:
+        _parse(written, text)  # it must have a matcher that the empty text does not match
+
+
+def _explain(pattern: str) -> str:
+    """RE2's own message, about the pattern without the anchors around it."""
+    try:
+        check_regex(pattern)
+    except RegexError as error:
+        return str(error)
+    return "it closes a group that it does not open"
+
+
+def _locate_regex(text: str, item: LabelMatcher) -> int:
+    """The offset of a matcher's label in the text, else of the operator."""
+    tokens = list(lex(text))
+    for at, token in enumerate(tokens):
+        if token[0] == item.operator and at and tokens[at - 1][0] == item.name:
+            return tokens[at - 1].start()
+    return next((token.start() for token in tokens if token[0] == item.operator), 0)
 
 
 def same_expression(one: str, other: str) -> bool:
@@ -203,17 +306,25 @@ _CHILDREN: dict[type, Callable[[Any], tuple[ast.Expr, ...]]] = {
 
 def selectors(root: ast.Expr) -> tuple[Selector, ...]:
     """Every selector in an expression, in order."""
-    return tuple(selector(node) for node in nodes(root) if isinstance(node, ast.MatrixSelector | ast.VectorSelector))
+    return tuple(selector(node) for node in nodes(root) if isinstance(node, _SELECTORS))
 
 
 def selector(node: ast.VectorSelector | ast.MatrixSelector) -> Selector:
     """A selector node as a plain value."""
     inner = node.vector_selector if isinstance(node, ast.MatrixSelector) else node
-    listed = [*inner.matchers.matchers, *itertools.chain.from_iterable(inner.matchers.or_matchers)]
-    matchers = tuple([LabelMatcher(item.name, _OPERATORS[str(item.op)], item.value) for item in listed])
+    joined = inner.matchers
+    listed = [*joined.matchers, *itertools.chain.from_iterable(joined.or_matchers)]
+    matchers = tuple([_matcher(item) for item in listed])
     named = inner.name or next((item.value for item in matchers if item.name == "__name__" and item.operator == "="), "")
     seconds = node.range.total_seconds() if isinstance(node, ast.MatrixSelector) else None
     return Selector(named, matchers, seconds)
+
+
+def _matcher(item: Any) -> LabelMatcher:
+    value = item.value
+    if operator := _MARKED.get(value[:1]):
+        return LabelMatcher(item.name, operator, value[1:])
+    return LabelMatcher(item.name, _OPERATORS[str(item.op)], value)
 
 
 def fallback_selectors(expression: Expression) -> tuple[Selector, ...]:
@@ -222,7 +333,7 @@ def fallback_selectors(expression: Expression) -> tuple[Selector, ...]:
     A constant is no alternative: `a or vector(0)` is 0 for ever if a does not exist.
     """
     found: list[Selector] = []
-    for node in expression.parts if "or" in expression.text.lower() else ():
+    for node in expression.parts if "or" in expression.words else ():
         if isinstance(node, ast.BinaryExpr) and str(node.op) == "or":
             sides = [selectors(side) for side in (node.lhs, node.rhs)]
             if all(sides):
@@ -258,7 +369,7 @@ def constant(node: ast.Expr) -> float | None:
 def is_scalar(node: ast.Expr) -> bool:
     """Whether an expression is a scalar or a string: `5 * 60`, `time() - 3600`, `scalar(x)`."""
     node = strip_parens(node)
-    if isinstance(node, ast.NumberLiteral | ast.StringLiteral):
+    if isinstance(node, _LITERALS):
         return True
     if isinstance(node, ast.UnaryExpr):
         return is_scalar(node.expr)
@@ -267,10 +378,20 @@ def is_scalar(node: ast.Expr) -> bool:
     return isinstance(node, ast.Call) and node.func.return_type == ast.ValueType.Scalar
 
 
+_VECTORS = (ast.ValueType.Vector, ast.ValueType.Matrix)
+_VECTOR_AT: dict[str, int | None] = {}
+"""The position of each function's vector argument; a cache."""
+
+
 def vector_argument(node: ast.Call) -> ast.Expr | None:
     """The vector argument of a function; None without one (`time()`, `vector(1)`)."""
-    given = zip(node.args, node.func.arg_types, strict=False)
-    return next((item for item, kind in given if kind in (ast.ValueType.Vector, ast.ValueType.Matrix)), None)
+    function = node.func
+    name = function.name
+    if name not in _VECTOR_AT:
+        _VECTOR_AT[name] = next((at for at, kind in enumerate(function.arg_types) if kind in _VECTORS), None)
+    at = _VECTOR_AT[name]
+    arguments = node.args
+    return arguments[at] if at is not None and at < len(arguments) else None
 
 
 def alternatives(pattern: str, *, most: int = 200) -> tuple[str, ...]:

@@ -46,65 +46,75 @@ def format_duration(seconds: float) -> str:
     return "".join(parts)
 
 
+def measure_text(text: str) -> float | None:
+    """What the text begins with, to sort by: seconds of an age (`3h5m`, `in 2m`, `4m ago`), else a number (`5/6`, `41 %`)."""
+    bare = text.removeprefix("in ").removeprefix("~").replace(",", "")
+    if found := re.match(rf"({DURATION})(?: ago)?$", bare, re.ASCII):
+        return parse_duration(found[1])
+    number = re.match(r"[-+]?\d+(?:\.\d+)?(?=[^\w.:-]|$)", bare, re.ASCII)
+    return float(number[0]) if number else None
+
+
 def _range_end(seconds: float) -> str:
     return {1.0: "one second", YEAR_SECONDS: "a year"}.get(seconds) or format_duration(seconds)
 
 
 def ago(at: float, now: float) -> str:
-    """`58 s ago`, `12 min ago`, `3 h ago`, `3 d ago`; `at an unknown time` for 0."""
+    """`58s ago`, `12m ago`, `3h ago`, `3d ago`; `at an unknown time` for 0."""
     if not at:
         return "at an unknown time"
-    seconds = max(0.0, now - at)
-    for limit, size, unit in ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds // size:.0f} {unit} ago"
-    return f"{seconds // 86_400:.0f} d ago"
+    return f"{_largest(max(0.0, now - at), ('d', 'h', 'm', 's'))} ago"
 
 
 def format_span(seconds: float) -> str:
-    """The two largest units: `40s`, `2m 12s`, `3h 5m`, `2d 4h`; `-` for NaN and infinity."""
+    """The two largest units: `40s`, `2m12s`, `3h5m`, `2d4h`; `-` for NaN and infinity."""
     if not math.isfinite(seconds):
         return "-"
     days, hours, minutes, rest = _parts(seconds)
     if days:
-        return f"{days}d {hours}h"
-    if hours:
-        return f"{hours}h {minutes}m"
-    return f"{minutes}m {rest}s" if minutes else f"{rest}s"
+        return _join((days, "d"), (hours, "h"))
+    return _join((hours, "h"), (minutes, "m")) if hours else _join((minutes, "m"), (rest, "s"))
 
 
 def format_age(seconds: float) -> str:
-    """`12s`, `4m`, `3h 05m`, `2d 4h`: seconds only under a minute, so that an idle screen rarely changes; `-` for NaN."""
+    """`12s`, `4m`, `3h5m`, `2d4h`: seconds only under a minute, so that an idle screen rarely changes; `-` for NaN."""
     if not math.isfinite(seconds):
         return "-"
     days, hours, minutes, rest = _parts(seconds)
     if days:
-        return f"{days}d {hours}h" if days < 10 else f"{days}d"
+        return _join((days, "d"), (hours, "h")) if days < 10 else f"{days}d"
     if hours:
-        return f"{hours}h {minutes:02d}m"
+        return _join((hours, "h"), (minutes, "m"))
     return f"{minutes}m" if minutes else f"{rest}s"
 
 
 def format_brief_age(seconds: float) -> str:
     """The largest unit up to hours alone: `12s`, `4m`, `30h`."""
-    whole = int(seconds)
-    return f"{whole}s" if whole < 60 else f"{whole // 60}m" if whole < 3600 else f"{whole // 3600}h"
+    return _largest(seconds, ("h", "m", "s"))
 
 
 def format_timer(seconds: float) -> str:
-    """A running timer: `04:10`, `1:02:03`, `2d 3h`."""
+    """A running timer: `4m10s`, `1h2m3s`, `2d3h`."""
     days, hours, minutes, rest = _parts(seconds)
-    if days:
-        return f"{days}d {hours}h"
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"
+    return _join((days, "d"), (hours, "h")) if days else _join((hours, "h"), (minutes, "m"), (rest, "s"))
 
 
 def format_difference(seconds: float) -> str:
-    """A difference of clocks in its largest unit: `40 s`, `2 min`, `1.5 h`, `3 d`."""
-    for unit, length in (("d", 86_400.0), ("h", 3600.0), ("min", 60.0)):
+    """A difference of clocks: `40s`, `2m`, `1h30m`, `3d`; rounded to a tenth of its largest unit."""
+    for length in (86_400.0, 3600.0, 60.0):
         if seconds >= length * 0.99:
-            return f"{round(seconds / length, 1):g} {unit}"
-    return f"{seconds:.0f} s"
+            return format_span(round(seconds / length, 1) * length + 0.5)
+    return f"{seconds:.0f}s"
+
+
+def _largest(seconds: float, units: tuple[str, ...]) -> str:
+    whole = int(seconds)
+    return next((f"{whole // int(UNIT_SECONDS[unit])}{unit}" for unit in units if whole >= UNIT_SECONDS[unit]), f"{whole}s")
+
+
+def _join(*parts: tuple[int, str]) -> str:
+    """The parts that are not zero; `0s` without any."""
+    return "".join(f"{count}{unit}" for count, unit in parts if count) or f"0{parts[-1][1]}"
 
 
 def _parts(seconds: float) -> tuple[int, int, int, int]:

@@ -60,6 +60,38 @@ def format_threshold(value: float, unit: Unit) -> str:
     return _with_unit(format_short(value), unit)
 
 
+def format_scaled(value: float, unit: Unit | None, *, span: float = 0.0) -> str:
+    """A value of an axis in the size that suits it: `7.8 M`, `120 ms`, `2.5 %`, `12 k/s`.
+
+    `span` is the length of the axis: digits that it does not show are left out; 0 keeps three significant ones.
+    """
+    if not math.isfinite(value):
+        return format_number(value, 0)
+    suffix = unit.suffix if unit else ""
+    timed = unit is Unit.SECONDS
+    scales = _TIME_SCALES if timed else _SCALES
+    size, prefix = next((item[1:] for item in scales if abs(value) >= item[0]), (1.0, "s" if timed else ""))
+    scaled, span = value / size, span / size
+    if span > 0.0:
+        digits = max(0, 2 - math.floor(math.log10(span)))
+    else:
+        digits = max(0, 2 - math.floor(math.log10(abs(scaled)))) if scaled else 0
+    number = f"{scaled:.{min(digits, 9)}f}"
+    number = number.rstrip("0").rstrip(".") if "." in number else number
+    number = "0" if number in ("", "-0") else number
+    return f"{number} {prefix if timed else prefix + suffix}".rstrip()
+
+
+def format_bucket(low: float, high: float, unit: Unit | None) -> str:
+    """A histogram's bucket by its upper end, `≤ 500 ms`; the last one, which has none, by its lower end, `> 10 s`."""
+    return f"≤ {format_scaled(high, unit)}" if math.isfinite(high) else f"> {format_scaled(low, unit)}"
+
+
+_SCALES = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))
+_TIME_SCALES = ((7200.0, 3600.0, "h"), (120.0, 60.0, "min"), (1.0, 1.0, "s"), (1e-3, 1e-3, "ms"), (1e-6, 1e-6, "µs"))
+"""From which value on, the size, and its name."""
+
+
 def format_size(count: int) -> str:
     """A limit in bytes: whole MiB, KiB or bytes."""
     if count >= 1 << 20:

@@ -1,11 +1,13 @@
 """Moments: RFC 3339 read, dates written, the team's local days and hours. Unix seconds inside; formatting never raises.
 
-The local zone is the machine's (TZ).
+Two zones, both of the process, as TZ is: the one in which screens and commands show moments, and the local one, whose days and
+hours checklists have. `use_zone` sets both; by default they are UTC and the machine's (TZ). What is sent, exported or kept is
+in UTC.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 UNKNOWN = "time unknown"
 """Written for a moment that is not a date: NaN, infinity, a year outside the calendar."""
@@ -14,8 +16,62 @@ SECONDS = "%Y-%m-%dT%H:%M:%SZ"
 """RFC 3339 in UTC, as every server here accepts it."""
 
 
+_zones: list[tzinfo | None] = [UTC, None]
+"""The zone of what is shown, and the local one; None for the machine's."""
+
+
 class InvalidTime(ValueError):
     """A duration or a time that cannot be read or written; the message says what is expected."""
+
+
+def use_zone(name: str) -> None:
+    """Show moments in this zone, and take its days: `utc`, `local` for the machine's, or a name such as `Europe/Berlin`.
+
+    Empty for the defaults. Raises InvalidTime for a zone that this machine does not know.
+    """
+    if not name:
+        _zones[:] = [UTC, None]
+        return
+    zone = find_zone(name)
+    _zones[:] = [zone, zone]
+
+
+def find_zone(name: str) -> tzinfo | None:
+    """The zone of that name; None for `local`. Raises InvalidTime."""
+    if name.lower() in ("utc", "local"):
+        return UTC if name.lower() == "utc" else None
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # noqa: PLC0415  # only with a zone of one's own
+
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidTime(f"{name[:60]!r} is not a time zone; write utc, local or a name like Europe/Berlin") from None
+
+
+def to_shown(at: float) -> datetime | None:
+    """The moment in the zone that is shown, aware; None if it is not a date."""
+    moment = to_datetime(at)
+    try:
+        return None if moment is None else moment.astimezone(_zones[0])
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def format_shown(at: float, form: str, *, mark: bool = True, unknown: str = UNKNOWN) -> str:
+    """The moment by a strftime form in the zone that is shown, with its mark: `14:03Z`, `15:03 CET`."""
+    moment = to_shown(at)
+    try:
+        if moment is None:
+            return unknown
+        zone = "" if not mark else "Z" if _zones[0] is UTC else " %Z"
+        return moment.strftime(form + zone)
+    except (ValueError, OverflowError, OSError):
+        return unknown
+
+
+def shown_zone() -> str:
+    """The mark of the zone that is shown, for a column of times without one: `UTC`, `CET`."""
+    return "UTC" if _zones[0] is UTC else datetime.now(_zones[0]).astimezone(_zones[0]).tzname() or ""
 
 
 def parse_rfc3339(text: str) -> float:
@@ -31,16 +87,26 @@ def parse_rfc3339(text: str) -> float:
 def to_datetime(at: float, *, local: bool = False) -> datetime | None:
     """The moment in UTC, or naive in the local zone so that arithmetic follows daylight saving; None if it is not a date."""
     try:
+        if local and _zones[1] is not None:
+            return datetime.fromtimestamp(at, _zones[1]).replace(tzinfo=None)
         return datetime.fromtimestamp(at) if local else datetime.fromtimestamp(at, UTC)  # noqa: DTZ006 - naive on purpose
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def in_zone(at: float, zone: tzinfo) -> datetime | None:
+    """The moment as the wall clock of a zone shows it; None if it is not a date."""
+    try:
+        return datetime.fromtimestamp(at, zone)
     except (ValueError, OverflowError, OSError):
         return None
 
 
 def format_time(at: float, form: str = SECONDS, *, local: bool = False, unknown: str = UNKNOWN) -> str:
     """The moment by a strftime form, in UTC or in the local zone."""
-    moment = to_datetime(at, local=local)
+    moment = to_datetime(at)
     try:
-        return unknown if moment is None else (moment.astimezone() if local else moment).strftime(form)
+        return unknown if moment is None else (moment.astimezone(_zones[1]) if local else moment).strftime(form)
     except (ValueError, OverflowError, OSError):  # a zone may push the first and the last day out of the calendar
         return unknown
 
@@ -59,17 +125,22 @@ def utc(at: float) -> str:
 
 
 def format_clock(at: float) -> str:
-    """`14:03:27Z`."""
-    return format_time(at, "%H:%M:%SZ")
+    """`14:03:27Z`, in the zone that is shown."""
+    return format_shown(at, "%H:%M:%S")
 
 
 def format_minute(at: float, *, now: float | None = None) -> str:
-    """`14:03`, or `23 Nov 14:03` if that is more than 18 hours from `now`."""
-    return format_time(at, "%d %b %H:%M" if now is not None and abs(now - at) > 18 * 3600 else "%H:%M")
+    """`14:03Z`, or `23 Nov 14:03Z` if that is more than 18 hours from `now`; in the zone that is shown."""
+    return format_shown(at, "%d %b %H:%M" if now is not None and abs(now - at) > 18 * 3600 else "%H:%M")
+
+
+def format_moment(at: float) -> str:
+    """`2026-11-24 14:03:27Z`, in the zone that is shown."""
+    return format_shown(at, "%Y-%m-%d %H:%M:%S")
 
 
 def format_timestamp(at: float) -> str:
-    """`2026-11-24 14:03:27Z`."""
+    """`2026-11-24 14:03:27Z`, always in UTC: for a file that leaves this machine."""
     return format_time(at, "%Y-%m-%d %H:%M:%SZ")
 
 
@@ -78,6 +149,11 @@ def format_local(at: float, *, now: float | None = None) -> str:
     moment = to_datetime(at, local=True)
     today = now is None or moment is None or _local(now).date() == moment.date()
     return format_time(at, "%H:%M %Z" if today or moment is None else f"%a {moment.day} %b %H:%M %Z", local=True)
+
+
+def zone_seconds(naive: datetime) -> float:
+    """Unix seconds of a time that a person typed without a zone: it is in the one that is shown."""
+    return (naive if _zones[0] is None else naive.replace(tzinfo=_zones[0])).timestamp()
 
 
 def is_same_period(started_at: float, now: float, *, due: str) -> bool:
@@ -97,17 +173,23 @@ def is_same_period(started_at: float, now: float, *, due: str) -> bool:
 
 def local_midnight(now: float) -> float:
     """The beginning of the local day, Unix seconds; with daylight saving a day has 23 or 25 hours."""
-    return _local(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+    return _seconds(_local(now).replace(hour=0, minute=0, second=0, microsecond=0))
 
 
 def local_hour(now: float) -> float:
     """The beginning of the local hour, Unix seconds; some zones are half an hour off."""
-    return _local(now).replace(minute=0, second=0, microsecond=0).timestamp()
+    return _seconds(_local(now).replace(minute=0, second=0, microsecond=0))
+
+
+def local_minute(now: float) -> int:
+    """The minute of the local day, 0 to 1439."""
+    local = _local(now)
+    return local.hour * 60 + local.minute
 
 
 def local_yesterday(now: float) -> float:
     """The same local time a day ago, Unix seconds: 23 or 25 hours where the clocks changed."""
-    return (_local(now) - timedelta(days=1)).timestamp()
+    return _seconds(_local(now) - timedelta(days=1))
 
 
 def due_today(due: str, now: float) -> float | None:
@@ -115,7 +197,12 @@ def due_today(due: str, now: float) -> float | None:
     hour, _, minute = due.partition(":")
     if not (hour.isdigit() and minute.isdigit()):
         return None
-    return _local(now).replace(hour=int(hour), minute=int(minute), second=0, microsecond=0).timestamp()
+    return _seconds(_local(now).replace(hour=int(hour), minute=int(minute), second=0, microsecond=0))
+
+
+def _seconds(local: datetime) -> float:
+    """Unix seconds of a naive local time."""
+    return (local if _zones[1] is None else local.replace(tzinfo=_zones[1])).timestamp()
 
 
 def _local(now: float) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 
 
 def read_env(environ: Mapping[str, str], name: str) -> str:
@@ -26,3 +26,12 @@ def home_folder(environ: Mapping[str, str]) -> str:
         return pwd.getpwuid(os.getuid()).pw_dir or "/"
     except KeyError:
         return "/"
+
+
+def command_name(argv: Sequence[str], environ: Mapping[str, str], name: str = "cad-console") -> str:
+    """How a person calls this program in their shell: its name if PATH has it, else the path by which it was called."""
+    folders = read_env(environ, "PATH").split(os.pathsep)
+    called = argv[0] if argv else ""
+    if called.endswith(f"/{name}") and not any(os.access(f"{folder}/{name}", os.X_OK) for folder in folders if folder):
+        return called
+    return name

@@ -1,6 +1,7 @@
 """The demo's Kubernetes API server with many pods, in a process of its own, so that its work is not counted as ours.
 
-Arguments: a kubeconfig to write, how many pods there are, how many of them change a second. It says `ready` on stdout and
+Arguments: a kubeconfig to write, how many pods there are, how many of them change a second, and how many lines a second each of
+twenty pods of the Deployment `chatty` logs (none without it). It says `ready` on stdout and
 takes numbers on stdin: another rate of change. It ends with its stdin.
 """
 
@@ -9,12 +10,15 @@ from __future__ import annotations
 import select
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
 from steerable_cluster import SteerableCluster
+
+from console.demo.cluster.fixtures import deployment
 
 
 def pod(number: int, restarts: int = 0) -> dict[str, Any]:
@@ -119,11 +123,37 @@ def answered(kubeconfig: Path) -> None:
         client.get(told["clusters"][0]["cluster"]["server"] + "/api/v1/pods?limit=1").raise_for_status()
 
 
+CHATTY = 20
+
+
+def chatter(lines_a_second: int) -> Callable[[dict[str, Any], str, float, float], list[tuple[float, str]]]:
+    """Numbered lines, evenly spaced, so that a line that is missing shows."""
+
+    def write(pod: dict[str, Any], container: str, after: float, until: float) -> list[tuple[float, str]]:
+        if not pod["metadata"]["name"].startswith("chatty-"):
+            return []
+        first, last = int(after * lines_a_second) + 1, int(until * lines_a_second)
+        level = ("INFO", "WARN", "ERROR")
+        return [
+            (
+                number / lines_a_second,
+                f"{level[number % 50 % 3]} request {number} served in {number % 97} ms by a worker of this pod",
+            )
+            for number in range(first, last + 1)
+        ]
+
+    return write
+
+
 def main() -> None:
     kubeconfig, pods, rate = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    lines = int(sys.argv[4]) if len(sys.argv) > 4 else 0
     cluster = SteerableCluster(history=20_000)
     cluster.seed()
     cluster.apply(pod(number) for number in range(pods))
+    if lines:
+        cluster.apply([deployment("chatty", namespace=cluster.namespace, image="registry.example/chatty:1", replicas=CHATTY)])
+        cluster.use(lines=chatter(lines))
     with cluster:
         cluster.kubeconfig(kubeconfig)
         answered(kubeconfig)

@@ -30,7 +30,7 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "a template shows a label that the expression drops": (("alerts/template",), ("template-label",)),
     "an alert without a condition": (("alerts/comparison",), ("no-condition", "bool-condition", "never-true")),
     "a join or selection that cannot match": (
-        ("promql/impossible", "promql/vector_matching"), ("join-never-matches", "label-not-carried"),
+        ("promql/impossible", "promql/vector_matching"), ("join-never-matches", "label-not-carried", "many-to-one"),
     ),
     "a rate, counter or gauge used wrongly": (
         ("promql/rate", "promql/counter"), ("rate-of-gauge", "rate-of-sum", "counter-without-rate", "range-too-short"),
@@ -39,6 +39,8 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "a sum that is empty with one of its terms": ((), ("empty-sum",)),
     "a description that states another window": ((), ("window-differs",)),
     "a percentage written as a ratio, or the reverse": ((), ("percent-as-ratio",)),
+    "a rate per second shown as a percentage or a count": ((), ("rate-as-count",)),
+    "a sum that counts a request at its start and at its end": ((), ("counted-twice",)),
     "a placeholder or an unexpanded variable": ((), ("placeholder-host", "unexpanded-variable")),
     "a file that Prometheus refuses": (
         ("promql/syntax", "yaml/parse"), ("bad-promql", "no-rule-file", "unknown-field", "name-in-quotes", "promtool"),

@@ -108,9 +108,9 @@ class Timed(Terminal):
 class Cluster:
     """The Kubernetes API server of cluster_process.py."""
 
-    def __init__(self, kubeconfig: Path, *, pods: int = 0, rate: float = 0.0) -> None:
+    def __init__(self, kubeconfig: Path, *, pods: int = 0, rate: float = 0.0, lines: int = 0) -> None:
         self.kubeconfig = kubeconfig
-        command = [sys.executable, str(_HERE / "cluster_process.py"), str(kubeconfig), str(pods), str(rate)]
+        command = [sys.executable, str(_HERE / "cluster_process.py"), str(kubeconfig), str(pods), str(rate), str(lines)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         assert self._process.stdout is not None
         if self._process.stdout.readline().strip() != "ready":

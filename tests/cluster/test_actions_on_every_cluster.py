@@ -3,43 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from action_bench import records_of, settings_for
+from action_bench import Facts, records_of, settings_for
 from cluster_fixture import STRATEGIC, Namespace, until
+from guard_bench import BRIEF, Signals, guards_of
 
+from console.actions.guard_model import GuardOptions
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep
 from console.actions.runner import run
 from console.actions.writers import Writer
+from console.config.services import Token
 from console.journal.payloads import create_event
 from console.journal.sqlite import Journal
 from console.runbooks.page import Runbook, RunbookStep
 from console.runbooks.steps import StepContext, evaluate_steps
 from console.runbooks.suggested_actions import suggest_action
 from console.state.place import Place
-from console.state.revisions import Records, observe_rollouts
+from console.state.revisions import observe_rollouts
 from queries.errors import RequestRejected
 from queries.http.endpoint import ClusterEndpoint
-from queries.kubernetes.client import Kubernetes
+from queries.kubernetes.cluster_list import list_cluster
+from queries.kubernetes.cluster_watch import ClusterWatch
 from queries.model.action import ActionCall
+from queries.model.cluster import Cluster
+from queries.model.secret import SecretText
 from queries.model.source import PollResult
-from queries.model.workload import Cluster
 from queries.prometheus.responses import InstantResult
 
 TARGET = "deployment/web"
-
-
-class Looks(Kubernetes):
-    """The cluster's half of what an action may look at, and the journal's."""
-
-    journal: Journal
-
-    async def revision_records(self) -> Records:
-        return records_of(self.journal)
 
 
 class Hands:
@@ -49,13 +46,22 @@ class Hands:
         self.ns = ns
         path = ns.kubeconfig(folder / "kubeconfig")
         endpoint = ClusterEndpoint(ns.name, kubeconfig=str(path), timeout_seconds=10.0)
-        self.settings = settings_for(folder, endpoint, namespace=ns.name, verify_timeout_seconds=60.0)
-        self.reads = Looks(endpoint)
+        self.settings = settings_for(folder, endpoint, namespace=ns.name, verify_timeout_seconds=60.0, verify_poll_seconds=0.1)
+        self.reads = Facts(endpoint)
+        self.reads.settings = self.settings
         self.writer = Writer(self.settings)
         self.journal = self.reads.journal = Journal.open(folder / "state" / "journal.sqlite3")
         self.previews: list[Preview] = []
 
-    async def act(self, action: str, **parameters: str) -> RunStep:
+    async def act(
+        self,
+        action: str,
+        *,
+        target: str = TARGET,
+        guard: GuardOptions | None = None,
+        source: Signals | None = None,
+        **parameters: str,
+    ) -> RunStep:
         """Acts when the action before has died away: a controller's own write in between would be an honest 409."""
         await asyncio.to_thread(self.ns.quiet)
 
@@ -64,12 +70,13 @@ class Hands:
             return True
 
         steps = run(
-            Request(action, TARGET, parameters),
+            Request(action, target, parameters, guard=guard),
             settings=self.settings,
             reader=self.reads,  # type: ignore[arg-type]  # the cluster's half is all that these actions ask for
             writer=self.writer,
             journal=self.journal,
             confirm=agree,
+            guard_source=source,
         )
         return [step async for step in steps][-1]
 
@@ -138,7 +145,7 @@ async def test_a_stale_resource_version_is_409_on_every_kind_of_patch(ns: Namesp
 async def test_following_sees_a_rollout(ns: Namespace, hands: Hands) -> None:
     """The watched namespace comes to what the server says: three ready pods, and their end after the deletion."""
     readings: list[PollResult[Cluster]] = []
-    task = asyncio.ensure_future(hands.reads.follow(readings.append))
+    task = asyncio.ensure_future(ClusterWatch(hands.reads).follow(readings.append))
 
     async def until(count: int) -> None:
         async with asyncio.timeout(30.0):
@@ -161,7 +168,7 @@ async def test_following_sees_a_rollout(ns: Namespace, hands: Hands) -> None:
 async def test_a_deployment_without_a_replica_set(ns: Namespace, hands: Hands) -> None:
     """Made paused it has no revision: every runbook step is answered, a rollback is refused, resuming says what it begins."""
     ns.add("web", paused=True)
-    found = await hands.reads.cluster()
+    found = await list_cluster(hands.reads)
     (workload,) = found.workloads
     assert found.revisions_of(workload) == () and workload.revision == 0
 
@@ -237,7 +244,7 @@ def _release(ns: Namespace, version: str) -> None:
 
 async def _journal_what_is_seen(hands: Hands) -> None:
     """As a console that is open does with every new reading of the cluster."""
-    for subject, payload in observe_rollouts(await hands.reads.cluster(), records_of(hands.journal)):
+    for subject, payload in observe_rollouts(await list_cluster(hands.reads), records_of(hands.journal)):
         event = create_event(payload, at=time.time(), subject=subject, author="watcher", environment="test")
         hands.journal.append_once(event)
 
@@ -281,3 +288,68 @@ async def test_a_release_that_never_became_ready_is_passed_over(ns: Namespace, h
     await hands.act("rollback", revision="2")
     (check,) = [item for item in hands.previews[-1].checks if item.level is CheckLevel.ASK]
     assert check.text.startswith("revision 2 never became ready")
+
+
+async def test_a_guarded_release_is_rolled_back_and_a_good_one_kept(ns: Namespace, hands: Hands) -> None:
+    """The image whose signals get worse is taken back by the guard through the same writer, to the template of before; one
+    whose signals stay as they were is kept.
+    """
+    ns.add(replicas=1)
+    await asyncio.to_thread(ns.rolled_out)
+    before = ns.get(ns.deployments("web"))["spec"]["template"]
+    signals = Signals(hands.journal)
+    signals.on_read = lambda count: signals.values.update(error_ratio=8.0 if count > 2 else 0.3)
+    end = await hands.act("image", guard=BRIEF, source=signals, image=":2")
+    assert end.outcome is Outcome.ROLLED_BACK, end.text
+    assert ns.get(ns.deployments("web"))["spec"]["template"] == before
+    end = await hands.act("image", guard=BRIEF, source=Signals(hands.journal), image=":3")
+    assert end.outcome is Outcome.DONE, end.text
+    assert ns.get(ns.deployments("web"))["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example.com/web:3"
+    assert [item.result for item in guards_of(hands.journal).ended] == ["rolled back", "kept"]
+
+
+async def test_a_token_is_rotated_in_a_secret_and_not_in_an_immutable_one(ns: Namespace, hands: Hands, tmp_path: Path) -> None:
+    """The key has the new token, its neighbour is untouched, and the workload is restarted; a version that
+    somebody else changed is 409 without a token in its text, and an immutable Secret is refused before anything is written.
+    """
+
+    def encode(text: str) -> str:
+        return base64.b64encode(text.encode()).decode()
+
+    data = {"token": encode("old-canary-93bf2c51"), "other": "eA=="}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "render"}, "data": data}
+    made = ns.http.post(ns.path("secrets", group="v1"), json=secret)
+    assert made.status_code == 201, made.text
+    ns.add(replicas=1)
+    await asyncio.to_thread(ns.rolled_out)
+    prove = ("/bin/sh", "-c", "read token; cat >> seen; echo $token >> seen")
+    token = Token(
+        "render", (("smoke", prove), ("withdraw", prove)), str(tmp_path), secrets=("render/token",), restart=(TARGET,)
+    )
+    hands.settings = hands.reads.settings = replace(hands.settings, tokens=(token,))
+    await hands.writer.close()
+    hands.writer = Writer(hands.settings)
+    end = await hands.act("rotate-token", target="token/render")
+    assert end.outcome is Outcome.DONE, end.text
+    new, old, proved = (tmp_path / "seen").read_text().split()
+    found = ns.get(ns.path("secrets", "render", group="v1"))
+    assert found["data"] == {"token": encode(new), "other": "eA=="} and new == proved
+    assert (old, len(new)) == ("old-canary-93bf2c51", 64)
+    assert ns.get(ns.deployments("web"))["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "2"
+
+    with pytest.raises(RequestRejected) as raised:
+        version = made.json()["metadata"]["resourceVersion"]
+        await hands.writer.write_secret("render", "token", SecretText("other-canary-4410"), version=version)
+    assert raised.value.fault.status == 409
+    assert "canary" not in str(raised.value) and encode("other-canary-4410") not in str(raised.value)
+
+    assert ns.patch(ns.path("secrets", "render", group="v1"), {"immutable": True}).status_code == 200
+    end = await hands.act("rotate-token", target="token/render")
+    assert end.outcome is Outcome.REFUSED, end.text
+    assert (
+        "the server rejects a change of render/token" in end.text and "field is immutable when `immutable` is set" in end.text
+    )
+    for field, change in (("immutable", {"immutable": False}), ("data", {"data": {"token": "eA=="}})):
+        (cause,) = ns.patch(ns.path("secrets", "render", group="v1"), change).json()["details"]["causes"]
+        assert (cause["reason"], cause["field"]) == ("FieldValueForbidden", field)
+    assert ns.get(ns.path("secrets", "render", group="v1"))["data"] == found["data"]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 from action_bench import Bench, Facts, outcome, settings_for
-from cluster_fixture import JSON_PATCH, MERGE, Namespace, names, until
+from cluster_fixture import JSON_PATCH, MERGE, Namespace, cron_job, names, until
 
 from console.actions.plan import Outcome
 from console.journal.sqlite import Journal
@@ -128,12 +128,15 @@ async def test_every_action_of_the_console_passes(acting: Acting, bench: Bench) 
     newer["spec"]["containers"][0]["args"] = ["--slow"]
     assert acting.ns.patch(acting.ns.deployments(NAME), {"spec": {"template": newer}}).status_code == 200
     await asyncio.to_thread(acting.ns.rolled_out, NAME, revision=2)
-    for action, parameters in (("scale", {"replicas": "2"}), ("rollback", {}), ("restart", {}), ("pause", {}), ("resume", {})):
+    for action, parameters in (
+        ("scale", {"replicas": "2"}), ("rollback", {}), ("image", {"image": ":3"}), ("restart", {}), ("pause", {}),
+        ("resume", {}),
+    ):  # fmt: skip
         await asyncio.to_thread(acting.ns.quiet, NAME)
         end, output = outcome(await bench.act(action, TARGET, **parameters))
         assert end is Outcome.DONE, f"{action}: {output}"
     found = acting.ns.get(acting.ns.deployments(NAME))["spec"]["template"]["spec"]
-    assert found["containers"][0]["image"] == f"{REPOSITORY}:1" and len(found["volumes"]) == 1
+    assert found["containers"][0]["image"] == f"{REPOSITORY}:3" and len(found["volumes"]) == 1
 
 
 def change(edit: Callable[[dict[str, Any]], Any]) -> Any:
@@ -218,6 +221,43 @@ ALLOWED: dict[str, Callable[[], Any]] = {
     "a config map": change(lambda spec: spec["volumes"].append({"name": "x", "configMap": {"name": "c"}})),
     "fewer volumes": change(lambda spec: (spec["volumes"].clear(), container(spec).pop("volumeMounts"))),
 }  # fmt: skip
+
+
+async def test_a_cron_job_and_a_service_are_changed_in_one_field_only(acting: Acting, bench: Bench) -> None:
+    """Suspend, unsuspend and switch pass; the schedule, the template, a port and another label are denied."""
+    ns = acting.ns
+    assert ns.http.post(ns.path("cronjobs", group="batch/v1"), json=cron_job("nightly-backup")).status_code == 201
+    selector = {"app": NAME, "tag": "1"}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME}}
+    body = {**service, "spec": {"selector": selector, "ports": [{"name": "http", "port": 80}]}}
+    assert ns.http.post(ns.path("services", group="v1"), json=body).status_code == 201
+    paths = {
+        "cronjobs": ns.path("cronjobs", "nightly-backup", group="batch/v1"),
+        "services": ns.path("services", NAME, group="v1"),
+    }
+    job = {"spec": {"template": {"spec": {"hostNetwork": True}}}}
+    denied: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("cronjobs", {"spec": {"schedule": "* * * * *"}}),
+        ("cronjobs", {"spec": {"jobTemplate": job}}),
+        ("cronjobs", {"metadata": {"annotations": {"a": "b"}}}),
+        ("services", {"spec": {"ports": [{"name": "http", "port": 81}]}}),
+        ("services", {"spec": {"type": "NodePort"}}),
+        ("services", {"spec": {"selector": {"tag": None}}}),
+        ("services", {"spec": {"selector": {"more": "x"}}}),
+    )
+    with acting.client() as client:
+        for resource, change_of in denied:
+            answer = client.patch(
+                paths[resource], content=json.dumps(change_of), headers={"Content-Type": MERGE}, params={"dryRun": "All"}
+            )
+            assert answer.status_code == 403 and "the console may change only" in answer.text, f"{change_of}: {answer.text}"
+        other = {"spec": {"selector": {"tag": "2"}}}
+        query = {"dryRun": "All"}
+        answer = client.patch(paths["services"], content=json.dumps(other), headers={"Content-Type": MERGE}, params=query)
+        assert answer.status_code == 200, answer.text
+    for action in ("suspend", "unsuspend"):
+        end, output = outcome(await bench.act(action, "cronjob/nightly-backup"))
+        assert end is Outcome.DONE, output
 
 
 def test_what_releases_differ_in_is_allowed(acting: Acting) -> None:

@@ -167,6 +167,14 @@ def test_the_wrong_token_nobody_and_the_powerless(ns: Namespace) -> None:
         assert 'cannot patch resource "deployments/scale" in API group "apps"' in answer.json()["message"]
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_a_tokens_scheme_has_any_case(ns: Namespace, scheme: str) -> None:
+    """The client of a pod writes it in lower case."""
+    token = ns.http.headers.get("Authorization", "").partition(" ")[2]
+    assert ns.http.get(ns.deployments(), headers={"Authorization": f"{scheme} {token}"}).status_code == 200
+    assert ns.http.get(ns.deployments(), headers={"Authorization": f"{scheme} forged"}).status_code == 401
+
+
 def test_who_may_what(ns: Namespace) -> None:
     """A SelfSubjectAccessReview answers 201 with `allowed`, also to somebody without any rights."""
     path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cluster_fixture import Namespace
+from limits import extend
 
 
 def watched(ns: Namespace, path: str, **query: Any) -> list[dict[str, Any]]:
@@ -67,9 +68,9 @@ def test_events_arrive_while_the_watch_is_open(ns: Namespace) -> None:
         lines = answer.iter_lines()
         ns.add_map("live")
         assert json.loads(next(lines))["type"] == "ADDED"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < extend(2)
         assert list(lines) == []
-    assert 2.5 < time.monotonic() - began < 6
+    assert 2.5 < time.monotonic() - began < extend(6)
 
 
 def test_a_version_that_is_too_old_is_an_error_event(ns: Namespace) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from cluster_fixture import deployment, until
+from limits import extend
 from steerable_cluster import SteerableCluster
 
 from console.demo.cluster import PodTimings
@@ -112,7 +113,7 @@ def test_stopping_ends_everything_at_once(cluster: SteerableCluster) -> None:
     url, began = cluster.url, time.monotonic()
     cluster.stop()
     assert ended.wait(2)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < extend(1)
     thread.join()
     with pytest.raises(httpx.ConnectError):
         httpx.get(url + "/version", trust_env=False)
@@ -206,7 +207,10 @@ def test_an_image_that_cannot_be_pulled(cluster: SteerableCluster) -> None:
 
 def test_what_pods_use(cluster: SteerableCluster) -> None:
     """metrics.k8s.io lists what running pods use, as a scenario says; without it the API is a 404 in plain text."""
-    cluster.use(load=lambda pod: (0.5, 900.0), lines=lambda pod, now: ["one", "two", "three"])
+    cluster.use(
+        load=lambda pod: (0.5, 900.0),
+        lines=lambda pod, container, after, until: [(until, line) for line in ("one", "two", "three")],
+    )
     path = "/apis/metrics.k8s.io/v1beta1/namespaces/cad-ml-platform/pods"
     listed = ask(cluster, path, labelSelector="app=cad-render").json()
     assert listed["kind"] == "PodMetricsList"
@@ -247,7 +251,7 @@ def test_what_is_no_http(cluster: SteerableCluster, text: bytes) -> None:
     host, _, port = cluster.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=5) as line:
         line.sendall(text)
-        assert line.recv(4096).startswith(b"HTTP/1.1 400 ")
+        assert line.recv(4096).partition(b" ")[2].startswith(b"400 ")
     assert ask(cluster).status_code == 200
 
 

@@ -20,6 +20,7 @@ from console.journal.sqlite import Journal
 from queries.errors import AccessDenied
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
+from queries.kubernetes.cluster_list import list_cluster
 from queries.model.alert import Alert, AlertState
 
 TARGET = "deployment/web"
@@ -105,6 +106,9 @@ async def test_the_environments_own_cluster_is_acted_on_whatever_the_shell_says(
     assert preview.plan.command == f"kubectl --kubeconfig {own} --context x -n {ns.name} scale {TARGET} --replicas=2"
     (intent,) = console.journal.events(kinds=["action.intent"])
     assert intent.data["cluster"] == where
+    uid = ns.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
+    assert (intent.data["cluster_uid"], intent.data["server"]) == (uid, str(ns.http.base_url).rstrip("/"))
+    assert intent.data["identity"].startswith("demo" if target.name == "in-process" else "admin (groups system:masters")
 
 
 async def test_an_alert_of_another_namespace_changes_nothing_here(ns: Namespace, tmp_path: Path, acting: list[Acting]) -> None:
@@ -203,7 +207,7 @@ async def test_an_impersonating_kubeconfig_has_the_rights_of_whom_it_names(
         assert (user["username"], user["uid"]) == ("viewer-only", "7")
         assert user["extra"]["reason"] == ["drill", "again"]
         assert set(user["groups"]) == {*more.get("as-groups", ()), "system:authenticated"}
-        assert [item.name for item in (await console.reads.cluster()).workloads] == ["web"]
+        assert [item.name for item in (await list_cluster(console.reads)).workloads] == ["web"]
         seen[name] = (await console.reads.may("patch", "deployments", name="web"))[0]
         end = await console.act(Request("restart", TARGET))
         assert "as viewer-only (uid 7" in console.previews[-1].cluster
@@ -226,5 +230,5 @@ async def test_who_may_not_impersonate_is_told_so_by_the_server(ns: Namespace, t
     own.write_text(json.dumps(document))
     client = Kubernetes(ClusterEndpoint(ns.name, kubeconfig=str(own)))
     with pytest.raises(AccessDenied, match="cannot impersonate"):
-        await client.cluster()
+        await list_cluster(client)
     await client.close()

@@ -19,9 +19,10 @@ from control_plane import ControlPlane, assets
 from console.__main__ import main
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
+from queries.kubernetes.cluster_watch import ClusterWatch
+from queries.model.cluster import Cluster
 from queries.model.fault import FaultKind
 from queries.model.source import PollResult
-from queries.model.workload import Cluster
 
 pytestmark = pytest.mark.control_plane
 
@@ -71,7 +72,7 @@ async def followed(plane: ControlPlane, folder: Path) -> AsyncIterator[Followed]
     config = folder / "kubeconfig"
     plane.kubeconfig(config)
     source, found = Kubernetes(ClusterEndpoint("default", kubeconfig=str(config))), Followed()
-    following = asyncio.create_task(source.follow(found))
+    following = asyncio.create_task(ClusterWatch(source).follow(found))
     try:
         await found.until(None, since=time.monotonic(), seconds=20.0)
         yield found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from console.text_files import write_export
+from console.text_files import read_state, write_export, write_state
 
 NOW = 1_767_276_207.0
 
@@ -37,3 +37,27 @@ def test_where_no_file_can_be_written_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "exports").write_text("in the way")
     with pytest.raises(OSError, match="exports"):
         write_export(str(tmp_path), "query", "up", now=NOW)
+
+
+def test_a_kept_file_is_replaced_in_one_step_and_no_link_is_followed(tmp_path: Path) -> None:
+    """0600; a link in its place is replaced; nothing is left beside it; a missing one is empty."""
+    other = tmp_path / "other"
+    other.write_text("mine")
+    state = tmp_path / "new" / "state"
+    assert read_state(str(state), "charts.json") == ""
+    write_state(str(state), "charts.json", "1")
+    (state / "charts.json").unlink()
+    (state / "charts.json").symlink_to(other)
+    write_state(str(state), "charts.json", "2")
+    assert (read_state(str(state), "charts.json"), other.read_text()) == ("2", "mine")
+    assert [(path.name, path.stat().st_mode & 0o777) for path in state.iterdir()] == [("charts.json", 0o600)]
+
+
+def test_a_folder_that_everybody_can_write_keeps_nothing(tmp_path: Path) -> None:
+    """Another user could have written the file: neither read nor replaced."""
+    tmp_path.chmod(0o777)
+    with pytest.raises(PermissionError, match="writable by everybody"):
+        read_state(str(tmp_path), "charts.json")
+    with pytest.raises(PermissionError, match="writable by everybody"):
+        write_state(str(tmp_path), "charts.json", "1")
+    tmp_path.chmod(0o700)

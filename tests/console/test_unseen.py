@@ -20,12 +20,15 @@ from console.runbooks.index import RunbookIndex
 from console.screens.app import ConsoleApp
 from console.screens.header import render_header
 from console.screens.render_context import RenderContext
+from console.state.incident import Incident, Incidents
+from console.state.journal_state import JournalState
 from console.state.snapshot import Snapshot
 from queries.alertmanager import Alertmanager
 from queries.catalogue.loader import load_board
 from queries.errors import TimedOut
 from queries.http.endpoint import Endpoint
 from queries.model.platform import PlatformHealth, Readiness
+from queries.model.severity import Priority
 from queries.model.source import Health, PollResult, SourceState
 from queries.prometheus.client import Prometheus
 
@@ -62,38 +65,62 @@ async def test_a_pause_asks_nothing_and_its_end_asks_at_once() -> None:
 
 async def test_what_is_not_asked_is_flagged(tmp_path: Path) -> None:
     """Unseen, the polled sources of every snapshot are flagged as paused, the watched one is not; seen again, each until it
-    responds."""
-    server, respond = Endpoint("http://server:9090"), asyncio.Event()
+    responds. A source that has not answered yet is not paused: begun detached, all are asked until they answer, if only with
+    an error, and neither a silent nor an unreachable one has."""
+    server, respond, up, now = Endpoint("http://server:9090"), asyncio.Event(), False, NOW
+    respond.set()
 
-    async def refuse(request: httpx.Request) -> httpx.Response:
+    async def answer(request: httpx.Request) -> httpx.Response:
         await respond.wait()
-        raise httpx.ConnectError("refused", request=request)
+        if not up and request.url.path.startswith("/api/v2"):
+            raise httpx.ConnectError("refused", request=request)
+        return httpx.Response(403, text="no")
 
-    transport = httpx.MockTransport(refuse)
+    transport = httpx.MockTransport(answer)
     session = Session(
         settings(tmp_path, prometheus=server, alertmanagers=(server,)),
         specs=load_board("overview"),
         runbooks=RunbookIndex.load(tmp_path),
         prometheus=Prometheus(server, transport=transport),
         alertmanager=Alertmanager((server,), transport=transport),
-        clock=lambda: NOW,
+        clock=lambda: now,
     )
     shown: list[Snapshot] = []
 
     def paused() -> dict[str, bool]:
         return {item.name: item.paused for item in shown[-1].sources}
 
+    def health() -> dict[str, Health]:
+        return {item.name: item.health for item in shown[-1].sources}
+
     session.start(shown.append)
     session.set_visible(False)
-    await until(lambda: bool(shown))
+    await until(lambda: bool(shown) and health()[PROMETHEUS] is Health.DENIED and health()[ALERTMANAGER] is Health.DOWN)
+    session.set_visible(False)
+    before = len(shown)
+    await until(lambda: len(shown) > before)
+    assert not any(paused().values())
+    up = True
+    session.refresh_now()
+    await until(lambda: health()[ALERTMANAGER] is Health.DENIED)
+    respond.clear()
+    session.set_visible(False)
+    await until(lambda: paused()[PROMETHEUS])
     assert paused()[PROMETHEUS] and paused()[ALERTMANAGER] and not paused()[KUBERNETES]
     before = len(shown)
+    now += 1.0
     session.set_visible(True)
     await until(lambda: len(shown) > before)
     assert paused()[PROMETHEUS] and paused()[ALERTMANAGER] and not paused()[KUBERNETES] and not paused()[PLATFORM]
     respond.set()
     await until(lambda: not any(paused().values()))
-    assert {item.health for item in shown[-1].sources if item.name in (PROMETHEUS, ALERTMANAGER)} == {Health.DOWN}
+    assert health()[PROMETHEUS] is health()[ALERTMANAGER] is Health.DENIED
+    incident = Incident("i-1", 1, "HighErrorRate", Priority.P1, NOW - 120, "ann")
+    session._store.set_ledger(JournalState(incidents=Incidents((incident,))))
+    session.set_visible(False)
+    before = len(shown)
+    await until(lambda: len(shown) > before)
+    assert not any(paused().values())  # the incident's timeline is recorded from what the sources return
     await session.close()
 
 

@@ -22,17 +22,8 @@ from console.incidents.templates import impact_sentence
 from console.state.checklist_runs import AGREE
 from console.state.snapshot import Snapshot
 from queries.catalogue.loader import CatalogueError, parse_board
-from queries.model.panel import (
-    Aggregation,
-    Contradiction,
-    ContradictionKind,
-    Figure,
-    PanelSpec,
-    PanelState,
-    Range,
-    Threshold,
-    Unit,
-)
+from queries.model.panel import Aggregation, PanelSpec, PanelState, Range, Threshold, Unit
+from queries.model.panel_result import Contradiction, ContradictionKind, Figure
 from queries.model.series import Series
 from queries.model.source import PollResult
 from queries.model.verdict import UNKNOWN, Verdict
@@ -160,7 +151,7 @@ def test_a_query_of_a_checklist_is_held_against_its_second_count() -> None:
     )
     answers = CollectedEvidence(
         NOW,
-        series={"own": PollResult("prometheus", NOW, 0.0, value=tracks)},
+        series={"own": PollResult("prometheus", NOW, 0.0, value=BatchResult({spec.id: list(tracks)}))},
         figures={"kpis": PollResult("prometheus", NOW, 0.0, value=BatchResult({"availability": list(tracks)}))},
         contradictions={"own": (found,), "availability": (found,)},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,26 @@ from shared_host import Host, cluster_store, until
 from steerable_cluster import SteerableCluster, grants
 
 from console.actions.plan import Outcome
+from console.config.services import Token
 from console.journal.sqlite import Journal
-from queries.errors import AccessDenied
+from console.logs.merged_log import MergedLog
+from console.logs.pod_source import PodLogSource
+from console.logs.query import LogQuery
+from console.objects.service import ObjectService
+from queries.errors import AccessDenied, NotConfigured, RequestRejected
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
+from queries.kubernetes.cluster_list import list_cluster
+from queries.kubernetes.cluster_watch import ClusterWatch
+from queries.kubernetes.pod_log_reader import PodLogReader
+from queries.kubernetes.watch import KINDS
+from queries.model.pod_log import LogRequest
 from queries.model.source import PollResult
 
 TARGET = f"deployment/{API}"
 ACTIONS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("rollback", {"revision": "1"}), ("scale", {"replicas": "4"}), ("restart", {}), ("pause", {}), ("resume", {}),
+    ("rollback", {"revision": "1"}), ("scale", {"replicas": "4"}), ("restart", {}), ("image", {"image": ":2.0.0"}),
+    ("pause", {}), ("resume", {}),
 )  # fmt: skip
 
 
@@ -34,7 +46,13 @@ def roles(*names: str, folder: str = "base") -> list[dict[str, Any]]:
     return [item for item in found if item["kind"] == "Role"]
 
 
+NODES = [
+    item for item in checks.documents((checks.DEPLOY / "nodes" / "cluster-role-read.yaml").read_text())
+    if item["kind"] == "ClusterRole"
+]  # fmt: skip
 READ, ACT = roles("role-read.yaml"), roles("role-read.yaml", "role-act.yaml")
+RUN_NOW = roles("role.yaml", folder="run-now")
+ROTATE = roles("role.yaml", folder="rotate-token")
 
 
 @pytest.fixture
@@ -63,23 +81,35 @@ async def bench(cluster: SteerableCluster, tmp_path: Path, request: pytest.Fixtu
 
 
 async def test_the_reading_role_suffices_for_everything_that_is_read(cluster: SteerableCluster, tmp_path: Path) -> None:
-    """Deployments, ReplicaSets, pods, events, autoscalers, budgets, jobs, logs and usage: each is answered."""
+    """Workloads of every kind, ReplicaSets, pods, events, autoscalers, budgets, logs and usage: each is answered, also Argo's
+    Rollouts where they are installed; and nothing may be watched that the console does not watch."""
+    cluster.install_rollouts()
     source = Kubernetes(endpoint(cluster, tmp_path, READ))
-    found = await source.cluster()
-    assert found.workloads and found.revisions and found.pods
+    found = await list_cluster(source)
+    assert found.workloads and found.revisions and found.pods and found.faults == ()
     deployment = await source.deployment(API)
     for call in (source.replica_sets(deployment), source.pods(deployment), source.autoscalers(), source.budgets()):
         assert isinstance(await call, list)
-    assert isinstance(await source.logs(found.pods[0].name), str)
+    assert isinstance(await PodLogReader(source).read_end(LogRequest(found.pods[0].name)), str)
+    log = MergedLog()
+    await PodLogSource(source, LogQuery(API)).read(log)
+    assert (log.status.total, log.status.failed) == (3, ())
+    for plural in ("statefulsets", "daemonsets"):
+        with pytest.raises(RequestRejected, match="not found"):  # and not forbidden
+            await source.workload(plural, "none")
+    assert (await source.read("cronjobs", "nightly-backup"))["kind"] == "CronJob"
+    assert await source.controller_revisions(deployment) == []
     await source.cron_jobs()
     await source.jobs()
     assert await source.usage()
     seen: list[PollResult[Any]] = []
-    watching = asyncio.create_task(source.follow(seen.append))
+    watching = asyncio.create_task(ClusterWatch(source).follow(seen.append))
     async with asyncio.timeout(20):
-        while not seen or not cluster.watches:  # noqa: ASYNC110  # what is waited for has no event
+        while not seen or cluster.watches < len(KINDS):  # noqa: ASYNC110  # what is waited for has no event
             await asyncio.sleep(0.02)
-    assert seen[0].fault is None
+    assert seen[0].fault is None and seen[0].warnings == ()
+    watched = {item.path.rpartition("/")[2] for item in cluster.requests if item.query.get("watch") == "true"}
+    assert watched == {resource for _, resource, verb, _ in grants(READ) if verb == "watch"}
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     assert not [item for item in cluster.requests if item.method != "GET"]
@@ -95,10 +125,140 @@ async def test_the_acting_role_suffices_for_every_action(bench: Bench) -> None:
         assert end is Outcome.DONE, f"{action}: {told}"
 
 
+OTHERS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("suspend", "cronjob/nightly-backup", {}), ("unsuspend", "cronjob/nightly-backup", {}), ("evict", "pod", {}),
+    ("delete-pod", "pod", {}), ("abort", f"rollout/{API}", {}), ("switch", f"service/{API}", {"to": "cad-render"}),
+)  # fmt: skip
+
+
+def target_of(cluster: SteerableCluster, target: str) -> str:
+    """A pod of the API for `pod`."""
+    pods = [item["metadata"] for item in cluster.objects("pods") if item["metadata"]["labels"].get("app") == API]
+    return f"pod/{next(meta['name'] for meta in pods if 'deletionTimestamp' not in meta)}" if target == "pod" else target
+
+
+def install_rollout(cluster: SteerableCluster) -> None:
+    cluster.install_rollouts()
+    status = {"stableRS": "a", "currentPodHash": "b", "phase": "Degraded", "abortedAt": "2026-01-01T00:00:00Z"}
+    rollout = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": {"name": API}, "status": status}
+    cluster.apply([{**rollout, "spec": {"replicas": 0}}])
+
+
+@pytest.mark.parametrize("bench", [[*ACT, *RUN_NOW]], indirect=True)
+async def test_the_acting_role_suffices_for_jobs_pods_rollouts_and_services(bench: Bench) -> None:
+    """Each ends as done; Jobs need the Role of their own."""
+    install_rollout(bench.cluster)
+    for action, target, parameters in (*OTHERS, ("run-now", "cronjob/nightly-backup", {})):
+        end, told = outcome(await bench.act(action, target_of(bench.cluster, target), **parameters))
+        assert end is Outcome.DONE, f"{action}: {told}"
+
+
+@pytest.mark.parametrize("bench", [READ], indirect=True)
+async def test_the_reading_role_refuses_jobs_pods_rollouts_and_services(bench: Bench) -> None:
+    """Each by the verb and resource that it lacks; with the acting Role alone, no Job is created."""
+    install_rollout(bench.cluster)
+    for action, target, parameters in (*OTHERS, ("run-now", "cronjob/nightly-backup", {})):
+        if action == "unsuspend":
+            continue  # there is nothing suspended
+        end, told = outcome(await bench.act(action, target_of(bench.cluster, target), **parameters))
+        assert end is Outcome.REFUSED and "you may not " in told, f"{action}: {told}"
+    assert bench.writes() == []
+
+
+@pytest.mark.parametrize(("bench", "granted"), [(ACT, False), ([*ACT, *ROTATE], True)], indirect=["bench"])
+async def test_a_token_needs_the_role_that_names_its_secret(bench: Bench, granted: bool, tmp_path: Path) -> None:
+    """With the component the Secret is written and the workload restarted; without it, or for another Secret, nothing is."""
+    named, other = "render-token", "another"
+    for name in (named, other):
+        bench.cluster.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": {"token": "b2xk"}}])
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\necho new\n")
+    program.chmod(0o755)
+    commands = tuple((step, (str(program),)) for step in ("make", "smoke", "withdraw"))
+    tokens = tuple(
+        Token(name, commands, secrets=(f"{name}/token",), restart=(TARGET,) if name == named else ()) for name in (named, other)
+    )
+    bench.settings = bench.facts.settings = replace(bench.settings, tokens=tokens)
+    end, told = outcome(await bench.act("rotate-token", f"token/{other}"))
+    assert (end, (tmp_path / "started").exists()) == (Outcome.REFUSED, False), told
+    end, told = outcome(await bench.act("rotate-token", f"token/{named}"))
+    assert (tmp_path / "started").exists() is granted
+    assert end is (Outcome.DONE if granted else Outcome.REFUSED), told
+    (secret,) = [item for item in bench.cluster.objects("secrets") if item["metadata"]["name"] == named]
+    assert secret["data"]["token"] == ("bmV3" if granted else "b2xk")
+    assert granted or bench.writes() == []
+
+
+@pytest.mark.parametrize("bench", [ACT], indirect=True)
+async def test_the_acting_role_alone_creates_no_job(bench: Bench) -> None:
+    """Permission to create Jobs is permission to run anything, so it is a component of its own."""
+    end, told = outcome(await bench.act("run-now", "cronjob/nightly-backup"))
+    assert end is Outcome.REFUSED and "you may not create jobs" in told
+
+
+async def test_the_reading_roles_suffice_for_the_pages_of_workloads_and_nodes(
+    cluster: SteerableCluster, tmp_path: Path
+) -> None:
+    """With the Role and the ClusterRole every part of a workload's page and of the nodes is read; with the Role alone nodes are
+    named as forbidden, and pods and claims of the namespace are still there.
+    """
+    kubeconfig = tmp_path / "both"
+    account = "system:serviceaccount:cad-ml-platform:cad-console-read"
+    cluster.kubeconfig(kubeconfig, token=cluster.admit(account, READ, cluster_roles=NODES))
+    source = Kubernetes(ClusterEndpoint(NAMESPACE, kubeconfig=str(kubeconfig), timeout_seconds=3.0))
+    service = ObjectService(lambda: source, no_metrics, clock=time.time)
+    for target in (TARGET, "cronjob/nightly-backup"):
+        page = [item async for item in service.workload(target)][-1]
+        assert page.unread_parts() == () and page.pending_parts() == ()
+    (nodes,) = [item async for item in service.nodes() if not item.pending_parts()]
+    assert nodes.everywhere and nodes.nodes.value and nodes.pods.value and nodes.claims.value
+    node = await service.describe("node/node-1")
+    assert any("of 8 cores" in item.text for item in node)
+    await source.close()
+    source = Kubernetes(endpoint(cluster, tmp_path, READ))
+    service = ObjectService(lambda: source, no_metrics, clock=time.time)
+    (alone,) = [item async for item in service.nodes() if not item.pending_parts()]
+    assert (
+        not alone.everywhere and alone.pods.value and alone.claims.value and 'cannot list resource "nodes"' in alone.nodes.error
+    )
+    await source.close()
+
+
+async def test_nodes_are_cordoned_with_the_cluster_roles_for_it(cluster: SteerableCluster, tmp_path: Path) -> None:
+    """With the one for reading alone, the preview names the missing right; the reading account has neither."""
+    (cordon,) = [
+        item
+        for item in checks.documents((checks.DEPLOY / "cordon" / "cluster-role.yaml").read_text())
+        if item["kind"] == "ClusterRole"
+    ]
+    assert grants([cordon]) == {("", "nodes", "patch", "")}
+    for cluster_roles, expected in (([*NODES, cordon], Outcome.DONE), (NODES, Outcome.REFUSED)):
+        kubeconfig = tmp_path / f"{len(cluster_roles)}.kubeconfig"
+        account = "system:serviceaccount:cad-ml-platform:cad-console-act"
+        cluster.kubeconfig(kubeconfig, token=cluster.admit(account, ACT, cluster_roles=cluster_roles))
+        where = ClusterEndpoint(NAMESPACE, kubeconfig=str(kubeconfig), timeout_seconds=3.0)
+        settings = settings_for(tmp_path / str(len(cluster_roles)), where)
+        with Journal.open(settings.paths.journal_file) as journal:
+            facts = Facts(where)
+            bench = Bench(cluster, settings, facts, journal)
+            for action in ("cordon", "uncordon"):
+                if expected is Outcome.REFUSED and action == "uncordon":
+                    continue  # there is nothing cordoned
+                end, told = outcome(await bench.act(action, "node/node-1"))
+                assert end is expected, told
+            await facts.close()
+    assert "you may not patch nodes node-1" in told
+
+
+async def no_metrics(query: str) -> Any:
+    raise NotConfigured("Prometheus is not configured")
+
+
 def test_the_acting_role_names_every_deployment_of_the_platform(cluster: SteerableCluster) -> None:
     """Each that a runbook acts on is among them."""
-    named = {name for rule in ACT[-1]["rules"] for name in rule["resourceNames"]}
-    assert {item["metadata"]["name"] for item in cluster.objects("deployments")} <= named
+    named = {name for rule in ACT[-1]["rules"] for name in rule.get("resourceNames", ())}
+    deployments = {item["metadata"]["name"] for item in cluster.objects("deployments")}
+    assert deployments and deployments <= named
 
 
 @pytest.mark.parametrize(
@@ -133,12 +293,15 @@ async def test_the_reading_role_refuses_every_action(bench: Bench) -> None:
 async def test_no_rule_is_more_than_the_console_asks_for(
     cluster: SteerableCluster, tmp_path: Path, kept: dict[str, Any]
 ) -> None:
-    """Nothing is created, deleted or replaced; no secret, config map, node or shell in a pod is reachable."""
+    """A pod is evicted or deleted, nothing else; no secret, config map, node or shell in a pod is reachable."""
     found = grants([{"rules": [kept]}])
-    assert {verb for _, _, verb, _ in found} <= {"get", "list", "watch", "patch"}
+    changes = {(resource, verb) for _, resource, verb, _ in found} - {
+        (resource, verb) for _, resource, verb, _ in found if verb in ("get", "list", "watch")
+    }
+    patched = {(name, "patch") for name in ("deployments", "deployments/scale", "cronjobs", "services", "rollouts/status")}
+    assert changes <= patched | {("pods/eviction", "create"), ("pods", "delete")}
     reachable = {resource for _, resource, _, _ in found}
     assert not reachable & {"secrets", "configmaps", "nodes", "pods/exec", "serviceaccounts", "roles", "rolebindings"}
-    assert {resource for _, resource, verb, _ in found if verb == "patch"} <= {"deployments", "deployments/scale"}
     named = {name for _, _, verb, name in found if verb == "patch"}
     assert "" not in named and "cad-console" not in named
 
@@ -178,13 +341,29 @@ def test_the_roles_of_the_shared_journal_suffice(cluster: SteerableCluster, tmp_
             until(lambda number=number: f"a{number}" in eve.subjects())
         until(lambda: ann.sharing.word == "ok" and not ann.sharing.waiting)
         assert ann.sharing.warnings == ()
-        assert 1 < len(cluster.objects("configmaps")) <= 4
+        until(lambda: 1 < len(cluster.objects("configmaps")) <= 4)
         odd.write("mine")
         until(lambda: odd.sharing.fault)
         assert "deploy/shared-journal" in odd.sharing.sentence()
     for granted in (SHARED_WRITE, SHARED_READ):
         assert {resource for _, resource, _, _ in grants(granted)} == {"configmaps"}
     assert {verb for _, _, verb, _ in grants(SHARED_READ)} == {"get", "list", "watch"}
+
+
+def test_the_roles_cover_the_heartbeats_of_open_consoles(cluster: SteerableCluster, tmp_path: Path) -> None:
+    """With the writing Role a console leaves its heartbeat and takes it away, with the reading one it sees the others'."""
+    boards = {}
+    for name, role in (("ann", SHARED_WRITE), ("eve", SHARED_READ)):
+        cluster.kubeconfig(tmp_path / name, token=cluster.admit(name, role))
+        boards[name] = cluster_store(tmp_path / name, read_only=name == "eve").board()
+        boards[name].open(lambda: None)
+    until(lambda: boards["eve"].entries() == {})
+    boards["ann"].write("a", "{}")
+    until(lambda: boards["eve"].entries() == {"a": "{}"})
+    boards["ann"].remove("a")
+    until(lambda: boards["eve"].entries() == {})
+    for board in boards.values():
+        board.close()
 
 
 def test_the_reading_role_suffices_where_the_watch_is_silent(cluster: SteerableCluster, tmp_path: Path) -> None:
@@ -200,6 +379,6 @@ def test_the_reading_role_suffices_where_the_watch_is_silent(cluster: SteerableC
             time.sleep(1.0)  # so that no answer is on its way
             proxy.forget()
             ann.write("second")
-            until(lambda: not ann.journal.waiting_count())
+            until(lambda: not ann.journal.outbox.pending_count())
             until(lambda: eve.sharer.fetch(5.0) is None)
             assert eve.subjects() == ["first", "second"]

@@ -21,6 +21,14 @@ def bad_deploy(servers: Servers) -> Iterator[DemoStack]:
         yield stack
 
 
+@pytest.fixture(scope="module")
+def standing_deploy(servers: Servers) -> Iterator[DemoStack]:
+    """The same for tests that only look at it: one for all of them."""
+    with DemoStack(scenario("bad-deploy"), servers) as stack:
+        stack.settle()
+        yield stack
+
+
 @pytest.fixture
 def open_console() -> Iterator[Callable[..., Terminal]]:
     """Start the program on a stack: `open_console(stack, "--read-only", columns=80, rows=24)`."""

@@ -175,18 +175,18 @@ def test_check_says_which_rules_are_missing_different_and_extra(scene: Scene, tm
 
 def type_command(terminal: Terminal, words: str) -> None:
     terminal.send(":")
-    terminal.wait_for("a screen, a panel, a runbook, an action")
+    terminal.wait_for("a command: tab completes")
     terminal.send(words)
     terminal.wait_for(words)
     terminal.send("\r")
-    terminal.wait_gone("a screen, a panel, a runbook, an action")
+    terminal.wait_gone("a command: tab completes")
 
 
 def test_the_screens_take_a_teams_own(scene: Scene) -> None:
     """At a terminal: the panel on the overview, the board with what Prometheus refuses and where that stands, and the page
     behind the alert."""
     with scene.bench.terminal(scene.config, columns=120, rows=40) as terminal:
-        terminal.wait_for("Orders waiting", "CRIT", "ShopOrdersStopped", "shop_orders_stopped")
+        terminal.wait_for("Orders waiting", "CRIT", "ShopOrdersStopped", "shop_orders_stop")
         terminal.send("5")
         terminal.wait_for("queue", "The queue is long", "QueueTooLong")
         type_command(terminal, "dashboard shop")
@@ -194,7 +194,7 @@ def test_the_screens_take_a_teams_own(scene: Scene) -> None:
         type_command(terminal, "alert ShopOrdersStopped")
         terminal.wait_for("shop_orders_stopped (by file name)")
         type_command(terminal, "alert CacheHitRateLow")
-        terminal.wait_for("this page queries the feature cache;", "about the analysis cache")
+        terminal.wait_for("this page queries the feature cache;", "the analysis cache")
         terminal.send("b")
         terminal.wait_for("this page queries the feature cache; the alert is about the analysis cache")
         type_command(terminal, "alert ShopOrdersStopped")

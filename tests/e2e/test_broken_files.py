@@ -53,7 +53,9 @@ def test_a_config_that_is_not_there(tmp_path: Path) -> None:
     """A missing file, a folder, bytes that are no text: one line, exit code 2."""
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     names = ("nowhere.yaml", ".", "binary.yaml")
-    for name, ran in zip(names, Bench(tmp_path).run_all(*(("--config", str(tmp_path / name)) for name in names)), strict=True):
+    runs = Bench(tmp_path).run_all(*(("--config", str(tmp_path / name)) for name in names))
+    assert len(runs) == len(names)
+    for name, ran in zip(names, runs, strict=True):
         assert (ran.code, ran.out) == (2, ""), name
         assert len(ran.err.splitlines()) == 1, ran.err
         assert str(tmp_path) in ran.err
@@ -99,7 +101,7 @@ def test_broken_runbooks_are_named_and_the_rest_lives(copied: Path, tmp_path: Pa
     assert "\x1b" not in ran.stdout
 
     with Terminal(["env", "-C", str(copied), *words], env=environ, columns=140, rows=60) as terminal:
-        terminal.wait_for("Error ratio")
+        terminal.wait_for("No server is configured yet")
         terminal.send("5")
         terminal.wait_for("BROKEN wrong-type.md:5: ", "11 broken", "high-error-rate")
         terminal.send("q")

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import httpx
 import pytest
+from painting import text_of
 from terminal import Terminal
 from textual.pilot import Pilot
 
@@ -120,8 +121,7 @@ def test_the_window_agrees_with_prometheus_own_record(slow_provider: DemoStack) 
 
 
 def shown(app: ConsoleApp) -> str:
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+    return text_of(app.screen)
 
 
 async def until(app: ConsoleApp, pilot: Pilot[None], *words: str) -> str:
@@ -143,10 +143,10 @@ async def test_a_morning_and_a_handover_at_the_keyboard(slow_provider: DemoStack
         await pilot.press("8")
         await until(app, pilot, "Morning", "End of day")
         await pilot.press("enter")
-        await until(app, pilot, "1 of 7", "yesterday 0 firing")
-        for number in range(2, 8):
+        await until(app, pilot, "1 of 8", "yesterday 0 firing")
+        for number in range(2, 9):
             await pilot.press("enter")
-            await until(app, pilot, f"{number} of 7  ")
+            await until(app, pilot, f"{number} of 8  ")
         await pilot.press("enter")
         await until(app, pilot, "Sign-off", "Providers: WARN")
         await pilot.press("enter")
@@ -162,7 +162,7 @@ async def test_a_morning_and_a_handover_at_the_keyboard(slow_provider: DemoStack
         await until(app, pilot, "the last handover, signed by", "to Bob")
         assert app.session is not None and app.session.journal is not None
         events = [event for event in app.session.journal.events() if event.kind != "rollout.complete"]
-    assert [event.kind for event in events] == ["walk.begun", *["walk.item"] * 7, "walk.signed", "handover.signed"]
+    assert [event.kind for event in events] == ["walk.begun", *["walk.item"] * 8, "walk.signed", "handover.signed"]
     answers = {event.data["item"]: event.data for event in events if event.kind == "walk.item"}
     assert answers["providers"]["why"].startswith("deepseek: ") and answers["providers"]["verdict"] == "warn"
     assert any("ProviderTimeout" in line for line in events[-1].data["handed_over"]["Alerts still firing"])
@@ -175,17 +175,17 @@ def test_killed_in_the_middle_of_a_walk(slow_provider: DemoStack, open_console: 
     first.send("8")
     first.wait_for("Morning", "End of day")
     first.send(ENTER)
-    first.wait_for("1 of 7", "yesterday 0 firing")
+    first.wait_for("1 of 8", "yesterday 0 firing")
     first.send(ENTER)
-    first.wait_for("2 of 7  Platform")
+    first.wait_for("2 of 8  Platform")
     first.kill(signal.SIGKILL)
     assert first.wait_exit() == -signal.SIGKILL
     second = open_console(slow_provider)
     second.wait_for("ProviderTimeout")
     second.send("8")
-    second.wait_for("open, 1 of 7")
+    second.wait_for("open, 1 of 8")
     second.send(ENTER)
-    second.wait_for("2 of 7  Platform", "● WARN     Overnight alerts")
+    second.wait_for("2 of 8  Platform", "● WARN     Overnight alerts")
 
 
 def test_a_handover_headless(slow_provider: DemoStack, run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:

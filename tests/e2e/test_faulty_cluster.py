@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from faulty_server import GOOD, FaultyServer, faulty_server
+from limits import extend
 from real_program import Bench, platform
 from steerable_cluster import SteerableCluster
 
@@ -80,13 +81,14 @@ def test_what_is_wrong_with_the_cluster_is_named(bench: Bench, good: FaultyServe
             kubeconfig(bench, page.url, token): ("denied", "log-in page"),
             kubeconfig(bench, broken.url, token): ("down", "503"),
             kubeconfig(bench, silent.url, token): ("down", "within 5 s"),
-            kubeconfig(bench, shape.url, token): ("down", "another shape than Kubernetes'"),
+            kubeconfig(bench, shape.url, token): ("down", "not in Kubernetes' format"),
         }
         commands = [
             ("status", "--format", "json", "--config", str(bench.config(good.url, kubeconfig=path, timeout=5.0)))
             for path in wanted
         ]
         ran = bench.run_all(*commands)
+    assert len(ran) == len(wanted)  # contexts that share a path would hide one another
     for (path, (state, words)), result in zip(wanted.items(), ran, strict=True):
         sources = result.told["sources"]
         told = (Path(path).read_text(), sources["kubernetes"])
@@ -105,7 +107,7 @@ def test_a_plugin_that_hangs_holds_nothing_up(bench: Bench, good: FaultyServer, 
     begun = time.monotonic()
     with bench.terminal(bench.config(good.url, kubeconfig=kubeconfig(bench, cluster.url, user))) as terminal:
         terminal.wait_for("Error ratio", "prom ok")
-        assert time.monotonic() - begun < 3.0
+        assert time.monotonic() - begun < extend(3.0)
         terminal.send("7")
         terminal.wait_for("Sources", "kubernetes", "no answer yet", seconds=2)
         deadline = time.monotonic() + 5
@@ -151,7 +153,8 @@ def test_a_cluster_that_fails_for_a_while_is_followed_again(bench: Bench, good: 
         with bench.terminal(config, columns=140, rows=40) as terminal:
             terminal.wait_for("kubernetes DOWN", "prom ok")
             terminal.pump(2.5)
-            assert len(server.arrivals) <= 6 * 5, server.arrivals  # six lists at 0, 0.5, 1.5, 3.5 s
+            lists = len({path for _, path in server.arrivals})
+            assert len(server.arrivals) <= lists * 5, server.arrivals  # each at 0, 0.5, 1.5, 3.5 s
             server.fault = GOOD  # 404 for every path of this API: still no cluster, said in other words
             terminal.send("7")
             terminal.wait_for("404", seconds=8)

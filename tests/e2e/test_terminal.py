@@ -20,10 +20,10 @@ from console.demo.stack import DemoStack
 
 pytestmark = pytest.mark.servers
 
-CTRL_L = "\x0c"
 ENTER = "\r"
 ESCAPE = "\x1b"
 PAGE_DOWN = "\x1b[6~"
+HOME = "\x1b[H"
 LEAVES_ALTERNATE_SCREEN = b"\x1b[?1049l"
 SHOWS_CURSOR = b"\x1b[?25h"
 
@@ -34,12 +34,13 @@ def test_a_night_at_the_keyboard(bad_deploy: DemoStack, open_console: Callable[.
     screen = terminal.wait_for("CRIT", "Error ratio", "P1 CRIT HighErrorRate", "high-error-rate", "roll back")
     assert "ACTING" in screen and "P1:1" in screen
 
+    terminal.send(HOME)  # the cursor began on what was worst when the sources first answered
     terminal.send("b")
     terminal.wait_for("Platform error ratio is high")
     terminal.send(ESCAPE)
     terminal.wait_for("What changed")
 
-    terminal.send(CTRL_L)
+    terminal.send("B")
     terminal.wait_for("Roll back deployment/cad-ml-api", "same as", "type 1 to confirm")
     terminal.send(12 * PAGE_DOWN)
     terminal.wait_for("rollout undo", "--to-revision=1")
@@ -49,9 +50,7 @@ def test_a_night_at_the_keyboard(bad_deploy: DemoStack, open_console: Callable[.
     state = bad_deploy.cluster.deployment("cad-ml-api")
     assert state is not None and state.image.endswith(":1.9.0")
 
-    terminal.send(ESCAPE)
-    terminal.wait_for("What changed")
-    terminal.send(CTRL_L)
+    terminal.send("B")  # back on the overview; right after an escape it would be alt+B
     terminal.wait_for("Roll back deployment/cad-ml-api", "type 1 to confirm")
     terminal.send("1")  # no console was open while revision 1 ran: it asks
     terminal.send(ENTER)
@@ -117,10 +116,10 @@ def test_what_is_gone_is_named_and_comes_back(
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_a_signal_restores_the_terminal(
-    number: signal.Signals, bad_deploy: DemoStack, open_console: Callable[..., Terminal]
+    number: signal.Signals, standing_deploy: DemoStack, open_console: Callable[..., Terminal]
 ) -> None:
     """SIGHUP and SIGTERM leave the alternate screen, show the cursor, and leave no traceback."""
-    terminal = open_console(bad_deploy)
+    terminal = open_console(standing_deploy)
     terminal.wait_for("Error ratio", "CRIT")
     terminal.kill(number)
     terminal.wait_exit()
@@ -129,9 +128,9 @@ def test_a_signal_restores_the_terminal(
     assert b"Traceback" not in terminal.received
 
 
-def test_any_size_will_do(bad_deploy: DemoStack, open_console: Callable[..., Terminal]) -> None:
+def test_any_size_will_do(standing_deploy: DemoStack, open_console: Callable[..., Terminal]) -> None:
     """Resized to 20x5, to 300x100 and back to 80x24 while it runs, it draws the whole of the overview again."""
-    terminal = open_console(bad_deploy)
+    terminal = open_console(standing_deploy)
     terminal.wait_for("P1 CRIT HighErrorRate")
     for columns, rows in [(20, 5), (300, 100), (80, 24)]:
         terminal.resize(columns, rows)

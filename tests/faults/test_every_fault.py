@@ -70,7 +70,7 @@ SAYS: dict[str, tuple[Health, str]] = {
     "truncated JSON": (DOWN, "the answer was cut off & truncated it"),
     "cut off": (DOWN, "the answer was cut off & broke the connection"),
     "gzip garbage": (DOWN, "encoded as gzip & a proxy"),
-    "wrong shape": (DOWN, "another shape/names no status & check that the URL"),
+    "wrong shape": (DOWN, "the response is not in/names no status & check that the URL"),
     "TLS: expired certificate": (DOWN, "certificate has expired & renew it"),
     "TLS: another host's certificate": (DOWN, "certificate is for another host & server_name"),
     "DNS failure": (DOWN, "cannot resolve & check its spelling, DNS"),

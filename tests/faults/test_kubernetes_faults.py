@@ -23,7 +23,7 @@ from sitting import CAP_SECONDS, SLACK_SECONDS, SOURCES, TIMEOUT_SECONDS, Sittin
 from steerable_cluster import SteerableCluster
 
 from console.demo.stack import DemoStack
-from queries.kubernetes import client
+from queries.kubernetes import cluster_watch
 from queries.model.source import Health
 
 pytestmark = pytest.mark.servers
@@ -35,7 +35,7 @@ MARKED_SECONDS = 5.0
 RECOVERED_SECONDS = max(ANXIOUS_SECONDS, CAP_SECONDS * 1.2) + 2 * TIMEOUT_SECONDS + 1.0
 PULSE_SECONDS = 1.5
 """Instead of the five of the console, so that the cases are short."""
-KINDS = 6
+KINDS = 10
 # A kind asks after 0.5, 1.0 and then every 1.2 s; a request may be repeated once on a kept connection; the pulse every 2 s.
 MOST_ASKED = KINDS * 2 * 6 + 4
 
@@ -56,7 +56,7 @@ SAYS: dict[str, tuple[Health, str]] = {
     ),
     "no HTTP": (DOWN, "the connection to the API server broke"),
     "401": (DENIED, "does not accept these credentials (401) & log in again"),
-    "403": (DENIED, "forbids this (403) & ask for read access"),
+    "403": (DENIED, "forbids this (403) & ask the cluster"),
     "404": (DOWN, "does not serve this (404) & check the kubeconfig's server"),
     "407": (DENIED, "requires credentials (407) & proxy-url"),
     "408": (DOWN, "aborted the request (408) & overloaded"),
@@ -69,7 +69,7 @@ SAYS: dict[str, tuple[Health, str]] = {
     "truncated JSON": (DOWN, "the answer was cut off & truncated it"),
     "cut off": (DOWN, "the connection to the API server broke & a proxy closed it"),
     "gzip garbage": (DOWN, "is encoded as gzip instead of identity"),
-    "wrong shape": (DOWN, "another shape than Kubernetes' & check the kubeconfig's server"),
+    "wrong shape": (DOWN, "not in Kubernetes' format & check the kubeconfig's server"),
     "TLS: expired certificate": (DOWN, "no TLS connection to the API server & expired"),
     "TLS: another host's certificate": (DOWN, "no TLS connection to the API server & doesn't match/not valid for/mismatch"),
 }
@@ -189,7 +189,7 @@ def played(
     """The chosen cases."""
     folder = tmp_path_factory.mktemp("cases")
     patch = pytest.MonkeyPatch()
-    patch.setattr(client, "_PING_SECONDS", PULSE_SECONDS)
+    patch.setattr(cluster_watch, "_PING_SECONDS", PULSE_SECONDS)
     request.addfinalizer(patch.undo)
     expected = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
     return play_all(
@@ -304,7 +304,7 @@ async def test_a_server_that_answers_from_its_cache_only_is_stale(
     """What an API server does without etcd: its watches stay open, its cache answers, a consistent read does not. It is called
     STALE with the reason, not live and not DOWN; and live again at once when the read is answered.
     """
-    monkeypatch.setattr(client, "_PING_SECONDS", 0.5)
+    monkeypatch.setattr(cluster_watch, "_PING_SECONDS", 0.5)
     proxy = house.proxy(cluster.url)
     config = kubeconfig(tmp_path / "kubeconfig", proxy.url, {"token": cluster.token})
     async with sitting(stack, config, tmp_path) as watched:

@@ -21,7 +21,7 @@ from sitting import CAP_SECONDS, EVERY_SECONDS, MARK_PATHS, SOURCES, TIMEOUT_SEC
 
 from console.demo.stack import DemoStack
 from console.state.snapshot import Snapshot
-from queries.kubernetes import client
+from queries.kubernetes import cluster_watch
 from queries.model.source import Health
 
 pytestmark = pytest.mark.servers
@@ -32,7 +32,7 @@ HOUR = 3600.0
 @pytest.fixture
 def proxies(stack: DemoStack, house: ProxyHouse, monkeypatch: pytest.MonkeyPatch) -> dict[str, FaultProxy]:
     """One in front of each source; the pulse of Kubernetes is quicker than the console's."""
-    monkeypatch.setattr(client, "_PING_SECONDS", 1.0)
+    monkeypatch.setattr(cluster_watch, "_PING_SECONDS", 1.0)
     output = stack.addresses
     assert stack.cluster is not None
     real = {
@@ -67,7 +67,7 @@ async def test_a_clock_one_hour_off_is_said(seconds: float, watched: Sitting, pr
 
         def output(snapshot: Snapshot) -> bool:
             states = [watched.state(name, snapshot) for name in SOURCES]
-            return all("clock differs by 1 h" in " ".join(state.warnings) for state in states)
+            return all("clock differs by 1h" in " ".join(state.warnings) for state in states)
 
         await watched.until(output, "every source to tell of its clock", seconds=6.0)
         for name in SOURCES:
@@ -203,8 +203,8 @@ async def test_what_a_server_asks_for_is_honoured(watched: Sitting, proxies: dic
         patient = wire_faults.answers("429 Too Many Requests", "slow down", Retry_After="3")
         await use(Fault("429", patient), proxies["prometheus"], proxies["alertmanager"], proxies["platform"])
         await asyncio.sleep(2.8)
-        for name, path in MARK_PATHS.items():
-            assert len(proxies[name].rounds(since=began, path=path)) == 1, name
+        rounds = {name: len(proxies[name].rounds(since=began, path=path)) for name, path in MARK_PATHS.items()}
+        assert rounds and set(rounds.values()) == {1}, rounds
         await use(None, *proxies.values())
         await watched.until_up(seconds=4.0)
 

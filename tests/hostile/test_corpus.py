@@ -14,7 +14,9 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from limits import extend
 from real_program import Bench
+from screen_samples import shipped_runbooks
 from servers import start_prometheus
 
 from console.actions.plan import Request
@@ -67,7 +69,7 @@ def test_the_log_holds_printable_lines(text: str) -> None:
     """A record with hostile words and arguments: every line of it is printable, and can be written as UTF-8."""
     record = logging.LogRecord("x", logging.WARNING, "f", 1, "asking %s failed", (text,), None)
     line = _Frames("%(message)s").format(record)
-    assert [item for item in controls(line) if item != "\n"] == []
+    assert "asking" in line and [item for item in controls(line) if item != "\n"] == []
     line.encode()
 
 
@@ -148,7 +150,7 @@ def test_a_command_that_is_copied_says_what_it_shows(tmp_path: Path, value: str,
 @given(ANY)
 def test_no_name_of_a_runbook_leads_out_of_the_folder(text: str) -> None:
     """What is not in the index is not opened, however it is spelled."""
-    index = RunbookIndex.load(Path(__file__).parents[2] / "runbooks")
+    index = shipped_runbooks()
     for name in (text, f"../{text}", f"/etc/{text}", f"{text}/../../etc/passwd"):
         found = index.get(name)
         assert found is None or found in index.runbooks
@@ -194,7 +196,7 @@ def test_yaml_bombs_are_refused(tmp_path: Path) -> None:
     wrong, named = bench.run_all(
         ("status", "--config", str(config)), ("status", "--config", str(good), "--kubeconfig", str(kube))
     )
-    assert time.monotonic() - began < 10.0
+    assert time.monotonic() - began < extend(10.0)
     assert wrong.code == 2 and "bomb.yaml" in wrong.err and "aliases" in wrong.err
     assert "Traceback" not in named.err and "aliases" in named.out
 
@@ -210,6 +212,7 @@ HOSTILE_WORDS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", HOSTILE_WORDS, ids=lambda words: repr(words[:12]))
 def test_arguments_that_are_hostile_are_named_and_not_obeyed(words: bytes, tmp_path: Path) -> None:
     """As the name of a runbook, a target, a cause, a filter: an exit code, no traceback, no control character, no file."""

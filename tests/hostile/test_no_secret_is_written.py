@@ -328,6 +328,7 @@ def test_no_secret_comes_back_from_servers_that_echo_it(
     assert found + planted.written() == []
 
 
+@pytest.mark.slow
 def test_environment_variables_and_flags_are_no_leak(planted: Planted, platform: ToldPlatform) -> None:
     """User information in PROMETHEUS_URL and friends is shown nowhere, neither where it works nor where it is wrong."""
     good = platform.url.replace("http://", f"http://a:{planted.canary('URL in the environment')}@")

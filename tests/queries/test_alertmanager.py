@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -11,7 +12,7 @@ from loopback import RECORDINGS
 from stopwatch import turns
 
 from queries.alertmanager import Alertmanager
-from queries.errors import AccessDenied, InvalidResponse, NotConfigured, Unreachable
+from queries.errors import AccessDenied, InvalidResponse, NotConfigured, RateLimited, Unreachable
 from queries.http.endpoint import Endpoint
 from queries.model.alert import AlertState
 
@@ -187,3 +188,129 @@ async def test_five_thousand_alerts_leave_the_loop_free() -> None:
 
     beside, on_the_loop = await turns(ask)
     assert beside >= 2 * on_the_loop
+
+
+CONFIG = "route:\n  receiver: r\n  routes:\n  - receiver: r\n    mute_time_intervals:\n    - offhours\n"
+
+
+def grouped(fingerprint: str, *intervals: str) -> dict[str, Any]:
+    """One group with one alert, as `/alerts/groups` gives it."""
+    state = "suppressed" if intervals else "active"
+    status = {"state": state, "silencedBy": [], "inhibitedBy": [], "mutedBy": list(intervals)}
+    return {"labels": {}, "receiver": {"name": "r"}, "alerts": [alert(fingerprint, status=status)]}
+
+
+def muting_peer(hour: list[float], **more: Any) -> tuple[Alertmanager, list[str], Answers]:
+    """A peer whose config mutes, with the clock `hour`; its answers may change later."""
+    bodies: Answers = {
+        "alerts": [alert("a"), alert("b"), alert("c")],
+        "groups": [grouped("a", "offhours"), grouped("b", "offhours"), grouped("b"), grouped("c")],
+        "status": {"versionInfo": {"version": "0.35.0"}, "config": {"original": CONFIG}},
+        **more,
+    }
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        name = request.url.path.rpartition("/")[2]
+        asked.append(name)
+        body = bodies.get(name, [])
+        return httpx.Response(body, text="no") if isinstance(body, int) else httpx.Response(200, json=body)
+
+    source = Alertmanager([Endpoint("http://am0")], transport=httpx.MockTransport(answer), clock=lambda: hour[0])
+    return source, asked, bodies
+
+
+async def test_an_alert_that_a_time_interval_mutes_is_suppressed_by_its_name() -> None:
+    """`/alerts` calls it active; the groups name the interval. Muted on one of two routes it still notifies, and says so."""
+    source, _, _ = muting_peer([0.0])
+    by_name = {item.fingerprint: item for item in (await source.state()).alerts}
+    assert {name: item.state.value for name, item in by_name.items()} == {"a": "suppressed", "b": "active", "c": "active"}
+    assert [by_name[name].muted_by for name in "abc"] == [("offhours",), ("offhours",), ()]
+    assert by_name["a"].suppressed_as == "muted"
+    again = {item.fingerprint: item for item in (await source.state()).alerts}
+    assert all(again[name] is by_name[name] for name in "abc")
+    await source.close()
+
+
+async def test_muting_costs_one_request_in_half_a_minute_and_none_without_intervals() -> None:
+    """The groups are fetched at first, when other alerts fire and after 30 s; never where no route names an interval."""
+    hour = [0.0]
+    source, asked, bodies = muting_peer(hour)
+
+    async def count() -> int:
+        asked.clear()
+        await source.state(fresh=False)
+        return asked.count("groups")
+
+    assert [await count(), await count()] == [1, 0]
+    bodies["alerts"] = [alert("a"), alert("b")]
+    assert [await count(), await count()] == [1, 0]
+    hour[0] = 31.0
+    assert await count() == 1
+    await source.close()
+    source, asked, _ = muting_peer(hour, status={"config": {"original": "route:\n  receiver: r\n"}})
+    assert await count() == 0
+    await source.close()
+
+
+async def test_groups_that_cannot_be_read_are_a_warning() -> None:
+    """The alerts are shown as they are listed, and the source says what it does not know."""
+    source, _, bodies = muting_peer([0.0], groups=500)
+    assert {item.state.value for item in (await source.state()).alerts} == {"active"}
+    assert "could not read which alerts a time interval mutes: 500" in source.warnings[0]
+    bodies["groups"] = []
+    await source.state()
+    assert source.warnings == ()
+    await source.close()
+
+
+async def test_muting_that_can_no_longer_be_confirmed_hides_no_alert() -> None:
+    """A minute after the last answer about the groups the alerts are active again: the interval may have ended."""
+    hour = [0.0]
+    source, _, bodies = muting_peer(hour)
+    await source.state()
+    bodies["groups"] = 500
+    hour[0] = 45.0
+    assert {item.fingerprint for item in (await source.state()).alerts if item.state.value == "suppressed"} == {"a"}
+    hour[0] = 61.0
+    alerts = (await source.state()).alerts
+    assert {(item.state.value, item.muted_by) for item in alerts} == {("active", ())}
+    assert "could not read which alerts a time interval mutes: 500" in source.warnings[0]
+    await source.close()
+
+
+class OneAtATime(httpx.AsyncBaseTransport):
+    """Alertmanager with `--web.get-concurrency=1`: refuses what comes beside another request, and the first `busy` ones."""
+
+    def __init__(self, busy: int = 0) -> None:
+        self.busy, self.open, self.refused = busy, 0, 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.open or self.busy:
+            self.busy, self.refused = max(0, self.busy - 1), self.refused + 1
+            return httpx.Response(503, text="Limit of concurrent GET requests reached (1), try again later.\n")
+        self.open += 1
+        await asyncio.sleep(0.001)
+        self.open -= 1
+        body: Any = {"versionInfo": {"version": "0.35.0"}} if request.url.path.endswith("status") else []
+        return httpx.Response(200, json=body)
+
+
+async def test_requests_to_one_peer_follow_one_another() -> None:
+    """A peer that takes one GET at a time is asked so, also where a screen reads a silence list beside the refresh."""
+    transport = OneAtATime()
+    source = Alertmanager([Endpoint("http://am0")], transport=transport)
+    state, _, _ = await asyncio.gather(source.state(), source.raw_silences(), source.statuses())
+    assert (state.version, transport.refused) == ("0.35.0", 0)
+    await source.close()
+
+
+async def test_a_busy_peer_is_asked_again() -> None:
+    """Others may use up its limit: three refusals cost a second, and the fourth is its answer, as busy."""
+    source = Alertmanager([Endpoint("http://am0")], transport=OneAtATime(busy=3))
+    assert (await source.state()).peers_up == 1
+    await source.close()
+    source = Alertmanager([Endpoint("http://am0")], transport=OneAtATime(busy=99))
+    with pytest.raises(RateLimited, match=r"over its limit: 503 .Limit of concurrent"):
+        await source.state()
+    await source.close()

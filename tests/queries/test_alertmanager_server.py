@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from servers import start_alertmanager
+from servers import alertmanager_of, start_alertmanager
 
 from queries.alertmanager import Alertmanager
 from queries.errors import RequestRejected, Unreachable
@@ -57,3 +59,32 @@ async def test_two_peers_then_one_then_none(tmp_path: Path) -> None:
             await source.state()
         for client in (writer, other, source):
             await client.close()
+
+
+MUTING = """\
+route:
+  receiver: nobody
+  group_by: [alertname]
+  group_wait: 100ms
+  group_interval: 1s
+  routes: [{matchers: [severity="warning"], mute_time_intervals: [always]}]
+receivers: [{name: nobody}]
+time_intervals:
+- name: always
+  time_intervals: [{times: [{start_time: "00:00", end_time: "24:00"}]}]
+"""
+
+
+async def test_a_time_interval_mutes(tmp_path: Path) -> None:
+    """A new release says `active` in its list; the console names the interval that mutes the alert."""
+    with start_alertmanager(MUTING, folder=tmp_path, programs=alertmanager_of("new")) as server:
+        endpoint, every_minute = Endpoint(server.url), itertools.count(0.0, 60.0).__next__  # nothing is cached
+        writer, source = Client(endpoint, name="alertmanager", writes=True), Alertmanager((endpoint,), clock=every_minute)
+        alerts = [{"labels": {"alertname": name, "severity": name}} for name in ("warning", "critical")]
+        await writer.send("POST", "/api/v2/alerts", json=alerts)
+        deadline = time.monotonic() + 20
+        while {item.name: item.muted_by for item in (await source.state()).alerts} != {"warning": ("always",), "critical": ()}:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.1)
+        await writer.close()
+        await source.close()

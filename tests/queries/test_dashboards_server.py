@@ -71,6 +71,7 @@ async def test_every_panel_can_be_narrowed(settled: DemoStack, name: str, provid
     """One provider: every panel still has data, and where it is by provider, of that one alone."""
     answer, _ = await asked(settled, DashboardChoice(name, provider=provider))
     scopes = {spec.id: spec for spec in answer.dashboard.panels}
+    assert answer.results
     for told in answer.results:
         spec = scopes[told.id]
         assert told.fault is None, f"{told.id}: {told.fault}"

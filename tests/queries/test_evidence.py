@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from queries.catalogue.signals import load_catalogue_signals, parse_signals
+from queries.catalogue.signals import expand_signals, load_catalogue_signals, parse_signals
 from queries.http.endpoint import Endpoint
 from queries.model.series import Sample
 from queries.prometheus.client import Prometheus
@@ -58,11 +58,54 @@ def test_the_first_definition_that_the_series_meet_holds() -> None:
         "vision_attempts": "starts",
         "vision_failures": "status",
         "queue_depth": "depth",
+        "ocr_p95": "buckets",
+        "ocr_latency_buckets": "buckets",
+        "ocr_provider_timed": "count",
+        "ocr_timed": "count",
+        "ocr_within_2s": "bucket",
+        "vision_p95": "buckets",
+        "vision_latency_buckets": "buckets",
+        "vision_provider_timed": "count",
+        "vision_timed": "count",
+        "vision_within_2s": "bucket",
     }
     assert sentence(decisions, "ocr failures") == (
         "ocr failures: starts without success, because no series has status=error|failed|failure; 3 of 4 definitions apply"
     )
     assert sentence(decisions, "vision failures") == 'vision failures: requests with status="error"; 4 of 4 definitions apply'
+
+
+@pytest.mark.parametrize(
+    ("names", "form"),
+    [
+        (("ocr_processing_duration_seconds_count",), "buckets"),
+        (("ocr_processing_duration_seconds",), "native"),
+        (("ocr_processing_duration_seconds", "ocr_processing_duration_seconds_count"), "buckets"),
+    ],
+)
+def test_the_form_of_a_histogram_is_the_one_that_the_server_stores(names: tuple[str, ...], form: str) -> None:
+    """Classic where classic series exist, native where only the native one does; with one form there is no choice to report."""
+    decisions = Decisions()
+    decisions.ingest([sample for name in names for sample in series(name)], 0.0)
+    assert chosen(decisions)["ocr_p95"] == form
+    said = sentence(decisions, "ocr p95")
+    assert (said == "", "the native histogram" in said) == (
+        names == ("ocr_processing_duration_seconds_count",),
+        form == "native",
+    )
+
+
+def test_a_change_to_native_histograms_keeps_both_sides() -> None:
+    """The chosen expression reads the classic series too, and files for other servers never have the native form."""
+    decisions = Decisions()
+    undecided = expand_signals("${ocr_p95[5m]} + ${timed[5m]}", decisions.choice)
+    assert "histogram_count" not in undecided and "_bucket" in undecided
+    decisions.ingest(series("ocr_processing_duration_seconds_count"), 0.0)
+    assert expand_signals("${ocr_p95[5m]}", decisions.choice) == expand_signals("${ocr_p95[5m]}")
+    decisions.ingest(series("ocr_processing_duration_seconds"), EVERY_SECONDS)
+    changed = expand_signals("${ocr_p95[5m]}", decisions.choice)
+    assert "rate(ocr_processing_duration_seconds{" in changed and "rate(ocr_processing_duration_seconds_bucket{" in changed
+    assert "histogram_count" in expand_signals("${ocr_requests[5m]}", decisions.choice)
 
 
 def test_what_is_missing_is_named() -> None:

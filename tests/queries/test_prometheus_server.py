@@ -16,6 +16,7 @@ import pytest
 from servers import servers, start_prometheus
 
 from console.checks.panels import evaluate_panel
+from console.monitor.metric_history import chart_window
 from queries.catalogue.loader import expand_spec, load_board
 from queries.errors import InvalidResponse, RequestRejected, Unreachable
 from queries.grafana.dashboard import OpenDashboard
@@ -23,6 +24,7 @@ from queries.http.endpoint import Endpoint
 from queries.model.dashboard import DASHBOARDS, Dashboard, DashboardChoice
 from queries.model.fault import FaultKind
 from queries.model.panel import Aggregation, Origin, PanelSpec, Threshold, Unit
+from queries.model.panel_result import HistoryRange
 from queries.model.verdict import Verdict
 from queries.prometheus.client import Prometheus
 from queries.prometheus.evidence import Decisions
@@ -55,6 +57,8 @@ def histogram(name: str, provider: str, per_second: float, below: dict[str, floa
 
 POD = 'namespace="cad-ml-platform",pod="cad-ml-api-7f9c4d-x2x{}",container="{}"'
 
+SPIKE = 615.0
+"""When, in the busy window, one sample of `one_scrape` differs from all others."""
 CROWDS = {"one": 1000.0, "two": 0.0}
 """Sixty providers under each of two names; every series of the second is smaller than any of the first."""
 
@@ -76,6 +80,8 @@ WINDOWS: dict[str, dict[str, Shape]] = {
         'kube_pod_container_resource_limits{resource="memory",' + POD.format(1, "main") + "}": gauge(100),
         "platform_requests_per_second": gauge(21),
         "slo_availability": gauge(99.95),
+        "one_scrape": lambda since: 9.0 if since == SPIKE else 1.0,
+        "one_scrape_low": lambda since: 40.0 if since == SPIKE else 99.0,
         **{f'crowd_{name}{{provider="p{at}"}}': gauge(more + at) for name, more in CROWDS.items() for at in range(60)},
         **{f'vision_requests_total{{provider="p{at}",status="success"}}': counter(0) for at in range(60)},
     },
@@ -468,6 +474,31 @@ async def test_too_many_points_are_rejected(filled: Filled) -> None:
     source = Prometheus(Endpoint(filled.url))
     history = await source.history(SPECS["error_ratio"], start=0, end=1e6, step_seconds=1)
     assert history.fault is not None and "11,000" in history.fault.what
+    await source.close()
+
+
+@pytest.mark.parametrize("seconds", [3600.0, 6 * 3600.0, 86400.0, 7 * 86400.0, 30 * 86400.0])
+async def test_a_chart_keeps_what_one_scrape_shows(filled: Filled, seconds: float) -> None:
+    """One sample among others is in the chart of every range: of a gauge, of a sum that the server computes, and where low
+    values are worse. A sample at each step's end misses it from 6 hours on.
+    """
+    source = Prometheus(Endpoint(filled.url), clock=lambda: filled.moments["busy"])
+    source.recorded.evaluation_seconds = float(STEP)
+    at = filled.moments["busy"] - 1200 + SPIKE
+    window = chart_window(HistoryRange(seconds), filled.moments["busy"])
+    queries = {"one_scrape": False, "one_scrape_low": True}
+    if seconds <= 86400.0:
+        queries["sum(one_scrape)"] = False
+    for query, below in queries.items():
+        spec = PanelSpec("a", "A", Unit.COUNT, raw=query, lower_is_worse=below)
+        *_, history = [item async for item in source.peak_history(spec, window)]
+        assert (history.fault, history.note) == (None, "")
+        value = 40.0 if below else 9.0
+        reached = [when for when, found in history.series[0].points if found == value]
+        assert reached and all(at <= when <= at + max(window.step, STEP) for when in reached)
+        if query == "one_scrape" and seconds > 6 * 3600.0:
+            sampled = await source.history(spec, start=window.first, end=window.last, step_seconds=window.step)
+            assert value not in {found for item in sampled.series for _, found in item.points}
     await source.close()
 
 

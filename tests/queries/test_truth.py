@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from platform_truth import Truth
+from platform_truth import Truth, failed, users, window
 from platform_truth import truths as count
 from told_events import RULES, Told, told_servers
 
@@ -34,6 +34,8 @@ pytestmark = pytest.mark.servers
 PAGE = Path(__file__).parents[2] / "docs" / "truth.md"
 LOOK_SECONDS = 4.0
 """So long a board is looked at; what it shows meanwhile is judged too."""
+FAILED_WITHIN = (90.0, 600.0, 2700.0)
+"""Windows, seconds: a quick recovery, one after ten minutes, and one in which a provider began to fail."""
 SHARE = 0.04
 """By so much of the truth a figure may differ: a window ends between two scrapes."""
 SLACK = {Unit.PERCENT: 0.15, Unit.PER_SECOND: 0.3, Unit.PER_MINUTE: 1.6, Unit.SECONDS: 0.02, Unit.TIMES: 0.3, Unit.HOURS: 0.05}
@@ -58,6 +60,10 @@ class Shown:
     """Everything that a console showed of one server, in order."""
 
     looks: list[Look] = field(default_factory=list)
+    failures: dict[float, tuple[float | None, float, str]] = field(default_factory=dict)
+    """By the seconds of a window that ends now: how many requests failed as the page of an action counts them, when, and why
+    it could not.
+    """
 
     def last(self) -> dict[str, Look]:
         return {look.place: look for look in self.looks}
@@ -102,6 +108,10 @@ async def _look_at(url: str, present: float, home: Path) -> Shown:
                 else:
                     states = dashboard.panels if dashboard is not None and dashboard.choice.name == board else ()
                 found.looks += [Look(board, state, time.time() - (state.age_seconds or 0.0) - present) for state in states]
+        for seconds in FAILED_WITHIN:
+            now = time.time()
+            count, why = await session.failed_requests(now - seconds, now)
+            found.failures[seconds] = (count, now - present, why)
     finally:
         await session.close()
     return found
@@ -178,6 +188,19 @@ def test_every_figure_is_true(shown: dict[str, Shown], rules: str) -> None:
     doubted = [f"{look.place}: {look.state.reason}" for look in last.values() if look.state.verdict is Verdict.IN_DOUBT]
     assert not wrong, "\n" + "\n".join(wrong)
     assert not doubted, "\n" + "\n".join(doubted)
+
+
+@pytest.mark.parametrize("rules", list(RULES))
+def test_the_requests_that_an_action_says_failed_are_those_that_did(shown: dict[str, Shown], rules: str) -> None:
+    """`recovered 9 s after confirmation; N requests failed`: N is the number of events that failed in the window, also across
+    restarts and replaced pods, and with foreign rules of the same names; it may differ by the scrapes at both ends.
+    """
+    failures = shown[rules].failures
+    assert failures
+    for seconds, (found, at, why) in failures.items():
+        begun, truth, ended = (len(failed(users(window(at + late, seconds)))) for late in (-15.0, 0.0, 15.0))
+        slack = max(SHARE * truth, abs(begun - truth), abs(ended - truth), 3.0)
+        assert found is not None and abs(found - truth) <= slack, (seconds, found, truth, why)
 
 
 def test_a_foreign_rule_makes_no_figure_wrong(shown: dict[str, Shown]) -> None:

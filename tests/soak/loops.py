@@ -15,7 +15,7 @@ from told_platform import told_platform
 
 MARK = "CAD_CONSOLE_LOOP"
 """A variable in the environment of what is started: every process that came of it has it too."""
-_KEPT = ("journal.sqlite3", "journal.sqlite3-wal", "journal.sqlite3-shm", "console.log")
+_KEPT = ("journal.sqlite3", "journal.sqlite3-wal", "journal.sqlite3-shm", "console.log", "presence.sqlite3")
 
 
 def begin_and_end(way: str, home: Path) -> None:

@@ -11,13 +11,17 @@ from typing import Any
 
 from steerable_cluster import SteerableCluster
 
+from console.actions.guard import GuardControl, GuardSource
+from console.actions.guard_model import GuardOptions
 from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.actions.runner import run
 from console.actions.writers import Writer
+from console.config.services import Service, Token
 from console.config.settings import SETTLE, Paths, Settings
 from console.demo.cluster import PodTimings
 from console.journal.event import Event
 from console.journal.sqlite import Journal
+from console.journal.unfinished import UnfinishedProjection
 from console.state.incident import Incident, Update
 from console.state.revisions import Records, RevisionRecords
 from queries.errors import RequestRejected
@@ -30,6 +34,8 @@ from queries.model.silence import ExistingSilence
 QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
 NO_SETTLE = tuple((kind, 0.0) for kind in SETTLE)
 """For tests that are not about who takes a change back."""
+POLL_SECONDS = 0.05
+"""The pause between two looks of a run on a cluster whose pods are ready in hundredths of a second."""
 NAMESPACE = "cad-ml-platform"
 API = "cad-ml-api"
 
@@ -59,6 +65,7 @@ class Facts(Kubernetes):
     panel: tuple[float | None, str] = (None, "")
     silences: dict[str, dict[str, Any]]
     journal: Journal | None = None
+    settings: Settings | None = None
 
     async def revision_records(self) -> Records:
         return records_of(self.journal)
@@ -72,6 +79,9 @@ class Facts(Kubernetes):
     async def alerts(self) -> tuple[Alert, ...]:
         return self.alerts_now
 
+    async def fetch_alert(self, fingerprint: str) -> Alert | None:
+        return next((item for item in await self.alerts() if item.fingerprint == fingerprint), None)
+
     async def alert(self, fingerprint: str) -> Alert | None:
         return next((item for item in self.alerts_now if item.fingerprint == fingerprint), None)
 
@@ -81,6 +91,21 @@ class Facts(Kubernetes):
 
     def channel_kind(self, name: str) -> str:
         return "slack"
+
+    async def list_steps(self, target: str) -> tuple[Event, ...]:
+        events = self.journal.events(kinds=("action.step",)) if self.journal else ()
+        return tuple(event for event in reversed(events) if event.data.get("target") == target)
+
+    async def list_unfinished(self, target: str) -> tuple[tuple[Event, ...], str]:
+        told = UnfinishedProjection()
+        found = told.fold(told.initial(), self.journal.events(kinds=told.kinds) if self.journal else ())
+        return tuple(event for event in found.values() if event.data.get("target") == target), ""
+
+    def external_service(self, name: str) -> Service | None:
+        return self.settings.service(name) if self.settings else None
+
+    def token(self, name: str) -> Token | None:
+        return self.settings.token(name) if self.settings else None
 
     async def panel_value(self, panel_id: str) -> tuple[float | None, str]:
         return self.panel
@@ -99,6 +124,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.facts.journal = self.journal
+        self.facts.settings = self.settings
 
     async def act(
         self,
@@ -106,8 +132,13 @@ class Bench:
         target: str,
         *,
         confirm: Callable[[Preview], Awaitable[bool]] | None = None,
+        meanwhile: Callable[[RunStep], Awaitable[None]] | None = None,
         settings: Settings | None = None,
         request: dict[str, str] | None = None,
+        guard: GuardOptions | None = None,
+        source: GuardSource | None = None,
+        control: GuardControl | None = None,
+        clock: Callable[[], float] = time.time,
         **parameters: str,
     ) -> list[RunStep]:
         async def agree(preview: Preview) -> bool:
@@ -116,7 +147,7 @@ class Bench:
 
         told = settings or self.settings
         writer = Writer(told)
-        asked = Request(action, target, parameters, **(request or {}))
+        asked = Request(action, target, parameters, guard=guard, **(request or {}))
         found = []
         try:
             steps = run(
@@ -127,10 +158,15 @@ class Bench:
                 journal=self.journal,
                 confirm=agree,
                 journal_fault=self.journal_fault,
+                guard_source=source,
+                control=control,
+                clock=clock,
             )
             async with aclosing(steps):
                 async for step in steps:
                     found.append(step)
+                    if meanwhile:
+                        await meanwhile(step)
         finally:
             await writer.close()
         return found
@@ -140,7 +176,7 @@ class Bench:
         return [
             item
             for item in self.cluster.requests
-            if item.method != "GET" and "selfsubjectaccessreviews" not in item.path and "dryRun" not in dict(item.query)
+            if item.method != "GET" and "selfsubject" not in item.path and "dryRun" not in dict(item.query)
         ]
 
 
@@ -153,7 +189,7 @@ def settings_for(tmp_path: Path, endpoint: ClusterEndpoint | None, **changes: An
     paths = Paths("", str(tmp_path), str(tmp_path), str(tmp_path / "state" / "journal.sqlite3"), "", "")
     where = placed(endpoint) if endpoint else None
     made = Settings("test", NAMESPACE, False, False, "tester", paths, kubernetes=where, verify_timeout_seconds=10.0)
-    made = replace(made, settle=NO_SETTLE)
+    made = replace(made, settle=NO_SETTLE, verify_poll_seconds=POLL_SECONDS)
     return replace(made, **changes)
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import control_plane
 import httpx
 from fake_kubelet import NEVER_READY, FakeKubelet
+from limits import extend
 from steerable_cluster import SteerableCluster
 
 from console.demo.cluster import PodTimings
@@ -48,6 +49,8 @@ class Target:
     client: Callable[[str], httpx.Client]
     has_kubelet: bool = False
     makes_users: bool = True
+    install_rollouts: Callable[[bool], None] | None = None
+    """Installs the definition of Argo's Rollouts, or removes it."""
     http: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
@@ -184,7 +187,7 @@ T = TypeVar("T")
 
 
 def until(ask: Callable[[], T | None], what: str, *, seconds: float = 20.0) -> T:
-    ends = time.monotonic() + seconds
+    ends = time.monotonic() + extend(seconds)
     while time.monotonic() < ends:
         found = ask()
         if found:
@@ -205,7 +208,7 @@ def open_target(name: str) -> Iterator[Target]:
 
 @contextmanager
 def _in_process() -> Iterator[Target]:
-    quick = PodTimings(schedule=(0.0, 0.02), start=(0.01, 0.05), ready=(0.02, 0.1), end=(0.01, 0.05))
+    quick = PodTimings(schedule=(0.0, 0.02), start=(0.01, 0.05), ready=(0.02, 0.1), end=(0.01, 0.05), run=(0.02, 0.1))
     with SteerableCluster(anonymous=False, autoscaler_seconds=0.5, timings=quick) as cluster:
         cluster.break_image(NEVER_READY)
         tokens = {"admin": cluster.token, "powerless": cluster.powerless_token, "nobody": "", "forged": "forged"}
@@ -213,7 +216,7 @@ def _in_process() -> Iterator[Target]:
         def client(who: str) -> httpx.Client:
             return httpx.Client(base_url=cluster.url, headers=_bearer(tokens[who]), timeout=30, trust_env=False)
 
-        yield Target("in-process", client, has_kubelet=True)
+        yield Target("in-process", client, has_kubelet=True, install_rollouts=cluster.install_rollouts)
 
 
 @contextmanager
@@ -225,9 +228,32 @@ def _control_plane() -> Iterator[Target]:
         kubelet = FakeKubelet(plane.client())
         kubelet.start()
         try:
-            yield Target("control-plane", lambda who: plane.client(tokens[who]))
+            with plane.client() as http:
+                yield Target(
+                    "control-plane",
+                    lambda who: plane.client(tokens[who]),
+                    install_rollouts=lambda installed: _install_rollouts(http, installed),
+                )
         finally:
             kubelet.stop()
+
+
+def _install_rollouts(http: httpx.Client, installed: bool) -> None:
+    """A definition as Argo Rollouts installs it, without its schema."""
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1alpha1", "served": True, "storage": True, "schema": schema, "subresources": {"status": {}}}
+    names = {"plural": "rollouts", "singular": "rollout", "kind": "Rollout", "shortNames": ["ro"]}
+    body = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "rollouts.argoproj.io"},
+        "spec": {"group": "argoproj.io", "scope": "Namespaced", "names": names, "versions": [version]},
+    }
+    answer = http.post(path, json=body) if installed else http.delete(f"{path}/rollouts.argoproj.io")
+    assert answer.status_code in (200, 201, 404, 409), answer.text
+    served = "/apis/argoproj.io/v1alpha1/rollouts"
+    until(lambda: (http.get(served).status_code == 200) is installed, f"rollouts {'installed' if installed else 'removed'}")
 
 
 @contextmanager
@@ -252,3 +278,10 @@ def _context() -> Iterator[Target]:
 
 def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def cron_job(name: str = "backup") -> Object:
+    container = {"name": name, "image": "registry.example.com/backup:1"}
+    template = {"spec": {"containers": [container], "restartPolicy": "OnFailure"}}
+    spec = {"schedule": "10 3 * * *", "jobTemplate": {"spec": {"template": template}}}
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name}, "spec": spec}

@@ -122,8 +122,9 @@ class ControlPlane:
             "--leader-elect=false",
             "--bind-address=127.0.0.1",
             f"--secure-port={_free_port()}",
-            "--controllers=deployment-controller,replicaset-controller,horizontal-pod-autoscaler-controller,"
-            "disruption-controller,namespace-controller,garbage-collector-controller",
+            "--controllers=deployment-controller,replicaset-controller,statefulset-controller,daemonset-controller,"
+            "horizontal-pod-autoscaler-controller,disruption-controller,namespace-controller,garbage-collector-controller,"
+            "job-controller,endpointslice-controller",
             "--horizontal-pod-autoscaler-sync-period=2s",
         )
 

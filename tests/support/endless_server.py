@@ -88,6 +88,7 @@ class EndlessServer:
         self.port = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._threads: list[threading.Thread] = []
+        self._connections: list[socket.socket] = []
         self._begin(self._accept)
 
     def close(self) -> None:
@@ -95,6 +96,9 @@ class EndlessServer:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for connection in self._connections:  # whoever waits for a byte need not wait for its time-out
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5.0)
 
@@ -109,6 +113,7 @@ class EndlessServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            self._connections.append(connection)
             self._begin(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:

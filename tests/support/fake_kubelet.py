@@ -1,4 +1,4 @@
-"""A node agent in sixty lines: it binds pods to one node, calls them ready and lets them go."""
+"""A node agent in eighty lines: it binds pods to one node, calls them ready, ends those of Jobs and lets them go."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import httpx
 NODE = "node-of-the-tests"
 NEVER_READY = "broken"
 """Pods whose first image has this in its tag stay in ImagePullBackOff."""
+FAILING = "failing"
+"""Pods with restartPolicy Never end at once; those whose first image has this in its name fail."""
 
 
 class FakeKubelet:
@@ -19,6 +21,7 @@ class FakeKubelet:
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
+        self._pods = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fake-kubelet", daemon=True)
 
@@ -61,9 +64,24 @@ class FakeKubelet:
                  "restartCount": 0, "state": {"running": {"startedAt": now}}}
                 for item in pod["spec"]["containers"]
             ]  # fmt: skip
-            status = {"phase": "Running", "startTime": now, "conditions": ready, "containerStatuses": containers}
-            self._client.patch(
-                f"{path}/status",
-                content=json.dumps({"status": status}),
-                headers={"Content-Type": "application/merge-patch+json"},
-            )
+            self._pods += 1
+            address = f"10.9.{self._pods // 250}.{self._pods % 250 + 1}"
+            status = {"phase": "Running", "startTime": now, "conditions": ready, "containerStatuses": containers,
+                      "podIP": address, "podIPs": [{"ip": address}]}  # fmt: skip
+            self._patch_status(path, status)
+        elif pod["status"].get("phase") == "Running" and pod["spec"]["restartPolicy"] == "Never":
+            failed = FAILING in pod["spec"]["containers"][0]["image"]
+            end = {"exitCode": int(failed), "reason": "Error" if failed else "Completed"}
+            containers = [
+                {**item, "ready": False, "state": {"terminated": end}} for item in pod["status"].get("containerStatuses") or ()
+            ]
+            unready = [{"type": kind, "status": "False"} for kind in ("Ready", "ContainersReady")]
+            phase = "Failed" if failed else "Succeeded"
+            self._patch_status(path, {"phase": phase, "conditions": unready, "containerStatuses": containers})
+
+    def _patch_status(self, path: str, status: dict[str, Any]) -> None:
+        self._client.patch(
+            f"{path}/status",
+            content=json.dumps({"status": status}),
+            headers={"Content-Type": "application/merge-patch+json"},
+        )

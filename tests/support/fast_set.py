@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from control_plane import PARTS
 
+LEFT_OUT = ("servers", "slow")
+"""The markers of tests that are not in the fast set; `slow` is given by hand to what takes seconds or starts the program."""
 PROCESS_FIXTURES = frozenset({"servers", "postgresql", "open_console", "target"})
 """Whoever asks for one of these, directly or through another fixture, has a server or a terminal started for it."""
 PROCESS_FOLDERS = frozenset({"e2e", "faults", "soak", "cluster"})

@@ -44,6 +44,7 @@ class FaultyServer:
             self._tls.load_cert_chain(certificate, key if key.exists() else CERTIFICATES / "server.key")
         self._listener: socket.socket | None = None
         self._threads: list[threading.Thread] = []
+        self._connections: list[socket.socket] = []
         self.port = 0
         self._listen()
 
@@ -83,6 +84,9 @@ class FaultyServer:
         self._ended.set()
         self._changed.set()
         self._shut()
+        for connection in self._connections:  # whoever waits for a request need not wait for its time-out
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5.0)
 
@@ -110,6 +114,7 @@ class FaultyServer:
                 connection, _ = listener.accept()
             except OSError:
                 return
+            self._connections.append(connection)
             self._begin(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:

@@ -41,6 +41,9 @@ class JournalledSession(StillSession):
         self.look()
         return self._ledger.state
 
+    async def newest_ledger(self) -> tuple[JournalState, str]:
+        return await self.ledger(), ""
+
     async def incident(self, words: str) -> Incident | None:
         return self._ledger.find_incident(words)
 

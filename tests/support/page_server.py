@@ -17,6 +17,8 @@ class Request:
     method: str
     path: str
     form: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By name in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,11 @@ def serve(answer: Callable[[Request], Reply]) -> Iterator[str]:
             self.reply(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
 
         def reply(self, form: str) -> None:
-            given = answer(Request(self.command, urlsplit(self.path).path, form))
+            given = answer(
+                Request(
+                    self.command, urlsplit(self.path).path, form, {name.lower(): value for name, value in self.headers.items()}
+                )
+            )
             self.send_response(given.status)
             for name, value in {**given.headers, "Content-Length": str(len(given.body))}.items():
                 self.send_header(name, value)

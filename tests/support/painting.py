@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.style import Style
 from textual._compositor import LayoutUpdate
+from textual.app import App
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.strip import Strip
@@ -54,10 +55,24 @@ def _cell(cell: Any) -> tuple[Any, ...]:
     return tuple(cell)
 
 
+def strips_of(screen: Screen[Any]) -> list[Strip]:
+    """The lines that the compositor has for the whole screen; Textual has no public way to them."""
+    return screen._compositor.render_strips()
+
+
+def text_of(screen: Screen[Any]) -> str:
+    """The whole screen as text, a line a row."""
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips_of(screen))
+
+
+def notices_of(app: App[Any]) -> list[str]:
+    """What the app's notifications say, also of those that no screen shows yet; Textual has no public way to them."""
+    return [notice.message for notice in app._notifications]
+
+
 def full_repaint(screen: Screen[Any], console: Console) -> str:
     """What Textual itself sends for the whole of a screen."""
-    strips = screen._compositor.render_strips()
-    return strips_repaint(strips, screen.size.width, console)
+    return strips_repaint(strips_of(screen), screen.size.width, console)
 
 
 def strips_repaint(strips: list[Strip], width: int, console: Console) -> str:

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from platform_events import CIRCUITS, DAY, GAUGES, HOUR, MINUTE, STAGES, Event, What, confidence, events
 
@@ -27,12 +28,15 @@ class Truth:
     series: dict[str, float] = field(default_factory=dict)
 
 
-_TIMES = [event.at for event in events()]
+@cache
+def _times() -> tuple[float, ...]:
+    """Made when somebody counts: half a million events take seconds, and every worker imports this module."""
+    return tuple(event.at for event in events())
 
 
 def window(at: float, seconds: float) -> tuple[Event, ...]:
     """What happened in the `seconds` before `at` (seconds from the present)."""
-    return events()[bisect_right(_TIMES, at - seconds) : bisect_right(_TIMES, at)]
+    return events()[bisect_right(_times(), at - seconds) : bisect_right(_times(), at)]
 
 
 def asked(found: Iterable[Event]) -> list[Event]:

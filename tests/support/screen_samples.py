@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,22 @@ from console.monitor.session import Session
 from console.runbooks.index import RunbookIndex
 from console.state.snapshot import Snapshot
 from queries.catalogue.loader import load_board
+from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertRule, AlertState, RunbookMatch, Suggestion, TrackedAlert
+from queries.model.change import Change
+from queries.model.cluster import Cluster
 from queries.model.fault import Fault, FaultKind
+from queries.model.heat_map import HeatMap, HeatRow
 from queries.model.matcher import Matcher
-from queries.model.panel import Origin, PanelHistory, PanelState
+from queries.model.panel import Origin, PanelSpec, PanelState
+from queries.model.panel_result import HistoryRange, PanelHistory
+from queries.model.pod import Pod
 from queries.model.series import Sample, Series
 from queries.model.silence import Silence
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from queries.model.workload import Change, Cluster, Container, Pod, Revision, Workload
+from queries.model.workload import Container, Revision, Workload
+from queries.text.numbers import format_bucket
 
 NOW = 1_767_276_207.0
 """2026-01-01 14:03:27 UTC."""
@@ -31,6 +40,7 @@ HOSTILE = "[bold]x[/bold] [@click=app.quit]y[/] \x1b[31mred\x1b]52;c;aGk=\x07 \n
 
 
 def settings(folder: Path, *, read_only: bool = False, protected: bool = True, theme: str = "", **more: Any) -> Settings:
+    more.setdefault("platform", Endpoint("http://127.0.0.1:9"))  # without any server the console shows its first steps
     return Settings(
         environment="production",
         namespace="cad-ml-platform",
@@ -251,11 +261,41 @@ def snapshot(**changes: object) -> Snapshot:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
+def heat_map(spec: PanelSpec, seconds: float) -> HeatMap:
+    """A panel's heat map: requests become slower in the last third, or a provider fails; nothing is known for a while."""
+    assert spec.heat_map is not None
+    times = [(at, NOW - seconds * (1 - at / 240)) for at in range(1, 241) if not 60 < at < 80]
+    if "le" in spec.heat_map.by:
+        bounds = (0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, math.inf)
+
+        def count(index: int, at: int) -> float:
+            middle = 2.0 if at < 160 else 2.0 + (at - 160) / 25
+            return max(0.0, round(12.0 * math.exp(-((index - middle) ** 2)), 2) - 0.02)
+
+        rows = tuple(
+            HeatRow(format_bucket(low, high, spec.unit), tuple((when, count(index, at)) for at, when in times), low, high)
+            for index, (low, high) in enumerate(pairwise((0.0, *bounds)))
+        )
+        return HeatMap(spec.heat_map.about, spec.heat_map.unit, rows, buckets=True)
+    parts = (("paddle PARSE_FAILED", 0.2), ("deepseek RATE_LIMIT", 1.0), ("deepseek PROVIDER_TIMEOUT", 40.0))
+    rows = tuple(
+        HeatRow(name, tuple((when, most * (at / 240) ** 4 if at > 100 else 0.0) for at, when in times if at > 40 or most > 1))
+        for name, most in parts
+    )
+    return HeatMap(spec.heat_map.about, spec.heat_map.unit, rows)
+
+
+@cache
+def shipped_runbooks() -> RunbookIndex:
+    """The pages that ship with the console; nothing changes an index."""
+    return RunbookIndex.load(RUNBOOKS)
+
+
 class StillSession(Session):
     """A session without any client: it delivers the snapshot that it was given and answers from it."""
 
     def __init__(self, given: Settings, shown: Snapshot) -> None:
-        super().__init__(given, specs=load_board("overview"), runbooks=RunbookIndex.load(RUNBOOKS), clock=lambda: NOW)
+        super().__init__(given, specs=load_board("overview"), runbooks=shipped_runbooks(), clock=lambda: NOW)
         self.shown = shown
         self.told: Callable[[Snapshot], None] | None = None
         self.refreshed = 0
@@ -276,8 +316,14 @@ class StillSession(Session):
     def refresh_now(self) -> None:
         self.refreshed += 1
 
-    async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
+    async def histories(self, panel_id: str, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
+        window_seconds = requested.seconds
         state = self.shown.panel(panel_id)
+        if requested.heat and state is not None and state.spec.heat_map is not None:
+            yield PanelHistory(
+                panel_id, NOW - window_seconds, NOW, window_seconds / 240, heat_map=heat_map(state.spec, window_seconds)
+            )
+            return
         tracks = tuple(
             Series(
                 sample.labels,
@@ -287,10 +333,11 @@ class StillSession(Session):
             )
             for sample in (state.samples if state else ())
         )
-        return PanelHistory(panel_id, NOW - window_seconds, NOW, window_seconds / points, tracks)
+        yield PanelHistory(panel_id, NOW - window_seconds, NOW, window_seconds / 120, tracks)
 
-    async def alert_history(
-        self, fingerprint: str, *, window_seconds: float, points: int = 240
-    ) -> tuple[PanelHistory, float | None]:
+    async def alert_histories(
+        self, fingerprint: str, requested: HistoryRange
+    ) -> AsyncIterator[tuple[PanelHistory, float | None, bool]]:
+        window_seconds = requested.seconds
         points_ = tuple((NOW - window_seconds * (1 - at / 120), 0.4 + 7.4 * max(0.0, (at - 70) / 50)) for at in range(121))
-        return PanelHistory(fingerprint, NOW - window_seconds, NOW, 30.0, (Series((), points_),)), 5.0
+        yield PanelHistory(fingerprint, NOW - window_seconds, NOW, window_seconds / 120, (Series((), points_),)), 5.0, False

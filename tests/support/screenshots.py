@@ -7,13 +7,16 @@ import asyncio
 import html
 import os
 import re
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from painting import text_of
 from textual.pilot import Pilot
 
+from console.cli.main import main as command
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.demo.scenarios import scenario
@@ -27,11 +30,11 @@ USER = "you@bastion"
 
 SHOTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("overview", (), ("HighErrorRate", "13/13 ready")),
-    ("panel", ("enter",), ("critical 5%",)),
-    ("alert", ("escape", "2", "enter"), ("fires at 5%", "roll back cad-ml-api")),
+    ("panel", ("enter",), ("critical 5 %",)),
+    ("alert", ("escape", "2", "enter"), ("fires at 5 %", "roll back cad-ml-api")),
     ("runbook", ("b",), ("Platform error ratio is high", "INTERNAL_ERROR")),
     ("workloads", ("escape", "escape", "3"), ("api:1.9.0", "rollout")),
-    ("rollback", ("ctrl+l",), ("rollout undo", "[ Cancel ]")),
+    ("rollback", ("B",), ("rollout undo", "[ Cancel ]")),
     ("silence", ("escape", "2", "z"), ("would match 1 alert",)),
     ("help", ("escape", "question_mark"), ("Changes something",)),
     ("dashboards", ("escape", "0", "n", "n", "c"), ("Error Analysis", "vs yesterday", "Errors by code")),
@@ -40,8 +43,7 @@ SHOTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 
 
 def shown(app: ConsoleApp) -> str:
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+    return text_of(app.screen)
 
 
 _TEXT = re.compile(
@@ -93,12 +95,25 @@ async def take(settings: Settings, into: Path, wait_seconds: float) -> None:
             print(into / f"{name}.svg")
 
 
+async def take_start(settings: Settings, into: Path) -> None:
+    """The console of somebody who has configured nothing."""
+    app = ConsoleApp(settings, ascii_only=False)
+    async with app.run_test(size=(88, 24), notifications=False) as pilot:
+        await until(app, pilot, ("No server is configured yet",))
+        await pilot.pause(1.0)
+        (into / "start.svg").write_text(plain_svg(app.export_screenshot(title="cad-console")))
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("into", type=Path, help="the folder for the pictures")
     parser.add_argument("--wait", type=float, default=60.0, help="seconds of trouble before the first one (default: 60)")
     arguments = parser.parse_args(argv)
     arguments.into.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as home:
+        empty = load_settings({}, {"HOME": home})
+        paths = replace(empty.paths, config_file="~/.config/cad-console/config.yaml")
+        asyncio.run(take_start(replace(empty, user=USER, paths=paths), arguments.into))
     with DemoStack(scenario("bad-deploy"), provide_servers(lambda progress: None)) as stack:
         stack.settle()
         settings = load_settings({"refresh": 1.0}, {**os.environ, **stack.addresses.environment()})
@@ -106,6 +121,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         # The command as a person would type it, without the path of this run's temporary kubeconfig.
         cluster = replace(settings.kubernetes, kubectl=("kubectl",))
         asyncio.run(take(replace(settings, user=USER, kubernetes=cluster), arguments.into, arguments.wait))
+        os.environ.update(stack.addresses.environment())
+        if command(["chart", "error_ratio", "--heat-map", "--svg", str(arguments.into / "heat-map.svg")]):
+            raise SystemExit("the heat map was not drawn")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from limits import extend
+
 from console.config.settings import KUBERNETES, StoreSettings
 from console.journal.config_maps import ConfigMaps
 from console.journal.event import Event
@@ -40,15 +42,13 @@ class Host:
         *,
         read_only: bool = False,
         busy_seconds: float = 2.0,
-        pulse_seconds: float = 5.0,
+        ping_seconds: float = 5.0,
     ) -> None:
         self.name = name
         self.changed = threading.Event()
         kept = READ_ONLY if read_only else ""
         self.journal = Journal.open(folder / f"{name}.sqlite3", store=NAME, kept=kept, busy_seconds=busy_seconds)
-        self.sharer = SyncWorker(
-            self.journal, store, writes=not read_only, changed=self.changed.set, pulse_seconds=pulse_seconds
-        )
+        self.sharer = SyncWorker(self.journal, store, writes=not read_only, changed=self.changed.set, ping_seconds=ping_seconds)
 
     def __enter__(self) -> Host:
         self.sharer.start()
@@ -74,7 +74,7 @@ class Host:
 
 def until(what: Callable[[], object], *, seconds: float = 10.0) -> float:
     """Waits until it is so; gives the seconds that it took."""
-    began = time.monotonic()
+    began, seconds = time.monotonic(), extend(seconds)
     while not what():
         assert time.monotonic() - began < seconds, f"not so within {seconds:g} s"
         time.sleep(0.01)

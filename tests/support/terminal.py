@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 
 import pyte
+from limits import extend
 
 PROGRAM = str(Path(sys.executable).parent / "cad-console")
 """The installed program beside the interpreter that runs the tests."""
@@ -88,7 +89,7 @@ class Terminal:
 
     def wait_for(self, *wanted: str, seconds: float = 20.0) -> str:
         """Wait until every text is on the screen; fails with the screen as it is."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + extend(seconds)
         while time.monotonic() < deadline:
             self.pump(0.05)
             if all(text in self.text for text in wanted):
@@ -100,7 +101,7 @@ class Terminal:
 
     def wait_gone(self, text: str, *, seconds: float = 20.0) -> str:
         """Wait until this text is no longer on the screen."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + extend(seconds)
         while time.monotonic() < deadline:
             self.pump(0.05)
             if text not in self.text:
@@ -109,7 +110,7 @@ class Terminal:
 
     def wait_exit(self, *, seconds: float = 10.0) -> int:
         """Wait for the program to end; gives its exit code (negative: the signal that ended it)."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + extend(seconds)
         while self.exit_code is None and time.monotonic() < deadline:
             self.pump(0.05)
             self._reap(block=False)

@@ -36,6 +36,8 @@ class Tower:
         self.previews: list[Preview] = []
         self.http = httpx.Client(base_url=url, trust_env=False)
         self.now = now = time.time()
+        self.ahead_seconds = 0.0
+        """By how much the console's clock is ahead: as if a silence had begun so long ago."""
         ends = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 3600))
         posted = [{"labels": labels, "endsAt": ends} for labels in fired]
         assert self.http.post("/api/v2/alerts", json=posted).status_code == 200
@@ -57,7 +59,15 @@ class Tower:
         try:
             with Journal.open(told.paths.journal_file) as journal:
                 asked = Request(action, target, parameters)
-                steps = run(asked, settings=told, reader=reads, writer=writer, journal=journal, confirm=agree)
+                steps = run(
+                    asked,
+                    settings=told,
+                    reader=reads,
+                    writer=writer,
+                    journal=journal,
+                    confirm=agree,
+                    clock=lambda: time.time() + self.ahead_seconds,
+                )
                 async with aclosing(steps):
                     return [step async for step in steps]
         finally:

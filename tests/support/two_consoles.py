@@ -112,7 +112,7 @@ def settled(folder: Path, files: dict[str, str]) -> None:
         counts = []
         for file in files.values():
             with Journal.open_to_read(folder / f"{file}.sqlite3") as journal:
-                counts.append((journal.last_sequence(), journal.unshared()))
+                counts.append((journal.last_sequence(), journal.outbox.unshared()))
         return counts == [(2 * EACH, ())] * 2
 
     until(all_there, seconds=30.0)

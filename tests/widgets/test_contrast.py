@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from painting import strips_of
 from rich.style import Style
 from screen_samples import NOW, StillSession, settings, snapshot
 from textual.color import Color
@@ -67,9 +69,10 @@ def test_verdicts_differ_for_colour_blind_people(sight: tuple[tuple[float, ...],
         [sum(weight * part for weight, part in zip(row, _linear(Color.parse(colour)), strict=True)) for row in sight]
         for colour in (COLOUR_BLIND.success, COLOUR_BLIND.warning, COLOUR_BLIND.error)
     ]
-    for at, one in enumerate(seen):
-        for other in seen[at + 1 :]:
-            assert sum((left - right) ** 2 for left, right in zip(one, other, strict=True)) ** 0.5 > 0.25
+    distances = [
+        sum((left - right) ** 2 for left, right in zip(one, other, strict=True)) ** 0.5 for one, other in combinations(seen, 2)
+    ]
+    assert len(distances) == 3 and min(distances) > 0.25
 
 
 def _pair(style: Style) -> tuple[Color, Color] | None:
@@ -79,6 +82,7 @@ def _pair(style: Style) -> tuple[Color, Color] | None:
     return (ground, front) if style.reverse else (front, ground)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(name for name in THEME_NAMES if name))
 async def test_everything_drawn_is_legible(name: str, tmp_path: Path) -> None:
     """All screens, details, dialogs, help and command line: no text below 4.5:1."""
@@ -112,7 +116,7 @@ async def test_everything_drawn_is_legible(name: str, tmp_path: Path) -> None:
             await pilot.pause()
             # The screen behind a dialog is dimmed on purpose.
             region = app.screen.query_one(".dialog").region if isinstance(app.screen, ModalScreen) else app.screen.region
-            for line in app.screen._compositor.render_strips()[region.y : region.bottom]:
+            for line in strips_of(app.screen)[region.y : region.bottom]:
                 strip = line.crop(region.x, region.right)
                 for segment in strip:
                     pair = _pair(segment.style) if segment.style else None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+import widgets
 from widgets.line_filters import needs_ascii, to_ascii
 
 
@@ -22,6 +25,14 @@ def test_trends_stay_readable() -> None:
     """The eight blocks become eight different characters."""
     assert len(set(to_ascii("▁▂▃▄▅▆▇█"))) == 8
     assert to_ascii("42 → 41 …") == "42 > 41 ~"
+
+
+def test_every_character_that_widgets_draw_has_a_lookalike() -> None:
+    """None of what the widgets write themselves becomes `?`, the zones of a chart's axis included."""
+    drawn = {each for path in Path(widgets.__file__).parent.glob("*.py") for each in path.read_text(encoding="utf-8")}
+    drawn -= {"▟", "?"}  # the end of a range in a regular expression, and what is ASCII
+    assert not [each for each in drawn if to_ascii(each) == "?"]
+    assert to_ascii("▒") != to_ascii("█")
 
 
 @pytest.mark.parametrize(

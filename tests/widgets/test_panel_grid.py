@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rich.cells import cell_len
 from screen_samples import HOSTILE, NOW, panels
@@ -18,17 +20,18 @@ def drawn(tile: PanelTile, width: int = 39, height: int = 3) -> list[str]:
 
 def tile(identity: str, **more: object) -> PanelTile:
     state = next(item for item in panels() if item.spec.id == identity)
-    return PanelTile(PanelRow(state), window=(NOW - 3600.0, NOW), **more)  # type: ignore[arg-type]
+    return PanelTile(PanelRow(replace(state, trend_window=(NOW - 3600.0, NOW))), **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("height", [3, 4, 7, 14])
 @pytest.mark.parametrize("width", [20, 39, 52, 79])
 def test_a_tile_has_exactly_its_size(width: int, height: int) -> None:
     """Every state of a panel gives exactly that many lines; high tiles have a chart, low ones a sparkline."""
+    assert panels()
     for state in panels():
-        lines = render_tile(PanelTile(PanelRow(state), "yesterday 0.41 %", (NOW - 3600.0, NOW)), width, height)
+        lines = render_tile(PanelTile(PanelRow(state), "yesterday 0.41 %"), width, height)
         assert len(lines) == height
-        charted = any("│" in words for line in lines for words, _ in line)
+        charted = any(words[:1] in ("│", "▒", "█") for line in lines for words, _ in line)
         assert charted == (height >= 7 and bool(state.trend) and state.value is not None and state.verdict is not None)
 
 
@@ -81,6 +84,7 @@ def test_hostile_text_stays_in_its_tile() -> None:
     """Control characters in labels and reasons are escaped and never make a line longer than its tile."""
     from dataclasses import replace
 
+    assert panels()
     for state in panels():
         bad: PanelState = replace(state, note=HOSTILE, reason=HOSTILE, verdict=Verdict.WARN)
         for line in render_tile(PanelTile(PanelRow(bad), "yesterday 1 %"), 39, 3):

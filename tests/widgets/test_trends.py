@@ -7,7 +7,10 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from widgets.chart import ChartData, ChartSeries, place_time_ticks, render_chart, round_range
+from queries.model.chart import ChartData, ChartSeries
+from queries.model.panel import Unit
+from queries.text.axes import place_time_ticks, round_range
+from widgets.plot import render_chart
 from widgets.sparkline import render_sparkline
 from widgets.styled_text import width_of
 
@@ -39,7 +42,7 @@ def test_the_newest_value_is_at_the_right() -> None:
 @given(POINTS, st.integers(1, 120), st.integers(1, 40))
 def test_a_chart_fits_its_box(points: tuple[tuple[float, float], ...], width: int, height: int) -> None:
     """For any points, at most the given height, and every line can be drawn."""
-    data = ChartData(0.0, 1e9, (ChartSeries("a", points), ChartSeries("b", ())), (("warn", 1.0),), "%")
+    data = ChartData(0.0, 1e9, (ChartSeries("a", points), ChartSeries("b", ())), (("warn", 1.0),), Unit.PERCENT)
     lines = render_chart(data, width, height)
     assert len(lines) <= max(1, height)
 
@@ -47,9 +50,9 @@ def test_a_chart_fits_its_box(points: tuple[tuple[float, float], ...], width: in
 def test_the_threshold_is_in_the_chart() -> None:
     """The threshold is drawn and labelled even far above the curve."""
     points = tuple((float(at), 0.4) for at in range(100))
-    lines = render_chart(ChartData(0.0, 99.0, (ChartSeries("", points),), (("critical", 5.0),), "%"), 60, 10)
+    lines = render_chart(ChartData(0.0, 99.0, (ChartSeries("", points),), (("critical", 5.0),), Unit.PERCENT), 60, 10)
     drawn = ["".join(words for words, _ in line) for line in lines]
-    assert any("critical 5%" in line and "╌" in line for line in drawn)
+    assert any("critical 5 %" in line and "╌" in line for line in drawn)
     assert all(width_of(line) <= 60 for line in lines)
 
 
@@ -87,11 +90,13 @@ def test_a_chart_draws_every_point() -> None:
 def test_the_axes_have_round_numbers() -> None:
     """Value labels are round numbers and time labels full minutes, whatever the samples."""
     points = tuple((1_767_276_207.0 + 15.0 * at, 8.066 * at / 240) for at in range(241))
-    lines = render_chart(ChartData(points[0][0], points[-1][0], (ChartSeries("", points),), (("critical", 5.0),), "%"), 80, 11)
+    lines = render_chart(
+        ChartData(points[0][0], points[-1][0], (ChartSeries("", points),), (("critical", 5.0),), Unit.PERCENT), 80, 11
+    )
     drawn = ["".join(words for words, _ in line) for line in lines]
-    assert drawn[0].startswith("     10% │")
-    assert any(line.startswith("      5% │") for line in drawn)
-    assert drawn[-2].startswith("      0% │")
+    assert drawn[0].startswith("     10 % █")
+    assert any(line.startswith("      5 % ") for line in drawn)
+    assert drawn[-3].startswith("      0 % │")
     assert "14:10" in drawn[-1]
 
 

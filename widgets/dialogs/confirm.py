@@ -35,13 +35,21 @@ class ConfirmDialog(ModalScreen[bool]):
         self._verb = verb
         self._confirm_word = confirm_word if verb else ""
         self._cancel = cancel
+        self._warning = TextView(classes="moved")
+
+    def warn(self, lines: tuple[Line, ...]) -> None:
+        """Show above the preview what happened since; the preview stays as it was."""
+        if lines != self._warning.lines:
+            self._warning.show(lines)
+            self._fit()
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -danger"):
+            yield self._warning
             yield TextView(self._lines, id="preview", focusable=False)
             yield from self._confirm_word_input()
             with Horizontal(classes="buttons"):
-                hint = " esc changes nothing" + (" · tab: the other button" if self._verb else "")
+                hint = " esc changes nothing" + (" · tab moves on" if self._verb else "")
                 yield TextView((((hint, "dim"),),), classes="keys")
                 yield DialogButton(self._cancel, id="cancel")
                 if self._verb:
@@ -51,8 +59,11 @@ class ConfirmDialog(ModalScreen[bool]):
         self.query_one("#cancel", Button).focus()
 
     def on_resize(self) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
         """A long preview scrolls; the buttons are always visible."""
-        below = 6 if self._confirm_word else 4
+        below = (6 if self._confirm_word else 4) + len(self._warning.lines)
         self.query_one("#preview", TextView).styles.max_height = max(1, self.size.height - below)
 
     def on_key(self, event: events.Key) -> None:

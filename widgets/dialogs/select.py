@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.events import Key
 from textual.screen import ModalScreen
 
 from widgets.rows import Rows
@@ -16,16 +19,27 @@ from widgets.text_view import TextView
 
 
 class SelectDialog(ModalScreen[str]):
-    """Returns the key of the chosen row, or an empty string. `choices` are (key, label) pairs."""
+    """Returns the key of the chosen row, or an empty string. `choices` are (key, label) pairs; a typed character of `letters`
+    chooses its key. The `disabled` keys are shown dimmed and cannot be chosen.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "back", tooltip="Choose nothing", id="pick.leave"),
     ]
 
-    def __init__(self, title: str, choices: tuple[tuple[str, str], ...]) -> None:
+    def __init__(
+        self,
+        title: str,
+        choices: tuple[tuple[str, str], ...],
+        letters: Mapping[str, str] = MappingProxyType({}),
+        *,
+        disabled: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__()
         self._title = title
-        self._choices: Rows[tuple[str, str]] = Rows(key=lambda item: item[0], draw=_line, id="pick-choices")
+        self._letters = letters
+        self._disabled = disabled
+        self._choices: Rows[tuple[str, str]] = Rows(key=lambda item: item[0], draw=self._line, id="pick-choices")
         self._choices.show(choices)
 
     def compose(self) -> ComposeResult:
@@ -37,13 +51,20 @@ class SelectDialog(ModalScreen[str]):
     def on_mount(self) -> None:
         self._choices.focus()
 
+    def on_key(self, event: Key) -> None:
+        if event.character and event.character in self._letters:
+            event.stop()
+            self.dismiss(self._letters[event.character])
+
     def action_leave(self) -> None:
         self.dismiss("")
 
     @on(Rows.Selected)
     def _on_selected(self, event: Rows.Selected) -> None:
-        self.dismiss(event.key)
+        if event.key in self._disabled:
+            self.app.bell()
+        else:
+            self.dismiss(event.key)
 
-
-def _line(item: tuple[str, str], width: int) -> Line:
-    return (text(item[1]),)
+    def _line(self, item: tuple[str, str], width: int) -> Line:
+        return (text(item[1], "dim" if item[0] in self._disabled else ""),)

@@ -74,7 +74,8 @@ class SilenceDialog(ModalScreen[SilenceForm | None]):
                 yield DialogButton("Preview", id="go", variant="primary")
 
     def on_mount(self) -> None:
-        self.query_one("#comment", Input).focus()
+        # A silence from an alert has matchers and needs a comment; a new one needs its matchers first.
+        self.query_one("#comment" if self._initial.matchers else "#matchers", Input).focus()
         self._update_preview()
 
     def action_cancel(self) -> None:

@@ -16,15 +16,19 @@ from textual.driver import Driver
 from textual.screen import Screen
 from textual.widgets import Input
 
-from queries.text.variables import unset_if_empty
+from queries.text.variables import read_env, unset_if_empty
 from widgets.terminal.clipboard import ClipboardReach, copy
 from widgets.terminal.driver import TtyDriver, select_driver
 from widgets.terminal.flow_control import FlowControl
 from widgets.terminal.frame_renderer import FrameRenderer
 from widgets.terminal.multiplexer import is_attached, is_socket_attached
+from widgets.terminal.notices import DesktopProtocol, show_tmux_message, wrap_desktop_notice
 
 _TMUX_SECONDS = 15.0
 """How often tmux is queried; the mode of its socket, which changes when the last client detaches, is checked every second."""
+
+_NO_TITLE = ("", "linux", "dumb", "vt100")
+"""Terminals without a title."""
 
 _RESIZE_SECONDS = 0.1
 """During a resize: a frame drawn for the old size is not sent to a terminal that already has the new one."""
@@ -75,6 +79,24 @@ class LowBandwidthApp(App[None]):
         """Copy to wherever a person can paste it from; returns how far the text is known to have got."""
         tty = self._driver.writer.terminal_name if isinstance(self._driver, TtyDriver) else ""
         return await copy(text, os.environ, tty, send=self.copy_to_clipboard)
+
+    def send_control(self, sequence: str) -> None:
+        """Write a control sequence that draws nothing; under another driver there is no terminal to write to."""
+        if isinstance(self._driver, TtyDriver):
+            self._driver.writer.write(sequence)
+
+    def set_terminal_title(self, text: str) -> None:
+        """Set the window's title, or bring back the one of before for an empty text."""
+        if isinstance(self._driver, TtyDriver) and read_env(os.environ, "TERM") not in _NO_TITLE:
+            self._driver.set_title(text)
+
+    async def show_desktop_notice(self, protocol: DesktopProtocol, title: str, text: str) -> None:
+        """Ask the terminal for a desktop notice; under a tmux that does not pass it on, its status line shows it."""
+        tty = self._driver.writer.terminal_name if isinstance(self._driver, TtyDriver) else ""
+        if sequence := await wrap_desktop_notice(protocol, title, text, os.environ, tty):
+            self.send_control(sequence)
+        else:
+            await show_tmux_message(title, text, os.environ)
 
     def set_visible(self, on: bool) -> None:
         """Called every second, and at once when the screen becomes visible again: whether anybody can see it."""

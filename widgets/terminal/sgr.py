@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from functools import lru_cache
 
-from rich.color import ColorSystem
+from rich.color import Color, ColorSystem
 from rich.style import Style
 
 _ON = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "21", "51", "52", "53")
@@ -15,6 +15,10 @@ frame, encircle, overline."""
 
 _VISIBLE_ON_BLANKS = sum(1 << bit for bit in (3, 6, 8, 9, 10, 11, 12))
 """The attributes that are visible on a space: lines, frames, and reverse video."""
+
+_HUES = ((35, 1), (70, 3), (165, 2), (200, 6), (265, 4), (330, 5), (360, 1))
+"""Up to which degree of the colour circle a colour is red, yellow, green, cyan, blue, magenta and red again, and its number."""
+_LEAST_SATURATION, _BRIGHT_FROM = 0.25, 0.5
 
 _MAX_STYLES = 8192
 
@@ -64,7 +68,8 @@ class StyleTable:
         foreground = background = ""
         if self.colours is not None:
             if style.color is not None and not style.color.is_default:
-                foreground = ";".join(style.color.downgrade(self.colours).get_ansi_codes())
+                code = _name_hue(style.color) if self.colours is ColorSystem.STANDARD else ""
+                foreground = code or ";".join(style.color.downgrade(self.colours).get_ansi_codes())
             if style.bgcolor is not None and not style.bgcolor.is_default:
                 background = ";".join(style.bgcolor.downgrade(self.colours).get_ansi_codes(False))
         attributes = style._attributes & style._set_attributes
@@ -82,6 +87,22 @@ class StyleTable:
         if cell is None:
             cell = self._by_attributes[key] = CellStyle(*key)
         return cell
+
+
+def _name_hue(colour: Color) -> str:
+    """The code of a colour among the sixteen, by its hue; empty for a grey, and for one that is among them.
+
+    Rich takes the nearest colour, which is a grey for a soft green, blue or cyan alike.
+    """
+    if colour.triplet is None:
+        return ""
+    import colorsys  # noqa: PLC0415  # only in a terminal of sixteen colours
+
+    hue, lightness, saturation = colorsys.rgb_to_hls(*colour.triplet.normalized)
+    if saturation < _LEAST_SATURATION:
+        return ""
+    number = next(number for end, number in _HUES if hue * 360 <= end)
+    return str((90 if lightness >= _BRIGHT_FROM else 30) + number)
 
 
 @lru_cache(maxsize=4096)

@@ -138,6 +138,14 @@ def forbidden_path(user: str, verb: str, path: str) -> ApiError:
     return ApiError(403, "Forbidden", f'forbidden: User "{user}" cannot {verb} path "{path}"', {})
 
 
+def too_many_disruptions(message: str, retry_after_seconds: int) -> ApiError:
+    """429: an eviction that a PodDisruptionBudget does not allow; the cause names the budget."""
+    details = {"causes": [{"reason": "DisruptionBudget", "message": message}]}
+    if retry_after_seconds:
+        details["retryAfterSeconds"] = retry_after_seconds  # type: ignore[assignment]
+    return ApiError(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", details)
+
+
 def not_allowed() -> ApiError:
     """405: the resource does not support the method."""
     message = "the server does not allow this method on the requested resource"

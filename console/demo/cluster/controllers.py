@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from console.demo.cluster.hpa_controller import Autoscalers
+from console.demo.cluster.job_controller import Jobs
 from console.demo.cluster.pdb_controller import Budgets
 from console.demo.cluster.pods import Pods
-from console.demo.cluster.resource import AUTOSCALERS, BUDGETS, DEPLOYMENTS, PODS, REPLICA_SETS, Object
+from console.demo.cluster.resource import AUTOSCALERS, BUDGETS, DEPLOYMENTS, JOBS, PODS, REPLICA_SETS, Object
 from console.demo.cluster.rollout import Rollouts
 from console.demo.cluster.store import Store, WatchEvent
 from console.demo.cluster.timers import Timers
@@ -15,14 +16,22 @@ GATHER_SECONDS = 0.02
 
 
 class Controllers:
-    """A work queue without duplicates for Deployments, ReplicaSets and budgets; autoscalers run on their own interval."""
+    """A work queue without duplicates for Deployments, ReplicaSets, Jobs and budgets; autoscalers run on their own interval."""
 
     def __init__(
-        self, store: Store, timers: Timers, *, rollouts: Rollouts, pods: Pods, autoscalers: Autoscalers, budgets: Budgets
+        self,
+        store: Store,
+        timers: Timers,
+        *,
+        rollouts: Rollouts,
+        pods: Pods,
+        autoscalers: Autoscalers,
+        budgets: Budgets,
+        jobs: Jobs,
     ) -> None:
         self._store, self._timers = store, timers
         self._rollouts, self._pods = rollouts, pods
-        self._autoscalers, self._budgets = autoscalers, budgets
+        self._autoscalers, self._budgets, self._jobs = autoscalers, budgets, jobs
         self._queue: dict[tuple[str, str, str], None] = {}
         self._queued = False
         self._ran_at = -GATHER_SECONDS
@@ -39,6 +48,8 @@ class Controllers:
             self._enqueue_owner(item, DEPLOYMENTS.kind)
         elif change.resource is PODS:
             self._pod_changed(change, item)
+        elif change.resource is JOBS and change.type != "DELETED":
+            self._enqueue(JOBS.kind, namespace, name)
         elif change.resource is BUDGETS and change.type != "DELETED":
             self._enqueue(BUDGETS.kind, namespace, name)
         elif change.resource is AUTOSCALERS and change.type == "ADDED":
@@ -50,6 +61,7 @@ class Controllers:
         elif change.type == "MODIFIED" and _is_terminating(pod) and not _is_terminating(change.before or {}):
             self._pods.pod_ending(pod)
         self._enqueue_owner(pod, REPLICA_SETS.kind)
+        self._enqueue_owner(pod, JOBS.kind)
         for budget in self._store.items(BUDGETS, change.key[0]):
             self._enqueue(BUDGETS.kind, change.key[0], budget["metadata"]["name"])
 
@@ -76,6 +88,8 @@ class Controllers:
                     self._timers.after(delay, lambda at=(namespace, name): self._enqueue(DEPLOYMENTS.kind, *at))  # type: ignore[misc]
             elif kind == REPLICA_SETS.kind:
                 self._pods.sync(namespace, name)
+            elif kind == JOBS.kind:
+                self._jobs.sync(namespace, name)
             else:
                 self._budgets.sync(namespace, name)
 

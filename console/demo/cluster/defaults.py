@@ -6,11 +6,15 @@ from typing import Any
 
 from console.demo.cluster.resource import (
     AUTOSCALERS,
+    CLAIMS,
     CONFIG_MAPS,
+    CRON_JOBS,
     DEPLOYMENTS,
     EVENTS,
+    JOBS,
     PODS,
     REPLICA_SETS,
+    SECRETS,
     SERVICES,
     Object,
     Resource,
@@ -28,7 +32,7 @@ DEPLOYMENT_FIELDS = frozenset(
 def set_defaults(resource: Resource, item: Object) -> None:
     """Sets the defaults of a kind, in place."""
     item["metadata"] = _without_nulls(item["metadata"])
-    if resource in (EVENTS, CONFIG_MAPS):
+    if resource in (EVENTS, CONFIG_MAPS, SECRETS):
         return
     item["spec"] = _without_nulls(item.get("spec"))
     if item["spec"] is None:
@@ -50,6 +54,11 @@ def set_defaults(resource: Resource, item: Object) -> None:
         for port in spec.get("ports") or ():
             _default(port, protocol="TCP", targetPort=port.get("port"))
         item.setdefault("status", {"loadBalancer": {}})
+    elif resource in (JOBS, CRON_JOBS):
+        (_job if resource is JOBS else _cron_job)(item["metadata"], spec)
+    elif resource is CLAIMS:
+        _default(spec, volumeMode="Filesystem")
+        item.setdefault("status", {"phase": "Pending"})
     elif resource is AUTOSCALERS:
         _default(spec, minReplicas=1)
         item.setdefault("status", {"desiredReplicas": 0, "currentMetrics": None})
@@ -86,6 +95,31 @@ def _deployment(item: Object, spec: dict[str, Any]) -> None:
             if isinstance(strategy["rollingUpdate"], dict):
                 _default(strategy["rollingUpdate"], maxUnavailable="25%", maxSurge="25%")
     _template(spec)
+
+
+def _cron_job(meta: dict[str, Any], spec: dict[str, Any]) -> None:
+    _default(spec, concurrencyPolicy="Allow", suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
+    job_template = spec.setdefault("jobTemplate", {})
+    if isinstance(job_template, dict):
+        job_template.setdefault("metadata", {})
+        _template(job_template.setdefault("spec", {}))
+
+
+def _job(meta: dict[str, Any], spec: dict[str, Any]) -> None:
+    """Source: Kubernetes 1.36, pkg/apis/batch/v1/defaults.go and pkg/registry/batch/job/strategy.go."""
+    _default(spec, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False, manualSelector=False)
+    if spec["parallelism"] == 1:
+        _default(spec, completions=1)
+    _default(spec, podReplacementPolicy="TerminatingOrFailed")
+    _template(spec)
+    template = spec["template"]["metadata"]
+    if template.get("labels") and not meta.get("labels"):
+        meta["labels"] = dict(template["labels"])
+    if not spec["manualSelector"] and not spec.get("selector"):
+        own = {f"{prefix}{key}": value for key, value in (("job-name", meta.get("name")), ("controller-uid", meta["uid"]))
+               for prefix in ("", "batch.kubernetes.io/")}  # fmt: skip
+        template["labels"] = {**(template.get("labels") or {}), **own}
+        spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": meta["uid"]}}
 
 
 def _template(spec: dict[str, Any]) -> None:

@@ -18,8 +18,10 @@ from console.demo.cluster import fixtures, patch
 from console.demo.cluster.auth import Access, User
 from console.demo.cluster.controllers import Controllers
 from console.demo.cluster.hpa_controller import Autoscalers
-from console.demo.cluster.metrics_api import Load, LogLines, Usage
+from console.demo.cluster.job_controller import Jobs
+from console.demo.cluster.metrics_api import Load, Usage
 from console.demo.cluster.pdb_controller import Budgets
+from console.demo.cluster.pod_logs import LogLines
 from console.demo.cluster.pods import NODE_COUNT, Pods, PodTimings
 from console.demo.cluster.registry import Registry
 from console.demo.cluster.resource import DEPLOYMENTS, NAMESPACES, NODES, RESOURCES, Object, Resource, resource_of_kind
@@ -95,15 +97,16 @@ class DemoCluster:
             pods=self.pods,
             autoscalers=Autoscalers(self.store, sync_seconds=autoscaler_seconds),
             budgets=Budgets(self.store),
+            jobs=Jobs(self.store, self._registry),
         )
-        self.routes = Routes(self.store, self._registry, self.access, "", self._usage.log, self._usage.metrics)
+        self.routes = Routes(self.store, self._registry, self.access, "", self.pods.logs, self._usage.metrics)
         self.server = ApiServer(self.routes, bookmark_seconds=bookmark_seconds)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self.store.create(NAMESPACES, {"metadata": {"name": namespace}, "spec": {}, "status": {"phase": "Active"}})
+        for name in ("kube-system", namespace):
+            self.store.create(NAMESPACES, {"metadata": {"name": name}, "spec": {}, "status": {"phase": "Active"}})
         for number in range(NODE_COUNT):
-            ready = {"conditions": [{"type": "Ready", "status": "True"}]}
-            self.store.create(NODES, {"metadata": {"name": f"node-{number + 1}"}, "spec": {}, "status": ready})
+            self.store.create(NODES, fixtures.node(f"node-{number + 1}", now=self.store.now()))
 
     def start(self, port: int = 0) -> None:
         """Returns once the server listens. `start` after `stop` keeps the objects."""
@@ -197,7 +200,10 @@ class DemoCluster:
         """Creates the platform's objects, rolled out `age_seconds` ago. Call it before `start`."""
         self._past_seconds = age_seconds
         try:
-            self.apply((*fixtures.platform(self.namespace), fixtures.backup(self.namespace, now=time.time())))
+            backup = fixtures.backup(self.namespace, now=time.time())
+            self.apply((*fixtures.platform(self.namespace), backup))
+            pod = backup["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+            self.call(lambda: self.pods.add_images("node-1", [item["image"] for item in pod["containers"]]))
             self._timers.run_pending()
         finally:
             self._past_seconds = 0.0
@@ -228,20 +234,28 @@ class DemoCluster:
     def patch(
         self, plural: str, name: str, change: Any, *, content_type: str = patch.STRATEGIC, manager: str = "kubectl"
     ) -> Object:
-        """Patches an object of the namespace, as a client would. Raises ApiError."""
+        """Patches an object of the namespace, or a node, as a client would. Raises ApiError."""
         resource = self._resource(plural)
         write = self._registry.patch
-        apply_patch = self.call(lambda: write(resource, self.namespace, name, change, content_type, manager=manager))
+        apply_patch = self.call(lambda: write(resource, self._place(resource), name, change, content_type, manager=manager))
         return copy.deepcopy(apply_patch)
 
     def delete(self, plural: str, name: str) -> None:
         resource = self._resource(plural)
-        self.call(lambda: self._registry.delete(resource, self.namespace, name, options={}))
+        self.call(lambda: self._registry.delete(resource, self._place(resource), name, options={}))
 
     def objects(self, plural: str) -> tuple[Object, ...]:
-        """Copies of all objects of a kind in the namespace."""
+        """Copies of all objects of a kind in the namespace, or of all nodes."""
         resource = self._resource(plural)
-        return tuple(copy.deepcopy(self.call(lambda: self.store.items(resource, self.namespace))))
+        return tuple(copy.deepcopy(self.call(lambda: self.store.items(resource, self._place(resource)))))
+
+    def items(self, plural: str) -> Iterable[Object]:
+        """The objects of a kind themselves, only for `call`."""
+        resource = self._resource(plural)
+        return self.store.items(resource, self._place(resource))
+
+    def _place(self, resource: Resource) -> str:
+        return self.namespace if resource.namespaced else ""
 
     def _resource(self, plural: str) -> Resource:
         return next(item for item in RESOURCES if item.plural == plural)
@@ -266,7 +280,7 @@ class DemoCluster:
         if load is not None:
             self._usage.load = load
         if lines is not None:
-            self._usage.lines = lines
+            self.pods.logs.write_lines = lines
 
 
 def _state(item: Object) -> ClusterDeployment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from console.demo.cluster.resource import ALL_VERBS, POD_METRICS, RESOURCES, REVIEWS, Object
+from console.demo.cluster.resource import ALL_VERBS, ENDPOINT_SLICES, POD_METRICS, RESOURCES, REVIEWS, SELF_REVIEWS, Object
 
 VERSION = "1.36.3"
 """The imitated release, which the contract suite runs against."""
@@ -61,9 +61,9 @@ def resources(group_name: str, version_name: str) -> Object | None:
         if (item.group, item.version) != (group_name, version_name):
             continue
         verbs = list(ALL_VERBS)
-        if item is REVIEWS:
+        if item in (REVIEWS, SELF_REVIEWS):
             verbs = ["create"]
-        elif item is POD_METRICS:
+        elif item in (POD_METRICS, ENDPOINT_SLICES):
             verbs = ["get", "list"]
         row: dict[str, Any] = {
             "name": item.plural,
@@ -81,6 +81,9 @@ def resources(group_name: str, version_name: str) -> Object | None:
         if item.status:
             row = {"kind": item.kind, "verbs": ["get", "patch", "update"]}
             rows.append({"name": f"{item.plural}/status", "singularName": "", "namespaced": item.namespaced, **row})
+        if "eviction" in item.subresources:
+            eviction = {"group": "policy", "version": "v1", "kind": "Eviction", "verbs": ["create"]}
+            rows.append({"name": f"{item.plural}/eviction", "singularName": "", "namespaced": True, **eviction})
         if "log" in item.subresources:
             row = {"name": f"{item.plural}/log", "singularName": "", "namespaced": True, "kind": "Pod", "verbs": ["get"]}
             rows.append(row)

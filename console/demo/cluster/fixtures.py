@@ -56,6 +56,25 @@ def deployment(
     }
 
 
+def node(name: str, *, now: str) -> Object:
+    """A healthy node with room for the platform."""
+    healthy = (
+        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+    )
+    conditions = [
+        {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": now}
+        for kind, status, reason, message in healthy
+    ]
+    room = {"cpu": "8", "memory": "32Gi", "pods": "110"}
+    status = {
+        "conditions": conditions, "capacity": room, "allocatable": room, "nodeInfo": {"kubeletVersion": "v1.36.3"},
+    }  # fmt: skip
+    return {"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}}, "spec": {}, "status": status}
+
+
 def platform(namespace: str) -> tuple[Object, ...]:
     """All objects; the autoscaler's range covers the scaling that the runbooks prescribe."""
     items: list[Object] = []
@@ -110,6 +129,15 @@ def platform(namespace: str) -> tuple[Object, ...]:
     items.append(
         {
             "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "models", "namespace": namespace},
+            "spec": {"storageClassName": "standard", "resources": {"requests": {"storage": "100Gi"}}},
+            "status": {"phase": "Bound", "capacity": {"storage": "100Gi"}},
+        }
+    )
+    items.append(
+        {
+            "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": "circuit-breaker-config", "namespace": namespace},
             "data": {"failure_threshold": "5", "recovery_timeout_seconds": "30", "half_open_max_calls": "3"},
@@ -119,8 +147,8 @@ def platform(namespace: str) -> tuple[Object, ...]:
 
 
 def backup(namespace: str, *, now: float) -> Object:
-    """The nightly backup at 03:10 UTC, which succeeded last night after eight minutes."""
-    last_run = (now - 3.3 * 3600.0) // 86400.0 * 86400.0 + 190 * 60.0
+    """The nightly backup at 03:10 UTC, which succeeded after a minute."""
+    last_run = (now - 191.5 * 60.0) // 86400.0 * 86400.0 + 190 * 60.0
     container = {"name": "backup", "image": f"{REGISTRY}/backup:1.2.0"}
     template = {"spec": {"containers": [container], "restartPolicy": "OnFailure"}}
     return {
@@ -128,5 +156,5 @@ def backup(namespace: str, *, now: float) -> Object:
         "kind": "CronJob",
         "metadata": {"name": "nightly-backup", "namespace": namespace, "labels": {"app": "nightly-backup"}},
         "spec": {"schedule": "10 3 * * *", "suspend": False, "jobTemplate": {"spec": {"template": template}}},
-        "status": {"lastScheduleTime": format_time(last_run), "lastSuccessfulTime": format_time(last_run + 480.0)},
+        "status": {"lastScheduleTime": format_time(last_run), "lastSuccessfulTime": format_time(last_run + 60.0)},
     }

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.demo.cluster import event_recorder
+from console.demo.cluster.pod_logs import PodLogs
 from console.demo.cluster.registry import Registry
-from console.demo.cluster.resource import PODS, REPLICA_SETS, Object
+from console.demo.cluster.resource import NODES, PODS, REPLICA_SETS, Object
 from console.demo.cluster.revision import controller_of
 from console.demo.cluster.store import Store
 from console.demo.cluster.timers import Timers
 
 NODE_COUNT = 3
+FAILING = "failing"
+_RESCHEDULE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class PodTimings:
     start: tuple[float, float] = (0.1, 0.3)
     ready: tuple[float, float] = (0.15, 0.5)
     end: tuple[float, float] = (0.1, 0.4)
+    run: tuple[float, float] = (2.0, 5.0)
+    """How long a pod runs that is not restarted when it succeeds, such as a Job's."""
 
 
 class Pods:
@@ -35,6 +40,7 @@ class Pods:
         self._store, self._registry, self._timers = store, registry, timers
         self.timings = timings
         self._chance = chance
+        self.logs = PodLogs(store)
         self.broken: dict[str, str] = {}
         """Parts of image names to the waiting reason of their containers: `ImagePullBackOff`, `CrashLoopBackOff`."""
 
@@ -104,7 +110,9 @@ class Pods:
         self._after(self.timings.end, self._remove, pod)
 
     def _remove(self, namespace: str, name: str) -> None:
-        if self._store.get(PODS, namespace, name) is not None:
+        pod = self._store.get(PODS, namespace, name)
+        if pod is not None:
+            self.logs.remove(pod["metadata"]["uid"])
             self._store.delete(PODS, namespace, name)
 
     def _alive(self, namespace: str, name: str) -> Object | None:
@@ -115,8 +123,11 @@ class Pods:
         pod = self._alive(namespace, name)
         if pod is None:
             return
-        number = self._chance.randrange(NODE_COUNT) + 1
-        pod["spec"]["nodeName"] = f"node-{number}"
+        nodes = [item["metadata"]["name"] for item in self._store.items(NODES) if not item["spec"].get("unschedulable")]
+        if not nodes:
+            self._leave_pending(pod)
+            return
+        pod["spec"]["nodeName"] = self._chance.choice(nodes)
         pod["status"]["conditions"] = [self._condition("PodScheduled", "True")]
         pod["status"]["startTime"] = self._store.now()
         reason = next((why for part, why in self.broken.items() if any(part in item["image"] for item in _containers(pod))), "")
@@ -140,9 +151,25 @@ class Pods:
                 self._store, pod, "v1", "Pod", reason="Failed", message=f"Error: {reason}", source="kubelet", warn=True
             )
         else:
-            self._after(self.timings.start, self._start, pod)
+            self._after(self.timings.start, self.start, pod)
 
-    def _start(self, namespace: str, name: str) -> None:
+    def _leave_pending(self, pod: Object) -> None:
+        """As the scheduler reports it; tried again later."""
+        condition = self._condition("PodScheduled", "False")
+        count = len(self._store.items(NODES))
+        condition.update(reason="Unschedulable", message=f"0/{count} nodes are available: {count} node(s) were unschedulable.")
+        pod["status"]["conditions"] = [condition]
+        self._store.update(PODS, pod)
+        self._timers.after(_RESCHEDULE_SECONDS, lambda: self._schedule(pod["metadata"]["namespace"], pod["metadata"]["name"]))
+
+    def add_images(self, node: str, images: list[str]) -> None:
+        """Adds images to those that the node reports to have."""
+        found = self._store.copy(NODES, "", node)
+        if found is not None and images:
+            found["status"].setdefault("images", []).extend({"names": [image], "sizeBytes": 1} for image in images)
+            self._store.update(NODES, found)
+
+    def start(self, namespace: str, name: str) -> None:
         pod = self._alive(namespace, name)
         if pod is None:
             return
@@ -152,6 +179,14 @@ class Pods:
         pod["status"]["phase"] = "Running"
         pod["status"]["podIP"] = f"10.1.{self._chance.randrange(1, 250)}.{self._chance.randrange(1, 250)}"
         self._store.update(PODS, pod)
+        node = pod["spec"]["nodeName"]
+        known = {
+            image
+            for item in self._store.items(NODES)
+            for entry in item["status"].get("images") or ()
+            for image in entry["names"]
+        }
+        self.add_images(node, [item["image"] for item in _containers(pod) if item["image"] not in known])
         self._after(self.timings.ready, self._ready, pod)
 
     def _ready(self, namespace: str, name: str) -> None:
@@ -162,6 +197,23 @@ class Pods:
             status["ready"] = True
         kinds = ("Initialized", "Ready", "ContainersReady", "PodScheduled")
         pod["status"]["conditions"] = [self._condition(kind, "True") for kind in kinds]
+        self._store.update(PODS, pod)
+        if pod["spec"]["restartPolicy"] != "Always":
+            self._after(self.timings.run, self._finish, pod)
+
+    def _finish(self, namespace: str, name: str) -> None:
+        """Ends a pod's run; an image with FAILING in its name exits with 1."""
+        pod = self._alive(namespace, name)
+        if pod is None:
+            return
+        failed = any(FAILING in item["image"] for item in _containers(pod))
+        for status in pod["status"]["containerStatuses"]:
+            reason, code = ("Error", 1) if failed else ("Completed", 0)
+            status["state"] = {"terminated": {"reason": reason, "exitCode": code, "finishedAt": self._store.now()}}
+            status["ready"] = False
+        pod["status"]["phase"] = "Failed" if failed else "Succeeded"
+        kinds = {"Initialized": "True", "Ready": "False", "ContainersReady": "False", "PodScheduled": "True"}
+        pod["status"]["conditions"] = [self._condition(kind, value) for kind, value in kinds.items()]
         self._store.update(PODS, pod)
 
     def _condition(self, kind: str, status: str) -> dict[str, Any]:

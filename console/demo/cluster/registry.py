@@ -12,11 +12,15 @@ from console.demo.cluster import api_errors, defaults, managed_fields, selector,
 from console.demo.cluster.patch import apply_patch
 from console.demo.cluster.resource import (
     CONFIG_MAPS,
+    CRON_JOBS,
     DEPLOYMENTS,
+    JOBS,
     NAMESPACES,
+    NODES,
     PODS,
     REPLICA_SETS,
     RESOURCES,
+    SERVICES,
     Object,
     Resource,
 )
@@ -70,6 +74,7 @@ class Registry:
             meta.pop(key, None)
         if resource.status:
             item.pop("status", None)
+        meta["uid"] = str(uuid.uuid4())
         defaults.set_defaults(resource, item)
         meta = item["metadata"]
         if resource is NAMESPACES:
@@ -81,7 +86,7 @@ class Registry:
             return self.store.create(resource, item)
         if self.store.get(resource, meta.get("namespace", ""), meta["name"]) is not None:
             raise api_errors.exists(resource, meta["name"])
-        meta.update(uid=str(uuid.uuid4()), creationTimestamp=self.store.now())
+        meta["creationTimestamp"] = self.store.now()
         if resource.counted:
             meta["generation"] = 1
         return item
@@ -171,10 +176,10 @@ class Registry:
         return result
 
     def _manage(self, resource: Resource, before: Object | None, after: Object, manager: str) -> None:
-        """Records what the console reads: the last writer of a ConfigMap, and the manager of each field of a Deployment."""
+        """Records what the console reads: the last writer of a ConfigMap, and the manager of each field that an action sets."""
         if resource is CONFIG_MAPS and before is not None:
             after["metadata"]["managedFields"] = [{"manager": KUBECTL, "operation": "Update", "time": self.store.now()}]
-        elif resource is DEPLOYMENTS:
+        elif resource in (DEPLOYMENTS, CRON_JOBS, NODES, SERVICES):
             managed_fields.record_manager(before, after, manager=manager, now=self.store.now())
 
     def _check_version(self, resource: Resource, name: str, given: Any, old: dict[str, Any]) -> None:
@@ -265,7 +270,7 @@ class Registry:
                 self.store.delete(resource, namespace, item["metadata"]["name"])
 
     def _delete_dependents(self, uid: str, namespace: str) -> None:
-        for resource in (REPLICA_SETS, PODS):
+        for resource in (REPLICA_SETS, JOBS, PODS):
             for item in self.store.items(resource, namespace):
                 if any(owner.get("uid") == uid for owner in item["metadata"].get("ownerReferences") or ()):
                     if resource is PODS:

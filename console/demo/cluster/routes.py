@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from console.demo.cluster import api_errors, discovery, list_pages, patch
+from console.demo.cluster import api_errors, discovery, endpoints, eviction, list_pages, newer_events, patch
 from console.demo.cluster.auth import ANONYMOUS, OPEN_PATHS, Access, User
-from console.demo.cluster.http1 import HttpRequest, HttpResponse, as_json, as_text
+from console.demo.cluster.pod_logs import LogFollow, PodLogs
 from console.demo.cluster.registry import Registry
-from console.demo.cluster.resource import DEPLOYMENTS, POD_METRICS, PODS, REPLICA_SETS, REVIEWS, Object, Resource, find_resource
+from console.demo.cluster.request import HttpRequest, HttpResponse, as_json, as_text
+from console.demo.cluster.resource import (
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    EVENTS_V1,
+    POD_METRICS,
+    PODS,
+    REPLICA_SETS,
+    REVIEWS,
+    ROLLOUTS,
+    SELF_REVIEWS,
+    Object,
+    Resource,
+    find_resource,
+)
 from console.demo.cluster.store import Store
 from console.demo.cluster.watch import WatchRequest, typed
 
@@ -52,17 +66,19 @@ def parse_path(path: str) -> ResourcePath:
 
 @dataclass(slots=True)
 class Routes:
-    """Responds from the store. For a watch it returns the WatchRequest that the connection then streams."""
+    """Responds from the store. A WatchRequest or LogFollow is what the connection then streams."""
 
     store: Store
     registry: Registry
     access: Access
     address: str
-    logs: Callable[[Object, Mapping[str, str]], str]
+    logs: PodLogs
     usage: Callable[[str], list[Object]]
     has_metrics: bool = True
+    has_rollouts: bool = False
+    """Whether the definition of Argo's Rollouts is installed."""
 
-    def respond(self, request: HttpRequest) -> HttpResponse | WatchRequest:
+    def respond(self, request: HttpRequest) -> HttpResponse | WatchRequest | LogFollow:
         try:
             user = self.access.user(request)
             fixed = self._fixed(request, user)
@@ -86,10 +102,11 @@ class Routes:
             document = discovery.core_versions(self.address)
         elif path == "/apis":
             document = discovery.groups()
-            if not self.has_metrics:
-                document["groups"] = [row for row in document["groups"] if row["name"] != POD_METRICS.group]
+            document["groups"] = [row for row in document["groups"] if self._is_installed(row["name"])]
         elif path == "/api/v1":
             document = discovery.resources("", "v1")
+        elif len(steps) in (2, 3) and steps[0] == "apis" and not self._is_installed(steps[1]):
+            return None
         elif len(steps) == 2 and steps[0] == "apis":
             document = discovery.group(steps[1])
         elif len(steps) == 3 and steps[0] == "apis":
@@ -100,8 +117,13 @@ class Routes:
             raise api_errors.forbidden_path(user.name, "get", path)
         return as_json(200, document)
 
-    def _resource(self, request: HttpRequest, user: User) -> HttpResponse | WatchRequest:
+    def _is_installed(self, group: str) -> bool:
+        return {POD_METRICS.group: self.has_metrics, ROLLOUTS.group: self.has_rollouts}.get(group, True)
+
+    def _resource(self, request: HttpRequest, user: User) -> HttpResponse | WatchRequest | LogFollow:
         at = parse_path(request.path)
+        if not self._is_installed(at.resource.group):
+            raise api_errors.NotServed
         watching = request.query.get("watch", "") in ("1", "true")
         if request.method in ("GET", "HEAD"):
             verb = "get" if at.name else "watch" if watching else "list"
@@ -114,8 +136,12 @@ class Routes:
             if request.method != "POST":
                 raise api_errors.not_allowed()
             return as_json(201, self.access.review(user, _decode(request)))
-        if at.resource is POD_METRICS:
-            return self._metrics(request, at)
+        if at.resource is SELF_REVIEWS:
+            if request.method != "POST":
+                raise api_errors.not_allowed()
+            return as_json(201, self.access.review_self(user))
+        if at.resource in (POD_METRICS, ENDPOINT_SLICES, EVENTS_V1):
+            return self._derived(request, at)
         if verb in ("list", "watch"):
             return (
                 self._watch(request, at)
@@ -125,6 +151,14 @@ class Routes:
         if at.subresource:
             return self._subresource(request, at, verb)
         return self._object(request, at, verb)
+
+    def _derived(self, request: HttpRequest, at: ResourcePath) -> HttpResponse:
+        """What is computed from other objects."""
+        if at.resource is EVENTS_V1:
+            return as_json(200, newer_events.respond(self.store, self.registry, at.namespace, at.name, request.query))
+        if at.resource is POD_METRICS:
+            return self._computed(request, at, self.usage(at.namespace))
+        return self._computed(request, at, endpoints.endpoint_slices(self.store, at.namespace))
 
     def _watch(self, request: HttpRequest, at: ResourcePath) -> WatchRequest:
         query = request.query
@@ -153,7 +187,8 @@ class Routes:
         if not at.name or verb in ("", "create", "deletecollection"):
             raise api_errors.not_allowed()
         if verb == "get":
-            return as_json(200, typed(resource, self.registry.existing(resource, at.namespace, at.name)))
+            item = typed(resource, self.registry.existing(resource, at.namespace, at.name))
+            return as_json(200, _metadata_only(item) if _wants_metadata(request) else item)
         if verb == "delete":
             options = _object_of(_decode(request)) if request.body else {}
             if "gracePeriodSeconds" in request.query:
@@ -180,13 +215,17 @@ class Routes:
             at.resource, at.namespace, at.name, item, dry=dry, status=status, manager=_manager(request)
         )
 
-    def _subresource(self, request: HttpRequest, at: ResourcePath, verb: str) -> HttpResponse:
+    def _subresource(self, request: HttpRequest, at: ResourcePath, verb: str) -> HttpResponse | LogFollow:
         if at.subresource == "status" and at.resource.status:
             if verb == "get":
                 return as_json(200, typed(at.resource, self.registry.existing(at.resource, at.namespace, at.name)))
             return as_json(200, typed(at.resource, self._write(request, at, verb, status=True)))
         if at.subresource == "log" and at.resource is PODS and verb == "get":
-            return as_text(200, self.logs(self.registry.existing(PODS, at.namespace, at.name), request.query))
+            log = self.logs.respond(self.registry.existing(PODS, at.namespace, at.name), request.query)
+            return log if isinstance(log, LogFollow) else HttpResponse(200, log, "text/plain")
+        if at.subresource == "eviction" and at.resource is PODS and verb == "create":
+            sent = _object_of(_decode(request))
+            return as_json(201, eviction.evict(self.registry, at.namespace, at.name, sent, dry=_dry(request)))
         if at.subresource != "scale" or at.resource not in (DEPLOYMENTS, REPLICA_SETS):
             raise api_errors.unknown_resource()
         scale = self.registry.scale(at.resource, at.namespace, at.name)
@@ -203,20 +242,28 @@ class Routes:
         scaled = self.registry.rescale(at.resource, at.namespace, at.name, desired, dry=dry, manager=_manager(request))
         return as_json(200, scaled)
 
-    def _metrics(self, request: HttpRequest, at: ResourcePath) -> HttpResponse:
-        if not self.has_metrics:
-            raise api_errors.NotServed
+    def _computed(self, request: HttpRequest, at: ResourcePath, every: list[Object]) -> HttpResponse:
+        """Objects that are not stored: to get and to list only."""
         if request.method not in ("GET", "HEAD"):
             raise api_errors.not_allowed()
-        match = list_pages.list_matcher(POD_METRICS, {**request.query, "fieldSelector": ""})
-        items = [item for item in self.usage(at.namespace) if match(item)]
+        resource = at.resource
+        match = list_pages.list_matcher(resource, {**request.query, "fieldSelector": ""})
+        items = [item for item in every if match(item)]
         if not at.name:
-            listed = {"kind": "PodMetricsList", "apiVersion": POD_METRICS.api_version, "metadata": {}, "items": items}
+            listed = {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": {}, "items": items}
             return as_json(200, listed)
         for item in items:
             if item["metadata"]["name"] == at.name:
-                return as_json(200, typed(POD_METRICS, item))
-        raise api_errors.not_found(POD_METRICS, at.name)
+                return as_json(200, typed(resource, item))
+        raise api_errors.not_found(resource, at.name)
+
+
+def _wants_metadata(request: HttpRequest) -> bool:
+    return "as=PartialObjectMetadata;" in request.headers.get("accept", "")
+
+
+def _metadata_only(item: Object) -> Object:
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": item["metadata"]}
 
 
 def _manager(request: HttpRequest) -> str:

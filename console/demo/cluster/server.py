@@ -1,15 +1,25 @@
-"""Serves connections: requests in order, watch streams, and a shutdown that ends all of them."""
+"""Serves the routes over HTTP: requests in order, watches and followed logs, and a shutdown that ends them all."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 
-from console.demo.cluster import http1
-from console.demo.cluster.http1 import HttpRequest, HttpResponse, InvalidRequest
+from aiohttp import web
+
+from console.demo.cluster.pod_logs import LogFollow
+from console.demo.cluster.request import HttpRequest, HttpResponse
 from console.demo.cluster.routes import Routes
 from console.demo.cluster.watch import WatchRequest, stream_watch
+
+MAX_HEAD_BYTES = 64 << 10
+MAX_BODY_BYTES = 4 << 20
+_IDLE_SECONDS = 3600.0
+_SHUTDOWN_SECONDS = 0.01  # a stop cuts what is in progress; zero would wait for it without a limit
+
+_LOG = logging.getLogger(__name__)
+_LOG.addHandler(logging.NullHandler())  # a disconnect is not worth a message, and the terminal belongs to the console
 
 
 class ApiServer:
@@ -21,93 +31,77 @@ class ApiServer:
         self.intercept: Callable[[HttpRequest], Awaitable[HttpResponse | None]] | None = None
         """Called with every request; what it returns replaces the response."""
         self.watches: set[asyncio.Task[None]] = set()
-        """The tasks of the open watches."""
-        self._listener: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        """The tasks of the open watches; cancelling one cuts its stream."""
+        self.followed_logs: set[asyncio.Task[None]] = set()
+        """As `watches`, of the followed logs."""
+        self._runner: web.AppRunner | None = None
 
     async def start(self, port: int = 0) -> int:
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", port, limit=http1.MAX_HEAD_BYTES, backlog=256)
-        return int(self._listener.sockets[0].getsockname()[1])
+        """Listens on `port`, or on a free one, and returns it. Raises OSError if it is in use."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        app.on_response_prepare.append(_drop_server_header)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=_LOG,
+            handle_signals=False,
+            handler_cancellation=True,  # ends a watch whose client has gone
+            keepalive_timeout=_IDLE_SECONDS,
+            max_line_size=MAX_HEAD_BYTES,
+            max_field_size=MAX_HEAD_BYTES,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+        )
+        await runner.setup()
+        self._runner = runner
+        try:
+            await web.TCPSite(runner, "127.0.0.1", port, backlog=256).start()
+        except OSError:
+            await self.stop()
+            raise
+        return int(runner.addresses[0][1])
 
     async def stop(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-        for task in tuple(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        """Refuses new connections and cuts the open ones."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # a task serves every connection
-        self._connections.add(task)
-        try:
-            await self._serve(reader, writer)
-        except (ConnectionError, asyncio.CancelledError):
-            # the client is gone or the server stops: nobody waits for a response
-            pass
-        finally:
-            self._connections.discard(task)
-            self.watches.discard(task)
-            writer.transport.abort()
+    async def _handle(self, message: web.Request) -> web.StreamResponse:
+        headers = {name.lower(): value for name, value in message.headers.items()}
+        request = HttpRequest(message.method, message.rel_url.path, dict(message.rel_url.query), headers, await message.read())
+        response = await self._respond(request)
+        if isinstance(response, WatchRequest | LogFollow):
+            return await self._stream(response, message)
+        return web.Response(
+            status=response.code, body=response.body, headers=[("Content-Type", response.content_type), *response.headers]
+        )
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            try:
-                request = await http1.read_request(reader)
-            except InvalidRequest as error:
-                writer.write(http1.encode_response(http1.as_text(400, f"400 Bad Request: {error}\n")))
-                await writer.drain()
-                return
-            if request is None:
-                return
-            response = await self._respond(request)
-            if isinstance(response, WatchRequest):
-                if not await self._stream(response, reader, writer):
-                    return
-                continue
-            if request.method == "HEAD":
-                response = HttpResponse(response.code, b"", response.content_type, response.headers)
-            writer.write(http1.encode_response(response))
-            await writer.drain()
-            if request.headers.get("connection", "").lower() == "close":
-                await self._finish(writer)
-                return
-
-    async def _finish(self, writer: asyncio.StreamWriter) -> None:
-        """Closes the connection after the client has received everything."""
-        writer.close()
-        with contextlib.suppress(ConnectionError):
-            await writer.wait_closed()
-
-    async def _respond(self, request: HttpRequest) -> HttpResponse | WatchRequest:
+    async def _respond(self, request: HttpRequest) -> HttpResponse | WatchRequest | LogFollow:
         if self.intercept is not None and (response := await self.intercept(request)) is not None:
             return response
         return self._routes.respond(request)
 
-    async def _stream(self, watch: WatchRequest, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Streams a watch; False where the client closed the connection."""
+    async def _stream(self, response: WatchRequest | LogFollow, message: web.Request) -> web.StreamResponse:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101
-        self.watches.add(task)
-        writer.write(http1.head(200, "application/json", ("Transfer-Encoding", "chunked")))
-
-        async def send(data: bytes) -> None:
-            if data:
-                writer.write(http1.chunk(data))
-                await writer.drain()
-
-        await writer.drain()
-        gone = asyncio.ensure_future(reader.read(1))
+        assert task is not None  # noqa: S101  # a task serves every request
+        watching = isinstance(response, WatchRequest)
+        stream = web.StreamResponse(headers={"Content-Type": "application/json" if watching else "text/plain"})
+        stream.enable_chunked_encoding()
+        tasks = self.watches if watching else self.followed_logs
+        tasks.add(task)
         try:
-            await stream_watch(watch, self._routes.store, send, gone=gone, bookmark_seconds=self.bookmark_seconds)
-            if gone.done():
-                return False
+            await stream.prepare(message)
+            if isinstance(response, WatchRequest):
+                await stream_watch(response, self._routes.store, stream.write, bookmark_seconds=self.bookmark_seconds)
+            else:
+                await self._routes.logs.stream(response, stream.write)
         finally:
-            self.watches.discard(task)
-            gone.cancel()
-            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
-                await gone
-        # stop reading before the client sees the end: its next request comes on this connection
-        writer.write(http1.chunk(b""))
-        await writer.drain()
-        return True
+            tasks.discard(task)
+        return stream
+
+
+async def _drop_server_header(message: web.Request, response: web.StreamResponse) -> None:
+    """Omits the Server header, as a real API server does."""
+    response.headers.pop("Server", None)
+    response.headers["Cache-Control"] = "no-cache, private"

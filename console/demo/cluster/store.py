@@ -93,7 +93,7 @@ class Store:
         key = (meta.get("namespace", ""), meta["name"])
         if self.get(resource, *key) is not None:
             raise api_errors.exists(resource, meta["name"])
-        meta["uid"] = str(uuid.uuid4())
+        meta.setdefault("uid", str(uuid.uuid4()))
         meta.setdefault("creationTimestamp", self.now())
         if resource.counted:
             meta["generation"] = 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from console.demo.cluster import selector
 from console.demo.cluster.api_errors import StatusCause
-from console.demo.cluster.resource import AUTOSCALERS, CONFIG_MAPS, DEPLOYMENTS, PODS, REPLICA_SETS, Object, Resource
+from console.demo.cluster.resource import AUTOSCALERS, CONFIG_MAPS, DEPLOYMENTS, PODS, REPLICA_SETS, SECRETS, Object, Resource
 
 _LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 _SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
@@ -73,7 +73,7 @@ def _containers(spec: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def object_errors(resource: Resource, item: Object, before: Object | None) -> list[StatusCause]:
     """The errors of an object, as causes of a 422; `before` is the object to replace."""
-    return [*_name(item), *_data(resource, item), *_spec(resource, item, before)]
+    return [*_name(item), *_data(resource, item, before), *_spec(resource, item, before)]
 
 
 def _name(item: Object) -> Iterator[StatusCause]:
@@ -84,7 +84,11 @@ def _name(item: Object) -> Iterator[StatusCause]:
         yield StatusCause("FieldValueInvalid", f'Invalid value: "{name}": {_BAD_SUBDOMAIN}', "metadata.name")
 
 
-def _data(resource: Resource, item: Object) -> Iterator[StatusCause]:
+def _data(resource: Resource, item: Object, before: Object | None) -> Iterator[StatusCause]:
+    if resource in (CONFIG_MAPS, SECRETS) and before is not None and before.get("immutable"):
+        changed = [name for name in ("data", "binaryData") if item.get(name) != before.get(name)]
+        for field in ("immutable",) if not item.get("immutable") else changed:
+            yield StatusCause("FieldValueForbidden", "Forbidden: field is immutable when `immutable` is set", field)
     if resource is CONFIG_MAPS:
         parts = [*(item.get("data") or {}).values(), *(item.get("binaryData") or {}).values()]
         if sum(len(str(part).encode()) for part in parts) > 1 << 20:

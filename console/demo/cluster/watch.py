@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from console.demo.cluster.api_errors import ApiError
 from console.demo.cluster.resource import Object, Resource
@@ -64,10 +64,12 @@ async def stream_watch(
     store: Store,
     send: Callable[[bytes], Awaitable[None]],
     *,
-    gone: asyncio.Future[Any],
     bookmark_seconds: float,
 ) -> None:
-    """Streams until the timeout, a disconnect, or expired history, which end it with an ERROR event of code 410."""
+    """Streams until the timeout, or until the history that it reads has expired: then it ends with an ERROR event of code 410.
+
+    A client that disconnects cancels it.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + watch.seconds
     changed = asyncio.Event()
@@ -97,14 +99,10 @@ async def stream_watch(
                 next_bookmark = min(now + bookmark_seconds, end - 2) if end - 2 > now else end
             if now >= end:
                 return
-            waiting: asyncio.Future[Any] = asyncio.ensure_future(changed.wait())
             pause = max(0.0, min(end, next_bookmark if watch.bookmarks else end) - now)
-            try:
-                await asyncio.wait({waiting, gone}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                waiting.cancel()
-            if gone.done():
-                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await changed.wait()
     except ApiError as failed:
         await send(watch_line("ERROR", failed.status))
     finally:
@@ -114,7 +112,8 @@ async def stream_watch(
 async def _initial(watch: WatchRequest, store: Store, send: Callable[[bytes], Awaitable[None]]) -> int:
     version = store.version
     found = [item for item in store.items(watch.resource, watch.namespace) if watch.match(item)]
-    await send(b"".join(watch_line("ADDED", typed(watch.resource, item)) for item in found))
+    if found:
+        await send(b"".join(watch_line("ADDED", typed(watch.resource, item)) for item in found))
     if watch.initial_bookmark:
         await send(bookmark_line(watch.resource, version, initial_end=True))
     return version

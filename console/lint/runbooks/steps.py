@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 
+from console.actions.action import NAMED_TARGETS
 from console.actions.plan import ActionRefused
 from console.actions.registry import ACTIONS, action_named
 from console.actions.silence import parse_silence_matchers
-from console.config.validators import is_dns_name
+from console.config.validators import is_dns_name, is_object_name
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Finding, Level, LintRule
 from console.lint.label_use import LABEL_NOT_CARRIED, MATCHES_NOTHING
@@ -19,6 +21,8 @@ from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import SignalError
 from queries.model.action import ActionCall
 from queries.model.rule import Rule, RuleKind
+from queries.model.workload import TARGET_KINDS
+from queries.platform.admin_calls import read_admin_calls
 from queries.promql.label_inference import infer_labels
 from queries.promql.rule_files import PlacedRule
 
@@ -36,10 +40,14 @@ TARGET = LintRule(
     Level.ERROR,
     "An invalid target",
     "Without a target the console looks nothing up and offers no action.",
-    "Write `deployment/NAME`; `{label}` stands for a label that the runbook's alerts have.",
+    "Write `deployment/NAME` or another kind of workload; `{label}` stands for a label that the runbook's alerts have.",
 )
 _ON_QUERIES = (METRIC_NOT_EXPORTED, LABEL_NOT_CARRIED, MATCHES_NOTHING)
 _KINDS = {"deployment": "deployment/NAME", "silence": "silence/ID", "update": "INCIDENT/UPDATE"}
+
+
+def _line_of_query(page: RunbookPage, index: int, _: str) -> int:
+    return page.line("steps", index, "query")
 
 
 def step_rules(page: RunbookPage) -> tuple[PlacedRule, ...]:
@@ -53,9 +61,7 @@ def step_rules(page: RunbookPage) -> tuple[PlacedRule, ...]:
             except SignalError:
                 continue  # the runbook is reported as broken
             rule = Rule(RuleKind.ALERT, str(row.get("title")), query)
-            rules.append(
-                PlacedRule(rule, "", page.runbook.path, 1, (("expr", page.line("steps", index, "query")),), page.lines)
-            )
+            rules.append(PlacedRule(rule, "", page.runbook.path, 1, partial(_line_of_query, page, index), page.lines))
     return tuple(rules)
 
 
@@ -80,7 +86,7 @@ def check_step_targets(page: RunbookPage, alerts: Mapping[str, ParsedRule], cont
     for index, row in enumerate(page.rows("steps")):
         if row.get("target"):
             line = page.line("steps", index, "target")
-            yield from (page.finding(TARGET, line, text) for text in _check_deployment(str(row["target"]), known))
+            yield from (page.finding(TARGET, line, text) for text in _check_workload(str(row["target"]), known))
     for index, action in enumerate(page.runbook.actions):
         at = ("actions", index)
         for lint_rule, part, text in check_action(action.action, action.target, _parameters(action), known):
@@ -100,6 +106,9 @@ def check_action(
     if action is None:
         yield ACTION_UNKNOWN, ("action",), f"no such action: {name!r}{suggest_name(name, [item.name for item in ACTIONS])}"
         return
+    if action.target_kind == "call":
+        yield from _check_call(target, given)
+        return
     known = [item.name for item in action.parameters]
     for key in given:
         if key not in known:
@@ -109,13 +118,31 @@ def check_action(
         if item.missing_from(given):
             yield ACTION_UNKNOWN, (), f"{name} needs the parameter {item.name}: {item.description}"
     check = _TARGET_CHECKS[action.target_kind]
+    if action.target_kind == "deployment":
+        check = partial(_check_workload, kinds=tuple(kind.lower() for kind in action.kinds))
     yield from ((TARGET, ("target",), text) for text in check(target, labels))
 
 
-def _check_deployment(target: str, labels: frozenset[str] | None) -> Iterator[str]:
+def _check_call(target: str, given: Mapping[str, str]) -> Iterator[tuple[LintRule, tuple[str, ...], str]]:
+    """A call of the platform's administration; only ours are known here, not those of a team's config file."""
+    calls = read_admin_calls().calls
+    call = calls.get(target.removeprefix("call/"))
+    if call is None or not target.startswith("call/"):
+        yield TARGET, ("target",), f"{target!r} is not a target, expected call/ID{suggest_name(target[5:], list(calls))}"
+        return
+    if call.sealed:
+        yield ACTION_UNKNOWN, ("target",), f"{call.id} is sealed: {call.sealed}"
+    names = [item.name for item in call.parameters]
+    for key in given:
+        if key not in names:
+            hint = suggest_name(key, names) if names else "; it has none"
+            yield ACTION_UNKNOWN, ("parameters", key), f"{call.id} has no parameter {key!r}{hint}"
+
+
+def _check_workload(target: str, labels: frozenset[str] | None, kinds: tuple[str, ...] = TARGET_KINDS) -> Iterator[str]:
     kind, slash, name = target.partition("/")
-    if kind != "deployment" or not slash or not is_dns_name(_LABEL.sub("x", name).lower()):
-        yield f"{target!r} is not a target, expected deployment/NAME"
+    if kind not in kinds or not slash or not is_dns_name(_LABEL.sub("x", name).lower()):
+        yield f"{target!r} is not a target, expected {' or '.join(f'{kind}/NAME' for kind in kinds)}"
     for label in _LABEL.findall(name):
         if labels is not None and label not in labels:
             listed = f"they have {', '.join(sorted(labels))}" if labels else "they have none"
@@ -136,8 +163,18 @@ def _check_identity(kind: str) -> Callable[[str, frozenset[str] | None], Iterabl
     return check
 
 
+def _check_object(kind: str) -> Callable[[str, frozenset[str] | None], Iterable[str]]:
+    def check(target: str, labels: frozenset[str] | None) -> Iterable[str]:
+        found, slash, name = target.partition("/")
+        if found != kind or not slash or not is_object_name(name):
+            yield f"{target!r} is not a target, expected {kind}/NAME"
+
+    return check
+
+
 _TARGET_CHECKS: dict[str, Callable[[str, frozenset[str] | None], Iterable[str]]] = {
-    "deployment": _check_deployment,
+    **{kind: _check_object(kind) for kind in NAMED_TARGETS},
+    "deployment": _check_workload,
     "matchers": _check_matchers,
     "silence": _check_identity("silence"),
     "update": _check_identity("update"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from console.actions.plan import ActionRefused, Request
 from console.config.errors import ConfigError
 from console.incidents.postmortem import as_markdown
-from console.incidents.response_timers import response_timers
+from console.incidents.postmortem_html import as_html
+from console.incidents.response_timers import STABLE, list_passed_deadlines, response_timers
 from console.incidents.service import IncidentError, open_steps, save_text
 from console.incidents.templates import STATUS_PAGE, TemplateError
-from console.incidents.text import timer_text
+from console.incidents.text import follow_up_text, timer_text
 from console.journal.errors import JournalError
 from console.journal.payloads import DeliveryState, Role, Step
 from console.screens import messages
@@ -35,8 +37,10 @@ if TYPE_CHECKING:
     from console.monitor.session import Session
     from console.screens.app import ConsoleApp
     from console.state.snapshot import Snapshot
+    from queries.model.alert import TrackedAlert
 
 _CLIPBOARD, _FILE, _DRAFT = "clipboard", "to a file", "keep as draft"
+_SOMEBODY, _NOBODY = "somebody", "nobody"
 _NO_UPDATE = "there is no update yet; u writes one"
 _Step: TypeAlias = "Callable[[IncidentFlow, Session, Incident, Any], Awaitable[None]]"
 """What one kind of request does; its last argument is that request."""
@@ -58,9 +62,16 @@ class IncidentFlow:
         self.app = app
         self._assigning: set[tuple[str, Role]] = set()
         """Roles being assigned here: the flow itself reports how that ends."""
+        self._reported: set[str] = set()
 
-    def declare(self, fingerprint: str = "") -> None:
-        self.app.run_worker(self._run(partial(self._declare, fingerprint=fingerprint)), "declaring the incident", "incident")
+    def take_reported(self) -> set[str]:
+        """The ids of the incidents of which a notice named a new holder of this person's role since the last call."""
+        reported, self._reported = self._reported, set()
+        return reported
+
+    def declare(self, request: messages.DeclareIncidentRequested | None = None) -> None:
+        step = partial(self._declare, request=request or messages.DeclareIncidentRequested())
+        self.app.run_worker(self._run(step), "declaring the incident", "incident")
 
     def run(self, request: messages.IncidentRequested) -> None:
         step, label = self._steps[type(request)]
@@ -85,16 +96,17 @@ class IncidentFlow:
         else:
             await step(self, session, incident, request)
 
-    async def _declare(self, session: Session, fingerprint: str) -> None:
-        snapshot = session.snapshot()
-        tracked = snapshot.alert(fingerprint) if fingerprint else None
+    async def _declare(self, session: Session, request: messages.DeclareIncidentRequested) -> None:
+        snapshot, fingerprint = session.snapshot(), request.fingerprint
+        # An alert that resolved is still what the incident is about: fix first, declare later.
+        tracked = snapshot.alert(fingerprint) or request.alert if fingerprint else None
         existing = next((item for item in snapshot.ledger.incidents.open if fingerprint and item.links(fingerprint)), None)
         if existing is not None:
             self.app.push_screen(IncidentScreen(existing.id))
             return
         alerts = (tracked,) if tracked else ()
         title, severity = session.incidents.propose(alerts)
-        if tracked and snapshot.ledger.incidents.open and await self._link_to_open(session, tracked.alert.name, fingerprint):
+        if tracked and snapshot.ledger.incidents.open and await self._link_to_open(session, tracked):
             return
         values = await self.app.push_screen_wait(
             FormDialog(
@@ -103,6 +115,7 @@ class IncidentFlow:
                     FormField("title", "what is wrong", title),
                     FormField("severity", "P1 platform down · P2 major feature · P3 slow · P4 minor", severity.value),
                     FormField("commander", "the incident commander", self.app.settings.user, required=False),
+                    FormField("began", "how long ago (e.g. 20m); empty: with its first alert", required=False),
                 ),
                 verb="Declare",
             )
@@ -115,21 +128,27 @@ class IncidentFlow:
             message = f"{values['severity']!r} is not one of {', '.join(Priority)}: nothing was declared"
             self.app.show_notice(message, warning=True)
             return
+        began = values.get("began", "")
         incident = await session.incidents.declare(
-            title=values["title"], severity=level, alerts=alerts, commander=values.get("commander", "")
+            title=values["title"],
+            severity=level,
+            alerts=alerts,
+            commander=values.get("commander", ""),
+            seconds_ago=parse_duration(began, least=1.0, most=YEAR_SECONDS) if began else 0.0,
         )
         self.app.push_screen(IncidentScreen(incident.id))
 
-    async def _link_to_open(self, session: Session, name: str, fingerprint: str) -> bool:
+    async def _link_to_open(self, session: Session, tracked: TrackedAlert) -> bool:
         """Offer to link the alert to an open incident; False when a person wants a new one."""
         options = tuple(
             _Option(item.id, f"#{item.number} {item.severity}", item.title) for item in session.snapshot().ledger.incidents.open
         )
-        choice = await self._select(f"{name}: link to", (*options, _Option("new", "a new incident", "declare one")))
+        choice = await self._select(
+            f"{tracked.alert.name}: link to", (*options, _Option("new", "a new incident", "declare one"))
+        )
         if choice is None:
             return True
-        tracked = session.snapshot().alert(fingerprint)
-        if choice != "new" and tracked is not None:
+        if choice != "new":
             await session.incidents.link_alert(choice, tracked)
             self.app.push_screen(IncidentScreen(choice))
         return choice != "new"
@@ -162,11 +181,20 @@ class IncidentFlow:
         if choice is None:
             return
         role = Role(choice)
-        field = FormField("person", "empty: nobody", incident.person(role) or self.app.settings.user, required=False)
-        values = await self.app.push_screen_wait(FormDialog(f"{role} of this incident", (field,), verb="Assign"))
-        if values is None:
+        people = tuple(_Option(f"= {name}", name) for name in session.incidents.people(incident))
+        others = (_Option(_SOMEBODY, "someone else", "type a name"), _Option(_NOBODY, "nobody", "leave the role empty"))
+        choice = await self._select(f"{role} of this incident", (*people, *others))
+        if choice is None:
             return
-        person, over = values.get("person", ""), ""
+        person, over = choice.removeprefix("= "), ""
+        if choice == _SOMEBODY:
+            field = FormField("person", "who takes the role")
+            values = await self.app.push_screen_wait(FormDialog(f"{role} of this incident", (field,), verb="Assign"))
+            if values is None:
+                return
+            person = values["person"]
+        elif choice == _NOBODY:
+            person = ""
         while True:
             self._assigning.add((incident.id, role))
             try:
@@ -182,7 +210,7 @@ class IncidentFlow:
                 return
             over = change.holder
         if change.caveat:
-            message = f"{role}: {person or 'nobody'}; could not check whether somebody else changed it: {change.caveat}"
+            message = f"{role}: {person or 'nobody'}; could not check whether someone else changed it: {change.caveat}"
             self.app.show_notice(message, warning=True)
 
     def report_takeovers(self, before: Snapshot, after: Snapshot) -> None:
@@ -196,14 +224,27 @@ class IncidentFlow:
                 holder = now.person(role) if now else ""
                 if person == user and holder != user and (incident.id, role) not in self._assigning:
                     message = f"{holder or 'nobody'} has the role {role} of incident {incident.number} instead of you"
+                    self._reported.add(incident.id)
+                    self.app.flows.notifications.send("takeover", incident.severity, message, incident.title)
                     self.app.notify(message, title="Taken over", severity="warning", timeout=60, markup=False)
+
+    def report_deadlines(self, before: Snapshot, after: Snapshot) -> None:
+        """Say once that a response time, an update or a stability window has just ended."""
+        session, incidents = self.app.session, after.ledger.incidents.open
+        if session is None or not incidents:
+            return
+        passed = list_passed_deadlines(incidents, session.severity_policies, after=before.taken_at, until=after.taken_at)
+        for incident, deadline in passed:
+            message = "stable for the whole window" if deadline.name == STABLE else f"the {deadline.name} is overdue"
+            title = f"{incident.severity} incident {incident.number}"
+            self.app.notify(message, title=title, severity="warning", timeout=30, markup=False)
 
     async def _change_severity(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
         options = tuple(
             _Option(level.value, level.value, session.severity_policies.for_severity(level).meaning) for level in Priority
         )
         choice = await self._select(f"Severity, now {incident.severity}", options)
-        if choice is not None and choice != incident.severity:
+        if choice is not None:
             await session.incidents.change_severity(incident, Priority(choice))
 
     async def _write_update(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
@@ -283,16 +324,37 @@ class IncidentFlow:
         )
         self.app.show_notice("marked as sent; the timer of the next update starts from then")
 
+    async def _follow_up(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
+        left = [item for item in incident.follow_ups if not item.done]
+        if left:
+            done = tuple(_Option(item.id, "done", follow_up_text(item)) for item in left)
+            choice = await self._select("Follow-ups", (_Option("new", "add", "something to do after the incident"), *done))
+            if choice is None:
+                return
+            if choice != "new":
+                await session.incidents.finish_follow_up(incident, choice)
+                return
+        fields = (
+            FormField("what", "what to do after the incident"),
+            FormField("owner", "the owner", self.app.settings.user),
+            FormField("due", "due date: 2026-12-05, or 3d for 3 days from now", "7d"),
+        )
+        values = await self.app.push_screen_wait(FormDialog("Add a follow-up", fields, verb="Add"))
+        if values is not None:
+            await session.incidents.add_follow_up(incident, values["what"], owner=values["owner"], due=values["due"])
+
     async def _show_changes(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
         self.app.show_notice("fetching what changed")
         self.app.push_screen(ChangesScreen(await session.incidents.changes(incident)))
 
     async def _write_review(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
-        field = FormField("file", "a path; Markdown", f"incident-{incident.id}.md")
+        field = FormField("file", "a path; .html with charts, anything else as Markdown", f"incident-{incident.id}.html")
         values = await self.app.push_screen_wait(FormDialog("Write the post-incident review to", (field,), verb="Write"))
         if values is None:
             return
-        await save_text(values["file"], as_markdown(await session.incidents.review(incident)))
+        charts = values["file"].lower().endswith((".html", ".htm"))
+        report = await session.incidents.review(incident, charts=charts)
+        await save_text(values["file"], await asyncio.to_thread(as_html if charts else as_markdown, report))
         self.app.show_notice(f"written to {values['file']}")
 
     async def _close(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
@@ -320,6 +382,7 @@ class IncidentFlow:
         messages.WriteUpdateRequested: (_write_update, "writing the update"),
         messages.DeliverUpdateRequested: (_deliver_update, "sending the update"),
         messages.MarkUpdateSentRequested: (_mark_sent, "marking the update as sent"),
+        messages.FollowUpRequested: (_follow_up, "recording the follow-up"),
         messages.ShowChangesRequested: (_show_changes, "fetching the changes"),
         messages.WriteReviewRequested: (_write_review, "writing the review"),
         messages.CloseIncidentRequested: (_close, "closing the incident"),

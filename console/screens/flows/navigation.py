@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from console.screens import messages
 from console.screens.alert_detail import AlertDetailScreen
 from console.screens.base import ConsoleScreen
 from console.screens.command_line import CommandLine
-from console.screens.commands import list_entries, run_command
+from console.screens.commands import run_command
+from console.screens.completion import Completion
 from console.screens.dashboards import DashboardPanelScreen
+from console.screens.document import DescriptionScreen, YamlScreen
 from console.screens.explore import ExploreScreen
 from console.screens.handover import HandoverScreen
 from console.screens.help import HelpScreen
 from console.screens.incident import IncidentScreen
+from console.screens.log_patterns import LogPatternsScreen
 from console.screens.logs import LogsScreen
+from console.screens.nodes import NodesScreen
 from console.screens.panel_detail import PanelDetailScreen
+from console.screens.presence import PresenceScreen
 from console.screens.registry import MODES
+from console.screens.revision_diff import RevisionDiffScreen
 from console.screens.runbook import RunbookScreen
+from console.screens.workload import WorkloadScreen
 
 if TYPE_CHECKING:
     from console.screens.app import ConsoleApp
@@ -30,30 +38,26 @@ class Navigation:
         self.app = app
 
     def open(self, request: messages.OpenRequested) -> None:
-        match request:
-            case messages.OpenScreenRequested(name):
-                if name in MODES:
-                    self.app.go(name)
-                else:
-                    self.app.show_notice(f"there is no screen {name}", warning=True)
-            case messages.OpenPanelRequested(panel_id):
-                self.app.push_screen(PanelDetailScreen(panel_id))
-            case messages.OpenDashboardPanelRequested(panel_id):
-                self.app.push_screen(DashboardPanelScreen(panel_id))
-            case messages.OpenAlertRequested(fingerprint):
-                self.app.push_screen(AlertDetailScreen(fingerprint))
-            case messages.OpenRunbookRequested(runbook_id, fingerprint):
-                self.app.push_screen(RunbookScreen(runbook_id, fingerprint=fingerprint))
-            case messages.OpenIncidentRequested(incident_id):
-                self.app.push_screen(IncidentScreen(incident_id))
-            case messages.OpenLogsRequested(pod):
-                self.app.push_screen(LogsScreen(pod))
-            case messages.OpenExploreRequested(query):
-                self.app.push_screen(ExploreScreen(query))
-            case messages.OpenHandoverRequested():
-                self.app.push_screen(HandoverScreen())
-            case _:
-                raise TypeError(f"no screen for {type(request).__name__}")
+        if isinstance(request, messages.OpenScreenRequested):
+            if request.name in MODES:
+                self.app.go(request.name)
+                if request.filtering:
+                    self.app.call_later(self._filter)
+            else:
+                self.app.show_notice(f"there is no screen {request.name}", warning=True)
+        elif isinstance(request, messages.OpenHandoverRequested):
+            self._open_once(HandoverScreen)
+        elif isinstance(request, messages.OpenPresenceRequested):
+            self._open_once(PresenceScreen)
+        else:
+            self.app.push_screen(_DETAILS[type(request)](request))
+
+    async def _filter(self) -> None:
+        await self.app.screen.run_action("filter")
+
+    def _open_once(self, screen: type[ConsoleScreen]) -> None:
+        if not isinstance(self.app.screen, screen):
+            self.app.push_screen(screen())
 
     def show_help(self) -> None:
         if isinstance(self.app.screen, ConsoleScreen) and not isinstance(self.app.screen, HelpScreen):
@@ -61,6 +65,28 @@ class Navigation:
 
     def show_command_line(self) -> None:
         if isinstance(self.app.screen, ConsoleScreen):
-            self.app.push_screen(
-                CommandLine(list_entries(self.app)), lambda text: run_command(self.app, text) if text else None
-            )
+            completion = Completion(self.app.context, self.app.history.texts, dict(self.app.settings.aliases))
+            self.app.push_screen(CommandLine(completion), self._run_typed)
+
+    def _run_typed(self, text: str | None) -> None:
+        if text and run_command(self.app, text):
+            self.app.history.add(text)
+            self.app.post_message(messages.ChoicesChanged())
+
+
+_DETAILS: dict[type[messages.OpenRequested], Callable[[Any], ConsoleScreen]] = {
+    messages.OpenPanelRequested: lambda request: PanelDetailScreen(request.panel_id),
+    messages.OpenDashboardPanelRequested: lambda request: DashboardPanelScreen(request.panel_id),
+    messages.OpenAlertRequested: lambda request: AlertDetailScreen(request.fingerprint),
+    messages.OpenRunbookRequested: lambda request: RunbookScreen(request.runbook_id, fingerprint=request.fingerprint),
+    messages.OpenIncidentRequested: lambda request: IncidentScreen(request.incident_id),
+    messages.OpenLogsRequested: lambda request: LogsScreen(request.target, previous=request.previous, at=request.at),
+    messages.OpenLogPatternsRequested: lambda request: LogPatternsScreen(request.target, request.moment),
+    messages.OpenWorkloadRequested: lambda request: WorkloadScreen(request.target),
+    messages.OpenYamlRequested: lambda request: YamlScreen(request.target),
+    messages.OpenDescriptionRequested: lambda request: DescriptionScreen(request.target),
+    messages.OpenRevisionDiffRequested: RevisionDiffScreen,
+    messages.OpenNodesRequested: lambda _: NodesScreen(),
+    messages.OpenExploreRequested: lambda request: ExploreScreen(request.query),
+}
+"""The screen that each request opens."""

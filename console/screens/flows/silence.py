@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from console.actions.plan import Request
-from console.screens.messages import EditSilenceRequested, NewSilenceRequested, SilenceAlertRequested, SilenceRequested
+from console.screens.messages import (
+    EditSilenceRequested,
+    NewSilenceRequested,
+    SilenceAlertRequested,
+    SilenceAlertsRequested,
+    SilenceRequested,
+)
 from queries.model.matcher import Matcher
 from queries.model.silence import Silence
 from queries.model.text import visible
@@ -27,6 +33,15 @@ class SilenceFlow:
         self.app = app
 
     def open(self, event: SilenceRequested) -> None:
+        if isinstance(event, SilenceAlertsRequested):
+            forms = ((each, fill_form(SilenceAlertRequested(each), now=self.app.clock())) for each in event.alerts)
+            self.app.flows.batches.run(
+                tuple(
+                    Request("silence", form.matchers, cause=f"alert {each.alert.name}", fingerprint=each.alert.fingerprint)
+                    for each, form in forms
+                )
+            )
+            return
         self.app.run_worker(self._open(event), "opening the silence", "silence")
 
     async def _open(self, event: SilenceRequested) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from action_bench import outcome
 from servers import ALERTMANAGERS, alertmanager_of, start_alertmanager
@@ -122,6 +126,85 @@ async def test_a_silence_that_is_not_there_cannot_be_changed(tower: Tower) -> No
     for identity in ("9d3f4f3e-0000-4000-8000-000000000000", "no-uuid"):
         steps = await tower.act("silence", "", id=identity, duration="1h")
         assert (steps[-1].outcome, "has no silence with this id" in steps[-1].text) == (Outcome.REFUSED, True)
+
+
+HIGH_ONE, ANY_HIGH = 'alertname="HighErrorRate"', 'alertname=~"High.*"'
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A second Alertmanager of the same release, and the shell of a person whose amtool reaches it."""
+
+    url: str
+    amtool: str
+    http: httpx.Client
+
+    def run(self, command: str) -> None:
+        shell = f'amtool() {{ {shlex.quote(self.amtool)} --alertmanager.url={self.url} "$@"; }}; {command}'
+        done = subprocess.run(["sh", "-c", shell], check=False, capture_output=True, text=True, timeout=20)
+        assert done.returncode == 0, (command, done.stderr)
+
+    def silences(self) -> list[dict[str, Any]]:
+        return list(self.http.get("/api/v2/silences").json())
+
+
+def assert_same(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], command: str) -> None:
+    """All but the ids; a time that a server or a shell took from its clock differs by the time of the command."""
+
+    def facts(silence: dict[str, Any]) -> tuple[Any, ...]:
+        matchers = sorted((item["name"], item["value"], item["isRegex"], item["isEqual"]) for item in silence["matchers"])
+        notes = sorted((silence.get("annotations") or {}).items())
+        return silence["status"]["state"], silence["comment"], silence["createdBy"], matchers, notes
+
+    def times(silence: dict[str, Any]) -> tuple[float, ...]:
+        return tuple(parse_rfc3339(silence[name]) for name in ("startsAt", "endsAt"))
+
+    for one, other in zip(sorted(ours, key=facts), sorted(theirs, key=facts), strict=True):
+        assert (facts(one), times(one)) == (facts(other), pytest.approx(times(other), abs=5.0)), command
+
+
+@pytest.fixture
+def twin(tower: Tower, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Twin]:
+    programs = alertmanager_of(request.node.callspec.params["tower"])
+    with (
+        start_alertmanager(folder=tmp_path / "twin", programs=programs) as server,
+        httpx.Client(base_url=server.url, trust_env=False) as client,
+    ):
+        yield Twin(server.url, programs.amtool, client)
+
+
+@pytest.mark.servers
+async def test_the_printed_amtool_line_does_the_same(tower: Tower, twin: Twin) -> None:
+    """Each change here, and its printed line on a twin with the same silences: afterwards both servers hold the same."""
+    await tower.act("silence", ANY_HIGH, duration="90m", comment='"new" one')
+    twin.run(command := tower.previews[-1].plan.command)
+    assert_same(tower.silences(), twin.silences(), command)
+    (made,), (same,) = tower.silences(), twin.silences()
+    await tower.act("expire", f"silence/{made['id']}")
+    twin.run(command := tower.previews[-1].plan.command.replace(made["id"], same["id"]))
+    assert_same(tower.silences(), twin.silences(), command)
+    changes: tuple[tuple[float, str, dict[str, str]], ...] = (
+        (0.0, "", {"duration": "6h"}),
+        (0.0, "", {"comment": "disk swap, part two"}),
+        (0.0, HIGH_ONE, {}),
+        (3600.0, "", {"duration": "6h"}),
+        (3600.0, HIGH_ONE, {"duration": "3h"}),
+        (0.0, "", {"created_by": "tester"}),
+    )
+    for starts_in, target, parameters in changes:
+        here = post(tower, starts_in=starts_in)
+        tower.ahead_seconds = 0.0 if starts_in else 600.0
+        body = {name: value for name, value in here.items() if name not in ("id", "status", "updatedAt")}
+        there = twin.http.post("/api/v2/silences", json=body).raise_for_status().json()["silenceID"]
+        steps = await tower.act("silence", target, id=here["id"], **parameters)
+        assert outcome(steps)[0] is Outcome.DONE, steps
+        plan = tower.previews[-1].plan
+        twin.run(plan.command.replace(here["id"], there))
+        ours, theirs = tower.silences(), twin.silences()
+        if "created_by" in parameters:  # amtool can do this only by a new silence, and the preview says so
+            assert any("amtool cannot change the author" in note for note in plan.notes)
+            ours, theirs = ([item for item in found if item["status"]["state"] == "active"] for found in (ours, theirs))
+        assert_same(ours, theirs, plan.command)
 
 
 def test_fields_that_nobody_here_knows_go_back_as_they_came() -> None:

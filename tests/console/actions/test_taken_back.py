@@ -16,7 +16,7 @@ from steerable_cluster import SteerableCluster
 
 from console.actions import runner
 from console.actions.deployment_state import fetch_deployment_state
-from console.actions.plan import Outcome, Preview, Request, Stage
+from console.actions.plan import Outcome, Preview, Request, RunStep, Stage
 from console.actions.reconcilers import REPLICAS, TEMPLATE, reconcilers
 from console.actions.writers import Writer
 from console.journal.event import Event
@@ -54,14 +54,15 @@ async def reapply(cluster: SteerableCluster, image: str, *, manager: str, after_
 
 async def test_an_hpa_that_takes_a_scale_back_is_named(tmp_path: Path) -> None:
     """All pods were ready when the HPA set its maximum again: named in preview, outcome and journal."""
-    async with site(tmp_path, autoscaler_seconds=2.0) as bench:
+    async with site(tmp_path, autoscaler_seconds=0.8) as bench:
         steps = await bench.act("scale", TARGET, replicas="25")
         result, text = outcome(steps)
         assert result is Outcome.UNDONE, text
         assert text.startswith("undone by HPA cad-ml-api")
         assert "was scaled back to 20" in text
         watched = [check.text for check in bench.previews[0].checks if "watched for 4 s" in check.text]
-        assert watched == ["HPA cad-ml-api sets this too: watched for 4 s after it is done"]
+        own_way = "instead: kubectl -n cad-ml-platform edit hpa/cad-ml-api"
+        assert watched == [f"HPA cad-ml-api also sets this: watched for 4 s after it is done; {own_way}"]
         assert bench.journal is not None
         end = bench.journal.events()[-1]
         assert (end.data["outcome"], end.data["text"]) == ("undone", text)
@@ -69,13 +70,13 @@ async def test_an_hpa_that_takes_a_scale_back_is_named(tmp_path: Path) -> None:
 
 async def test_a_scale_that_an_hpa_leaves_alone_is_done_after_its_settle_time(tmp_path: Path) -> None:
     """Within the HPA's range nothing takes it back: done, with how long that was watched, and what was said meanwhile."""
-    async with site(tmp_path, autoscaler_seconds=1.0) as bench:
-        steps = await bench.act("scale", TARGET, replicas="4")
+    async with site(tmp_path, autoscaler_seconds=0.3) as bench:
+        steps = await bench.act("scale", TARGET, settings=replace(bench.settings, settle=(("hpa", 2.0),)), replicas="4")
         result, text = outcome(steps)
         assert result is Outcome.DONE, text
-        assert text.endswith("HPA cad-ml-api did not revert it within 4 s")
+        assert text.endswith("HPA cad-ml-api did not revert it within 2 s")
         said = [step.text for step in steps if step.stage is Stage.VERIFY]
-        assert "watching whether HPA cad-ml-api reverts it: 4 of 4 s left; safe to leave" in said
+        assert "watching whether HPA cad-ml-api reverts it: 2 of 2 s left; safe to leave" in said
 
 
 MANAGERS = [
@@ -98,13 +99,16 @@ async def test_a_gitops_controller_that_takes_a_rollback_back_is_named(
         bench.cluster.patch("deployments", API, {"metadata": meta})
         second_revision(bench.cluster)
         bad = bench.cluster.deployment(API).image
-        writing = asyncio.ensure_future(reapply(bench.cluster, bad, manager=manager, after_seconds=1.5))
-        steps = await bench.act("rollback", TARGET)
-        await writing
+
+        async def take_back(step: RunStep) -> None:
+            if step.text.startswith("watching whether"):
+                await reapply(bench.cluster, bad, manager=manager, after_seconds=0.0)
+
+        steps = await bench.act("rollback", TARGET, meanwhile=take_back)
         result, text = outcome(steps)
         assert result is Outcome.UNDONE, text
         assert text.startswith(f"undone by {name} ")
-        assert any(check.text.startswith(f"{name} sets this too: watched for 4 s") for check in bench.previews[0].checks)
+        assert any(check.text.startswith(f"{name} also sets this: watched for 4 s") for check in bench.previews[0].checks)
 
 
 async def test_somebody_who_changes_it_during_the_rollout_is_named(tmp_path: Path) -> None:
@@ -131,7 +135,8 @@ async def test_helm_is_named_and_not_waited_for(tmp_path: Path) -> None:
         result, text = outcome(await bench.act("rollback", TARGET))
         assert (result, "revert it" in text) == (Outcome.DONE, False)
         checks = [check.text for check in bench.previews[0].checks]
-        assert "Helm release cad sets this too: its next run sets it again, change it there" in checks
+        words = "Helm release cad also sets this: its next run sets it again; instead: helm rollback cad"
+        assert words in checks
 
 
 async def test_what_names_a_controller(tmp_path: Path) -> None:
@@ -181,7 +186,7 @@ async def test_a_server_that_is_gone_while_it_settles_leaves_it_unknown(tmp_path
         writer = Writer(bench.settings)
         steps = runner.run(
             Request("scale", TARGET, {"replicas": "4"}),
-            settings=bench.settings,
+            settings=replace(bench.settings, settle=(("hpa", 2.0),)),
             reader=bench.facts,
             writer=writer,
             journal=bench.journal,

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from action_bench import API, Bench, outcome, quiet, second_revision
+from action_bench import API, NAMESPACE, Bench, outcome, quiet, second_revision
+from limits import extend
+from steerable_cluster import SteerableCluster
 
 from console.actions.deployment_preflight import dry_run
 from console.actions.deployment_state import fetch_deployment_state
 from console.actions.journal_payload import outcome_payload
-from console.actions.plan import ActionRefused, CheckLevel, Outcome, Request, Stage
+from console.actions.plan import ActionRefused, CheckLevel, ClusterTarget, Outcome, Preview, Request, Stage
 from console.actions.rollback import Rollback
 from console.actions.scale import Scale, check_factor
 from console.actions.writers import Writer
@@ -91,7 +96,7 @@ async def test_rollback_brings_the_template_back(bench: Bench) -> None:
     changes = {item.name: (item.before, item.after) for item in plan.differences}
     assert changes["revision"][0].startswith("2 (")
     assert "ci: release 1.9.0" in changes["revision"][0]
-    assert changes["revision"][1].startswith("1 (9 d ago")
+    assert changes["revision"][1].startswith("1 (created 9d ago")
     assert changes["image"] == ("registry.example.com/cad-ml/api:1.9.0", before.image)
     assert changes["env OCR_TIMEOUT_MS"][0] == "8000"
     assert changes["replicas"] == ("3", "3")
@@ -99,6 +104,60 @@ async def test_rollback_brings_the_template_back(bench: Bench) -> None:
     assert plan.confirm_word == API
     after = bench.cluster.deployment(API)
     assert (after.image, after.env, after.revision) == (before.image, before.env, 3)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "level", "sentence", "pace"),
+    [
+        ({"type": "Recreate", "rollingUpdate": None}, CheckLevel.WARN, "0 of 3 pods serve for a while", "all at once"),
+        ({"rollingUpdate": {"maxSurge": 0, "maxUnavailable": "50%"}}, CheckLevel.WARN,
+         "surge 0, unavailable 1: at the worst moment 2 of 3 pods serve, at most 3 run", "one at a time"),
+        ({"rollingUpdate": {"maxSurge": 2, "maxUnavailable": 0}}, CheckLevel.OK,
+         "surge 2, unavailable 0: 3 of 3 pods serve throughout, at most 5 run", "up to 2 at a time"),
+    ],
+)  # fmt: skip
+async def test_the_preview_says_how_many_pods_serve_at_the_worst_moment(
+    bench: Bench, strategy: dict[str, Any], level: CheckLevel, sentence: str, pace: str
+) -> None:
+    """Strategy, surge and unavailable in numbers, and the worst moment of this rollout as a warning."""
+    bench.cluster.patch("deployments", API, {"spec": {"strategy": strategy}})
+    assert outcome(await bench.act("restart", TARGET))[0] is Outcome.DONE
+    (preview,) = bench.previews
+    (check,) = [item for item in preview.checks if item.how == "strategy"]
+    assert check.level is level and check.text.endswith(sentence)
+    assert preview.plan.differences[0].after == f"3 pods recreated, {pace}"
+
+
+async def test_what_was_previewed_is_bound_to_the_cluster_itself(bench: Bench) -> None:
+    """The journal keeps cluster, namespace, server and the identity that the server sees; where the same address leads to
+    another cluster after the preview, nothing is sent.
+    """
+    assert outcome(await bench.act("pause", TARGET))[0] is Outcome.DONE
+    (check,) = [item for item in bench.previews[-1].checks if item.how == "identity"]
+    found = [await bench.facts.call_object("GET", f"/api/v1/namespaces/{name}") for name in ("kube-system", NAMESPACE)]
+    uids = {item["metadata"]["name"]: item["metadata"]["uid"] for item in found}
+    assert (check.level, check.text) == (CheckLevel.OK, f"the server sees you as demo; bound to cluster {uids['kube-system']}")
+    assert bench.journal is not None
+    for event in bench.journal.events(kinds=("action.intent", "action.outcome")):
+        assert (event.data["cluster_uid"], event.data["namespace_uid"]) == (uids["kube-system"], uids[NAMESPACE])
+        assert (event.data["server"], event.data["identity"]) == (bench.cluster.url, "demo")
+
+    async def replace_cluster(_: Preview) -> bool:
+        bench.cluster.replace_namespace("kube-system")
+        return True
+
+    sent = len(bench.writes())
+    end, text = outcome(await bench.act("resume", TARGET, confirm=replace_cluster))
+    assert end is Outcome.REFUSED and "differs from the preview" in text
+    assert len(bench.writes()) == sent
+
+
+async def test_a_cluster_that_does_not_name_itself_is_warned_of(bench: Bench) -> None:
+    """With rights to read neither namespace the plan is bound to the address alone, and the preview says so."""
+    bench.cluster.deny("get", "namespaces")
+    assert outcome(await bench.act("pause", TARGET))[0] is Outcome.DONE
+    (check,) = [item for item in bench.previews[-1].checks if item.how == "identity"]
+    assert check.level is CheckLevel.WARN and "bound to this address only" in check.text
 
 
 async def test_rollback_keeps_the_deployments_own_annotations(bench: Bench) -> None:
@@ -123,12 +182,18 @@ async def test_rolling_back_to_the_current_template_is_refused(bench: Bench) -> 
     assert "already runs the template of revision 2" in text
 
 
+def pod_uids(cluster: SteerableCluster) -> set[str]:
+    """The pods of the API that are not ending: a Deployment's status does not count those either."""
+    metas = [item["metadata"] for item in cluster.objects("pods") if item["metadata"]["labels"]["app"] == API]
+    return {meta["uid"] for meta in metas if "deletionTimestamp" not in meta}
+
+
 async def test_restart_is_done_when_no_old_pod_is_left(bench: Bench) -> None:
     """After a restart every pod has another uid, and the template carries kubectl's annotation."""
-    old = {item["metadata"]["uid"] for item in bench.cluster.objects("pods") if item["metadata"]["labels"]["app"] == API}
+    old = pod_uids(bench.cluster)
     steps = await bench.act("restart", TARGET)
     assert outcome(steps)[0] is Outcome.DONE, steps
-    new = {item["metadata"]["uid"] for item in bench.cluster.objects("pods") if item["metadata"]["labels"]["app"] == API}
+    new = pod_uids(bench.cluster)
     assert new
     assert not new & old
     assert bench.cluster.deployment(API).restarted_at.endswith("Z")
@@ -243,7 +308,7 @@ async def test_a_scale_proves_a_revision_only_once_it_is_rolled_out(
     facts = await fetch_deployment_state(request, bench.facts)
     facts = replace(facts, raw={**facts.raw, "spec": {**facts.raw["spec"], "replicas": int(now)}})
     plan = Scale().plan(request, facts, 0.0)
-    payload = outcome_payload(plan, "", Outcome.FAILED, "", 1.0, accepted=rolled_out, rolled_out=rolled_out)
+    payload = outcome_payload(plan, ClusterTarget(), Outcome.FAILED, "", 1.0, accepted=rolled_out, rolled_out=rolled_out)
     told = RevisionRecords()
     (record,) = told.apply(told.initial(), create_event(payload, at=9.0, subject="run", author="ann")).values()
     assert bool(record.ready_at) is ready
@@ -286,6 +351,20 @@ async def test_a_release_that_hangs_goes_back_to_the_one_whose_pods_are_ready(be
     assert outcome(await bench.act("rollback", TARGET))[0] is Outcome.DONE
     (check,) = [check for check in bench.previews[-1].checks if check.how == "revisions"]
     assert (check.level, check.text) == (CheckLevel.OK, "revision 1 has ready pods now, and nobody rolled back from it")
+
+
+async def test_a_stuck_rollout_fails_with_the_clusters_own_sentence(bench: Bench) -> None:
+    """Seconds after the kubelet says that it cannot pull the image, and with its event: nobody waits for the time limit."""
+    second_revision(bench.cluster)
+    bench.cluster.break_image("api:1.8.2")
+    began = time.monotonic()
+    settings = replace(bench.settings, verify_timeout_seconds=120.0)
+    result, text = outcome(await bench.act("rollback", TARGET, settings=settings))
+    assert result is Outcome.FAILED
+    assert re.search(rf"failed: {API}: \d of 3 new pods .*; {API}-\w+-\w+: ImagePullBackOff.*; Failed: Error: Image", text), (
+        text
+    )
+    assert time.monotonic() - began < extend(30.0)
 
 
 async def test_a_revision_of_which_nothing_is_known_is_asked_for_again(bench: Bench) -> None:

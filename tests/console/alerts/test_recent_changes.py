@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from console.alerts.recent_changes import LIMIT, recent_changes
 from console.journal.event import Event
+from queries.model.cluster import Cluster, ClusterEvent
 from queries.model.matcher import Matcher
 from queries.model.silence import Silence
-from queries.model.workload import Cluster, ClusterEvent, Container, Revision, Workload
+from queries.model.workload import Container, Revision, Workload
 
 NOW = 1_800_000_000.0
 
@@ -14,7 +15,7 @@ NOW = 1_800_000_000.0
 def test_what_changed_newest_first() -> None:
     """A rollout with its images and cause, a silence that began and ended, an action with its outcome."""
     api = Workload("n", "cad-ml-api", "u", "1", 1, 1, 3, 3, 3, 3, 3, False, 42, NOW - 9e5, change_cause="ci\x1b",
-                   containers=(Container("c", "r/x:1.9.0"),))  # fmt: skip
+                   containers=(Container("c", "r/x:1.9.0"),), written_by="kubectl-set")  # fmt: skip
     cluster = Cluster(
         "n",
         (api,),
@@ -31,6 +32,7 @@ def test_what_changed_newest_first() -> None:
         (-300, "cad-ml-api 41→42 image 1.8.2 → 1.9.0 (ci\\e)"),
         (-4000, "silence CacheHitRateLow (known)"),
     ]
+    assert [item.author for item in told] == ["you@host", "you", "", "kubectl-set", "you"]
 
 
 def test_the_first_rollout_and_old_things_are_no_news() -> None:
@@ -73,6 +75,35 @@ def test_a_change_of_the_number_of_pods_is_told_with_both_numbers() -> None:
     )  # fmt: skip
     told = recent_changes(Cluster("n", (api,), events=events), (), (), now=NOW)
     assert [(item.kind, item.text) for item in told] == [("scaled", "api 3→5"), ("scaled", "api 2→3")]
+
+
+def test_only_what_the_cluster_says_is_told() -> None:
+    """A combined event holds the last of many messages, a repeated one its own, and up and down again is two changes: no number
+    is made up from what lies between them.
+    """
+    api = Workload("n", "api", "u", "1", 1, 1, 4, 4, 4, 4, 4, False, 1, NOW - 9e5)
+    told = {
+        ((("Scaled up replica set api-1 from 4 to 6", 1, 100), ("Scaled down replica set api-1 from 6 to 4", 1, 90))): (
+            "6→4",
+            "4→6",
+        ),
+        (
+            ("Scaled up replica set api-1 from 2 to 3", 1, 100),
+            ("(combined from similar events): Scaled down replica set api-1 from 1 to 0", 12, 90),
+        ): ("12 scalings, the last 1→0", "2→3"),
+        (("Scaled up replica set api-1 from 2 to 3", 7, 100),): ("2→3 (7 times)",),
+        (("Scaled up replica set api-1 from 2 to 3", 1, 100), ("Scaled up replica set api-1 from 5 to 6", 1, 90)): (
+            "5→6",
+            "2→3",
+        ),
+    }
+    for messages, texts in told.items():
+        events = tuple(
+            ClusterEvent("n", "Deployment", "api", "Normal", "ScalingReplicaSet", message, NOW - ago, count)
+            for message, count, ago in messages
+        )
+        found = recent_changes(Cluster("n", (api,), events=events), (), (), now=NOW)
+        assert tuple(item.text.removeprefix("api ") for item in found) == texts
 
 
 def test_who_took_a_change_back_stands_among_the_changes() -> None:

@@ -15,6 +15,7 @@ from console.checklists.definition import (
     BatchEvidence,
     Checklist,
     Evidence,
+    GuardsEvidence,
     IncidentsEvidence,
     Item,
     KpisEvidence,
@@ -28,6 +29,8 @@ from console.checklists.evaluate import EvaluationInput, evaluate
 from console.checklists.evidence_queries import CollectedEvidence
 from console.checklists.result import ItemResult, exit_code
 from console.checklists.summary import build_summary
+from console.journal.payloads import GuardStarted
+from console.state.guards import GuardRecord, Guards
 from console.state.incident import Incident, Incidents, Role, Step, StepCompletion
 from console.state.snapshot import Snapshot
 from queries.catalogue.loader import load_board
@@ -129,10 +132,10 @@ def test_a_query_has_value_yesterday_and_trend_from_one_answer() -> None:
     points = tuple((NOW - 3600.0 * back, float(24 - back)) for back in range(24, -1, -1))
     ended = tuple((NOW - 3600.0 * back, 99.0) for back in range(24, 10, -1))
     tracks = (Series((("pod", "a"),), points), Series((("pod", "gone"),), ended))
-    found = evaluate_item(QueryEvidence(spec, Threshold()), series=reading(tracks))
+    found = evaluate_item(QueryEvidence(spec, Threshold()), series=reading(BatchResult({"q": list(tracks)})))
     assert (found.verdict, found.value, found.before) == (Verdict.WARN, 24.0, "99 (now -75)")
     assert found.reason.startswith("a: ") and len(found.trend) == 25
-    assert evaluate_item(QueryEvidence(spec, Threshold()), series=reading(())).verdict is Verdict.NO_DATA
+    assert evaluate_item(QueryEvidence(spec, Threshold()), series=reading(BatchResult({"q": []}))).verdict is Verdict.NO_DATA
     assert evaluate_item(QueryEvidence(spec, Threshold()), series=reading(DOWN)).verdict is Verdict.NO_DATA
 
 
@@ -167,7 +170,7 @@ def test_what_fires_is_told_with_its_provider_and_owner() -> None:
     found = evaluate_item(AlertsEvidence(), shown=snapshot(alerts=(firing,)), alerts=window(past))
     assert found.verdict is Verdict.WARN and found.value == 1.0
     assert found.reason == "P3 ProviderTimeout deepseek firing"
-    assert found.details[0].text == "P3 ProviderTimeout deepseek  firing for 4m 0s, 2 times, 20m 40s in total, owner ann"
+    assert found.details[0].text == "P3 ProviderTimeout deepseek  firing for 4m, 2 times, 20m40s in total, owner ann"
     assert (found.before, found.value_text) == ("2 firing", "1 firing") and ", since " in found.limit
     assert [(place.kind, place.subject) for place in found.targets] == [
         ("alert", "fp-ProviderTimeout-deepseek"), ("runbook", "triage"), ("screen", "alerts"),
@@ -221,13 +224,13 @@ def test_the_verdict_on_a_night(records: Any, shown: Any, verdict: Verdict, told
     [
         (reading(DOWN), CALM, "what fired and resolved before is not known: Prometheus is not there"),
         (None, CALM, "what fired before: fetching"),
-        (window(gaps=(FiringInterval(NOW - 30_000, NOW - 20_000),)), CALM, "Prometheus has no data for 2h 46m of it"),
+        (window(gaps=(FiringInterval(NOW - 30_000, NOW - 20_000),)), CALM, "Prometheus has no data for 2h46m of it"),
         (window(), snapshot(alerts=(), alerts_known=False), "what fires now is not known"),
         (window(), snapshot(alerts=(), delivery_doubt="Watchdog does not reach Alertmanager"), "Watchdog does not reach"),
         (
             window(),
             snapshot(alerts=(), sources=(SourceState("alertmanager", Health.DOWN, last_good_at=NOW - 60, fault=DOWN),)),
-            "Alertmanager last answered 1m 0s ago",
+            "Alertmanager last answered 1m ago",
         ),
     ],
 )
@@ -255,8 +258,8 @@ def cron(name: str, **facts: Any) -> BatchJob:
 @pytest.mark.parametrize(
     ("jobs", "verdict", "told"),
     [
-        ((cron("nightly-backup"),), Verdict.OK, "succeeded 1h 0m ago"),
-        ((cron("backup", succeeded_at=NOW - 100_000),), Verdict.CRITICAL, "succeeded 1d 3h ago"),
+        ((cron("nightly-backup"),), Verdict.OK, "succeeded 1h ago"),
+        ((cron("backup", succeeded_at=NOW - 100_000),), Verdict.CRITICAL, "succeeded 1d3h ago"),
         ((cron("backup", suspended=True),), Verdict.WARN, "suspended"),
         ((cron("backup", succeeded_at=0.0),), Verdict.CRITICAL, "never succeeded"),
         ((cron("backup", succeeded_at=0.0, created_at=NOW - 60),), Verdict.NO_DATA, "never succeeded"),
@@ -284,6 +287,59 @@ def test_the_newest_run_of_a_job_counts() -> None:
     assert evaluate_item(wanted, batch=reading((failed,))).verdict is Verdict.CRITICAL
 
 
+def test_guarded_changes_are_listed_by_how_they_ended() -> None:
+    """Kept ones are fine, one rolled back warns, a failed roll-back is critical; yesterday's, an open one, and no journal."""
+
+    def at(*results: tuple[str, float]) -> Snapshot:
+        start = GuardStarted("scale", "deployment/web", title="Scale deployment/web")
+        made = [GuardRecord(f"g{at}", "ann", NOW - at, start, "", result=result, text=f"{result}: so", ended_at=NOW - at)
+                for result, at in results]  # fmt: skip
+        opened = (replace(made[0], id="open", result="", ended_at=None, verdict="ok", text="Error ratio 0.30 %"),)
+        return replace(CALM, ledger=replace(CALM.ledger, guards=Guards(opened, tuple(made))))
+
+    day = GuardsEvidence(86_400.0)
+    kept = evaluate_item(day, shown=at(("kept", 60), ("kept", 86_400), ("rollback failed", 86_401)))
+    assert (kept.verdict, kept.value_text) == (Verdict.OK, "2 kept, 1 watched now")
+    back = evaluate_item(day, shown=at(("rolled back", 60), ("kept", 30)))
+    assert (back.verdict, back.value_text) == (Verdict.WARN, "1 rolled back, 1 kept, 1 watched now")
+    assert back.reason.endswith("Scale deployment/web: rolled back: so") and len(back.details) == 3
+    assert evaluate_item(day, shown=at(("rollback failed", 60), ("kept", 30))).verdict is Verdict.CRITICAL
+    assert evaluate_item(day, shown=at(("of a newer console", 60))).verdict is Verdict.NO_DATA
+    assert evaluate_item(day).value_text == "no guarded change"
+    assert evaluate_item(day, incidents=None).verdict is Verdict.NO_DATA
+
+
+@pytest.mark.parametrize(
+    ("said", "unguarded", "verdict", "text", "reason"),
+    [
+        ("ok", (), Verdict.OK, "1 kept, 2 watched now", "ok, Error ratio"),
+        ("worse", (), Verdict.WARN, "1 kept, 2 watched now", "worse, Error ratio"),
+        ("unknown", (), Verdict.NO_DATA, "1 kept, 2 watched now", "unknown, Error ratio"),
+        ("", (), Verdict.NO_DATA, "1 kept, 2 watched now", "no verdict yet"),
+        ("of a newer console", (), Verdict.NO_DATA, "1 kept, 2 watched now", "of a newer console"),
+        ("ok", ("g2",), Verdict.CRITICAL, "1 kept, 1 watched now, 1 unguarded", "UNGUARDED, its console has ended"),
+    ],
+)
+def test_an_open_guard_is_as_good_as_its_last_verdict(
+    said: str, unguarded: tuple[str, ...], verdict: Verdict, text: str, reason: str
+) -> None:
+    """A change that nothing watches any more is critical; one that got worse warns, and one without a verdict is not known."""
+    start = GuardStarted("scale", "deployment/web", title="Scale deployment/web")
+    kept = GuardRecord("g0", "ann", NOW - 90, start, "", result="kept", text="kept: so", ended_at=NOW - 60)
+    opened = (
+        GuardRecord("g1", "ann", NOW - 60, start, "", verdict="ok", text="Error ratio 0.30 %"),
+        GuardRecord("g2", "bob", NOW - 50, start, "", verdict=said, text="Error ratio: so"),
+    )
+    shown = replace(
+        CALM,
+        ledger=replace(CALM.ledger, guards=Guards(opened, (kept,))),
+        unguarded=tuple(item for item in opened if item.id in unguarded),
+    )
+    found = evaluate_item(GuardsEvidence(86_400.0), shown=shown)
+    assert (found.verdict, found.value_text) == (verdict, text)
+    assert len(found.details) == 3 and reason in found.reason
+
+
 def test_incidents_are_open_or_a_question() -> None:
     """An open one warns and an open P1 is critical; today's ask a person; none is fine, and no journal is not known."""
     opened = Incident("i1", 1, "Errors", Priority.P2, NOW - 600, "ann", roles=((Role.COMMANDER, "ann"),))
@@ -291,7 +347,7 @@ def test_incidents_are_open_or_a_question() -> None:
     worst = replace(opened, severity=Priority.P1)
     mended = replace(worst, completions={Step.RESOLVE: StepCompletion(NOW - 60, "ann")})
     found = evaluate_item(IncidentsEvidence(), incidents=Incidents((opened, closed)))
-    assert (found.verdict, found.reason) == (Verdict.WARN, "P2 Errors (1), open for 10m 0s, commander ann")
+    assert (found.verdict, found.reason) == (Verdict.WARN, "P2 Errors (1), open for 10m, commander ann")
     assert evaluate_item(IncidentsEvidence(), incidents=Incidents((worst,))).verdict is Verdict.CRITICAL
     waiting = evaluate_item(IncidentsEvidence(), incidents=Incidents((mended,)))
     assert waiting.verdict is Verdict.WARN and "not closed" in waiting.reason
@@ -353,11 +409,11 @@ def test_the_summary_is_put_together_from_the_findings() -> None:
     }
     assert told["Error budget spent today"] == ["1.25 points: 61.50 % left at midnight, 60.25 % left now"]
     assert told["Alerts of the day"] == [
-        "Slow (x, y)  3 times, 20m 0s in total",
-        "False positives, estimated  1 of 2 (50 %) resolved within 5m 0s",
+        "Slow (x, y)  3 times, 20m in total",
+        "False positives, estimated  1 of 2 (50 %) resolved within 5m",
     ]
     assert told["Rolled out and scaled today"] == ["13:58 UTC  cad-ml-api 41→42 image 1.8.2→1.9.0, ci"]
-    assert told["Silences in force"][0].startswith('alertname="CacheHitRateLow"  until 16:03 UTC (2h 0m), by ops@example.com')
+    assert told["Silences in force"][0].startswith('alertname="CacheHitRateLow"  until 16:03 UTC (2h), by ops@example.com')
     assert told["Backup"] == ["not part of the checklist"]
 
 
@@ -366,6 +422,6 @@ def test_a_summary_without_answers_says_so() -> None:
     bare = replace(CALM, cluster=None, silences=(), changes=(), sources=())
     checklist = Checklist("eod", "Eod", (Item("a", "A", "?", AlertsEvidence()),), summary=True)
     facts = EvaluationInput(bare, CollectedEvidence(NOW, alerts={"a": reading(DOWN)}), NOW, None)
-    for section in build_summary(checklist, evaluate(checklist, facts), facts):
-        if section.title not in ("Actions of the day", "Key figures"):
-            assert not section.known, section
+    sections = build_summary(checklist, evaluate(checklist, facts), facts)
+    unanswered = [section for section in sections if section.title not in ("Actions of the day", "Key figures")]
+    assert unanswered and not any(section.known for section in unanswered), unanswered

@@ -6,10 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
+from loopback import RECORDINGS
 
 from console.checks.expected import compare_rules
 from console.checks.result import Result
 from queries.model.rule import Rule, RuleGroup, RuleKind
+from queries.prometheus.responses import decode_rule_groups
 from queries.promql.rule_files import RuleFile, load_built_in, read_rules
 from queries.promql.syntax import same_expression
 
@@ -79,3 +81,19 @@ def test_an_expression_that_the_parser_does_not_know_is_compared_by_words() -> N
     """Spaces and comments are no difference."""
     assert same_expression("future_syntax(x) ?? 1", "future_syntax( x )??1 # words")
     assert not same_expression("future_syntax(x) ?? 1", "future_syntax(y) ?? 1")
+
+
+def test_a_file_equals_what_the_server_makes_of_it() -> None:
+    """As 3.16 loaded it: the group's labels are the rules', a template stays one, `for: 0s` and none look the same."""
+    text = """
+groups:
+- name: a
+  labels: {team: ocr}
+  rules:
+  - {alert: Queue, expr: "queue_jobs > 5", for: 6s, labels: {severity: critical, where: "{{ $labels.job }}"}}
+  - {alert: NoFor, expr: "queue_jobs > 5"}
+  - {alert: ZeroFor, expr: "queue_jobs > 5", for: 0s}
+"""
+    groups = decode_rule_groups((RECORDINGS / "prometheus-3.16-grouped-rules.json").read_bytes(), where="http://p")
+    found = judge((read_rules(text, path="x.yaml"),), groups)
+    assert {name: result for name, (result, _) in found.items()} == dict.fromkeys(found, "passed"), found

@@ -11,19 +11,8 @@ from hypothesis import strategies as st
 
 from console.checks.panels import crossed_at, evaluate_panel, grade
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import (
-    Aggregation,
-    Contradiction,
-    ContradictionKind,
-    Figure,
-    Origin,
-    PanelResult,
-    PanelSpec,
-    PanelState,
-    Range,
-    Threshold,
-    Unit,
-)
+from queries.model.panel import Aggregation, Origin, PanelSpec, PanelState, Range, Threshold, Unit
+from queries.model.panel_result import Contradiction, ContradictionKind, Figure, PanelResult
 from queries.model.series import Sample
 from queries.model.verdict import Verdict
 
@@ -229,3 +218,31 @@ def test_two_counts_that_contradict_each_other_are_in_doubt(value: float) -> Non
     assert told.reason == '12 or 240: OCR failures in 5m, paddle, by status="error" or by the error counter'
     assert told.note == "12 or 240 · paddle · OCR failures in 5m"
     assert evaluate_panel(SPEC, NONE, answer, taken_at=0.0, now=99.0, stale_after=30.0).verdict is Verdict.STALE
+
+
+def test_a_partial_answer_is_in_doubt_whatever_its_value() -> None:
+    """Fine, critical or empty: the server's own sentence is the reason, never that there was no traffic."""
+
+    def partial(*found: float) -> PanelState:
+        answer = PanelResult(SPEC.id, Origin.RAW, "up", tuple(Sample((), value) for value in found), partial="store x is down")
+        return evaluate_panel(SPEC, NONE, answer, taken_at=0.0, now=0.0, stale_after=30.0)
+
+    for value in (0.1, 9.0):
+        assert (partial(value).verdict, partial(value).note, partial(value).value) == (Verdict.IN_DOUBT, "partial", value)
+        assert partial(value).reason == "partial: store x is down"
+    for found in ((), (math.nan,)):
+        empty = partial(*found)
+        assert (empty.verdict, empty.note, empty.reason) == (Verdict.NO_DATA, "partial", "partial: store x is down")
+
+
+def test_a_warning_of_the_engine_doubts_the_value_and_an_info_does_not() -> None:
+    """Prometheus warns where a result may be wrong; its infos are advice about the query."""
+
+    def state_with(text: str, *found: float) -> PanelState:
+        answer = PanelResult(SPEC.id, Origin.RAW, "up", tuple(Sample((), value) for value in found), annotations=(text,))
+        return evaluate_panel(SPEC, NONE, answer, taken_at=0.0, now=0.0, stale_after=30.0)
+
+    assert state_with("PromQL info: i", 0.1).verdict is Verdict.OK
+    doubted = state_with("PromQL warning: a mix of histograms", 0.1)
+    assert (doubted.verdict, doubted.reason) == (Verdict.IN_DOUBT, "PromQL warning: a mix of histograms")
+    assert state_with("PromQL warning: no bucket").reason == "PromQL warning: no bucket"

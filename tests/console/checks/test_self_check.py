@@ -64,6 +64,8 @@ def seen(where: str = PROMETHEUS, told: str | None = "", *stored: str, **more: o
         # Buckets from below zero have no sum.
         (HISTOGRAM, [seen(EXPORTER, "histogram", *SUMLESS, sumless=True)], False, Result.PASSED, "histogram with provider"),
         (HISTOGRAM, [seen(EXPORTER, "histogram", *SUMLESS)], False, Result.FAILED, "x_seconds_sum is missing"),
+        # A server that stores histograms natively has one series in place of three.
+        (HISTOGRAM, [seen(PROMETHEUS, "histogram", "x_seconds")], True, Result.PASSED, "native histogram with provider"),
         # Exported, and not scraped.
         (
             COUNTER,
@@ -112,7 +114,7 @@ def test_gaps_are_listed_by_who_said_them_and_how_often() -> None:
          vision: (said("", "c", 1), said("OLD", "c", 0, None), said("UNDATED", "d", None, None))},
         window_seconds=3600.0,
     )  # fmt: skip
-    since, hint = "since 2027-01-15T08:00:00Z", "; map it with `error_codes` in config.yaml"
+    since, hint = "since 2027-01-15 08:00:00Z", "; map it with `error_codes` in config.yaml"
     assert [(item.name, item.text, item.code, item.result) for item in found] == [
         ("a", f"maps to none of the nine: WEIRD (7 × {since}), ODD (2 × {since}){hint}", 6, Result.FAILED),
         ("c", f"maps to none of the nine: (empty) (1 × {since}){hint}", 6, Result.FAILED),
@@ -123,7 +125,7 @@ def test_gaps_are_listed_by_who_said_them_and_how_often() -> None:
 def test_what_cannot_be_counted_is_no_clean_mapping() -> None:
     """A server that takes no range as long as the window leaves the mapping unknown, which fails; it is not called mapped."""
     (told,) = error_codes.check_mapping(load_taxonomy(), DOWN, window_seconds=5400.0)
-    assert (told.result, told.text) == (Result.FAILED, "could not read the codes counted within 1h 30m: no connection")
+    assert (told.result, told.text) == (Result.FAILED, "could not read the codes counted within 1h30m: no connection")
 
 
 def group(*rules: Rule, age: float | None = 5.0, interval: float = 30.0, took: float = 0.01) -> RuleGroup:
@@ -161,8 +163,8 @@ def test_rules_are_loaded_well_and_in_time(groups: list[RuleGroup], strict: bool
 @pytest.mark.parametrize(
     ("stamps", "fault", "result", "words"),
     [
-        ({"r": NOW - 100}, None, Result.PASSED, "the oldest sample 1m 40s old"),
-        ({"r": NOW - 121}, None, Result.FAILED, "r (2m 1s old)"),
+        ({"r": NOW - 100}, None, Result.PASSED, "the oldest sample 1m40s old"),
+        ({"r": NOW - 121}, None, Result.FAILED, "r (2m1s old)"),
         ({}, None, Result.FAILED, "none of 1 recorded series exists"),
         ({}, DOWN, Result.FAILED, "no connection"),
     ],
@@ -271,3 +273,22 @@ def test_a_recorded_name_is_recorded_once_and_means_what_it_says(
     ours = {"r": "up"}
     book = LoadedRules(lambda choice: ours).match(groups, UNDECIDED, now=NOW)
     assert [item.result for item in rule_evaluation.check_meanings(groups, book, ours, strict=strict)] == results
+
+
+def test_rules_that_another_server_evaluates_are_not_missing() -> None:
+    """Without a ruler the check says where the rules are, not that no alert can fire."""
+    (found,) = rule_evaluation.check_rules((), ["r"], now=NOW, strict=False, elsewhere="rules are not visible here: why")
+    assert (found.result, found.text) == (Result.NOTED, "rules are not visible here: why")
+    (found,) = rule_evaluation.check_rules((), ["r"], now=NOW, strict=False)
+    assert found.text == "no rules are loaded: no alert can fire"
+
+
+def test_a_group_with_an_offset_is_not_stale() -> None:
+    """Samples that are written minutes in the past but move with each evaluation are fresh; those that stopped are not."""
+    groups, stamps = [group(RECORD)], {RECORD.name: NOW - 240.0}
+    (name,) = rule_evaluation.old_series(groups, stamps, now=NOW)
+    back = rule_evaluation.old_series(groups, stamps, now=NOW)[name]
+    for before, result in ((NOW - 240.0 - back, Result.PASSED), (NOW - 240.0, Result.FAILED)):
+        (found,) = rule_evaluation.check_recorded_series(groups, stamps, None, now=NOW, before={name: before})
+        assert found.result is result, found
+    assert rule_evaluation.old_series(groups, {name: NOW - 5.0}, now=NOW) == {}

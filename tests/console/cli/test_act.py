@@ -18,18 +18,19 @@ from steerable_cluster import SteerableCluster
 from console.demo.cluster import PodTimings
 from console.journal.sqlite import Journal
 
+pytestmark = pytest.mark.slow  # each starts the program once or more
 ROOT = Path(__file__).parents[3]
 QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
 
 
 class Shell:
-    def __init__(self, cluster: SteerableCluster, folder: Path) -> None:
+    def __init__(self, cluster: SteerableCluster, folder: Path, *, settle_seconds: float = 0) -> None:
         self.cluster = cluster
         self.journal = folder / "state" / "cad-console" / "journal.sqlite3"
         cluster.kubeconfig(folder / "kubeconfig")
         (folder / "config" / "cad-console").mkdir(parents=True)
         # The platform's API has an HPA: what it does afterwards is another test's business.
-        (folder / "config" / "cad-console" / "config.yaml").write_text("refresh: {settle: {hpa: 2}}\n")
+        (folder / "config" / "cad-console" / "config.yaml").write_text(f"refresh: {{settle: {{hpa: {settle_seconds}}}}}\n")
         self.environ = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -123,7 +124,7 @@ def test_undone_is_1(tmp_path: Path) -> None:
     made = SteerableCluster(timings=QUICK, autoscaler_seconds=1.0)
     made.seed()
     with made:
-        shell = Shell(made, tmp_path)
+        shell = Shell(made, tmp_path, settle_seconds=4)
         code, output, _ = shell.run("act", "scale", "cad-ml-api", "--replicas", "2", "--yes")
     assert (code, "undone by HPA cad-ml-api" in output) == (1, True), output
 

@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from loopback import RECORDINGS
 from redis_fixture import redis_server
 from told_platform import Series, ToldPlatform, told_platform
 
@@ -117,3 +118,26 @@ def test_an_exporter_with_an_address_of_its_own(check: Check) -> None:
         code, out = check(platform, "--metrics-url", f"{platform.url}/exporter/metrics", verb="contract")
     assert code == 5
     assert "ocr_errors_total has series without the label stage (in /metrics)" in out
+
+
+@pytest.mark.parametrize(
+    ("severity", "told"),
+    [("critical", ""), ("warning", "1 differ from their files: Down FILE:5 (labels)")],
+)
+def test_rules_at_vmalert_are_those_of_their_file(check: Check, tmp_path: Path, severity: str, told: str) -> None:
+    """vmalert 1.148.8 (recorded) puts its external labels on every rule, which no file names; another severity differs."""
+    recorded = json.loads((RECORDINGS / "vmalert-1.148.json").read_text())
+    (rules,) = (json.loads(item["body"]) for item in recorded if item["path"] == "/api/v1/rules")
+    file = tmp_path / "rules.yaml"
+    file.write_text(
+        "groups:\n- name: g\n  rules:\n  - {record: 'job:up:sum', expr: sum by (job) (up)}\n"
+        f"  - {{alert: Down, expr: vector(1) > 0, labels: {{severity: {severity}}}, annotations: {{summary: s}}}}\n"
+    )
+    well = {"/health": HEALTHY, "/api/v1/targets": TARGETS, "/api/v2/status": {"cluster": {"status": "disabled"}}}
+    with told_platform(vector=some, pages=well) as platform, told_platform(pages={"/api/v1/rules": rules}) as vmalert:
+        config = {"environments": {"test": {"prometheus": {"url": platform.url, "ruler": vmalert.url}}}, "rules": str(file)}
+        (tmp_path / "config.yaml").write_text(json.dumps(config))
+        _, out = check(platform, "--format", "json", PROMETHEUS_URL="", CAD_CONSOLE_CONFIG=str(tmp_path / "config.yaml"))
+    found = {item["name"]: (item["result"], item["text"]) for item in json.loads(out)["checks"] if item["area"] == "rules"}
+    assert [found[name][0] for name in ("expected", "missing", "extra", "without error")] == ["passed"] * 4, found
+    assert found["different"] == ("failed" if told else "passed", told.replace("FILE", str(file)) or "all match their files")

@@ -24,7 +24,7 @@ OF = {damage.name: damage for damage in OF_FILES}
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "state" / "cad-console" / "journal.sqlite3"
     with Journal.open(path) as journal:
-        journal._connection.execute("PRAGMA synchronous = OFF")
+        journal.select("PRAGMA synchronous = OFF", ())
         for event in events(120):
             journal.append(replace(event, environment=""))
     return path
@@ -63,7 +63,7 @@ def test_a_verb_that_could_not_read_all_in_time_says_so(run: Run, file: Path, mo
     """
     monkeypatch.setattr(session_module, "_JOURNAL_SECONDS", 0.0)
     with Journal.open(file) as journal:
-        journal._connection.execute("PRAGMA synchronous = OFF")
+        journal.select("PRAGMA synchronous = OFF", ())
         for event in events(3000, seed=2):
             journal.append(Event(event.at + 1e6, event.kind, event.subject, event.author, "", event.data))
     monkeypatch.setattr("console.monitor.journal_service._SLICE_SECONDS", 0.0)

@@ -35,7 +35,9 @@ def test_it_tells_what_is_reached_missed_and_from_where(
     """Sources, found and missed series, failing rules, paths and origins are told; no secret, no escape sequence is."""
     for name in ("KUBECONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
+    labels = {"status": "success", "data": ["app", "pod\x1b[2J"]}
     pages = {"/api/v1/label/__name__/values": NAMES, "/api/v1/rules": RULES, "/health": {"status": "healthy"}}
+    pages["/loki/api/v1/labels"] = labels
     with told_platform(vector=vector, pages=pages) as platform:
         config = tmp_path / "config.yaml"
         config.write_text(
@@ -47,6 +49,7 @@ def test_it_tells_what_is_reached_missed_and_from_where(
         for name, value in platform.environ(str(tmp_path)).items():
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("PROMETHEUS_URL")
+        monkeypatch.setenv("LOKI_URL", platform.url)
         monkeypatch.setenv("ALERTMANAGER_URL", "http://user:s3cret@127.0.0.1:9")
         code = main(["doctor", "--config", str(config)])
     out = capsys.readouterr().out
@@ -57,6 +60,7 @@ def test_it_tells_what_is_reached_missed_and_from_where(
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert "read_only yes config file, line 7" in lines
     assert any(line.startswith("alertmanager down") for line in lines)
+    assert f"loki up {platform.url} 2 labels: app, pod\\e[2J" in lines
     assert "error_ratio rule platform_error_ratio found" in lines
     assert "provider_health rule provider_health_score MISSING, the panel reads the raw expression" in lines
     assert "ocr_processing_duration_seconds found" in lines

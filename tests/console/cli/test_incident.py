@@ -41,6 +41,8 @@ def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFi
     assert incident(capsys, "note", "1", "80 % fail", "--corrects", noted)[0] == 0
     assert incident(capsys, "role", "scribe", "bob")[1] == "scribe: bob\n"
     assert incident(capsys, "severity", "P2", "--why", "OCR only")[1] == "severity P1 → P2\n"
+    code, out, err = incident(capsys, "severity", "P2")
+    assert (code, out) == (1, "") and "incident 1 is already P2: nothing was changed" in err
     update = tmp_path / "update.txt"
     code, out, err = incident(capsys, "update", "--output", str(update))
     assert code == 0
@@ -74,7 +76,18 @@ def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFi
     assert code == 0
     assert "| requests failed | unknown | Prometheus is not configured |" in out
     assert "- 8 % fail? (ann@" in out
-    assert "- a canary first (ann@" in out
+    assert "| a canary first (ann@" in out
+    code, out, err = incident(capsys, "follow-up", "1", "widen the canary", "--owner", "bob", "--due", "2027-01-08")
+    assert code == 0
+    item = out.split()[-1]
+    assert incident(capsys, "follow-up", "1", "x", "--due", "soon")[0] == 1
+    assert f"follow-up {item}  open, bob until 2027-01-08: widen the canary" in incident(capsys, "show", "1")[1]
+    assert "| widen the canary | bob | 2027-01-08 | open | ann@" in incident(capsys, "report", "1")[1]
+    assert incident(capsys, "follow-up", "1", item, "--done")[1] == "done: widen the canary\n"
+    assert incident(capsys, "follow-up", "1", item, "--done")[0] == 1
+    page = tmp_path / "report.html"
+    assert incident(capsys, "report", "1", "--format", "html", "--output", str(page))[1] == f"written to {page}\n"
+    assert page.read_text().startswith("<!DOCTYPE html>") and "widen the canary" in page.read_text()
     assert json.loads(incident(capsys, "report", "--format", "json")[1])["impact"]["failed"] is None
     assert "MTTR" in incident(capsys, "list")[1]
     assert incident(capsys, "reopen", "1")[0] == 0

@@ -189,7 +189,7 @@ def test_events_that_are_gone_are_told_by_every_verb_that_reads(run: Run, file: 
 def test_a_page_of_a_whole_journal_is_never_called_damaged(tmp_path: Path) -> None:
     """Also where events came late, and while another process writes, on every page and with every filter."""
     with Journal.open(tmp_path / "j", store="s") as journal:
-        journal._connection.execute("PRAGMA synchronous = OFF")
+        journal.select("PRAGMA synchronous = OFF", ())
         for number in range(60):
             journal.append(Event(1000.0 + number, ("note", "alert.owned")[number % 2], f"s{number}", "ann"))
             if number % 10 == 5:
@@ -217,8 +217,8 @@ def test_what_is_not_shared_is_listed(run: Run, file: Path) -> None:
     assert run("--unshared")[1] == "no unshared events\n"
     filled(file, 4, store="s")
     with Journal.open(file, store="s") as journal:
-        journal.kept_here(journal.waiting()[1], "too large \x1b[31m")
-        journal.delivered(journal.waiting()[:1])
+        journal.outbox.mark_refused(journal.outbox.pending()[1], "too large \x1b[31m")
+        journal.outbox.mark_delivered(journal.outbox.pending()[:1])
     assert numbers(run("--unshared", "--format", "json")[1]) == [5, 6, 7]
     assert numbers(run("--unshared", "--format", "json", "--limit", "1")[1]) == [7]
     assert numbers(run("--unshared", "--format", "json", "--kind", "alert.owned")[1]) == [5]

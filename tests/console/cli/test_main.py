@@ -6,7 +6,7 @@ import argparse
 import itertools
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -44,6 +44,7 @@ def test_settings_without_a_file_need_no_library() -> None:
     assert python(code).stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [verb.name for verb in VERBS if verb.name != "demo"])
 def test_no_other_verb_imports_the_demo(name: str) -> None:
     """Building the parser of a verb loads nothing of the demo; only `rules` loads the lint."""
@@ -68,6 +69,7 @@ def test_the_demo_without_its_extra_names_it() -> None:
     assert "cad-console demo: missing jsonpatch; install the extra: pip install 'cad-console[demo]'" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["status"], ["check"], ["doctor"], ["alerts"], ["runbook", "--list"], ["runbook", "triage"]])
 def test_headless_commands_import_no_textual(words: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     """A command that prints never loads the user interface."""
@@ -81,6 +83,7 @@ def test_every_command_can_be_filled_and_run() -> None:
     """Each verb of the tuple has a module with `add` and `run`."""
     import importlib
 
+    assert VERBS
     for command in VERBS:
         module = importlib.import_module(command.module)
         assert callable(module.add), command.name
@@ -103,7 +106,7 @@ def test_global_flags_stand_before_or_after_the_verb(words: list[str]) -> None:
 
 def verbs(parser: argparse.ArgumentParser) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
     """Every verb that has no verbs within, as it is written, with its own parser."""
-    nested = next((action for action in parser._actions if isinstance(action, argparse._SubParsersAction)), None)
+    nested = next((action for action in parser._actions if isinstance(action.choices, Mapping)), None)
     if nested is None:
         yield (), parser
         return

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from screen_samples import cluster, snapshot
 from told_platform import Series, ToldPlatform, told_platform
 
 from console.cli.main import main
+from console.cli.status import as_markdown, as_text
+from queries.model.cluster import KindFault
+from queries.model.workload import BatchJob
 
 ALERT = {
     "fingerprint": "abc",
@@ -60,12 +65,13 @@ def test_the_published_shape(run: Any) -> None:
     assert code == 1  # a critical alert is active
     assert list(output) == [
         "schema", "environment", "taken_at", "sources", "panels", "alerts_from", "alerts_caveat", "alerts", "workloads",
+        "workloads_not_visible",
         "platform",
     ]  # fmt: skip
     assert (output["alerts_from"], output["alerts_caveat"]) == ("alertmanager", None)
     assert (output["schema"], output["environment"]) == (1, "test")
     assert list(output["sources"]) == ["prometheus", "alertmanager", "kubernetes", "platform"]
-    assert list(output["sources"]["prometheus"]) == ["state", "latency_ms", "age_seconds", "error"]
+    assert list(output["sources"]["prometheus"]) == ["state", "latency_ms", "age_seconds", "error", "warnings"]
     assert [item["state"] for item in output["sources"].values()] == ["up", "up", "not configured", "up"]
     panels = {item["id"]: item for item in output["panels"]}
     assert list(panels) == [
@@ -86,6 +92,8 @@ def test_the_published_shape(run: Any) -> None:
         "series": [{"labels": {}, "value": 0.42}],
         "more_series": False,
         "basis": [],
+        "annotations": [],
+        "partial": "",
         "caveat": "no loaded rule records platform_error_ratio",
         "contradictions": [],
     }
@@ -93,8 +101,8 @@ def test_the_published_shape(run: Any) -> None:
         assert (panels[panel]["value"], panels[panel]["verdict"]) == (None, "no_data"), panel
     alert = output["alerts"][0]
     assert list(alert) == [
-        "fingerprint", "name", "severity", "severity_known", "priority", "state", "listed_by", "starts_at", "labels",
-        "annotations", "runbook", "actions", "elsewhere",
+        "fingerprint", "name", "severity", "severity_known", "priority", "state", "listed_by", "muted_by", "starts_at",
+        "labels", "annotations", "runbook", "actions", "elsewhere",
     ]  # fmt: skip
     assert (alert["name"], alert["priority"], alert["state"]) == ("HighErrorRate", "P1", "active")
     assert alert["starts_at"] == "2026-01-01T09:00:00Z"
@@ -160,6 +168,16 @@ def test_one_dead_source_blanks_nothing_else(run: Any) -> None:
     assert output["panels"][0]["verdict"] == "ok"
 
 
+def test_alerts_that_nobody_lists_are_not_healthy(run: Any) -> None:
+    """Without Alertmanager, and with a Prometheus that denies its rules, no alert is known: 3, though every panel is ok."""
+    pages = {"/api/v1/rules": (403, "no"), "/health": HEALTH}
+    with told_platform(vector=recorded(error_ratio="0.42"), pages=pages) as platform:
+        code, out = run(platform, "status", without=("ALERTMANAGER_URL",))
+        assert code == 3 and "Alerts: unknown" in out
+    with told_platform(vector=recorded(error_ratio="0.42"), pages={"/health": HEALTH}) as platform:
+        assert run(platform, "status", without=("ALERTMANAGER_URL",))[0] == 0  # Prometheus lists none
+
+
 def test_alerts_are_filtered_by_matchers(run: Any) -> None:
     """--filter takes Alertmanager's syntax; a bad one is one line and 2."""
     other = {**ALERT, "fingerprint": "def", "labels": {"alertname": "QueueBacklog", "severity": "warning"}}
@@ -171,6 +189,7 @@ def test_alerts_are_filtered_by_matchers(run: Any) -> None:
         assert run(platform, "alerts", "--filter", "severity")[0] == 2
 
 
+@pytest.mark.slow
 def test_reading_commands_only_read(run: Any) -> None:
     """No headless look sends anything but GET and the POST of a long query."""
     with told_platform(pages={"/api/v2/alerts": [ALERT], "/health": HEALTH}) as platform:
@@ -212,9 +231,11 @@ def test_a_heartbeat_that_does_not_arrive_degrades_alertmanager_for_a_program_to
     assert (output["sources"]["alertmanager"]["state"], output["alerts"]) == ("degraded", [])
 
 
-def test_an_alert_that_somebody_has_is_taken_only_when_that_is_said(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_alert_that_somebody_has_is_taken_only_when_that_is_said(
+    run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """`alerts ack` is the screen's own function: it names who has it and since when, exits 1 and writes nothing; with
-    --take-over it is taken; what nobody knows is said.
+    --take-over it is taken; for a name that nobody has it suggests the nearest.
     """
     with told_platform(pages={"/api/v2/alerts": [ALERT], "/health": HEALTH}) as platform:
         ann, bob = ({**platform.environ(""), "USER": who} for who in ("ann", "bob"))
@@ -226,4 +247,23 @@ def test_an_alert_that_somebody_has_is_taken_only_when_that_is_said(run: Any, mo
         assert "ann@" in run(platform, "alerts")[1]
         assert run(platform, "alerts", "ack", "abc", "--take-over") == (0, "HighErrorRate is yours until it resolves\n")
         assert run(platform, "alerts", "release", "abc") == (0, "HighErrorRate is released\n")
-        assert run(platform, "alerts", "ack", "Nothing")[0] == 2
+        with monkeypatch.context() as environ:
+            for name, value in {**bob, "HOME": str(tmp_path)}.items():
+                environ.setenv(name, value)
+            assert main(["alerts", "ack", "HihgErrorRate"]) == 2
+        assert "no alert matches HihgErrorRate; did you mean 'HighErrorRate'?" in capsys.readouterr().err
+
+
+def test_a_workload_of_any_kind_is_printed_with_its_verdict() -> None:
+    """A StatefulSet with 0 of 3 ready is the first line, with the reason; a kind that may not be listed is named."""
+    api = cluster().workloads[0]
+    store = replace(api, name="store", uid="s", kind="StatefulSet", desired=3, ready=0, revision=0)
+    batch = BatchJob("Job", "load", completions=3, succeeded=1, active=1)
+    load = replace(api, name="load", uid="j", kind="Job", selector=(), batch=batch)
+    forbidden = KindFault("cronjobs", "no", forbidden=True)
+    shown = snapshot(cluster=replace(cluster(), workloads=(api, load, store), faults=(forbidden,)))
+    lines = as_text(shown).partition("Workloads\n")[2].splitlines()
+    assert " ".join(lines[0].split()) == "CRIT statefulset/store 0/3 ready - store: none of 3 pods is ready"
+    assert lines[2].split()[:4] == ["ok", "job/load", "1/3", "done"]
+    assert lines[3] == "  not visible: list cronjobs is forbidden"
+    assert "not visible: list cronjobs is forbidden" in as_markdown(shown)

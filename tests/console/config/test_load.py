@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import json
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import console
 from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.config.schema import DOCUMENT, ENVIRONMENT, REFRESH
-from console.config.settings import SETTLE, Settings
-from console.config.validation import Fields, unwrap_kind
+from console.config.settings import (
+    SETTLE,
+    Channel,
+    Contact,
+    IncidentSettings,
+    NotifySettings,
+    QuietHours,
+    Settings,
+    StoreSettings,
+)
+from console.config.validation import Fields, ListOf, MapOf, OneOf, Scalar, unwrap_kind
+from console.incidents.severity_policy import SeverityPolicy
 from queries.errors import NotConfigured
 from queries.http.credentials import Credentials
-from queries.http.endpoint import ClusterPlace
+from queries.http.endpoint import ClusterPlace, Endpoint
 from queries.kubernetes.auth import KubeAccess
+from queries.model.severity import Priority
 
 GOOD = """\
 default_environment: staging
@@ -175,11 +189,11 @@ OWN = "{kubeconfig: own}"
         ({}, "{context: b}", False, "https://b.config:6443", "the context of config file, line 2, in ~/.kube/", False, ""),
         ({}, "{timeout: 3}", True, "https://a.shell:6443", "environment variable KUBECONFIG", True, "staging names no cluster"),
         ({}, "{}", False, "https://a.config:6443", "~/.kube/config", True, "staging names no cluster"),
-        ({"kubeconfig": "flag"}, OWN, True, "https://a.flag:6443", "flag --kubeconfig", True, "staging names no cluster"),
-        ({"context": "b"}, OWN, True, "https://b.own:6443", "flag --context, in config file", True, "staging names no"),
-        ({"context": "b"}, "{}", True, "https://b.shell:6443", "flag --context, in environment", True, "staging names no"),
-        ({"kubeconfig": "flag", "context": "b"}, OWN, True, "https://b.flag:6443", "flag --kubeconfig", True, "staging names"),
-        ({"kubeconfig": "flag"}, "{context: b}", True, "https://b.flag:6443", "flag --kubeconfig", True, "staging names no"),
+        ({"kubeconfig": "flag"}, OWN, True, "https://a.flag:6443", "flag --kubeconfig", True, "the cluster"),
+        ({"context": "b"}, OWN, True, "https://b.own:6443", "flag --context, in config file", True, "the cluster comes"),
+        ({"context": "b"}, "{}", True, "https://b.shell:6443", "flag --context, in environment", True, "the cluster comes"),
+        ({"kubeconfig": "flag", "context": "b"}, OWN, True, "https://b.flag:6443", "flag --kubeconfig", True, "the cluster"),
+        ({"kubeconfig": "flag"}, "{context: b}", True, "https://b.flag:6443", "flag --kubeconfig", True, "the cluster"),
     ],
 )
 def test_flag_then_environment_then_shell_then_default(
@@ -408,6 +422,38 @@ def test_two_authorizations_are_refused(home: Home, where: str, server: str, nam
     assert "config.yaml:3: " in str(caught.value) and "sw0rdfish" not in str(caught.value)
 
 
+def test_a_ruler_stands_beside_its_prometheus(home: Home) -> None:
+    """As a URL it is reached as the server beside it; as a mapping, or with a password in its URL, only as it says itself."""
+    server = (
+        "environments:\n  a:\n    prometheus: {url: 'http://p', timeout: 3, http_config: {bearer_token: t}, ruler: RULER}\n"
+    )
+    for ruler, url, token, timeout in (
+        ("'http://r:8880'", "http://r:8880", "t", 3.0),
+        ("'http://u:w@r'", "http://r", "", 3.0),
+        ("{url: 'http://r'}", "http://r", "", 5.0),
+    ):
+        home.config(server.replace("RULER", ruler))
+        found = home.load().prometheus
+        assert found is not None and found.ruler is not None
+        assert (found.ruler.url, found.ruler.http.credentials, found.ruler.timeout_seconds) == (url, token, timeout)
+    assert dict(home.load().origins)["ruler"] == "config file, line 3"
+
+
+def test_one_mapping_stands_for_a_list_of_one(home: Home) -> None:
+    """Where a list of mappings is allowed; Loki is a server like the others."""
+    home.config(
+        "environments:\n  a:\n    alertmanager: {url: 'http://am', timeout: 2}\n    loki: {url: 'http://loki', timeout: 2}\n"
+        "incidents: {contacts: {team: platform}}\n"
+    )
+    settings = home.load()
+    assert [(item.url, item.timeout_seconds) for item in settings.alertmanagers] == [("http://am", 2.0)]
+    assert settings.loki is not None and settings.loki.timeout_seconds == 2.0
+    assert settings.incidents.contacts is not None and [item.team for item in settings.incidents.contacts] == ["platform"]
+    home.config("environments:\n  a:\n    alertmanager: {address: 'http://am'}\n")
+    with pytest.raises(ConfigError, match=r"environments\.a\.alertmanager\.address"):
+        home.load()
+
+
 def test_a_password_without_a_user_stays(home: Home) -> None:
     """Some servers take a token as the password of nobody."""
     home.config("environments:\n  a:\n    prometheus: {url: 'http://:t0ken@p:9090', http_config: {proxy_url: 'http://x:1'}}\n")
@@ -534,7 +580,7 @@ def test_kubernetes_is_found_as_kubectl_finds_it(home: Home) -> None:
         ("panels: gone.yaml\n", 1, "panels: expected a file, a folder or a pattern, found nothing at"),
         ("panels: ['gone/*.yaml']\n", 1, "panels[0]: expected files, found none that match"),
         ("rules: {a: b}\n", 1, "rules: expected text or a list of them, found a mapping"),
-        ("alert_targets:\n  X: pod/x\n", 2, "expected deployment/NAME"),
+        ("alert_targets:\n  X: pod/x\n", 2, "expected KIND/NAME of a workload"),
         ("refresh: 0\n", 1, "expected a number of seconds greater than 0"),
         ("refresh: true\n", 1, "found true or false"),
         ("- a\n- b\n", 1, "expected a mapping, found a list"),
@@ -780,3 +826,261 @@ def test_thresholds_may_be_of_a_teams_own_panels(tmp_path: Path) -> None:
     (tmp_path / "lost.yaml").write_text("panels: [")
     file.write_text("panels: [shop.yaml, lost.yaml]\nthresholds:\n  sales: {critical: 9}\n")
     assert load_settings({"config": str(file)}, {}).threshold("sales").critical == 9
+
+
+NOTIFY = """\
+notify:
+  bell: [P1, P2]
+  title: []
+  desktop: {protocol: osc777, severities: [P1]}
+  tmux: [P1]
+  command: [notify-send, "{title}"]
+  commands: {P1: [page, --now, "{text}"]}
+  kinds: [alert, silence]
+  before: 15m
+  quiet_hours: {from: 22:00, to: "06:30", severities: []}
+"""
+
+
+def test_every_key_of_notify_arrives(home: Home) -> None:
+    """Each in its field; a time without quotes, which YAML reads as a number, means the same; nothing said means a P1 rings."""
+    home.config(NOTIFY)
+    notify = home.load().notify
+    p1, p2, *_ = Priority
+    assert (notify.bell, notify.title, notify.tmux) == ((p1, p2), (), (p1,))
+    assert (notify.desktop, notify.desktop_severities) == ("osc777", (p1,))
+    assert dict(notify.commands)[p1] == ("page", "--now", "{text}")
+    assert [dict(notify.commands)[item] for item in list(Priority)[1:]] == [("notify-send", "{title}")] * 3
+    assert (notify.kinds, notify.before_seconds) == (("alert", "silence"), 900.0)
+    assert notify.quiet == QuietHours(22 * 60, 6 * 60 + 30, ())
+    home.config("notify: {desktop: osc9, quiet_hours: {from: '21:00', to: '06:00'}}\n")
+    notify = home.load().notify
+    assert (notify.desktop, notify.desktop_severities, notify.commands) == ("osc9", (p1, p2), ())
+    assert notify.quiet is not None and notify.quiet.severities == (p1,)
+    home.config("theme: dark\n")
+    assert home.load().notify == NotifySettings(bell=(p1,), title=(p1,))
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("{bel: [P1]}", r"notify\.bel: unknown key, did you mean 'bell'\?"),
+        ("{bell: [P9]}", r"notify\.bell\[0\]: expected P1, P2, P3 or P4"),
+        ("{desktop: osc52}", r"notify\.desktop: expected osc9, osc777 or osc99"),
+        ("{command: page}", r"notify\.command: expected a list"),
+        ("{command: []}", r"notify\.command: expected a program and its arguments"),
+        ("{commands: {P1: []}}", r"notify\.commands\.P1: expected a program and its arguments"),
+        ("{kinds: [alerts]}", r"notify\.kinds\[0\]: expected alert, resolved,"),
+        ("{quiet_hours: {from: '22:00'}}", r"notify\.quiet_hours: expected the key 'to'"),
+        ("{quiet_hours: {from: '24:00', to: '06:00'}}", r"notify\.quiet_hours\.from: expected a time of day like \"22:00\""),
+    ],
+)
+def test_what_notify_does_not_know_is_refused(home: Home, text: str, error: str) -> None:
+    """With the line, the key, and what was expected."""
+    path = home.config(f"notify: {text}\n")
+    with pytest.raises(ConfigError, match=rf"{re.escape(str(path))}:1: {error}"):
+        home.load()
+
+
+SAMPLES: dict[str, tuple[Any, ...]] = {
+    "a number": (1.5,),
+    "a number of seconds greater than 0": (7.5,),
+    "a number of seconds, 0 for none": (7.5,),
+    "a number of hours greater than 0": (7,),
+    "a number of days greater than 0": (7,),
+    "true or false": (True, False),
+    "a duration like 15m, 2h or 1h30m": ("7m",),
+    "an http:// or https:// URL": ("http://elsewhere:1",),
+    "a redis://, rediss:// or unix:// URL": ("redis://elsewhere",),
+    "a postgresql:// URL": ("postgresql://elsewhere/db",),
+    "kubernetes or a postgresql:// URL": ("postgresql://elsewhere/db",),
+    "deployment/NAME": ("deployment/elsewhere",),
+    "a namespace's name": ("elsewhere",),
+    "P1, P2, P3 or P4": ("P4",),
+    "slack, webhook or pagerduty": ("webhook",),
+    "pager, email, ticket or chat": ("chat",),
+    "text": ("ctrl+b",),
+}
+"""A value of each kind of scalar; both of a flag, because one of them is the default."""
+NEEDED = {
+    "basic_auth": {"username": "reader"}, "ruler": {"url": "http://ruler"}, "store": {}, "postgresql": {"url": "postgresql://h/d"},
+    "channels": {"kind": "slack", "url": "http://hook"}, "prometheus": {"url": "http://prom"},
+    "alertmanager": {"url": "http://am"}, "platform": {"url": "http://api"}, "grafana": {"url": "http://grafana"},
+    "loki": {"url": "http://loki"}, "contacts": {"team": "platform"}, "kubernetes": {}, "environments": {},
+    "services": {"health": "http://h", **{step: [step] for step in ("backup", "update", "restore", "smoke")}},
+    "tokens": {"secrets": ["api/token"], **{step: [step] for step in ("register", "smoke", "withdraw")}},
+}  # fmt: skip
+"""What a key needs beside it."""
+NAMES = {"thresholds": "error_ratio", "rule_windows": "5m", "severities": "P3", "environments": "production"}
+
+
+def leaves(kind: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every key that holds a value, with the kind of value; `*` in the path is a name that a team chooses."""
+    kind = unwrap_kind(kind)
+    match kind:
+        case Fields():
+            for name, entry in kind.keys.items():
+                yield from leaves(entry, (*path, name))
+        case MapOf():
+            yield from leaves(kind.each, (*path, "*"))
+        case ListOf():
+            yield from leaves(kind.each, path)
+        case OneOf():
+            yield path, kind.short.expected
+            if not isinstance(unwrap_kind(kind.long), ListOf) or kind.long.takes_mapping:
+                yield from (item for item in leaves(kind.long, path) if item[0] != path)
+        case Scalar():
+            yield path, kind.expected
+
+
+def document(path: tuple[str, ...], *value: Any) -> dict[str, Any]:
+    """A file with this one key, or without a value only with what that needs beside it."""
+    made: dict[str, Any] = {"default_environment": "production", "environments": {"production": {}}}
+    inner, parent = made, ""
+    for at, name in enumerate(path):
+        inner.update({key: item for key, item in NEEDED.get(parent, {}).items() if key not in inner and name != "*"})
+        key = NAMES.get(path[at - 1], "one") if name == "*" else name
+        if at == len(path) - 1:
+            inner.update((key, item) for item in value)
+        else:
+            inner = inner.setdefault(key, {})
+        parent = parent if name == "*" else name
+    return made
+
+
+def test_every_key_changes_something(home: Home) -> None:
+    """Each key of the config file makes the settings differ from those without it; none is accepted and ignored."""
+    (home.root / "one").mkdir()
+    ignored, tried = [], 0
+    for path, expected in leaves(DOCUMENT):
+        values = ("light",) if path[-1] == "theme" else SAMPLES.get(expected, ("one",))
+        if path[-1] in ("checklists", "templates", "runbooks"):
+            values = (str(home.root / "one"),)
+        if path == ("default_environment",):
+            continue  # it chooses which of several others apply
+        tried += 1
+        changed = False
+        for value in values:
+            results = []
+            for file in (document(path, value), document(path)):
+                home.config(json.dumps(file))
+                try:
+                    results.append(dataclasses.replace(home.load(), origins=()))
+                except ConfigError as error:
+                    results.append(str(error))  # type: ignore[arg-type]
+            changed |= results[0] != results[1]
+        if not changed:
+            ignored.append(".".join(path))
+    assert tried > 100
+    assert not ignored, ignored
+
+
+@pytest.mark.parametrize("environment", ["production", "staging"])
+def test_a_file_of_the_release_before_means_the_same(home: Home, environment: str) -> None:
+    """Every key that 0.4 documented, in a file that its own loader took, is still known and fills what it filled."""
+    file = home.config((Path(__file__).parent / "release-0.4.yaml").read_text(encoding="utf-8"))
+    for name in ("chat.url", "hook.token", "pager.key", "password"):
+        (file.parent / name).write_text("https://hook.example.com/chat")
+    (file.parent / "kubeconfig").write_text("{}")
+    settings = home.load({"environment": environment})
+    assert settings.store is not None and settings.kubernetes is not None
+    if environment == "staging":
+        assert settings.store.namespace == "console" and settings.kubernetes.in_cluster
+        return
+    assert settings.prometheus is not None and settings.prometheus.http.password == "hunter2"
+    assert settings.kubernetes.context == "production" and settings.kubernetes.timeout_seconds == 4.0
+    assert [item.url for item in settings.alertmanagers] == [f"https://alertmanager-{at}.example.com" for at in (0, 1)]
+    assert sorted(item.name for item in settings.incidents.channels) == ["chat", "hook", "pager"]
+    assert (settings.theme, settings.slow, settings.shift_hours) == ("colour-blind", True, 8.0)
+    assert settings.store.url and "password" not in repr(settings.store.url)
+
+
+def test_every_setting_is_read_by_something() -> None:
+    """Outside the configuration itself: a field that only `doctor` would print does nothing."""
+    root = Path(console.__file__).parents[1]
+    read = set()
+    for package in ("console", "queries", "widgets"):
+        for file in (root / package).rglob("*.py"):
+            if "config" not in file.relative_to(root / package).parts[:1]:
+                read |= {node.attr for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)}
+    kinds = (Settings, IncidentSettings, SeverityPolicy, Contact, Channel, StoreSettings, NotifySettings, QuietHours, Endpoint)
+    fields = {f"{kind.__name__}.{field.name}" for kind in kinds for field in dataclasses.fields(kind)}
+    assert len(fields) > 60
+    assert {name for name in fields if name.partition(".")[2] not in read} <= {
+        "Settings.origins",  # what `doctor` and `config show` print
+        "Settings.cluster_named",  # `protected` follows from it
+        "QuietHours.start_minute",  # its own `contains` reads it
+        "Settings.timezone",  # `load_settings` makes it the zone of the process
+        "Settings.secret_files",  # whose permissions the configuration checks itself
+        "Contact.pager",  # chosen by `escalate_by`
+    }
+
+
+OUTSIDE = """\
+environments:
+  production:
+    services:
+      cad-render:
+        folder: render
+        backup: [./backup]
+        update: [./update, "{version}"]
+        restart: [systemctl, restart, cad-render]
+        health: http://127.0.0.1:8030/health
+        restore: [./restore, "{backup}"]
+        smoke: [./smoke]
+        env_files: render.env
+        limits: {update: 30}
+      by-program: {backup: [b], update: [u], health: [h], restore: [r], smoke: [s]}
+    tokens:
+      render-api:
+        make: [./make]
+        secrets: [cad-ml-api/token]
+        files: token
+        restart: [deployment/cad-ml-api, external/cad-render]
+        smoke: [./smoke]
+        withdraw: [./withdraw]
+"""
+
+
+def test_services_and_tokens(home: Home) -> None:
+    """Every key arrives. Files and folders are beside the config file and may be on another host: the console starts without
+    them, and what holds a secret must be private where it is.
+    """
+    folder = home.config(OUTSIDE).parent
+    settings = home.load()
+    service, other = settings.services
+    assert (service.name, service.folder, service.env_files) == ("cad-render", f"{folder}/render", (f"{folder}/render.env",))
+    assert service.command("update") == ("./update", "{version}") and service.takes_version and service.takes_backup
+    assert service.command("health") == () and service.health_url == "http://127.0.0.1:8030/health"
+    assert (service.limit_seconds("update"), service.limit_seconds("backup")) == (30.0, 600.0)
+    assert (other.command("health"), other.health_url, other.folder) == (("h",), "", str(folder))
+    assert not (other.takes_version or other.takes_backup or other.command("restart"))
+    (token,) = settings.tokens
+    assert (token.secrets, token.files) == (("cad-ml-api/token",), (f"{folder}/token",))
+    assert (token.workloads, token.in_cluster) == (("deployment/cad-ml-api",), True)
+    assert set(settings.secret_files) == {f"{folder}/render.env", f"{folder}/token"}
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "error"),
+    [
+        ("services", "r: {backup: [], update: [u], health: [h], restore: [r], smoke: [s]}", "found an empty list"),
+        ("services", "r: {backup: [b], update: [u], health: 'http://u:p@h', restore: [r], smoke: [s]}", "without user and"),
+        ("services", "r: {backup: ['{version}'], update: [u], health: [h], restore: [r], smoke: [s]}", "known only in update"),
+        ("services", "r: {backup: [b], update: ['{backup}'], health: [h], restore: [r], smoke: [s]}", "known only in restore"),
+        ("services", "r: {backup: [b], update: [u], health: [h], restore: [r]}", "expected the key 'smoke' here"),
+        ("services", "R_1: {backup: [b], update: [u], health: [h], restore: [r], smoke: [s]}", "expected a name of lowercase"),
+        ("services", "r: {backup: 'b; rm x', update: [u], health: [h], restore: [r], smoke: [s]}", "a list, found text"),
+        ("tokens", "t: {make: [m], read: f, secrets: [a/b], smoke: [s], withdraw: [w]}", "at most one of make and read"),
+        ("tokens", "t: {secrets: [a/b], smoke: [s], withdraw: [w]}", "expected make, read, or register"),
+        ("tokens", "t: {make: [m], smoke: [s], withdraw: [w]}", "expected secrets or files"),
+        ("tokens", "t: {make: [m], secrets: [a], smoke: [s], withdraw: [w]}", "expected NAME/KEY of a Secret"),
+        ("tokens", "t: {make: [m], secrets: [a/b], restart: [external/x], smoke: [s], withdraw: [w]}", "found none named 'x'"),
+        ("tokens", "t: {make: [m], secrets: [a/b], restart: [cronjob/x], smoke: [s], withdraw: [w]}", "or external/NAME"),
+    ],
+)  # fmt: skip
+def test_services_and_tokens_that_are_refused(home: Home, key: str, text: str, error: str) -> None:
+    """A shell command, a placeholder where nobody fills it in, a step that is missing: one line with file, line and key."""
+    home.config(f"environments: {{production: {{{key}: {{{text}}}}}}}\n")
+    with pytest.raises(ConfigError, match=re.escape(error)):
+        home.load()

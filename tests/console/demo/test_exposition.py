@@ -110,9 +110,9 @@ def test_the_same_families_with_the_same_types() -> None:
 
 def test_the_same_label_names() -> None:
     """Every series has the labels of the recorded ones; what has no labels there has none here."""
-    for name, seen in recorded().items():
-        if seen.names:
-            assert simulated()[name].names == seen.names, name
+    labelled = {name: seen.names for name, seen in recorded().items() if seen.names}
+    assert labelled
+    assert {name: simulated()[name].names for name in labelled} == labelled
 
 
 def test_the_same_label_values() -> None:

@@ -76,7 +76,9 @@ def test_only_windows_intervals_and_for_change(name: str) -> None:
     """The demo's rules differ from the production ones in nothing but time: names, labels and annotations stay, and a window
     that an annotation states is the one of the demo."""
     text = rule_text(name)
-    for before, after in zip(rules(text), rules(server_config.fast_rules(text, where=name)), strict=True):
+    pairs = list(zip(rules(text), rules(server_config.fast_rules(text, where=name)), strict=True))
+    assert pairs
+    for before, after in pairs:
         timeless = {"expr", "for", "annotations"}
         texts = (
             {key: STATED.sub("last", text) for key, text in rule.get("annotations", {}).items()} for rule in (before, after)
@@ -111,6 +113,7 @@ def test_every_alert_says_what_to_read_and_do() -> None:
     titles = {title for _, title in DASHBOARDS}
     seen: set[str] = set()
     alerts = [rule for name in NAMES for rule in rules(rule_text(name)) if "alert" in rule]
+    assert alerts
     for rule in alerts:
         assert rule["alert"] not in seen, "the same name twice"
         seen.add(rule["alert"])

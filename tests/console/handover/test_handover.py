@@ -11,12 +11,15 @@ import pytest
 from journalled_session import JournalledSession, matrix
 from screen_samples import NOW, alerts, settings, snapshot
 
+from console.checklists.alert_history import AlertHistory, AlertWindow, FiringInterval
 from console.checklists.definition import Checklist, Item, QuestionEvidence
 from console.checklists.loader import BrokenChecklist, Checklists
+from console.checklists.section import ReportSection
 from console.handover.sections import HandoverInput, build_sections
 from console.handover.shift import Shift, current_shift, fetch_budget
 from console.journal.event import Event
-from console.state.checklist_runs import ChecklistRun, ChecklistRuns, ItemAnswer, Signature
+from console.journal.payloads import NoteWritten, create_event
+from console.state.checklist_runs import ChecklistRun, ChecklistRuns, ItemAnswer, Note, Signature
 from console.state.handovers import HandoverSignature, HandoversProjection
 from console.state.incident import Incident, Incidents
 from console.state.journal_text import event_text
@@ -91,8 +94,8 @@ def test_what_the_next_person_has_to_know() -> None:
     shown = replace(shown, ledger=replace(shown.ledger, walks=walks))
     found = told(shown, incidents=Incidents((closed, open_one, old)))
     assert found["Incidents"] == [
-        "P2 Errors (1), open for 10m 0s, no commander",
-        "P3 Queue (2), closed 11:50 UTC after 16m 40s",
+        "P2 Errors (1), open for 10m, no commander",
+        "P3 Queue (2), closed 11:50 UTC after 16m40s",
     ]
     assert [line.split("  ")[0] for line in found["Alerts"]][:2] == ["P1 HighErrorRate", "P3 PodNotReady cad-ml-api"]
     assert any("owner you" in line for line in found["Alerts"]) and any("silenced" in line for line in found["Alerts"])
@@ -125,6 +128,47 @@ def test_what_a_signed_walk_left_is_handed_on_and_yesterdays_is_not() -> None:
     assert told(shown)["Open"][0] == "Morning: overdue since 09:00 UTC, not started"
 
 
+def test_all_of_the_shift_is_handed_over() -> None:
+    """A P1 that fired and went, what was overruled with its reason, and every note of the shift; nothing from before it."""
+    fired = (("alertname", "ModelLoadError"), ("severity", "critical"))
+    intervals = (FiringInterval(NOW - 2 * HOUR, NOW - HOUR),)
+    window = AlertWindow(NOW - 8 * HOUR, NOW, 60.0, (AlertHistory(fired, intervals, HOUR, still_firing=False),))
+    overruled = ItemAnswer("a", "ann", NOW - HOUR, "overrule", Verdict.OK, Verdict.CRITICAL, reason="known since Monday")
+    agreed = replace(overruled, item="b", answer="agree", reason="")
+    old = replace(overruled, at=NOW - 9 * HOUR)
+    notes = (Note("b", "bob", NOW - 60, "the queue is a test"), Note("b", "bob", NOW - 9 * HOUR, "old"))
+    run = ChecklistRun("w", "morning", NOW - 10 * HOUR, "ann", answers=(old, overruled, agreed), notes=notes)
+    plain = create_event(NoteWritten("call the vendor"), at=NOW - 120, subject="n", author="eve")
+    shown = snapshot()
+    ledger = replace(shown.ledger, walks=ChecklistRuns((("morning", (run,)),)), recent=(plain,))
+    shown = replace(shown, ledger=ledger)
+
+    def sections(reading: PollResult[AlertWindow] | None) -> dict[str, ReportSection]:
+        made = HandoverInput(shown, SHIFT, Checklists((MORNING, HOURLY)), Incidents(), None, NOW, reading)
+        return {item.title: item for item in build_sections(made)}
+
+    found = sections(PollResult("prometheus", NOW, 0.0, window))
+    resolved = found["Resolved alerts of this shift"]
+    assert [(line.text, line.verdict) for line in resolved.lines] == [
+        ("P1 ModelLoadError  resolved 13:03 UTC, 1h in total", Verdict.WARN)
+    ]
+    assert [line.text for line in found["Overrides and notes in this shift"].lines] == [
+        "14:02 UTC  Morning: Queue: bob noted: the queue is a test",
+        "14:01 UTC  eve noted: call the vendor",
+        "13:03 UTC  Morning: Errors: ann overruled CRIT to ok: known since Monday",
+    ]
+    gap = replace(window, histories=(), gaps=(FiringInterval(NOW - HOUR, NOW - HOUR / 2),))
+    unseen = sections(PollResult("prometheus", NOW, 0.0, gap))["Resolved alerts of this shift"]
+    assert not unseen.known and unseen.lines[-1].text == "Prometheus has no data for 30m of the shift"
+    fault = Fault(FaultKind.UNREACHABLE, "connection refused", "http://p")
+    for reading, why in (
+        (None, "fetching"),
+        (PollResult("prometheus", NOW, 0.0, fault=fault), "connection refused"),
+    ):
+        unknown = sections(reading)["Resolved alerts of this shift"]
+        assert not unknown.known and why in unknown.empty
+
+
 def test_what_is_not_known_is_not_none() -> None:
     """Silent sources and an unreadable journal give 'not known' in their sections, never 'none'; an old answer says its age."""
     bare = snapshot(
@@ -139,13 +183,13 @@ def test_what_is_not_known_is_not_none() -> None:
     lost = SourceState("alertmanager", Health.DOWN, last_good_at=NOW - 120, fault=fault)
     last = {"alerts_from": "alertmanager", "alerts_age_seconds": 120.0, "sources": (lost,)}
     (doubt,) = told(snapshot(alerts=alerts()[:1], **last))["Alerts"][1:]
-    assert doubt.startswith("these alerts are Alertmanager's list of 2m 0s ago: whether they still fire")
+    assert doubt.startswith("these alerts are Alertmanager's list of 2m ago: whether they still fire")
 
 
 @pytest.mark.parametrize(
     ("reading", "words"),
     [
-        (points(61.0, 60.5, 60.0), "60.00 % now: 1.00 points spent, 0.125 an hour; at this rate it is exhausted in 20d 0h"),
+        (points(61.0, 60.5, 60.0), "60.00 % now: 1.00 points spent, 0.125 an hour; at this rate it is exhausted in 20d"),
         (points(61.0, 60.9), "61.00 % left 06:03 UTC, 60.90 % now: 0.10 points spent, 0.013 an hour"),
         (points(60.0, 61.0), "nothing spent, 1.00 points recovered"),
         (points(60.0, 61.0, taken_at=NOW + 900), "not known: Prometheus has no present value"),
@@ -187,7 +231,7 @@ async def test_the_budget_is_one_request(origin: Origin, steps: int) -> None:
 async def test_what_is_signed_is_what_was_read(tmp_path: Path) -> None:
     """The journal keeps every section's lines with the signature, and the head is that of the signature."""
     session = JournalledSession(settings(tmp_path), snapshot())
-    handover = session.handovers.build(session.snapshot(), Checklists(), None, now=NOW)
+    handover = session.handovers.build(session.snapshot(), Checklists(), None, None, now=NOW)
     head = await session.handovers.sign(handover, name="Ann", to="Bob", remark="watch the queue")
     assert session.journal is not None and head == str(session.journal.head())
     (event,) = session.journal.events()

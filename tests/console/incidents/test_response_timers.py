@@ -11,6 +11,8 @@ from console.incidents.response_timers import (
     ResponseTimer,
     TimerState,
     escalate_at,
+    find_first_response,
+    list_passed_deadlines,
     overdue_timers,
     response_timers,
     stable_at,
@@ -94,8 +96,10 @@ def test_when_to_escalate() -> None:
 
 
 def test_kpis_over_thirty_days() -> None:
-    """Counts by severity, and means of those that came so far, from the detection; without any the mean is not known."""
-    one = incident(completions=ticked(acknowledge=T, resolve=T + 540))
+    """Counts by severity, and means of those that came so far, from the detection; an incident is over for people once it is
+    mitigated, and at its resolution where nothing mitigated it; without any the mean is not known.
+    """
+    one = incident(completions=ticked(acknowledge=T, mitigate=T + 240, resolve=T + 540))
     two = replace(
         one, id="i2", severity=Priority.P2, detected_at=None, completions=ticked(acknowledge=T + 180), closed_at=T + 600
     )
@@ -103,8 +107,29 @@ def test_kpis_over_thirty_days() -> None:
     found = compute_metrics((old, one, two), now=T + 1000)
     assert [count for _, count in found.counts] == [1, 1, 0, 0]
     assert (found.mtta_seconds, found.acknowledged) == (120, 2)
-    assert (found.mttr_seconds, found.resolved) == (600, 1)
+    assert (found.mttr_seconds, found.recovered) == (300, 1)
+    unmitigated = replace(one, completions=ticked(resolve=T + 540))
+    assert compute_metrics((one, unmitigated), now=T + 1000).mttr_seconds == 450
     assert found.open == 1
     nothing = compute_metrics((), now=T)
     assert (nothing.mtta_seconds, nothing.mttr_seconds, nothing.count(Priority.P1)) == (None, None, 0)
     assert compute_metrics((replace(one, completions=ticked(acknowledge=T - 300)),), now=T).mtta_seconds == pytest.approx(0)
+
+
+def test_a_deadline_rings_once() -> None:
+    """In the second in which it ends, not before and not again; of every open incident, none of a closed one."""
+    policies = load_severity_policies()
+    policy = policies.for_severity(Priority.P1)
+    shown = incident(completions=ticked())
+    ends = T + policy.response_seconds
+    assert policy.response_seconds == policy.update_every_seconds == 900.0
+
+    def rung(after: float, until: float, *incidents: Incident) -> list[str]:
+        return [deadline.name for _, deadline in list_passed_deadlines(incidents, policies, after=after, until=until)]
+
+    assert rung(ends - 1, ends, shown) == ["response", "update"] == rung(ends - 5, ends + 5, shown)
+    assert rung(ends, ends + 1, shown) == rung(ends - 2, ends - 1, shown) == []
+    assert rung(ends - 1, ends, replace(shown, closed_at=T + 5)) == []
+    answered = incident(completions=ticked(acknowledge=T, assess=T, communicate=T + 60))
+    assert rung(ends - 1, ends, answered) == [] and find_first_response(answered) == T + 60
+    assert rung(ends + 59, ends + 60, answered) == ["update"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from console.config.errors import ConfigError
 from console.config.settings import Contact, IncidentSettings
 from console.incidents.severity_policy import KEYS, load_severity_policies
 from queries.model.alert import Priority
@@ -49,3 +50,22 @@ def test_the_schema_and_the_data_know_the_same_keys(key: str) -> None:
     assert isinstance(policy, Fields)
     assert key in policy.keys
     assert set(policy.keys) == set(KEYS)
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("1s", 1.0), ("366d", 31_622_400.0), ("999ms", None), ("366d1s", None)])
+def test_a_time_is_between_a_second_and_a_year(given: str, seconds: float | None) -> None:
+    """Both ends are allowed; beyond them the key is named."""
+    own = IncidentSettings((("P2", "assess", given),))
+    if seconds is None:
+        with pytest.raises(ConfigError, match=r"incidents\.severities\.P2\.assess"):
+            load_severity_policies(own)
+    else:
+        assert load_severity_policies(own).for_severity(Priority.P2).assess_seconds == seconds
+
+
+def test_of_two_teams_the_one_that_a_runbook_names() -> None:
+    """Whatever the case; one that nobody configured is none."""
+    policies = load_severity_policies(IncidentSettings(contacts=(Contact("Platform", chat="#p"), Contact("DevOps", chat="#d"))))
+    found = policies.contact("devops")
+    assert found is not None and found.chat == "#d"
+    assert policies.contact("security") is None

@@ -16,11 +16,13 @@ from console.incidents.templates import (
     VARIABLES,
     TemplateError,
     Templates,
+    describe_symptoms,
     impact_sentence,
+    name_service,
     template_variables,
 )
 from console.journal.payloads import create_event
-from console.state.incident import Incident, Incidents
+from console.state.incident import Incident, Incidents, LinkedAlert
 from console.state.incident_projection import IncidentsProjection
 from console.state.public_status import PublicStatus
 from console.state.snapshot import Snapshot
@@ -59,15 +61,41 @@ def test_every_text_can_be_filled() -> None:
 
 
 def test_a_status_page_says_what_people_outside_need() -> None:
-    """Since when, how bad, when more comes; no alert's name, no host, no person."""
+    """Which service, since when, what they notice, when more comes; no alert, no host, no person, no title for the team."""
     told = Templates.load().fill(
         STATUS_PAGE, template_variables(incident(), snapshot(), RESPONSE, now=NOW + 60), PublicStatus.INVESTIGATING
     )
-    assert "Since 14:01 UTC" in told
+    assert told.startswith("Problem with the CAD ML platform\n\nSince 14:01 UTC: ")
     assert "About 7.8 % of all requests fail." in told
     assert "Next update by 14:19 UTC." in told
     assert "ann" not in told
-    assert "HighErrorRate of" in told  # the title, as the person who declared it chose it
+    assert "HighErrorRate" not in told and "P1" not in told
+
+
+def test_the_service_has_the_name_that_people_outside_use() -> None:
+    """From the components of its alerts: the config's name, else ours, else the platform; two are both named."""
+    labels = [(("component", name),) for name in ("ocr", "ocr", "render", "vision")]
+    linked = tuple(LinkedAlert(str(at), "A", labels=pairs) for at, pairs in enumerate(labels))
+    shown = replace(incident(), alerts=linked)
+    own = {"render": "PDF export", "ocr": "Reading drawings"}
+    assert name_service(shown, own) == "Reading drawings and PDF export and drawing analysis (Vision)"
+    assert name_service(shown, {}) == "text recognition (OCR) and drawing analysis (Vision)"
+    assert name_service(replace(shown, alerts=linked[2:3]), {}) == "the CAD ML platform"
+
+
+def test_people_outside_read_what_they_notice() -> None:
+    """Slow answers and waiting jobs only while their panels are over a threshold."""
+    bad = {"p95_latency": 4.25, "queue_depth": 900.0}
+    panels = tuple(
+        replace(item, verdict=Verdict.WARN, value=bad[item.spec.id]) if item.spec.id in bad else item
+        for item in snapshot().panels
+    )
+    assert describe_symptoms(replace(snapshot(), panels=panels)) == (
+        "About 7.8 % of all requests fail. Responses are slow: one request in twenty takes longer than 4.2 s. "
+        "New jobs wait longer than usual before they start."
+    )
+    assert describe_symptoms(snapshot()) == "About 7.8 % of all requests fail."
+    assert describe_symptoms(None) == "It is not known how many requests are affected."
 
 
 def test_chat_has_the_details() -> None:

@@ -221,10 +221,11 @@ async def test_two_consoles_on_one_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite3"
     own = settings(tmp_path)
     moment = [NOW]
-    watches = []
+    watches, journals = [], []
     for _ in range(2):
         board = StateStore(own, (), runbooks=RunbookIndex.load(""))
-        watches.append(JournalService(Journal.open(path), board, own, clock=lambda: moment[0]))
+        journals.append(Journal.open(path))
+        watches.append(JournalService(journals[-1], board, own, clock=lambda: moment[0]))
     first = snapshot()
     await watches[0].record("i1", declaration(first, alerts=(first.alerts[0],)))
     steps: list[tuple[float, Snapshot]] = [
@@ -241,4 +242,5 @@ async def test_two_consoles_on_one_journal(tmp_path: Path) -> None:
     assert len({event.subject for event in seen}) == len(seen) == 4
     for watch in watches:
         await watch.close()
-        watch._journal.close()
+    for journal in journals:
+        journal.close()

@@ -48,7 +48,7 @@ def test_the_store_shows_a_journal_that_was_written_again(connect: Connect, tmp_
         until(lambda: len(ann.subjects()) == len(bob.subjects()) == 60)
         ann.write("last")
         bob.write("last")
-        until(lambda: not ann.journal.waiting_count() and not bob.journal.waiting_count())
+        until(lambda: not ann.journal.outbox.pending_count() and not bob.journal.outbox.pending_count())
     for name in ("ann", "bob"):
         with Journal.open_to_read(tmp_path / f"{name}.sqlite3") as journal:
             found = compare(journal, connect(), seconds=10.0)
@@ -72,7 +72,7 @@ def test_a_new_file_in_place_of_the_old_one_has_no_head_there(connect: Connect, 
     """The store knows none of it, which is said: nobody can tell a new file from one that was put in another's place."""
     with Host(tmp_path, "ann", connect()) as ann:
         ann.write("a")
-        until(lambda: not ann.journal.waiting_count())
+        until(lambda: not ann.journal.outbox.pending_count())
     with Journal.open(tmp_path / "other") as journal:
         journal.append(Event(1.0, "note", "x", "ann"))
         found = compare(journal, connect(), seconds=10.0)

@@ -135,6 +135,7 @@ def test_nothing_that_an_event_holds_ends_a_console(told: list[dict[str, Any]]) 
     begun = {"kind": "walk.begun", "subject": "w1", "at": NOW, "data": GOOD["walk.begun"]}
     read = in_store([declared, begun, *told])
     made: dict[str, Any] = {}
+    assert PROJECTIONS
     for name, projection in PROJECTIONS:
         own = [event for event in read if event.kind in projection.kinds]
         made[name], puzzling = projection.fold_understood(projection.initial(), own)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cutting_proxy import CuttingProxy
+from limits import extend
 from shared_host import NAME, NAMESPACE, Host, cluster_store, until
 from steerable_cluster import SteerableCluster
 
-from console.demo.cluster.http1 import HttpRequest
+from console.demo.cluster.api_errors import ApiError
+from console.demo.cluster.request import HttpRequest
+from console.journal.config_maps import ConfigMaps
 from console.journal.event import Event
 from console.journal.hash_chain import verify_chain
 from console.journal.shared_store import READ_ONLY, to_json
@@ -46,7 +52,7 @@ def entries(cluster: SteerableCluster) -> list[str]:
 
 
 def well(*hosts: Host) -> None:
-    until(lambda: all(each.sharing.word == "ok" and not each.journal.waiting_count() for each in hosts))
+    until(lambda: all(each.sharing.word == "ok" and not each.journal.outbox.pending_count() for each in hosts))
 
 
 def test_both_have_all_in_one_order(cluster: SteerableCluster, tmp_path: Path) -> None:
@@ -81,7 +87,7 @@ def test_who_was_slower_appends_to_what_is_there(cluster: SteerableCluster, tmp_
         cluster.on_request(quicker)
         ann.write("second", text="z" * 1000)
         words: set[str] = set()
-        until(lambda: words.add(ann.sharing.word) or not ann.journal.waiting_count())
+        until(lambda: words.add(ann.sharing.word) or not ann.journal.outbox.pending_count())
         cluster.on_request(None)
         assert len(taken) == 1
         assert words == {"ok"}  # it is nothing that a person need know of
@@ -108,6 +114,79 @@ def test_two_begin_the_next_segment(cluster: SteerableCluster, tmp_path: Path) -
         ann.write("second", text="z" * 3000)
         well(ann)
         assert [len(item["data"]) for item in maps(cluster)] == [1, 2]
+
+
+def event_of(number: int, size: int) -> Event:
+    """Stamped now, so that its segment is not too old to be kept."""
+    at = int(time.time()) + number
+    return Event(float(at), "note", f"s{number}", "ann", "prod", {"text": "x" * size}, 0, f"{number:032x}", at * 1_000_000)
+
+
+@contextlib.contextmanager
+def open_store(folder: Path) -> Iterator[ConfigMaps]:
+    store = cluster_store(folder / "kubeconfig")
+    ready = threading.Event()
+    store.listen(ready.set)
+    try:
+        until(lambda: store.read("", lambda *_: None))
+        yield store
+    finally:
+        store.close()
+
+
+def test_an_event_is_not_put_into_two_segments(cluster: SteerableCluster, tmp_path: Path) -> None:
+    """While this console finds a segment full, another of the same journal appends an event to it that both are to push: it is
+    there once.
+    """
+    small, large = event_of(2, 10), event_of(3, 3000)
+    key = f"{small.stamp:017d}.{small.id}"
+    with open_store(tmp_path) as store:
+        store.push([event_of(1, 6000)])
+        name, moved = maps(cluster)[0]["metadata"]["name"], []
+
+        def quicker(request: HttpRequest) -> None:
+            creates = request.method == "POST" and request.path.endswith("/configmaps")
+            seals = request.method == "PATCH" and request.path.endswith(f"/{name}")
+            if (creates or seals) and not moved:
+                moved.append(True)
+                cluster.patch("configmaps", name, {"data": {key: to_json(small)}})
+
+        cluster.on_request(quicker)
+        assert {item.id for item in store.push([large, small]).stored} == {small.id, large.id}
+        cluster.on_request(None)
+    assert moved
+    assert [len(item["data"]) for item in maps(cluster)] == [2, 1]
+    assert len(entries(cluster)) == len(set(entries(cluster))) == 3
+
+
+def test_a_delayed_write_does_not_reach_a_full_segment(cluster: SteerableCluster, tmp_path: Path) -> None:
+    """A PATCH whose answer was lost and that arrives after the next segment was begun is refused: its events are there once."""
+    with open_store(tmp_path) as store:
+        store.push([event_of(1, 6000)])
+        full = maps(cluster)[0]
+        store.push([event_of(2, 3000)])
+    assert len(maps(cluster)) == 2
+    late = {"metadata": {"resourceVersion": full["metadata"]["resourceVersion"]}, "data": {"2.late": "{}"}}
+    with pytest.raises(ApiError) as refused:
+        cluster.patch("configmaps", full["metadata"]["name"], late)
+    assert refused.value.code == 409
+
+
+def test_two_of_one_journal_at_the_ends_of_segments(cluster: SteerableCluster, tmp_path: Path) -> None:
+    """Two consoles push the same events, each in its own order and portions, over many segments: none is lost, none is there
+    twice.
+    """
+    events = [event_of(number, 900 if number % 3 else 2600) for number in range(1, 61)]
+    with open_store(tmp_path) as one, open_store(tmp_path) as two, ThreadPoolExecutor(2) as pool:
+        forth = pool.submit(lambda: [one.push(events[at : at + 4]) for at in range(0, 60, 4)])
+        swapped = [event for at in range(0, 60, 3) for event in reversed(events[at : at + 3])]
+        back = pool.submit(lambda: [two.push(swapped[at : at + 7]) for at in range(0, 60, 7)])
+        for done in (forth, back):
+            stored = [event.id for result in done.result() for event in result.stored]
+            assert sorted(stored) == sorted(event.id for event in events)
+    assert len(entries(cluster)) == len(set(entries(cluster))) == 60
+    assert len(maps(cluster)) > 8
+    assert all(sum(len(k) + len(v) for k, v in item["data"].items()) <= 8 << 10 for item in maps(cluster))
 
 
 def test_who_comes_later_gets_what_there_was(cluster: SteerableCluster, tmp_path: Path) -> None:
@@ -140,8 +219,8 @@ def test_gone_and_back(cluster: SteerableCluster, tmp_path: Path) -> None:
         until(lambda: ann.sharing.fault and bob.sharing.fault)
         until(lambda: ann.sharing.waiting == 20)
         assert "refuses connections" in ann.sharing.sentence()
-        assert "20 events wait here and will be shared by themselves" in ann.sharing.sentence()
-        assert [sequence for sequence, _, _ in ann.journal.unshared()] == list(range(2, 22))
+        assert "20 events wait here and will be shared once it answers" in ann.sharing.sentence()
+        assert [sequence for sequence, _, _ in ann.journal.outbox.unshared()] == list(range(2, 22))
         assert not [subject for subject in ann.subjects() if subject.startswith("b") and subject != "before"]
         cluster.start(port)
         assert until(lambda: len(ann.subjects()) == len(bob.subjects()) == 41) < 6.0
@@ -200,13 +279,14 @@ def test_the_watch_is_cut_and_history_forgotten(cluster: SteerableCluster, tmp_p
         well(ann, bob)
 
 
+@pytest.mark.slow
 def test_a_watch_that_a_firewall_forgot(cluster: SteerableCluster, tmp_path: Path) -> None:
     """The watch stays open and silent for ever: what others write comes by the pulse all the same, within a few seconds."""
     with CuttingProxy(cluster.url) as proxy:
         text = (tmp_path / "kubeconfig").read_text()
         with host(tmp_path, "bob") as bob:
             (tmp_path / "forgotten").write_text(text.replace(cluster.url, proxy.url))
-            with Host(tmp_path, "ann", cluster_store(tmp_path / "forgotten"), pulse_seconds=0.5) as ann:
+            with Host(tmp_path, "ann", cluster_store(tmp_path / "forgotten"), ping_seconds=0.5) as ann:
                 bob.write("first")
                 until(lambda: ann.subjects() == ["first"])
                 well(ann, bob)
@@ -214,7 +294,7 @@ def test_a_watch_that_a_firewall_forgot(cluster: SteerableCluster, tmp_path: Pat
                 proxy.forget()
                 bob.write("second")
                 until(lambda: "second" in ann.subjects(), seconds=20.0)
-                assert "the watch is silent, so others' events come a few seconds late" in ann.sharing.warnings
+                assert "the watch is silent: other consoles' events arrive a few seconds late" in ann.sharing.warnings
                 ann.write("mine")
                 until(lambda: "mine" in bob.subjects(), seconds=20.0)
 
@@ -261,9 +341,9 @@ def test_read_only_sends_nothing(cluster: SteerableCluster, tmp_path: Path) -> N
         until(lambda: "a" in eve.subjects())
         eve.write("mine")
         time.sleep(0.7)
-        assert eve.sharing.sentence() == "others' events come in; read-only, so nothing of this console goes there"
+        assert eve.sharing.sentence() == "read-only: other consoles' events arrive, none of this console are shared"
         assert (eve.sharing.waiting, eve.sharing.kept) == (1, 1)
-        assert [trouble for _, _, trouble in eve.journal.unshared()] == ["", READ_ONLY]
+        assert [trouble for _, _, trouble in eve.journal.outbox.unshared()] == ["", READ_ONLY]
     assert {request.method for request in cluster.requests[asked:]} == {"GET"}
     with host(tmp_path, "eve") as later:  # the same journal in a console that may write
         later.write("shared")
@@ -280,7 +360,7 @@ def test_without_rights(cluster: SteerableCluster, tmp_path: Path) -> None:
         assert "deploy/shared-journal" in ann.sharing.sentence()
         assert "1 event waits here" in ann.sharing.sentence()
         cluster.allow_all()
-        until(lambda: ann.sharing.word == "ok" and not ann.journal.waiting_count())
+        until(lambda: ann.sharing.word == "ok" and not ann.journal.outbox.pending_count())
 
 
 def test_old_segments_go(cluster: SteerableCluster, tmp_path: Path) -> None:
@@ -309,7 +389,7 @@ def test_one_that_is_too_large_stays(cluster: SteerableCluster, tmp_path: Path) 
         ann.write("last")
         until(lambda: bob.subjects() == ["small", "large", "last"])
         until(lambda: ann.sharing.kept == 1)
-        assert [trouble for _, _, trouble in ann.journal.unshared()] == ["it is too large for the cluster"]
+        assert [trouble for _, _, trouble in ann.journal.outbox.unshared()] == ["it is too large for the cluster"]
 
 
 def test_what_is_no_event_is_left_out(cluster: SteerableCluster, tmp_path: Path) -> None:
@@ -331,7 +411,7 @@ def test_what_is_no_event_is_left_out(cluster: SteerableCluster, tmp_path: Path)
     with host(tmp_path, "ann") as ann:
         ann.write("mine")
         until(lambda: len(ann.subjects()) == 2)
-        until(lambda: not ann.journal.waiting_count() and ann.sharing.word == "IN DOUBT")
+        until(lambda: not ann.journal.outbox.pending_count() and ann.sharing.word == "IN DOUBT")
         told = ann.sharing.sentence()
         assert "3 entries of the store are left out: it is not an event (" in told
         assert f"its time is impossible ({name}/6.f)" in told
@@ -349,11 +429,11 @@ def test_a_cluster_that_hangs_holds_up_nobody(cluster: SteerableCluster, tmp_pat
         began = time.monotonic()
         for number in range(20):
             ann.write(f"a{number}")
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < extend(1.0)
         until(lambda: ann.sharing.fault, seconds=12.0)
         assert "did not answer within 2 s" in ann.sharing.sentence()
         began = time.monotonic()
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < extend(2.0)
 
 
 def test_the_consoles_own_segments_are_no_change_of_the_platform(cluster: SteerableCluster, tmp_path: Path) -> None:
@@ -378,17 +458,24 @@ def test_the_consoles_own_segments_are_no_change_of_the_platform(cluster: Steera
     assert asyncio.run(listed()) == ["settings"]
 
 
-def test_a_quiet_journal_costs_nothing(cluster: SteerableCluster, tmp_path: Path) -> None:
+def test_a_quiet_journal_costs_nothing(cluster: SteerableCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While nobody writes, the sharer asks SQLite for one number a few times a second, and the cluster for a pulse."""
+    statements: list[str] = []
+    connect = sqlite3.connect
+
+    def traced(*given: Any, **more: Any) -> sqlite3.Connection:
+        connection = connect(*given, **more)
+        connection.set_trace_callback(statements.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
     with host(tmp_path, "ann") as ann:
         ann.write("a")
         well(ann)
         time.sleep(0.5)
-        statements: list[str] = []
-        ann.journal._connection.set_trace_callback(statements.append)
-        asked = len(cluster.requests)
+        asked, before = len(cluster.requests), len(statements)
         time.sleep(1.5)
-        ann.journal._connection.set_trace_callback(None)
         assert len(cluster.requests) - asked <= 1
-        assert {words for words in statements if "data_version" not in words} == set()
-        assert len(statements) <= 20
+        later = statements[before:]
+        assert later and {words for words in later if "data_version" not in words} == set()
+        assert len(later) <= 20

@@ -32,7 +32,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(folder / "file", folder / "earlier")
     shutil.copy(folder / "file", folder / "without-wal")
     with Journal.open(folder / "file", store="s") as journal:
-        journal._connection.execute("PRAGMA wal_autocheckpoint = 0")
+        journal.select("PRAGMA wal_autocheckpoint = 0", ())
         for event in events(10, seed=3):
             journal.append(event)
         (folder / "head").write_text(str(journal.head()))
@@ -130,7 +130,7 @@ def test_a_journal_of_the_release_before_is_verified_as_what_it_is(file: Path, v
         before = reader.events()
     with Journal.open(file, store="postgresql://db.example.com/journal") as journal:
         assert journal.events() == before
-        assert len(journal.waiting(limit=200)) == 80
+        assert len(journal.outbox.pending(limit=200)) == 80
         for event in events(10, seed=4):
             journal.append(event)
         head = journal.head()

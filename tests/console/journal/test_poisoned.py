@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from console.config.settings import POSTGRESQL, StoreSettings
 from console.journal.event import AHEAD_SECONDS, Event, validate
 from console.journal.left_out import left_out_sentences
 from console.journal.postgresql import TABLE, PostgreSQL
+from console.journal.schema import INSERT, row_of
 from console.journal.shared_store import SharedStore
 from console.journal.sqlite import Journal, JournalError
 from console.state.journal_state import JournalReader
@@ -78,13 +80,18 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         )
 
 
+def _host(folder: Path, name: str, store: Store) -> Host:
+    """What is written by other means arrives with the next ping."""
+    return Host(folder, name, store.open(), ping_seconds=0.5)
+
+
 @pytest.mark.parametrize("what", BAD)
 def test_one_bad_event_ends_nothing(what: str, store: Store, tmp_path: Path) -> None:
     """It is counted and named as long as it is there, also by a console that is opened later; it is in nobody's journal; what
     both write goes on to reach the other; and when somebody deletes it from the store, all is ok on every host.
     """
     bad, why = BAD[what]
-    with Host(tmp_path, "ann", store.open()) as ann, Host(tmp_path, "bob", store.open()) as bob:
+    with _host(tmp_path, "ann", store) as ann, _host(tmp_path, "bob", store) as bob:
         ann.write("first")
         until(lambda: bob.subjects() == ["first"])
         store.put(bad)
@@ -95,13 +102,13 @@ def test_one_bad_event_ends_nothing(what: str, store: Store, tmp_path: Path) -> 
         bob.write("third")
         until(lambda: len(ann.subjects()) == len(bob.subjects()) == 3)
         assert not any(validate(event, now=time.time()) for host in (ann, bob) for event in host.journal.events())
-        until(lambda: not ann.journal.waiting_count() and not bob.journal.waiting_count())
-    with Host(tmp_path, "bob", store.open()) as again, Host(tmp_path, "cyd", store.open()) as late:
+        until(lambda: not ann.journal.outbox.pending_count() and not bob.journal.outbox.pending_count())
+    with _host(tmp_path, "bob", store) as again, _host(tmp_path, "cyd", store) as late:
         for each in (again, late):
             until(lambda each=each: each.sharing.word == "IN DOUBT" and len(each.subjects()) == 3)
             assert why in each.sharing.sentence()
     store.delete(bad)
-    with Host(tmp_path, "bob", store.open()) as again:
+    with _host(tmp_path, "bob", store) as again:
         until(lambda: again.sharing.word == "ok")
 
 
@@ -113,12 +120,9 @@ def test_a_journal_that_was_poisoned_heals_by_itself(store: Store, tmp_path: Pat
     with Journal.open(tmp_path / "ann.sqlite3", store=NAME) as journal:
         journal.merge([Event(now, "note", "poison", "eve@x", "prod", {}, 0, "f" * 32, (1 << 53) - 1)])
         infected = Event(now, "note", "infected", "ann@host", "prod", {}, 2, "a" * 32, 1 << 53)
-        journal._connection.execute("BEGIN")
-        from console.journal.schema import INSERT, row_of
-
-        journal._connection.execute(INSERT, row_of(infected, writer="w", previous=""))
-        journal._connection.execute("INSERT INTO waiting VALUES (2, ?, '')", (NAME,))
-        journal._connection.execute("COMMIT")
+    with closing(sqlite3.connect(tmp_path / "ann.sqlite3")) as damaged, damaged:
+        damaged.execute(INSERT, row_of(infected, writer="w", previous=""))
+        damaged.execute("INSERT INTO waiting VALUES (2, ?, '')", (NAME,))
     with ExitStack() as opened:
         ann, bob = (opened.enter_context(Host(tmp_path, name, store.open())) for name in ("ann", "bob"))
         written = ann.write("after")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from cutting_proxy import CuttingProxy
+from limits import extend
 from postgresql_fixture import PASSWORD, Server
 from shared_host import Host, until
 
@@ -32,7 +33,7 @@ def host(
 
 
 def well(*hosts: Host) -> None:
-    until(lambda: all(each.sharing.word == "ok" and not each.journal.waiting_count() for each in hosts))
+    until(lambda: all(each.sharing.word == "ok" and not each.journal.outbox.pending_count() for each in hosts))
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ def test_gone_and_back(postgresql: Server, tmp_path: Path) -> None:
                 bob.write(f"b{number}")
             until(lambda: ann.sharing.fault and bob.sharing.fault and ann.sharing.waiting == 20)
             assert "no connection to PostgreSQL" in ann.sharing.sentence()
-            assert "20 events wait here and will be shared by themselves" in ann.sharing.sentence()
+            assert "20 events wait here and will be shared once it answers" in ann.sharing.sentence()
             assert len(ann.subjects()) == 21
         finally:
             postgresql.start()
@@ -124,12 +125,12 @@ def test_a_server_that_hangs_holds_up_nobody(postgresql: Server, tmp_path: Path)
                 began = time.monotonic()
                 for number in range(20):
                     ann.write(f"a{number}")
-                assert time.monotonic() - began < 1.0
+                assert time.monotonic() - began < extend(1.0)
                 until(lambda: ann.sharing.fault, seconds=12.0)
                 assert "no answer" in ann.sharing.sentence() or "in time" in ann.sharing.sentence()
                 began = time.monotonic()
                 ann.__exit__(None, None, None)
-                assert time.monotonic() - began < 2.0
+                assert time.monotonic() - began < extend(2.0)
             finally:
                 for pid in stopped:
                     os.kill(pid, signal.SIGCONT)
@@ -144,7 +145,7 @@ def test_connections_that_a_firewall_forgot(postgresql: Server, tmp_path: Path) 
     with CuttingProxy(f"http://127.0.0.1:{postgresql.port}") as proxy:
         url = postgresql.url(name).replace(f":{postgresql.port}/", f":{proxy.url.rpartition(':')[2]}/")
         store = PostgreSQL(StoreSettings(POSTGRESQL, url=url), read_only=False, backoff_cap_seconds=1.0, call_seconds=0.5)
-        with host(tmp_path, "bob", postgresql.url(name)) as bob, Host(tmp_path, "ann", store, pulse_seconds=0.5) as ann:
+        with host(tmp_path, "bob", postgresql.url(name)) as bob, Host(tmp_path, "ann", store, ping_seconds=0.5) as ann:
             bob.write("first")
             until(lambda: ann.subjects() == ["first"])
             well(ann, bob)
@@ -282,7 +283,7 @@ def test_a_row_that_does_not_end_is_ended_at_the_limit(monkeypatch: pytest.Monke
         began = time.monotonic()
         with pytest.raises(InvalidResponse, match="larger than 4 MiB"):
             store.ping()
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < extend(3.0)
         assert server.sent < 16 << 20  # what the sockets hold is among it
     finally:
         store.close()

@@ -95,7 +95,7 @@ def test_it_is_what_the_events_say_however_they_came(tmp_path: Path, seed: int) 
     chance = random.Random(seed)
     with Journal.open(tmp_path / "j", store="s") as one, Journal.open(tmp_path / "j", store="s") as two:
         for journal in (one, two):
-            journal._connection.execute("PRAGMA synchronous = OFF")
+            journal.select("PRAGMA synchronous = OFF", ())
         living = [opened(one), opened(two)]
         for portion in mixed(500, chance):
             one.merge(portion)
@@ -117,7 +117,7 @@ def test_it_is_what_the_events_say_however_they_came(tmp_path: Path, seed: int) 
 def test_what_is_over_is_found_by_number_by_id_and_in_pages(tmp_path: Path) -> None:
     """An incident that the state holds no more is read whole from the file, and older ones are listed page by page."""
     with Journal.open(tmp_path / "j") as journal:
-        journal._connection.execute("PRAGMA synchronous = OFF")
+        journal.select("PRAGMA synchronous = OFF", ())
         for event in events(1500, seed=5, incidents=40):
             journal.append(event)
         ledger, wanted = opened(journal), read_state(journal).incidents
@@ -141,7 +141,7 @@ def test_what_is_over_is_found_by_number_by_id_and_in_pages(tmp_path: Path) -> N
 def test_an_event_about_what_is_over_counts(tmp_path: Path) -> None:
     """A note on an incident that settled long ago, and its being opened again, change that one and no other."""
     with Journal.open(tmp_path / "j") as journal:
-        journal._connection.execute("PRAGMA synchronous = OFF")
+        journal.select("PRAGMA synchronous = OFF", ())
         told_events = list(events(1500, seed=5, incidents=40))
         for event in told_events:
             journal.append(event)
@@ -161,7 +161,7 @@ def test_an_event_about_what_is_over_counts(tmp_path: Path) -> None:
 
 def filled(path: Path, count: int = 400) -> None:
     with Journal.open(path) as journal:
-        journal._connection.execute("PRAGMA synchronous = OFF")
+        journal.select("PRAGMA synchronous = OFF", ())
         for event in events(count, seed=3, incidents=10):
             journal.append(event)
         opened(journal)
@@ -251,7 +251,7 @@ def test_the_code_that_makes_a_snapshot_is_all_of_it() -> None:
 def test_a_late_event_costs_no_more_than_its_age(tmp_path: Path) -> None:
     """Snapshots stand at growing distances: of a thousand events one that belongs before the last fifty is read over few."""
     with Journal.open(tmp_path / "j", store="s") as journal:
-        journal._connection.execute("PRAGMA synchronous = OFF")
+        journal.select("PRAGMA synchronous = OFF", ())
         found = [replace(e, id=f"{n:08x}", stamp=int(e.at * 1e6)) for n, e in enumerate(events(1000, seed=3))]
         late = found.pop(-50)
         journal.merge(found)
@@ -295,6 +295,7 @@ def test_a_long_journal_is_read_in_slices(tmp_path: Path) -> None:
         same(ledger, read_state(journal))
 
 
+@pytest.mark.slow
 def test_kill_9_while_the_journal_is_read_leaves_a_good_file(tmp_path: Path) -> None:
     """At whatever moment of the update and of the first reading: the file has no fault, the next start goes on and ends."""
     write_old(tmp_path / "j", events(20_000))

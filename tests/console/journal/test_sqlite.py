@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,8 +88,8 @@ def test_nothing_can_be_changed_or_deleted(tmp_path: Path) -> None:
 def test_every_append_reaches_the_disk(tmp_path: Path) -> None:
     """WAL with synchronous=FULL, so that an intent survives a power cut."""
     with Journal.open(tmp_path / "j") as journal:
-        assert journal._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert journal._connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert journal.select("PRAGMA journal_mode", ()) == [("wal",)]
+        assert journal.select("PRAGMA synchronous", ()) == [(2,)]
 
 
 def test_two_processes_lose_nothing(tmp_path: Path) -> None:
@@ -150,12 +151,15 @@ def test_a_reused_process_id_is_not_taken_for_the_old_process() -> None:
 
 def test_locked_is_said_within_the_limit(tmp_path: Path) -> None:
     """While another process holds the lock, appending and probing fail in bounded time, naming the lock."""
-    with Journal.open(tmp_path / "j") as holder, Journal.open(tmp_path / "j", busy_seconds=0.2) as journal:
-        holder._connection.execute("BEGIN IMMEDIATE")
+    with (
+        Journal.open(tmp_path / "j", busy_seconds=0.2) as journal,
+        closing(sqlite3.connect(tmp_path / "j", isolation_level=None)) as holder,
+    ):
+        holder.execute("BEGIN IMMEDIATE")
         for call in (journal.probe, lambda: journal.append(event())):
             with pytest.raises(JournalError, match="locked by another process"):
                 call()
-        holder._connection.execute("ROLLBACK")
+        holder.execute("ROLLBACK")
         journal.probe()
         journal.append(event())
 
@@ -403,10 +407,10 @@ def test_what_comes_from_elsewhere_is_taken_once(tmp_path: Path) -> None:
     with Journal.open(tmp_path / "a", store="s") as ours, Journal.open(tmp_path / "b", store="s") as theirs:
         mine = ours.append(event(subject="mine"))
         other = theirs.append(event(subject="other"))
-        assert ours.waiting() == (mine,)
+        assert ours.outbox.pending() == (mine,)
         assert ours.merge([other, mine], cursor="2") == 1
         assert ours.merge([mine, other], cursor="3") == 0
-        assert (ours.waiting(), ours.unshared(), ours.cursor()) == ((), (), "3")
+        assert (ours.outbox.pending(), ours.outbox.unshared(), ours.cursor()) == ((), (), "3")
         assert [(item.subject, item.id, item.stamp) for item in ours.events()] == [
             ("mine", mine.id, mine.stamp), ("other", other.id, other.stamp)
         ]  # fmt: skip
@@ -414,23 +418,23 @@ def test_what_comes_from_elsewhere_is_taken_once(tmp_path: Path) -> None:
         assert verify_chain(ours.links(), whole=False).faults == ()
     with Journal.open(tmp_path / "a", store="s") as again:
         assert again.cursor() == "3"
-        assert len(again.waiting()) == 1
+        assert len(again.outbox.pending()) == 1
 
 
 def test_what_waits_waits_in_its_order_and_for_its_store(tmp_path: Path) -> None:
     """Without a store nothing waits; with one all does, the oldest first, until it was delivered or can never be."""
     with Journal.open(tmp_path / "j") as alone:
         alone.append(event())
-        assert (alone.waiting(), alone.unshared()) == ((), ())
+        assert (alone.outbox.pending(), alone.outbox.unshared()) == ((), ())
     with Journal.open(tmp_path / "j", store="s") as journal:
         events = [journal.append(event(number=number)) for number in range(5)]
-        assert journal.waiting(limit=2) == tuple(events[:2])
-        journal.delivered(events[:2])
-        journal.kept_here(events[2], "too large")
-        assert journal.waiting() == tuple(events[3:])
-        assert journal.unshared() == ((4, "s", "too large"), (5, "s", ""), (6, "s", ""))
+        assert journal.outbox.pending(limit=2) == tuple(events[:2])
+        journal.outbox.mark_delivered(events[:2])
+        journal.outbox.mark_refused(events[2], "too large")
+        assert journal.outbox.pending() == tuple(events[3:])
+        assert journal.outbox.unshared() == ((4, "s", "too large"), (5, "s", ""), (6, "s", ""))
     with Journal.open(tmp_path / "j", store="another") as journal:
-        assert (journal.waiting(), len(journal.unshared())) == ((), 3)
+        assert (journal.outbox.pending(), len(journal.outbox.unshared())) == ((), 3)
 
 
 def test_an_intent_from_elsewhere_is_named_at_once_as_what_may_still_run(tmp_path: Path) -> None:

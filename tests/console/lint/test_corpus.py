@@ -18,8 +18,8 @@ CORPUS = Path(__file__).with_name("corpus")
 MANIFESTS = sorted(path for path in (CORPUS / "manifests").glob("*.yaml") if not path.name.endswith(".clean.yaml"))
 TRAPPED = sorted(path for path in CORPUS.glob("*.yaml") if not path.name.endswith(".clean.yaml"))
 WARNED = ("missing-for", "threshold-differs", "name-in-quotes", "placeholder-host", "range-too-short")
-LEVELS = {**dict.fromkeys((*WARNED, "same-expression", "window-differs"), 3), "metric-unknown": 0}
-"""The traps that only warn, and the one that only notes."""
+LEVELS = {**dict.fromkeys((*WARNED, "same-expression", "window-differs"), 3), "metric-unknown": 0, "promql-unknown": 0}
+"""The traps that only warn, and those that only note."""
 
 Lint = Callable[..., tuple[int, str]]
 
@@ -56,7 +56,7 @@ def marked(path: Path) -> set[tuple[int, str]]:
 
 def test_the_corpus_has_every_trap() -> None:
     """One file a trap and its twin: none is missing, and none is about something else."""
-    assert {path.stem for path in TRAPPED} == {trap.id for trap in LINT_RULES} - {"pint"}
+    assert {path.stem for path in TRAPPED} == {trap.id for trap in LINT_RULES} - {"pint", "native-histogram"}
     assert all(path.with_suffix(".clean.yaml").exists() for path in TRAPPED)
     assert all(trap.title and trap.why and trap.fix for trap in LINT_RULES)
 
@@ -94,6 +94,23 @@ def test_every_form_of_a_file_gets_every_check(with_tools: Lint, path: Path) -> 
     assert (code, "0 errors, 0 warnings" in out) == (0, True), out
 
 
+@pytest.mark.servers
+def test_an_older_promtool_does_not_decide(with_tools: Lint, tmp_path: Path) -> None:
+    """What promtool is too old for, and what both may be, is a note with both versions; a mistake that both see is an error."""
+    rules = {"info": "info(up)", "quoted": 'sum({"disk.free"})', "both": "rate(up[5m] anchored)", "wrong": "rate(up)"}
+    listed = [{"record": f"job:{name}:now", "expr": text} for name, text in rules.items()]
+    path = tmp_path / "newer.yaml"
+    path.write_text(json.dumps({"groups": [{"name": "g", "rules": listed}]}))
+    code, out = with_tools(str(path))
+    told = [line.partition("promql-unknown: ")[2].partition(": ") for line in out.splitlines() if "NOTE promql-unknown" in line]
+    notes = {rule: text for rule, _, text in told}
+    assert "anchored" in notes["job:both:now"]
+    assert re.search(r"promtool 2\.[\d.]+ does not accept it either$", notes["job:both:now"])
+    for rule, what in (("job:info:now", "info()"), ("job:quoted:now", "a quoted name")):
+        assert re.fullmatch(rf"promtool 2\.[\d.]+ does not support {re.escape(what)}, promql-parser \S+ does", notes[rule])
+    assert (code, out.count("ERROR")) == (1, 1) and "bad-promql: job:wrong:now" in out
+
+
 def test_our_own_rules_are_clean(lint: Lint) -> None:
     """What comes with the console steps into no trap of its own."""
     code, out = lint()
@@ -118,6 +135,21 @@ def test_a_reason_silences_one_trap_in_one_rule(lint: Lint, tmp_path: Path) -> N
         head + rule.format(mark="") + "# lint: allow missing-for: of the next\n" + rule.format(mark="").replace("A", "B")
     )
     assert lint(str(path))[1].count("WARNING missing-for") == 2
+
+
+def test_rules_in_two_folders_may_never_meet(lint: Lint, tmp_path: Path) -> None:
+    """A name that files of two folders define, as those of two products do, is a fault only if one server loads both: a
+    warning, and an error within one folder."""
+    text = (CORPUS / "duplicate-name.yaml").read_text()
+    head, _, second = text.partition("  - name: more-errors\n")
+    for name, part in (("one/a.yaml", head), ("one/b.yaml", "groups:\n  - name: b\n" + second), ("two/b.yaml", "")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(part or (tmp_path / "one/b.yaml").read_text())
+    apart = lint(str(tmp_path / "one/a.yaml"), str(tmp_path / "two/b.yaml"))
+    assert apart[0] == 3
+    assert apart[1].count("WARNING duplicate-name") == apart[1].count(": an error if both are loaded") == 3
+    code, out = lint(str(tmp_path / "one/a.yaml"), str(tmp_path / "one/b.yaml"))
+    assert (code, out.count("ERROR duplicate-name")) == (1, 2)
 
 
 def test_text_says_why_and_how_to_fix(lint: Lint) -> None:

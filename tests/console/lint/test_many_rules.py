@@ -45,6 +45,7 @@ def seconds_for_each(text: str, path: Path) -> float:
     return min(took) / len(file.rules)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metric", "label"), [("ocr_requests_total", "provider"), ("http_requests_total", "code"), ("m{}_total", "x")]
 )

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ FAULTS = [
     ("runbook-action", "  - action: scale", "  - action: scail", "did you mean scale?"),
     ("runbook-action", "{replicas: 5}", "{pods: 5}", "scale has no parameter 'pods'; known: replicas"),
     ("runbook-action", "{duration: 1h, comment: known}", "{duration: 1h}", "silence needs the parameter comment"),
-    ("runbook-target", "    target: deployment/cad-ml-api", "    target: statefulset/x", "expected deployment/NAME"),
+    ("runbook-target", "    target: deployment/cad-ml-api", "    target: pod/x", "expected deployment/NAME"),
     ("runbook-target", "    target: alertname=\"HighErrorRate\"", "    target: '=x'", "invalid matchers"),
     ("runbook-target", "ocr-provider-{provider}", "ocr-provider-{vendor}", "has the label vendor"),
     ("runbook-broken", "    lookup: rollout-history", "    lookup: rollouts", "expected one of rollout-history, top-pods"),
@@ -141,6 +142,23 @@ FAULTS = [
     ("runbook-unchecked", "get pods -o wide", "apply -f https://example.com/x.yaml", "would read a file or a URL"),
 ]  # fmt: skip
 """The lint rule, the text to replace in the clean page, its replacement, and a part of the message."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ask_once() -> Iterator[None]:
+    """kubectl itself answers each command once: most pages here have the same."""
+    answers: dict[tuple[str, ...], KubectlResult] = {}
+    ask = Kubectl.validate
+
+    def validate(kubectl: Kubectl, words: Sequence[str]) -> KubectlResult:
+        key = (kubectl.path, *words)
+        if key not in answers:
+            answers[key] = ask(kubectl, words)
+        return answers[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Kubectl, "validate", validate)
+        yield
 
 
 @pytest.fixture

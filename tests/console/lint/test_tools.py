@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from loopback import RECORDINGS
 
 from console.cli.main import main
 
@@ -111,3 +112,25 @@ def test_the_real_pint_agrees_about_templates(capsys: pytest.CaptureFixture[str]
     _, found = lint(capsys, MANIFEST)
     assert {item["trap"] for item in found if item["rule"] == "OcrErrors"} == {"template-label"}
     assert {item["rule"] for item in found if item["trap"] == "pint"} <= {"OcrErrorsMany"}
+
+
+def test_a_promtool_without_a_feature_is_told_from_one_that_is_too_old(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """promtool 3.16 knows `info()` and `limitk()`, and refuses them without a flag: a note that says so, and no error."""
+    path = tmp_path / "rules.yaml"
+    rules = [{"record": "a", "expr": "info(up)"}, {"record": "b", "expr": "limitk(2, up)"}]
+    path.write_text(json.dumps({"groups": [{"name": "e", "rules": rules}]}))
+    output = (RECORDINGS / "promtool-3.16-experimental.txt").read_text().replace("FILE", str(path))
+    (tmp_path / "output").write_text(output)
+    program = tmp_path / "promtool"
+    program.write_text(
+        f'#!/bin/sh\n[ "$1" = --version ] && echo "promtool, version 3.16.0" && exit\ncat {tmp_path}/output\nexit 1\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
+    code, findings = lint(capsys, path)
+    assert code == 0, findings
+    notes = {item["rule"]: item["text"] for item in findings}
+    assert notes["a"].startswith("promtool 3.16.0 supports info() only with --enable-feature, promql-parser ")
+    assert notes["b"].startswith("promtool 3.16.0 supports limitk() only with --enable-feature, promql-parser ")

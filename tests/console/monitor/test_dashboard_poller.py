@@ -20,7 +20,8 @@ from queries.catalogue.loader import load_dashboards
 from queries.http.endpoint import Endpoint
 from queries.model.dashboard import DASHBOARDS, Dashboard, DashboardChoice, DashboardResult
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import Origin, PanelResult, PanelSpec, Threshold, Unit
+from queries.model.panel import Origin, PanelSpec, Threshold, Unit
+from queries.model.panel_result import PanelResult
 from queries.model.series import Sample
 from queries.model.source import PollResult
 from queries.model.verdict import Verdict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -68,9 +69,7 @@ def poller(source: Source, taken: list[PollResult[Any]], waits: list[float]) -> 
         await asyncio.sleep(0)
         return True
 
-    return Poller(
-        "prometheus", source, taken.append, every=5, timeout=1, cap=30, clock=lambda: 100.0, jitter=lambda: 0.0, wait=wait
-    )
+    return Poller("prometheus", source, taken.append, every=5, timeout=1, cap=30, clock=lambda: 100.0, jitter=0.0, wait=wait)
 
 
 async def until(met: Callable[[], bool]) -> None:
@@ -152,7 +151,7 @@ def test_sources_keep_step_for_hours() -> None:
     async def wait_late(event: asyncio.Event, seconds: float) -> bool:
         return await wait_for_event(event, seconds) or await asyncio.sleep(0.004, False)
 
-    made = Poller("late", ask, lambda reading: None, every=5.0, timeout=1, cap=30, jitter=lambda: 0.0, wait=wait_late)
+    made = Poller("late", ask, lambda reading: None, every=5.0, timeout=1, cap=30, jitter=0.0, wait=wait_late)
 
     async def hours() -> None:
         task = asyncio.create_task(made.run())
@@ -163,6 +162,29 @@ def test_sources_keep_step_for_hours() -> None:
     run_quickly(hours())
     assert len(asked) == 1001
     assert asked[1000] == pytest.approx(5.0 * 1000, abs=0.01)
+
+
+def test_sources_are_in_step_again_after_a_slow_first_answer() -> None:
+    """A source whose first answer takes 0.7 s, as while it waits for the rules, soon asks at the same moments as the others."""
+    asked: list[float] = []
+
+    async def ask() -> tuple[str, tuple[str, ...]]:
+        asked.append(asyncio.get_running_loop().time())
+        if len(asked) == 1:
+            await asyncio.sleep(0.7)
+        return "value", ()
+
+    made = Poller("slow at first", ask, lambda reading: None, every=1.0, timeout=5, cap=30, jitter=0.0)
+
+    async def seconds() -> None:
+        task = asyncio.create_task(made.run())
+        await asyncio.sleep(20.5)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    run_quickly(seconds())
+    assert all(0.899 <= later - sooner <= 1.5 for sooner, later in pairwise(asked))
+    assert [at % 1.0 for at in asked[10:]] == pytest.approx([0.0] * len(asked[10:]), abs=0.001)
 
 
 async def test_an_answer_that_never_ends_is_given_up() -> None:

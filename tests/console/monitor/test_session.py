@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from told_platform import Series, ToldPlatform, told_platform
 
+from console.actions.guard_gates import check_gates
 from console.actions.plan import Outcome, Preview, Request, Stage
 from console.config.load import load_settings
 from console.journal.event import Event
@@ -24,6 +25,7 @@ from queries.alertmanager import AlertmanagerState
 from queries.errors import NotConfigured
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import parse_matchers
+from queries.model.panel_result import HistoryRange
 from queries.model.source import Health, PollResult
 from queries.model.verdict import Verdict
 
@@ -194,13 +196,13 @@ async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session)
 async def test_the_history_of_an_alert_is_its_left_side(session: Session) -> None:
     """The rule's left side is asked, and its number is the threshold; an unknown alert says so."""
     await session.once()
-    history, threshold = await session.alert_history("abc", window_seconds=3600)
-    assert (history.fault, threshold) == (None, 5.0)
-    gone, nothing = await session.alert_history("none", window_seconds=3600)
+    *_, (history, threshold, below) = [item async for item in session.alert_histories("abc", HistoryRange())]
+    assert (history.fault, threshold, below) == (None, 5.0, False)
+    ((gone, nothing, _),) = [item async for item in session.alert_histories("none", HistoryRange())]
     assert gone.fault is not None
     assert nothing is None
-    assert (await session.history("workloads", window_seconds=3600)).fault is not None
-    assert (await session.history("error_ratio", window_seconds=3600)).fault is None
+    assert [item.fault is None async for item in session.histories("workloads", HistoryRange())] == [False]
+    assert all([item.fault is None async for item in session.histories("error_ratio", HistoryRange())])
 
 
 async def test_steps_carry_their_present_value(session: Session) -> None:
@@ -231,6 +233,20 @@ async def test_without_a_journal_nothing_is_run(session: Session) -> None:
     assert not any(step.stage is Stage.EXECUTE for step in steps)
     with pytest.raises(JournalError, match="locked"):
         await session.acknowledge("abc")
+
+
+async def test_without_a_journal_no_gate_passes(tmp_path: Path) -> None:
+    """Other guards and open incidents are unknown then, and a gate that asks for them says why instead of passing."""
+    (tmp_path / "state").write_text("")
+    where = load_settings({}, {"HOME": str(tmp_path), "XDG_STATE_HOME": f"{tmp_path}/state"}, service_account="/nonexistent")
+    session = Session.open(where)
+    assert session.journal is None
+    _, caveat = await session.newest_ledger()
+    assert caveat and caveat == session.journal_fault
+    facts = await session.guard_source.fetch_gates()
+    await session.close()
+    (unknown,) = [item for item in check_gates(facts, where, now=0.0) if "open incidents" in item.text]
+    assert unknown.unknown and unknown.text == f"could not check for open incidents: {caveat}"
 
 
 async def test_what_a_silence_would_hide(session: Session) -> None:

@@ -11,6 +11,7 @@ import pytest
 from stopwatch import quickest
 
 from console.alerts.merge import merge_alerts
+from console.cli.status import HEALTHY, UNKNOWN, exit_code
 from console.config.settings import Paths, Settings
 from console.journal.acknowledgements import Acknowledgement
 from console.monitor.state_store import StateStore
@@ -21,12 +22,15 @@ from console.state.revisions import RevisionRecord
 from queries.alertmanager import AlertmanagerState
 from queries.http.endpoint import ClusterEndpoint, Endpoint
 from queries.model.alert import Alert, AlertRule, AlertState, Priority
+from queries.model.cluster import Cluster
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import Origin, PanelResult, PanelSpec, Threshold, Unit
+from queries.model.panel import Origin, PanelSpec, Threshold, Unit
+from queries.model.panel_result import PanelResult
+from queries.model.pod import Pod
 from queries.model.series import Sample
 from queries.model.source import Health, PollResult
 from queries.model.verdict import Verdict
-from queries.model.workload import Cluster, Container, Pod, Revision, Workload
+from queries.model.workload import Container, Revision, Workload
 from queries.prometheus.panel_fetcher import PanelResults
 from queries.prometheus.responses import RulesResult
 
@@ -141,6 +145,18 @@ def test_refusal_and_absence_differ(fault: Fault, health: Health) -> None:
     assert view.snapshot(NOW).sources[0].health is health
 
 
+def test_a_busy_source_is_not_down() -> None:
+    """A server over its limit answers: DEGRADED while its last list is current, then STALE, and the list says so."""
+    busy = Fault(FaultKind.THROTTLED, "the server is over its limit: 503", status=503)
+    view = board()
+    view.apply(reading("alertmanager", manager(alert())))
+    view.apply(reading("alertmanager", at=NOW + 5, fault=busy))
+    soon, later = view.snapshot(NOW + 6), view.snapshot(NOW + 60)
+    assert (soon.sources[1].health, later.sources[1].health) == (Health.DEGRADED, Health.STALE)
+    assert soon.alerts_caveat == ""
+    assert "Alertmanager STALE: the server is over its limit: 503" in later.alerts_caveat
+
+
 def test_a_source_that_answers_in_part_is_degraded() -> None:
     """A lost peer, a refused query and missing rules degrade a source; the rest of it lives."""
     view = board()
@@ -156,6 +172,53 @@ def test_a_source_that_answers_in_part_is_degraded() -> None:
     view.apply(reading("prometheus", panels(0.1)))
     view.apply(reading("rules", fault=refused))
     assert view.snapshot(NOW).sources[0].detail == "no rules"
+
+
+def test_advice_does_not_degrade_a_source_and_a_gap_has_its_own_word() -> None:
+    """Infos leave a source up; a server that answers from a part of its storage is partial, with its sentence."""
+    view = board()
+    view.apply(reading("prometheus", replace(panels(0.1), infos=("PromQL info: i",))))
+    assert view.snapshot(NOW).sources[0].health is Health.UP
+    view.apply(reading("prometheus", replace(panels(0.1), warnings=("store x is down",), partial="store x is down")))
+    told = view.snapshot(NOW).sources[0]
+    assert (told.health, told.warnings, told.health.serves) == (Health.PARTIAL, ("store x is down",), True)
+
+
+def test_a_late_source_stays_partial() -> None:
+    """`partial` says more than `degraded`, and stays the word while the next answer is late."""
+    view = board()
+    view.apply(reading("prometheus", replace(panels(0.1), partial="store x is down")))
+    view.mark_late("prometheus", NOW)
+    told = view.snapshot(NOW + 3.0).sources[0]
+    assert (told.health, told.detail) == (Health.PARTIAL, "no answer for 3 s")
+
+
+def test_alerts_from_a_partial_list_say_so() -> None:
+    """Without Alertmanager the alerts of the groups that Prometheus did not list are unknown: `status` exits 3."""
+    view = board(replace(SETTINGS, alertmanagers=()))
+    view.apply(reading("prometheus", panels(0.1)))
+    view.apply(reading("rules", rules()))
+    told = view.snapshot(NOW)
+    assert (told.alerts_partial, "partial" in told.alerts_caveat, exit_code(told)) == ("", False, HEALTHY)
+    view.apply(reading("rules", replace(rules(), partial="ruler 2 is down")))
+    told = view.snapshot(NOW)
+    assert told.alerts_caveat.endswith("; others may fire, the list is partial: ruler 2 is down")
+    assert exit_code(told) == UNKNOWN
+    view = board()
+    view.apply(reading("alertmanager", manager()))
+    view.apply(reading("rules", replace(rules(), partial="ruler 2 is down")))
+    assert view.snapshot(NOW).alerts_partial == ""
+
+
+def test_no_rules_but_alerts_means_that_the_rules_are_elsewhere() -> None:
+    """A server that lists no rule while alerts arrive is not one under which nothing will ever fire."""
+    view = board()
+    view.apply(reading("prometheus", panels(0.1)))
+    view.apply(reading("rules", RulesResult((), (), ())))
+    view.apply(reading("alertmanager", manager()))
+    assert view.snapshot(NOW).sources[0].detail == ""
+    view.apply(reading("alertmanager", manager(alert())))
+    assert view.snapshot(NOW).sources[0].detail == "rules are not visible here"
 
 
 def test_alerts_are_joined_past_external_labels() -> None:
@@ -234,7 +297,7 @@ def test_an_alertmanager_that_answered_before_keeps_its_list_with_its_age() -> N
     told = view.snapshot(NOW + 65)
     assert told.alerts_from == "alertmanager"
     assert told.alerts_caveat.startswith(
-        "these alerts are Alertmanager's list of 1m 5s ago, and Prometheus, DOWN, adds nothing newer: "
+        "these alerts are Alertmanager's list of 1m5s ago, and Prometheus, DOWN, adds nothing newer: "
     )
     never = board()
     never.apply(reading("rules", rules(alert(of="prometheus"))))

@@ -18,7 +18,8 @@ from queries.catalogue.loader import expand_query
 from queries.errors import RequestRejected
 from queries.model.alert import Alert, AlertState
 from queries.model.identity_cache import IdentityCache
-from queries.model.panel import PanelHistory, Range
+from queries.model.panel import Range
+from queries.model.panel_result import PanelHistory
 from queries.model.series import Sample, Series
 from queries.model.verdict import Verdict
 from queries.prometheus.responses import InstantResult
@@ -70,7 +71,7 @@ def test_a_chart_has_a_line_for_each_of_the_nine() -> None:
     """Lines by code are added up before the first few are chosen; by another label nothing is."""
     tracks = tuple(Series((("code", code),), ((60.0, value),)) for code, value in SAID)
     history = PanelHistory("codes", 0.0, 60.0, 15.0, series=tracks)
-    lines = build_chart(history, group_by="code", unit=None, thresholds=(), max_series=2).series
+    lines = build_chart(history, group_by="code", unit=None, thresholds=()).series
     assert [(item.name, item.points) for item in lines] == [
         ("PROVIDER_TIMEOUT (TIMEOUT, timeout)", ((60.0, 5.0),)),
         ("PARSE_FAILED", ((60.0, 4.0),)),

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.actions.registry import ACTIONS
 from console.config.settings import AlertTarget
 from console.config.validators import is_target
 from console.runbooks.page import Runbook
-from console.runbooks.suggested_actions import fill_target, silence_of, suggest_action, suggestions_for, target_of
+from console.runbooks.suggested_actions import ACTION_KINDS, fill_target, silence_of, suggest_action, suggestions_for, target_of
 from console.state.place import Place
 from console.state.revisions import RevisionRecord
 from queries.model.action import ActionCall
 from queries.model.alert import Alert, AlertState
-from queries.model.workload import Cluster, Container, Pod, Revision, Workload
+from queries.model.cluster import Cluster
+from queries.model.pod import Pod
+from queries.model.workload import Container, Revision, Workload
 
 
 def workload(name: str, **more: object) -> Workload:
@@ -60,6 +64,51 @@ def alert(**labels: str) -> Alert:
 def test_the_target_comes_from_labels_then_the_runbook(labels: dict[str, str], target: str) -> None:
     """Deployment, the pod's owner, the provider's workload, then what the runbook names."""
     assert target_of(alert(**labels), CLUSTER, runbook=RUNBOOK) == target
+
+
+STORE = replace(workload("cad-ml-api"), kind="StatefulSet", uid="s")
+MIXED = replace(CLUSTER, workloads=(*CLUSTER.workloads, STORE))
+
+
+@pytest.mark.parametrize(
+    ("labels", "target"),
+    [
+        ({"statefulset": "redis"}, "statefulset/redis"),
+        ({"daemonset": "agent"}, "daemonset/agent"),
+        ({"cronjob": "nightly", "job_name": "nightly-1"}, "cronjob/nightly"),
+        ({"job_name": "load"}, "job/load"),
+        ({"job": "cad-ml-api", "pod": "cad-ml-api-0"}, "statefulset/cad-ml-api"),
+        ({"statefulset": "{provider}", "provider": "x"}, ""),
+    ],
+)
+def test_an_alert_may_be_about_any_kind_of_workload(labels: dict[str, str], target: str) -> None:
+    """As kube-state-metrics names it in its labels, or as the pod's controller; `job` is the scrape job of any series."""
+    pod = Pod("n", "cad-ml-api-0", "p0", "Running", True, 0, 0.0, owner_uid="s", owner="StatefulSet/cad-ml-api")
+    assert target_of(alert(**labels), replace(MIXED, pods=(*MIXED.pods, pod))) == target
+
+
+def test_a_stateful_set_of_the_same_name_is_another_workload() -> None:
+    """Each action is suggested for the very kind that the target names, and only where the kind has it."""
+
+    def suggested(target: str, action: str = "scale") -> str:
+        found = suggest_action(ActionCall(action, target, {"replicas": "5"}), MIXED, place=HERE)
+        return found.command if found else ""
+
+    paused = replace(MIXED, workloads=(*CLUSTER.workloads, replace(STORE, desired=9)))
+    assert suggested("statefulset/cad-ml-api").endswith("scale statefulset/cad-ml-api --replicas=5")
+    assert suggest_action(ActionCall("scale", "statefulset/cad-ml-api", {"replicas": "5"}), paused, place=HERE) is None
+    assert suggested("statefulset/gone") == ""
+    assert suggested("statefulset/cad-ml-api", "rollback") == "cad-console act rollback statefulset/cad-ml-api"
+    found = suggestions_for(alert(cronjob="nightly"), MIXED, place=HERE, runbook=None)
+    assert [item.action for item in found] == ["silence"]
+    found = suggestions_for(alert(statefulset="cad-ml-api"), MIXED, place=HERE, runbook=None)
+    assert [item.action for item in found] == ["rollback", "restart", "silence"]
+
+
+def test_what_is_suggested_for_a_kind_is_what_the_action_can_change() -> None:
+    """The table and the actions themselves agree."""
+    kinds = {action.name: tuple(kind.lower() for kind in action.kinds) for action in ACTIONS if action.name in ACTION_KINDS}
+    assert kinds == ACTION_KINDS
 
 
 def test_the_config_beats_the_labels() -> None:

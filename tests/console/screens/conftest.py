@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from limits import extend
+from painting import text_of
 from screen_samples import NOW, StillSession, settings, snapshot
 from textual.pilot import Pilot
 
@@ -27,8 +30,7 @@ class Stage:
     @property
     def text(self) -> str:
         """The screen as text."""
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+        return text_of(self.app.screen)
 
     async def press(self, pilot: Pilot[None], *keys: str) -> str:
         for key in keys:
@@ -38,7 +40,8 @@ class Stage:
 
     async def until(self, pilot: Pilot[None], words: str, *, seconds: float = 20.0) -> str:
         """Wait until this text is on the screen."""
-        for _ in range(int(seconds / 0.05)):
+        ends = time.monotonic() + extend(seconds)
+        while time.monotonic() < ends:
             if words in self.text:
                 return self.text
             await asyncio.sleep(0.05)

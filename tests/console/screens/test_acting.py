@@ -12,11 +12,13 @@ from typing import Any
 
 import patience
 import pytest
-from action_bench import API, NO_SETTLE, QUICK, journal_ready, placed
+from action_bench import API, NO_SETTLE, POLL_SECONDS, QUICK, journal_ready, placed
+from painting import text_of
 from screen_samples import settings
 from steerable_cluster import SteerableCluster
 from textual.pilot import Pilot
 
+from console.actions.plan import Outcome, Preview, Request
 from console.config.settings import Settings
 from console.journal.event import Event
 from console.monitor.session import Session
@@ -28,6 +30,7 @@ from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 from queries.kubernetes.kubeconfig import choose_context, kubeconfig_files
 from queries.model.alert import Alert, AlertState
 from queries.model.source import PollResult
+from widgets.table import Table
 
 IMAGE = "registry.example.com/cad-ml/api:1.9.0"
 
@@ -58,15 +61,18 @@ def given(tmp_path: Path, cluster: SteerableCluster) -> Callable[..., Settings]:
     def make(**changes: Any) -> Settings:
         endpoint = ClusterEndpoint("cad-ml-platform", str(kubeconfig), "demo")
         return replace(
-            settings(tmp_path, **changes), kubernetes=placed(endpoint), verify_timeout_seconds=20.0, settle=NO_SETTLE
+            settings(tmp_path, **changes),
+            kubernetes=placed(endpoint),
+            verify_timeout_seconds=20.0,
+            verify_poll_seconds=POLL_SECONDS,
+            settle=NO_SETTLE,
         )
 
     return make
 
 
 def shown(app: ConsoleApp) -> str:
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+    return text_of(app.screen)
 
 
 async def until(app: ConsoleApp, pilot: Pilot[None], *words: str) -> str:
@@ -92,7 +98,7 @@ async def test_roll_back_with_a_typed_name(cluster: SteerableCluster, given: Cal
         await until(app, pilot, "Workloads", "ready")
         await pilot.press("3")
         await until(app, pilot, "api:1.9.0")
-        await pilot.press("ctrl+l")
+        await pilot.press("B")
         preview = await until(app, pilot, "Roll back deployment/cad-ml-api", "type cad-ml-api to confirm")
         assert "PRODUCTION" in preview
         assert "kubectl -n cad-ml-platform rollout undo deployment/cad-ml-api" in preview
@@ -102,7 +108,7 @@ async def test_roll_back_with_a_typed_name(cluster: SteerableCluster, given: Cal
         await pilot.press("enter")
         await back_on_workloads(app, pilot)
         assert cluster.deployment(API).image.endswith("1.9.0")
-        await pilot.press("ctrl+l")
+        await pilot.press("B")
         await until(app, pilot, "type cad-ml-api to confirm")
         await pilot.press(*"cad-ml-ap", "enter")
         await pilot.pause(0.3)
@@ -111,8 +117,66 @@ async def test_roll_back_with_a_typed_name(cluster: SteerableCluster, given: Cal
         await pilot.press("i", "enter", "enter")
         await until(app, pilot, "done")
         assert cluster.deployment(API).image.endswith("1.8.2")
+        await until(app, pilot, "after confirmation; failed requests unknown: Prometheus is not configured")
+        await until(app, pilot, " new  revision 3  ███  3 ready")
         await pilot.press("6")
         await until(app, pilot, "action.outcome")
+
+
+async def test_marked_workloads_are_restarted_with_one_preview(
+    cluster: SteerableCluster, given: Callable[..., Settings]
+) -> None:
+    """One preview lists each and says what happens to the others when one fails; the count is typed; each ends for itself, and
+    the journal has an intent and an outcome of each. Declining sends nothing.
+    """
+    app = ConsoleApp(given(), ascii_only=False)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(app, pilot, "Workloads", "ready")
+        await pilot.press("3")
+        await until(app, pilot, "api:1.9.0")
+        await pilot.press("space", "space")
+        await until(app, pilot, " marked")
+        marked = len(app.screen.query_one("#workload-list", Table).marked)
+        assert marked == 2
+        await pilot.press("R")
+        await until(app, pilot, f"Restart {marked} workloads", "the rest are not", f"type restart {marked} to confirm")
+        await pilot.press("enter")
+        await until(app, pilot, f"Restart {marked} workloads: nothing was sent")
+        assert app.screen is app.screen_stack[0]
+        before = [item for item in cluster.requests if item.method == "PATCH" and "dryRun" not in str(item.query)]
+        await pilot.press("R")
+        await until(app, pilot, f"type restart {marked} to confirm")
+        await pilot.press(*f"restart {marked}", "enter", "enter")
+        await until(app, pilot, f"{marked} of {marked} done")
+        sent = [item for item in cluster.requests if item.method == "PATCH" and "dryRun" not in str(item.query)]
+        assert len(sent) - len(before) == marked
+        assert app.session is not None and app.session.journal is not None
+        kinds = [item.kind for item in app.session.journal.events() if item.kind.startswith("action.")]
+        assert kinds == ["action.declined"] * marked + ["action.intent", "action.outcome"] * marked
+        await pilot.press("enter")
+        await until(app, pilot, "Stages", "done in")
+        await pilot.press("escape", "escape", "escape")
+        assert not app.screen.query_one("#workload-list", Table).marked, "esc clears the marks before it goes back"
+
+
+async def test_a_silence_for_each_marked_alert(given: Callable[..., Settings]) -> None:
+    """One form for what all of them need; each silence has the matchers of its own alert."""
+    app = ConsoleApp(given(), ascii_only=False)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(app, pilot, "Workloads", "ready")
+        assert app.session is not None
+        asked: list[tuple[Request, ...]] = []
+        app.flows.batches.run = asked.append  # type: ignore[method-assign]
+        (one,) = _one_alert().alerts
+        two = replace(one, fingerprint="f2", labels=(("alertname", "Other"), ("severity", "warning")))
+        app.session.ingest(PollResult("alertmanager", time.time(), 0.01, replace(_one_alert(), alerts=(one, two))))
+        await pilot.press("2")
+        await until(app, pilot, "HighErrorRate", "Other")
+        await pilot.press("asterisk", "z")
+        await until(app, pilot, "2 marked")
+        ((first, second),) = asked
+        assert {first.fingerprint, second.fingerprint} == {"f1", "f2"} and first.action == second.action == "silence"
+        assert 'alertname="Other"' in first.target + second.target and first.target != second.target
 
 
 async def test_a_revision_never_seen_ready_has_to_be_typed(cluster: SteerableCluster, given: Callable[..., Settings]) -> None:
@@ -122,7 +186,7 @@ async def test_a_revision_never_seen_ready_has_to_be_typed(cluster: SteerableClu
         await until(app, pilot, "Workloads", "ready")
         await pilot.press("3")
         await until(app, pilot, "api:1.9.0")
-        await pilot.press("ctrl+l")
+        await pilot.press("B")
         await until(app, pilot, "ASKS", "is not known to have been ready: type its number", "type 1 to confirm")
         await pilot.press("right", "enter")
         await pilot.pause(0.3)
@@ -142,7 +206,7 @@ async def test_read_only_shows_what_it_would_do_and_sends_nothing(
         await until(app, pilot, "READ-ONLY", "Workloads")
         await pilot.press("3")
         await until(app, pilot, "api:1.9.0")
-        await pilot.press("ctrl+l")
+        await pilot.press("B")
         await until(app, pilot, "READ-ONLY: this is what it would do")
         assert not app.screen.query("#confirm")
         await pilot.press("enter")
@@ -157,7 +221,7 @@ async def test_scaling_asks_for_the_replicas(cluster: SteerableCluster, given: C
         await until(app, pilot, "Workloads", "ready")
         await pilot.press("3")
         await until(app, pilot, "api:1.9.0")
-        await pilot.press("s")
+        await pilot.press("S")
         await until(app, pilot, "the desired number of pods")
         await pilot.press("5", "enter")
         await until(app, pilot, "Scale deployment/cad-ml-api", "[ Cancel ]")
@@ -175,7 +239,7 @@ async def test_typing_replaces_the_initial_value(cluster: SteerableCluster, give
         await until(app, pilot, "Workloads", "ready")
         await pilot.press("3")
         await until(app, pilot, "api:1.9.0")
-        await pilot.press("s")
+        await pilot.press("S")
         await until(app, pilot, "the desired number of pods")
         await pilot.press("6", "enter")
         assert "3 to 6 is ×2" in await until(app, pilot, "Scale deployment/cad-ml-api to 6 replicas", "[ Cancel ]")
@@ -188,7 +252,7 @@ async def test_scaling_six_times_asks_for_the_number_again(cluster: SteerableClu
         await until(app, pilot, "Workloads", "ready")
         await pilot.press("3")
         await until(app, pilot, "api:1.9.0")
-        await pilot.press("s")
+        await pilot.press("S")
         await until(app, pilot, "the desired number of pods")
         await pilot.press("1", "8", "enter")
         await until(app, pilot, "type 18 to confirm")
@@ -251,6 +315,57 @@ async def test_a_takeover_is_confirmed_and_reported_to_the_owner(given: Callable
         await until(app, pilot, "  you@")
         await pilot.press("a")
         await until(app, pilot, "from another console of this account: take it", "over?")
+        await pilot.press("escape", "h")
+        await until(app, pilot, "Hand HighErrorRate to", "back to", "someone else, by name")
+        await pilot.press("end", "enter")
+        await until(app, pilot, "as their console shows them")
+        await pilot.press(*"ann@vm", "enter")
+        await until(app, pilot, "hand it to", "ann@vm?", "Hand over")
+        await pilot.press("tab", "enter")
+        await until(app, pilot, "HighErrorRate handed to ann@vm")
+        app.clear_notifications()
+        held = (await other.acknowledge("f1")).acknowledgement
+        assert held is not None and (held.author, held.by) == ("ann@vm", where.user)
+        await other.acknowledge("f1", over=held)
+        await other.acknowledge("f1", to=where.user)
+        await until(app, pilot, "bob@vm handed HighErrorRate to you")
+    await other.close()
+
+
+async def test_an_open_preview_says_that_another_console_was_faster(
+    cluster: SteerableCluster, given: Callable[..., Settings]
+) -> None:
+    """Ann reads a preview of a rollback; bob opens the same one, which line 1 shows, and confirms it: her preview says at once
+    who did what, and that its facts moved. Confirming it sends nothing: the refusal begins with what bob did.
+    """
+    where = given()
+    journal_ready(cluster, where, revision=1)
+    other = Session.open(replace(where, user="bob@vm", protected=False))
+    other.start(lambda _: None)
+    app = ConsoleApp(where, ascii_only=False)
+    async with app.run_test(size=(160, 30), notifications=True) as pilot:
+        await until(app, pilot, "Workloads", "ready")
+        await pilot.press("3")
+        await until(app, pilot, "api:1.9.0")
+        await pilot.press("B")
+        await until(app, pilot, "type cad-ml-api to confirm")
+        await patience.until(pilot, lambda: bool(other.snapshot().presence.previews), "bob's console to see the preview")
+        (seen,) = other.snapshot().presence.previews
+        assert (seen.user, seen.preview, seen.target) == ("you@bastion", f"Roll back deployment/{API}", f"deployment/{API}")
+        other.announce(preview="Roll back it", target=f"deployment/{API}")
+        await until(app, pilot, "bob@vm previews Roll back it too")
+
+        async def agree(_: Preview) -> bool:
+            return True
+
+        request = Request("rollback", f"deployment/{API}", {"revision": "1"})
+        assert [step.outcome async for step in other.run(request, agree)][-1] is Outcome.DONE
+        await until(app, pilot, f"bob@vm: Roll back deployment/{API}, image 1.9.0 → 1.8.2, ", "s ago: done in ")
+        assert f"deployment/{API} changed since this preview: confirming shows a new one first" in shown(app)
+        writes = len([item for item in cluster.requests if item.method == "PATCH" and "dryRun" not in str(item.query)])
+        await pilot.press(*API, "enter", "enter")
+        await until(app, pilot, f"refused, nothing was sent: bob@vm: Roll back deployment/{API}, image 1.9.0 → 1.8.2, ")
+        assert len([item for item in cluster.requests if item.method == "PATCH" and "dryRun" not in str(item.query)]) == writes
     await other.close()
 
 
@@ -278,11 +393,11 @@ async def test_an_action_that_may_still_run_elsewhere_stays_until_settled(
     app = ConsoleApp(where, ascii_only=False)
     async with app.run_test(size=(160, 40), notifications=True) as pilot:
         await until(app, pilot, "outcome unknown", "by bob@vm on cad-console-7f9c", "it may still be running")
+        app.clear_notifications()  # they cover the list
         await until(app, pilot, "kubectl -n", "rollout status", "settles it")
         session = app.session
         assert session is not None
         assert [item.intent.subject for item in session.snapshot().unfinished] == ["run-1"]
-        app.clear_notifications()
         await pilot.press("6")
         await until(app, pilot, "action.intent")
         await pilot.press("end")  # the oldest row, below what the console observed meanwhile
@@ -331,7 +446,7 @@ async def test_an_alert_from_another_cluster_offers_no_action(
         assert "namespace says payments" in " ".join(page.split())
         assert "silence HighErrorRate" in page
         assert "▶ roll back" not in page
-        await pilot.press("ctrl+l")
+        await pilot.press("B")
         await until(app, pilot, "this alert is about another place")
         assert not any(type(screen).__name__ == "ActionRunScreen" for screen in app.screen_stack)
         assert cluster.deployment(API).image.endswith("1.9.0")
@@ -352,7 +467,7 @@ async def test_header_and_preview_name_cluster_and_identity(given: Callable[...,
         await until(app, pilot, "Workloads", "ready")
         await pilot.press("3")
         await until(app, pilot, "api:1.9.0")
-        await pilot.press("ctrl+l")
+        await pilot.press("B")
         await until(app, pilot, f"context demo, server {server}, user demo, namespace cad-ml-platform")
 
 
@@ -375,3 +490,45 @@ def _of_place(**labels: str) -> AlertmanagerState:
     told = {"alertname": "HighErrorRate", "severity": "critical", **labels}
     alert = Alert("f1", AlertState.ACTIVE, tuple(sorted(told.items())), starts_at=1.0)
     return AlertmanagerState((alert,), (), (), 1, 1, "0.28")
+
+
+async def test_the_menu_lists_the_actions_and_a_letter_runs_one(given: Callable[..., Settings]) -> None:
+    """`x` offers what changes the cluster; small letters of other consoles change nothing; `:workload` opens one by name."""
+    app = ConsoleApp(given())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, "cad-ml-api")
+        await pilot.press("colon", *"workload cad-render", "enter")
+        await until(app, pilot, "deployment/cad-render  ok", "cad-render-")
+        for key in ("p", "escape", "s", "r", "ctrl+l", "d", "escape"):
+            await pilot.press(key)
+        await pilot.pause()
+        assert app.screen.id != "confirm" and len(app.screen_stack) == 2
+        await pilot.press("x")
+        await until(app, pilot, "Actions: nothing is sent before a preview", "R   restart", "S   scale")
+        await pilot.press("S")
+        await until(app, pilot, "Scale deployment/cad-render")
+
+
+async def test_a_pod_with_two_containers_has_two_logs(given: Callable[..., Settings], cluster: SteerableCluster) -> None:
+    """It opens with the one that kubectl picks and says so; `c` goes to the other, `p` asks for the log before the restart."""
+    notes = {"kubectl.kubernetes.io/default-container": "proxy"}
+    containers = [{"name": "proxy", "image": "registry.example.com/proxy:1"}]
+    template = {"metadata": {"annotations": notes}, "spec": {"containers": containers}}
+    cluster.patch("deployments", "cad-render", {"spec": {"template": template}})
+    app = ConsoleApp(given())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, "cad-ml-api")
+        await pilot.press("colon", *"workload cad-render", "enter")
+        await until(app, pilot, "proxy:1", "2/2")
+        await pilot.press("l")
+        await until(app, pilot, "container proxy (default, ")
+        await pilot.press("c")
+        await until(app, pilot, " of 2)")
+        assert "default" not in shown(app).splitlines()[2]
+        await pilot.press("p")
+        await until(app, pilot, "previous", "previous terminated container")
+        sent = [dict(item.query) for item in cluster.requests if item.path.endswith("/log")]
+        # A followed log is requested again where its pod is still being replaced: the order of the choices counts.
+        chosen = list(dict.fromkeys((item["container"], item.get("previous", "")) for item in sent))
+        other = chosen[1][0]
+        assert chosen == [("proxy", ""), (other, ""), (other, "true")] and other != "proxy"

@@ -12,11 +12,14 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 from journalled_session import JournalledSession, matrix, vector
+from painting import text_of
 from screen_samples import HOSTILE, NOW, settings, snapshot
 from textual.pilot import Pilot
 
+from console.checklists.result import ItemResult
+from console.checklists.service import RunSignedError
 from console.journal.event import Event
-from console.journal.payloads import ItemAnswered, RunStarted
+from console.journal.payloads import ItemAnswered, RunSigned, RunStarted
 from console.screens.app import ConsoleApp
 from console.screens.checklist_run import ChecklistRunScreen
 
@@ -45,8 +48,7 @@ class Walker:
 
     @property
     def text(self) -> str:
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+        return text_of(self.app.screen)
 
     @property
     def events(self) -> tuple[Event, ...]:
@@ -79,26 +81,27 @@ class Walker:
         return await self.until(pilot, "yesterday 0 firing")
 
 
+@pytest.mark.slow
 async def test_a_complete_morning_run(tmp_path: Path) -> None:
     """From the list to the signature: the journal has each answer before the next page, and the list knows it afterwards."""
     walker = Walker(tmp_path)
     async with walker.app.run_test(size=(80, 24)) as pilot:
         shown = await walker.begin(pilot)
         for words in (
-            "1 of 7", "Overnight alerts", "CRIT  3 firing · 1 resolved · 1 silenced", "P1 HighErrorRate firing",
-            "yesterday 0 firing", "○ CRIT     Overnight alerts", "○ STALE    CPU", "sign     7 open",
+            "1 of 8", "Overnight alerts", "CRIT  3 firing · 1 resolved · 1 silenced", "P1 HighErrorRate firing",
+            "yesterday 0 firing", "○ CRIT     Overnight alerts", "○ STALE    CPU", "sign     8 open",
         ):  # fmt: skip
             assert words in shown, words
         assert max(len(line) for line in shown.splitlines()) <= 80
         assert [event.kind for event in walker.events] == ["walk.begun"]
 
         await walker.press(pilot, "enter")
-        shown = await walker.until(pilot, "2 of 7")
+        shown = await walker.until(pilot, "2 of 8")
         assert "● CRIT     Overnight alerts" in shown and "NO DATA  not known" in shown
         assert [event.kind for event in walker.events] == ["walk.begun", "walk.item"]
 
         await walker.press(pilot, "enter")
-        shown = await walker.until(pilot, "3 of 7")
+        shown = await walker.until(pilot, "3 of 8")
         assert "● NO DATA  Platform" in shown and "yesterday 0.40 % (now +7.44)" in shown
 
         await walker.press(pilot, "n", *"seen", "enter")
@@ -106,7 +109,7 @@ async def test_a_complete_morning_run(tmp_path: Path) -> None:
         await walker.press(pilot, "o")
         await walker.until(pilot, "the data says CRIT, you say ok")
         await walker.press(pilot, *"a", "space", *"test", "enter")
-        shown = await walker.until(pilot, "4 of 7")
+        shown = await walker.until(pilot, "4 of 8")
         assert "▲ CRIT     Error ratio" in shown and "deepseek: 81.2 % is under 90 %" in shown
 
         await walker.press(pilot, "g")
@@ -114,10 +117,10 @@ async def test_a_complete_morning_run(tmp_path: Path) -> None:
         await walker.press(pilot, "down", "enter")
         await walker.until(pilot, "P3 WARN ProviderTimeout ocr/deepseek")
         await walker.press(pilot, "escape")
-        await walker.until(pilot, "4 of 7")
+        await walker.until(pilot, "4 of 8")
         assert walker.at == "providers"
 
-        await walker.press(pilot, "enter", "enter", "enter", "enter")
+        await walker.press(pilot, "enter", "enter", "enter", "enter", "enter")
         shown = await walker.until(pilot, "Sign-off")
         for words in (
             "Overnight alerts: CRIT 3 firing",
@@ -136,6 +139,7 @@ async def test_a_complete_morning_run(tmp_path: Path) -> None:
             "walk.item",
             "walk.item",
             "walk.note",
+            "walk.item",
             "walk.item",
             "walk.item",
             "walk.item",
@@ -161,15 +165,15 @@ async def test_a_run_continues_where_it_was_left(tmp_path: Path, monkeypatch: py
         await first.begin(pilot)
         await first.press(pilot, "enter")
         for number in (2, 3, 4):
-            await first.until(pilot, f"{number} of 7")
+            await first.until(pilot, f"{number} of 8")
             await first.press(pilot, *["enter"] * (number < 4))
     second = Walker(tmp_path)
     async with second.app.run_test(size=(80, 24)) as pilot:
         await second.until(pilot, "HighErrorRate")
         await second.press(pilot, "8")
-        await second.until(pilot, "open, 3 of 7, you@bastion")
+        await second.until(pilot, "open, 3 of 8, you@bastion")
         await second.press(pilot, "enter")
-        shown = await second.until(pilot, "4 of 7")
+        shown = await second.until(pilot, "4 of 8")
         assert "● CRIT     Error ratio" in shown and second.at == "providers"
         drawn: list[str] = []
         screen = second.app.screen
@@ -195,11 +199,45 @@ async def test_two_people_in_one_run(tmp_path: Path) -> None:
         shown = await ann.until(pilot, "bob overruled CRIT to ok")
         assert "\x1b" not in shown and "[bold]x[/bold]" in shown.replace("│", "").replace("\n", "")
         await ann.press(pilot, "enter")
-        await ann.until(pilot, "4 of 7")
+        await ann.until(pilot, "4 of 8")
         await ann.press(pilot, "up")
         await ann.until(pilot, "Answers: they differ")
         await ann.press(pilot, "end")
         await ann.until(pilot, "Error ratio: the answers differ: bob")
+
+
+async def test_signed_is_signed(tmp_path: Path) -> None:
+    """Nobody signs a run again or changes its answers; a note is a correction, and the page shows what was recorded, also
+    after the platform changed.
+    """
+    walker = Walker(tmp_path)
+    async with walker.app.run_test(size=(80, 24)) as pilot:
+        await walker.begin(pilot)
+        await walker.press(pilot, "enter")
+        await walker.until(pilot, "2 of 8")
+        run_id = walker.events[0].subject
+        await walker.session.record(run_id, RunSigned("morning", "Morning", "Ann"))
+        kinds = [event.kind for event in walker.events]
+        await walker.press(pilot, "end")
+        shown = await walker.until(pilot, "signed 14:03 UTC by Ann")
+        assert "enter signs it" not in shown
+        for key in ("enter", "o"):
+            await walker.press(pilot, key)
+            assert "Sign Morning" not in walker.text and [event.kind for event in walker.events] == kinds
+        walker.session.deliver(replace(walker.session.shown, alerts=()))
+        await walker.press(pilot, "home")
+        shown = await walker.until(pilot, "as recorded at 2026-01-01 14:03:27Z")
+        assert "CRIT  3 firing · 1 resolved" in shown and "nothing is firing" not in shown
+        await walker.press(pilot, "enter", "n", *"wrong", "enter")
+        await walker.until(pilot, "you@bastion: wrong")
+        assert [event.kind for event in walker.events] == [*kinds, "walk.note"]
+        checklist = (await walker.session.checklists.load()).get("morning")
+        run = walker.session.shown.ledger.walks.get(run_id)
+        assert checklist is not None and run is not None
+        with pytest.raises(RunSignedError, match=r"^Ann signed this run at 2026-01-01 14:03:27Z: it can no longer be changed"):
+            await walker.session.checklists.sign(checklist, run, (), name="Bob")
+        with pytest.raises(RunSignedError):
+            await walker.session.checklists.answer(run_id, ItemResult(checklist.items[0], None, "", ""), "agree")
 
 
 async def test_an_answer_that_is_not_journalled_is_not_shown(tmp_path: Path) -> None:
@@ -218,7 +256,7 @@ async def test_pending_evidence_cannot_be_agreed_to(tmp_path: Path) -> None:
     """While Prometheus has not returned the night's alerts, enter does not agree; without them it is NO DATA and can be."""
     walker = Walker(tmp_path, answer=lambda _: httpx.Response(503, text="starting"), alerts=())
     async with walker.app.run_test(size=(80, 24)) as pilot:
-        await walker.until(pilot, "Error ratio")
+        await walker.until(pilot, "7.8")  # its value, not the title that precedes it
         await walker.press(pilot, "8")
         await walker.until(pilot, "Morning")
         await walker.press(pilot, "enter")
@@ -232,7 +270,7 @@ async def test_pending_evidence_cannot_be_agreed_to(tmp_path: Path) -> None:
         await walker.press(pilot, "u")
         await walker.until(pilot, "is not known:")
         await walker.press(pilot, "enter")
-        await walker.until(pilot, "2 of 7")
+        await walker.until(pilot, "2 of 8")
         assert walker.events[-1].data["stands"] == "no_data"
 
 
@@ -259,12 +297,13 @@ async def test_a_streak_and_the_previous_run_are_shown(tmp_path: Path) -> None:
         shown = await walker.until(pilot, "compared with the previous one")
         assert "WARN 82.0 %   before WARN 83.0 %" in shown
         await walker.press(pilot, "left", "enter")
-        await walker.until(pilot, "1 of 7")
+        await walker.until(pilot, "1 of 8")
         await walker.press(pilot, "down", "down", "down")
         shown = await walker.until(pilot, "WARN in 4 runs in a row")
         assert "last run  agreed to WARN, 81.0 %" in shown
 
 
+@pytest.mark.slow
 async def test_every_page_renders_at_every_size(tmp_path: Path) -> None:
     """From 20x5 to 160x45, each checklist and every page of it, with its help."""
     walker = Walker(tmp_path)
@@ -286,7 +325,7 @@ async def test_the_handover_is_signed(tmp_path: Path) -> None:
         await walker.session.record("w", RunStarted("morning"))
         await walker.press(pilot, "colon", *"handover", "enter")
         shown = await walker.until(pilot, "Open items of today's checklists")
-        for words in ("since 02:03 UTC (12h 0m)", "CRIT     P1 HighErrorRate  firing for 2m 12s, unacknowledged", "owner you"):
+        for words in ("since 02:03 UTC (12h)", "CRIT     P1 HighErrorRate  firing for 2m12s, unacknowledged", "owner you"):
             assert words in shown, words
         await walker.press(pilot, "end")
         await walker.until(pilot, "Morning: started 14:03 UTC by you@bastion, not answered: Overnight")

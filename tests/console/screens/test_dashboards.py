@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,8 @@ from console.screens.dashboards import DashboardsScreen
 from queries.catalogue.loader import load_dashboard
 from queries.model.dashboard import DashboardChoice, DashboardState, PeriodComparison
 from queries.model.fault import Fault, FaultKind
-from queries.model.panel import Origin, PanelHistory, PanelState
+from queries.model.panel import Origin, PanelState
+from queries.model.panel_result import HistoryRange, PanelHistory
 from queries.model.series import Sample, Series
 from queries.model.verdict import Verdict
 
@@ -45,10 +46,10 @@ class FakeDashboards:
         state = DashboardState(choice, fault=self.fault) if self.fault else build_state(choice)
         self.scene.session.deliver(replace(self.scene.session.shown, dashboard=state))
 
-    async def history(self, panel_id: str, *, window_seconds: float, points: int = 240) -> PanelHistory:
+    async def histories(self, panel_id: str, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
         now = tuple((NOW - 3600.0 + 60.0 * at, 1.0 + at / 60.0) for at in range(60))
         then = tuple((at, 0.5) for at, _ in now)
-        return PanelHistory(panel_id, NOW - window_seconds, NOW, 60.0, (Series((), now),), earlier=then)
+        yield PanelHistory(panel_id, NOW - requested.seconds, NOW, 60.0, (Series((), now),), earlier=then)
 
     async def close(self) -> None:
         pass
@@ -138,12 +139,12 @@ async def test_a_panel_opens_with_yesterday_in_its_chart(scene: Any) -> None:
         await scene.press(pilot, "0", "c")
         await scene.until(pilot, "yesterday")
         await scene.press(pilot, "right", "down", "left", "enter")
-        shown = await scene.until(pilot, "━ yesterday")
+        shown = await scene.until(pilot, "· yesterday")
         assert "Requests" in shown and "raw expression" in shown
         await scene.press(pilot, "escape")
         await scene.until(pilot, "vs yesterday")
         assert scene.app.screen.query_one("#dashboard-grid").current.state.spec.id == "request_rate"
-        await scene.press(pilot, "x")
+        await scene.press(pilot, "Q")
         await scene.until(pilot, "PromQL")
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from action_bench import API, QUICK, journal_ready, placed, second_revision
+from action_bench import API, POLL_SECONDS, QUICK, journal_ready, placed, second_revision
 from journalled_session import JournalledSession
 from loopback import always, http_answer, loopback
+from painting import notices_of, text_of
 from screen_samples import NOW, StillSession, settings, snapshot
 from steerable_cluster import SteerableCluster
+from textual import events
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from console.config.settings import Channel, IncidentSettings, Settings
 from console.incidents.declaration import declaration
@@ -60,6 +63,7 @@ def given(tmp_path: Path, cluster: SteerableCluster) -> Callable[..., Settings]:
             made,
             kubernetes=placed(ClusterEndpoint("cad-ml-platform", str(kubeconfig), "demo")),
             verify_timeout_seconds=20.0,
+            verify_poll_seconds=POLL_SECONDS,
             incidents=IncidentSettings(channels=channels),
         )
 
@@ -67,8 +71,7 @@ def given(tmp_path: Path, cluster: SteerableCluster) -> Callable[..., Settings]:
 
 
 def shown(app: ConsoleApp) -> str:
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+    return text_of(app.screen)
 
 
 async def until(app: ConsoleApp, pilot: Pilot[None], *words: str) -> str:
@@ -91,6 +94,7 @@ def the(app: ConsoleApp) -> Incident:
     return app.session.snapshot().ledger.incidents.all[0]
 
 
+@pytest.mark.slow
 async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableCluster, tmp_path: Path) -> None:
     """Declared from the alert, acknowledged, assessed, sent to the chat, rolled back, resolved, reviewed and closed: each
     change completes its step, the timeline has all of them, and the review is written.
@@ -105,15 +109,15 @@ async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableC
             await pilot.press("i")
             await until(app, pilot, "Declare an incident", "Too many errors")
             await pilot.press("enter")
-            await until(app, pilot, "P1 #1 Too many errors", "Acknowledge", "due in 04:5", "declared P1: Too many errors")
-            await pilot.press("x", *"8 percent", "enter")
+            await until(app, pilot, "P1 #1 Too many errors", "Acknowledge", "due in 4m5", "declared P1: Too many errors")
+            await pilot.press("n", *"x8 percent", "enter")
             await until(app, pilot, "x8 percent")
-            await pilot.press("escape", "t", "down", "enter")
+            await pilot.press("t", "down", "enter")
             await until(app, pilot, "assess: done")
             await pilot.press(*"all of OCR", "enter")
             await until(app, pilot, "assess: done: all of OCR")
             await pilot.press("r", "down", "enter")
-            await until(app, pilot, "operations of this incident")
+            await until(app, pilot, "operations of this incident", "someone else")
             await pilot.press("enter")
             await until(app, pilot, "ops you@bastion")
             assert the(app).person(Role.COMMANDER) == "you@bastion"
@@ -136,7 +140,7 @@ async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableC
             await pilot.press("a")
             await pilot.press("3")
             await until(app, pilot, "api:1.9.0")
-            await pilot.press("ctrl+l")
+            await pilot.press("B")
             await until(app, pilot, "Roll back deployment/cad-ml-api", "[ Cancel ]")
             await pilot.press("right", "enter")
             await until(app, pilot, "done in")
@@ -241,6 +245,50 @@ def test_incident_picture(snap_compare: Any, tmp_path: Path, size: tuple[int, in
     assert snap_compare(app, terminal_size=size, run_before=press)
 
 
+async def test_one_key_begins_a_note_and_nothing_else_does(tmp_path: Path) -> None:
+    """Letters that are no key do nothing; after n every letter belongs to the note, also those that are keys and those typed
+    before the field has the focus; enter ends it, and the next letter is a key again."""
+    session = JournalledSession(settings(tmp_path), snapshot())
+    await session.record("i1", declaration(snapshot(), title="Errors everywhere", severity=Priority.P1))
+    app = ConsoleApp(session.settings, session_factory=lambda _: session, clock=lambda: NOW, ascii_only=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(app, pilot, "HighErrorRate")
+        await pilot.press("9")
+        await until(app, pilot, "n starts a note")
+        await pilot.press(*"ehv")
+        await pilot.pause()
+        assert "n starts a note" in shown(app)
+        for key in "nXtruns m":  # without a pause: the terminal delivers a pasted line at once
+            app.post_message(events.Key("space" if key == " " else key, key))
+        for _ in range(50):
+            if app.screen.query_one(Input).value == "Xtruns m":
+                break
+            await pilot.pause(0.05)
+        await pilot.press("enter")
+        await until(app, pilot, "n starts a note", "Xtruns m")
+        assert [entry.text for entry in session.snapshot().ledger.incidents.all[0].entries][-1] == "Xtruns m"
+        await pilot.press("s")
+        await until(app, pilot, "Severity, now P1")
+
+
+async def test_the_severity_that_it_has_is_no_change(tmp_path: Path) -> None:
+    """Chosen again, the screen says so and the journal has no event: the service refuses it for every caller."""
+    session = JournalledSession(settings(tmp_path), snapshot())
+    await session.record("i1", declaration(snapshot(), title="Errors everywhere", severity=Priority.P1))
+    app = ConsoleApp(session.settings, session_factory=lambda _: session, clock=lambda: NOW, ascii_only=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(app, pilot, "HighErrorRate")
+        await pilot.press("9", "s")
+        await until(app, pilot, "Severity, now P1")
+        await pilot.press("home", "enter")
+        for _ in range(50):
+            if notices_of(app):
+                break
+            await pilot.pause(0.05)
+        assert notices_of(app) == ["incident 1 is already P1: nothing was changed"]
+        assert session.journal is not None and not list(session.journal.events(kinds=("incident.severity",)))
+
+
 async def test_a_copied_update_counts_as_sent_once_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A copied update is not sent and its timer continues; marked with o, the journal has by whom and since when, and the
     next one is due from then on."""
@@ -254,13 +302,13 @@ async def test_a_copied_update_counts_as_sent_once_marked(tmp_path: Path, monkey
     async with app.run_test(size=(80, 24)) as pilot:
         await until(app, pilot, "HighErrorRate")
         await pilot.press("9")
-        await until(app, pilot, "next update due in 15:00", "NOT SENT")
+        await until(app, pilot, "next update due in 15m", "NOT SENT")
         now = NOW + 600
         await pilot.press("U")
         await until(app, pilot, "Send the update", "to paste by hand")
         await pilot.press("enter")
-        await until(app, pilot, "next update due in 05:00", "paste the last one; o marks it as sent")
-        (told,) = [item.message for item in app._notifications if "terminals do not confirm" in item.message]
+        await until(app, pilot, "next update due in 5m", "paste the last one; o marks it as sent")
+        (told,) = [message for message in notices_of(app) if "terminals do not confirm" in message]
         assert "sent the update to the terminal's clipboard" in told and "exports/the-update-" in told
         app.clear_notifications()
         (file,) = (tmp_path / "exports").iterdir()
@@ -271,10 +319,10 @@ async def test_a_copied_update_counts_as_sent_once_marked(tmp_path: Path, monkey
         await until(app, pilot, "Published: We look at it.", "how long ago")
         await pilot.press("tab", *"never", "enter")
         for _ in range(100):
-            if any("is not a duration" in item.message for item in app._notifications):
+            if any("is not a duration" in message for message in notices_of(app)):
                 break
             await pilot.pause(0.05)
-        assert any("is not a duration" in item.message for item in app._notifications)
+        assert any("is not a duration" in message for message in notices_of(app))
         assert the(app).communicated_at is None
         await pilot.press("o")
         await until(app, pilot, "how long ago")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from journalled_session import JournalledSession
+from limits import extend
+from painting import text_of
 from screen_samples import HOSTILE, NOW, settings, snapshot
 from textual.pilot import Pilot
 
@@ -18,7 +22,9 @@ from console.journal.sqlite import Journal
 from console.journal.sync import SyncStatus
 from console.monitor.session import Session
 from console.screens.app import ConsoleApp
+from console.screens.filterable_screen import FilterField
 from console.screens.journal import JournalScreen
+from widgets.table import Table
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -31,8 +37,9 @@ MANY = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i
 def long_one(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A journal of a hundred thousand entries, inserted with SQL: appending would sync the disk for each."""
     path = tmp_path_factory.mktemp("long") / "j"
-    with Journal.open(path) as journal:
-        journal._connection.execute(MANY)
+    Journal.open(path).close()
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute(MANY)
     return path
 
 
@@ -49,11 +56,10 @@ class Scene:
 
     @property
     def text(self) -> str:
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+        return text_of(self.app.screen)
 
     async def until(self, pilot: Pilot[None], words: str, *, gone: bool = False) -> str:
-        ends = time.monotonic() + 10.0
+        ends = time.monotonic() + extend(20.0)
         while (words in self.text) is gone:
             assert time.monotonic() < ends, f"{words!r}\n{self.text}"
             await pilot.pause(0.01)
@@ -67,11 +73,11 @@ async def test_a_hundred_thousand_entries(long_one: Path, tmp_path: Path) -> Non
     shutil.copy(long_one, settings(tmp_path).paths.journal_file)
     scene = Scene(tmp_path)
     async with scene.app.run_test(size=(100, 30)) as pilot:
-        await scene.until(pilot, "Error ratio")
-        began = time.monotonic()
+        await scene.until(pilot, "HighErrorRate")
+        began = time.process_time()
         scene.app.go("journal")
         shown = await scene.until(pilot, "entry 100000")
-        assert time.monotonic() - began < 1.0
+        assert time.process_time() - began < 1.0
         assert "Journal  200 of 100000" in shown
         await pilot.press("end")
         await scene.until(pilot, "entry 99801")
@@ -80,7 +86,7 @@ async def test_a_hundred_thousand_entries(long_one: Path, tmp_path: Path) -> Non
         assert "page 2" in shown and "› " in shown.split("entry 99800")[0].splitlines()[-1]
         await pilot.press("o")
         await scene.until(pilot, "entry 99600")
-        assert len(scene.screen._table.items) == 200
+        assert len(scene.screen.query_one(Table).items) == 200
         await pilot.press("n")
         await scene.until(pilot, "page 2")
         await pilot.press("home", "up")
@@ -103,12 +109,12 @@ async def test_the_filter_takes_kinds_authors_and_words(long_one: Path, tmp_path
         await pilot.press("slash", *"entry", "space", *"77")
         await scene.until(pilot, "entry 99977")
         await scene.until(pilot, "entry 100000", gone=True)
-        scene.screen._field.value = "kind:alert. by:ann 4444"
+        scene.screen.query_one(FilterField).value = "kind:alert. by:ann 4444"
         shown = await scene.until(pilot, "Journal  12 ")
         assert "entry 44440" in shown and "entry 94444" in shown and "bob" not in shown
-        scene.screen._field.value = "kind:"
+        scene.screen.query_one(FilterField).value = "kind:"
         await scene.until(pilot, "expected kind:NAME, by:NAME")
-        scene.screen._field.value = "100%_"
+        scene.screen.query_one(FilterField).value = "100%_"
         await scene.until(pilot, "nothing matches the filter")
         await pilot.press("escape")
         await scene.until(pilot, "entry 100000")
@@ -122,8 +128,8 @@ async def test_unshared_events_are_marked(tmp_path: Path, monkeypatch: pytest.Mo
     path = Path(settings(tmp_path).paths.journal_file)
     with Journal.open(path, store="s") as journal:
         first, second, third = (journal.append(Event(NOW - 9 + at, "note", f"n{at}", "ann", "prod", {})) for at in range(3))
-        journal.delivered([first])
-        journal.kept_here(third, "it is too large")
+        journal.outbox.mark_delivered([first])
+        journal.outbox.mark_refused(third, "it is too large")
     monkeypatch.setattr(Session, "sharing", property(lambda _: SyncStatus("ConfigMaps", waiting=1, kept=1, last_good_at=NOW)))
     scene = Scene(tmp_path)
     async with scene.app.run_test(size=(100, 30)) as pilot:
@@ -137,7 +143,7 @@ async def test_unshared_events_are_marked(tmp_path: Path, monkeypatch: pytest.Mo
         await scene.until(pilot, "not shared   it is too large")
         await pilot.press("down")
         await scene.until(pilot, f"not shared   {WAITS}")
-        scene.screen._field.value = "is:unshared"
+        scene.screen.query_one(FilterField).value = "is:unshared"
         await scene.until(pilot, "n0", gone=True)
         assert second.subject in scene.text
 

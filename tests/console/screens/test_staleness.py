@@ -11,6 +11,7 @@ from screen_samples import NOW, alerts, panels, snapshot, tracked
 
 from console.journal.sync import SyncStatus
 from console.monitor.session import Session
+from console.screens.alert_row import state_label
 from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState
 from queries.model.fault import Fault, FaultKind
@@ -64,27 +65,63 @@ async def test_none_firing_has_a_caveat(stage: Callable[..., Any], changed: dict
 
 
 @pytest.mark.parametrize(
+    ("first", "rule", "empty"),
+    [
+        ({"prometheus": Health.WAITING, "alertmanager": Health.WAITING}, "", "no answer yet"),
+        ({"prometheus": Health.WAITING}, "", "nothing known to fire"),
+        ({"prometheus": Health.WAITING, "alertmanager": Health.DOWN}, "Alertmanager DOWN", "unknown: neither"),
+    ],
+)
+async def test_the_first_responses_add_no_sentences_and_no_marks(
+    stage: Callable[..., Any], first: dict[str, Health], rule: str, empty: str
+) -> None:
+    """Sources respond one after the other at the start: until each has, its lists say "no answer yet" as in the first frame,
+    unless one failed. A panel's first value is not marked as a change.
+    """
+    known = "alertmanager" not in first
+    waiting = tuple(
+        replace(item, verdict=Verdict.NO_DATA, value=None) if item.spec.source == "prometheus" else item for item in fine()
+    )
+    silent = tuple(replace(item, last_good_at=None) if item.name in first else item for item in sources(**first))
+    scene = stage(
+        snapshot(alerts=(), alerts_known=known, alerts_age_seconds=1.0 if known else None, sources=silent, panels=waiting)
+    )
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        shown = await scene.until(pilot, "prom no answer yet")
+        firing = shown.splitlines()[shown.splitlines().index(next(line for line in shown.splitlines() if " Firing " in line)) :]
+        assert empty in firing[1]
+        assert ("not responding yet: no rule" in shown, "Alertmanager DOWN" in shown) == (bool(rule), bool(rule))
+        scene.session.deliver(quiet())
+        await scene.until(pilot, "nothing fires")
+        assert "•" not in scene.text
+        scene.session.deliver(replace(quiet(), panels=tuple(replace(item, verdict=Verdict.CRITICAL) for item in fine())))
+        await scene.until(pilot, "•")
+
+
+@pytest.mark.parametrize(
     ("verdicts", "header"),
     [
-        ((Verdict.IN_DOUBT,), "none firing, 1 IN DOUBT  14:03"),
-        ((Verdict.IN_DOUBT, Verdict.NO_DATA, Verdict.IN_DOUBT), "none firing, 2 IN DOUBT  14:03"),
-        ((Verdict.NO_DATA,), "none firing, 1 NO DATA  14:03"),
+        ((Verdict.IN_DOUBT,), "1 IN DOUBT"),
+        ((Verdict.IN_DOUBT, Verdict.NO_DATA, Verdict.IN_DOUBT), "1 NO DATA · 2 IN DOUBT"),
+        ((Verdict.NO_DATA,), "1 NO DATA"),
+        ((Verdict.STALE, Verdict.STALE), "2 STALE"),
+        ((Verdict.CRITICAL, Verdict.NO_DATA), "1 CRIT · 1 NO DATA"),
+        ((Verdict.WARN,), "1 WARN"),
     ],
 )
 async def test_line_1_is_green_only_when_everything_is_known(
     stage: Callable[..., Any], verdicts: tuple[Verdict, ...], header: str
 ) -> None:
-    """It counts the panels in doubt, else those without a value; the former also beside firing alerts."""
+    """It counts the panels that are not ok, with and without firing alerts; without room, what is not known together."""
     changed = tuple(replace(item, verdict=verdict) for item, verdict in zip(fine(), verdicts, strict=False))
     shown = replace(quiet(), panels=(*changed, *fine()[len(changed) :]))
     scene = stage(shown)
-    async with scene.app.run_test(size=(80, 24)) as pilot:
-        assert header in (await scene.until(pilot, "none firing")).splitlines()[0]
+    async with scene.app.run_test(size=(100, 24)) as pilot:
+        assert f" {header}  none firing  14:03Z" in (await scene.until(pilot, "none firing")).splitlines()[0]
         assert "none firing" not in " ".join(words for words, tone in scene.app.screen.header.lines[0] if tone == "ok")
         scene.session.deliver(replace(shown, alerts=alerts()))
         first = (await scene.until(pilot, "P1:1 P3:2")).splitlines()[0]
-        counted = header.removeprefix("none firing, ").removesuffix("  14:03")
-        assert (f"{counted} P1:1" in first) is (Verdict.IN_DOUBT in verdicts) and "ACTING" in first
+        assert f" {header}  P1:1 P3:2  14:03Z" in first and "ACTING" in first
 
 
 async def test_missing_delivery_is_reported_in_header_and_list(stage: Callable[..., Any]) -> None:
@@ -106,6 +143,32 @@ async def test_silenced_and_pending_alerts_are_counted(stage: Callable[..., Any]
     async with scene.app.run_test(size=(100, 30)) as pilot:
         await scene.until(pilot, "none active, 1 silenced, 1 pending")
         assert "none active" not in " ".join(words for words, tone in scene.app.screen.header.lines[0] if tone == "ok")
+
+
+async def test_a_muted_alert_names_its_time_interval(stage: Callable[..., Any]) -> None:
+    """Line 1 counts it as muted, the list names the interval; muted on some routes only it is active and says both."""
+    hidden = replace(tracked("Muted", "critical").alert, state=AlertState.SUPPRESSED, muted_by=("offhours", "weekends"))
+    scene = stage(snapshot(alerts=(replace(tracked("Muted", "critical"), alert=hidden),), sources=sources()))
+    async with scene.app.run_test(size=(160, 30)) as pilot:
+        await scene.until(pilot, "none active, 1 muted")
+        await scene.press(pilot, "2")
+        await scene.until(pilot, "muted by")
+        loud = replace(tracked("Muted", "critical"), alert=replace(hidden, state=AlertState.ACTIVE))
+        assert state_label(loud) == "active, muted by offhours, weekends on some routes"
+
+
+async def test_an_undelivered_alert_names_the_limit_that_may_drop_it(stage: Callable[..., Any]) -> None:
+    """Where Alertmanager has others of its name, the detail says which flag to check; where it has none, it does not."""
+    name = "HighErrorRate"
+    lost = tracked(name, "critical", state=AlertState.UNDELIVERED, pod="b")
+    lost = replace(lost, alert=replace(lost.alert, fingerprint="pending:1", receivers=()))
+    for others, said in (((tracked(name, "critical", pod="a"),), True), ((), False)):
+        scene = stage(snapshot(alerts=(lost, *others), sources=sources()))
+        async with scene.app.run_test(size=(160, 45)) as pilot:
+            await scene.until(pilot, name)
+            await scene.press(pilot, "2", "enter")
+            await scene.until(pilot, "nobody: no Alertmanager has this alert")
+            assert ("--alerts.per-alertname-limit" in scene.text) is said
 
 
 async def test_stale_alerts_and_silences_say_was(stage: Callable[..., Any]) -> None:
@@ -182,11 +245,11 @@ async def test_an_unreachable_shared_journal_is_reported(stage: Callable[..., An
     monkeypatch.setattr(Session, "sharing", property(lambda _: gone))
     scene = stage(snapshot())
     async with scene.app.run_test(size=(100, 40)) as pilot:
-        await scene.until(pilot, "Error ratio")
+        await scene.until(pilot, "HighErrorRate")
         scene.app.go("sources")
         shown = await scene.until(pilot, "Shared journal")
     assert "UNREACHABLE 1m  postgresql://db/j" in shown
-    assert "3 events wait here and will be shared by themselves" in " ".join(shown.split())
+    assert "3 events wait here and will be shared once it answers" in " ".join(shown.split())
     assert "1 event will never be shared" in shown
     assert "2 entries are no events" in shown
     assert "\x1b" not in shown

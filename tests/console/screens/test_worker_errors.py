@@ -6,30 +6,37 @@ import ast
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from journalled_session import JournalledSession
+from painting import notices_of, text_of
 from screen_samples import NOW, StillSession, settings, snapshot
 from textual.pilot import Pilot
 
 import console
-from console.actions.plan import Request
+from console.actions.plan import Outcome, Request, RunStep, Stage
+from console.config.settings import NotifySettings
 from console.journal.event import Event
 from console.journal.unfinished import Unfinished
-from console.screens.action_run import ActionRunModel
+from console.screens.action_run import ActionRunModel, ActionRunScreen
 from console.screens.alert_detail import AlertDetailScreen
 from console.screens.app import ConsoleApp
 from console.screens.checklist import ChecklistScreen
 from console.screens.checklist_run import ChecklistRunScreen
+from console.screens.command_line import CommandLine
 from console.screens.dashboards import DashboardPanelScreen
 from console.screens.explore import ExploreScreen
 from console.screens.flows.acknowledge import AcknowledgeFlow
 from console.screens.flows.actions import ActionFlow
+from console.screens.flows.batch import BatchFlow
 from console.screens.flows.clipboard import ClipboardFlow
 from console.screens.flows.incident import IncidentFlow
+from console.screens.flows.notifications import NotificationFlow
+from console.screens.flows.place import PlaceFlow
 from console.screens.flows.silence import SilenceFlow
 from console.screens.handover import HandoverScreen
 from console.screens.incident import IncidentScreen
@@ -37,25 +44,37 @@ from console.screens.incidents import IncidentsScreen
 from console.screens.journal import JournalScreen
 from console.screens.logs import LogsScreen
 from console.screens.messages import (
+    ChoicesChanged,
     OpenAlertRequested,
     OpenExploreRequested,
     OpenHandoverRequested,
     OpenIncidentRequested,
     OpenLogsRequested,
+    OpenNodesRequested,
     OpenPanelRequested,
     OpenRequested,
     OpenRunbookRequested,
 )
 from console.screens.panel_detail import PanelDetailScreen
+from console.screens.reading_screen import ReadingScreen
 from console.screens.runbook import RunbookScreen
 from console.screens.runbooks import RunbooksScreen
+from console.screens.sources import SourcesScreen
+from console.screens.time_range import ChartScreen
+from console.screens.workloads import WorkloadsScreen
 from queries.errors import Unreachable
+from queries.http.endpoint import ClusterEndpoint
+from queries.kubernetes.client import Kubernetes
+from queries.model.log import LogSink
+from queries.model.panel_result import PanelHistory
+from queries.model.severity import Priority
 from widgets.rows import Rows
+from widgets.table import Table
 
 pytestmark = pytest.mark.usefixtures("utc", "own_log")
 
 SECRET = "hunter2-is-no-sentence"
-WAITING = ("fetching …", "evaluating …", "running its steps …", "no answer yet", "…       ")
+WAITING = ("fetching …", "counting failed requests …", "evaluating …", "running its steps …", "no answer yet", "…       ")
 
 
 class Place:
@@ -68,12 +87,11 @@ class Place:
 
     @property
     def text(self) -> str:
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+        return text_of(self.app.screen)
 
     @property
     def notices(self) -> list[str]:
-        return [notice.message for notice in self.app._notifications]
+        return notices_of(self.app)
 
     @property
     def log(self) -> str:
@@ -115,7 +133,7 @@ def walked(*keys: str) -> Journey:
         await pilot.press("8")
         await place.until(pilot, lambda: "Morning" in place.text)
         assert isinstance(place.app.screen, ChecklistScreen)
-        checklist = place.app.screen._lists.current
+        checklist = place.app.screen.query(Table).first().current
         assert checklist is not None
         place.app.push_screen(ChecklistRunScreen(checklist, await place.session.checklists.start(checklist)))
         await place.until(
@@ -145,12 +163,70 @@ async def acted(place: Place, pilot: Pilot[None]) -> None:
     place.app.flows.actions.run(Request("rollback", "deployment/cad-ml-api"))
 
 
+async def guarded_by_the_dead(place: Place, pilot: Pilot[None]) -> None:
+    await place.until(pilot, lambda: place.session.journal_known)
+    record: Any = SimpleNamespace(id="g1", start=SimpleNamespace(target="deployment/cad-ml-api"))
+    place.app.flows.actions.take_over_guards(SimpleNamespace(unguarded=(record,)))  # type: ignore[arg-type]
+
+
+async def acted_on_two(place: Place, pilot: Pilot[None]) -> None:
+    place.app.flows.batches.run(tuple(Request("restart", f"deployment/{name}") for name in ("cad-ml-api", "cad-render")))
+
+
 async def older(place: Place, pilot: Pilot[None]) -> None:
     place.app.go("incident")
     await place.until(pilot, lambda: isinstance(place.app.screen, IncidentsScreen))
     screen = place.app.screen
     assert isinstance(screen, IncidentsScreen)
-    screen._edge_reached(Rows.EdgeReached(screen._table, 1))
+    await place.until(pilot, lambda: bool(screen.query(Table)))
+    table = screen.query_one(Table)
+    table.post_message(Rows.EdgeReached(table, 1))
+
+
+async def seen(place: Place, pilot: Pilot[None]) -> None:
+    place.session.kubernetes = Kubernetes(ClusterEndpoint("n"))  # connects at the first request, and there is none
+    await pilot.press("7")
+
+
+def ended(**changes: Any) -> Journey:
+    async def go(place: Place, pilot: Pilot[None]) -> None:
+        run = ActionRunModel(Request("rollback", "deployment/cad-ml-api", panel_id="error_ratio"))
+        run.finished, run.confirmed_at, run.failed_requests = True, NOW, changes.get("failed_requests", (1.0, ""))
+        run.steps.append(RunStep(Stage.OUTCOME, "done", NOW, 1.0, outcome=Outcome.DONE, recovered_at=NOW))
+        place.app.push_screen(ActionRunScreen(run))
+
+    return go
+
+
+async def switched(place: Place, pilot: Pilot[None]) -> None:
+    place.app.flows.place.switch("environment", "staging")
+
+
+async def chose_a_chart(place: Place, pilot: Pilot[None]) -> None:
+    place.app.post_message(ChoicesChanged())
+
+
+async def widened(place: Place, pilot: Pilot[None]) -> None:
+    """The usage of pods is fetched where its columns fit."""
+    await pilot.resize_terminal(160, 45)
+    place.app.go("workloads")
+    await place.until(pilot, lambda: any("failed: KeyError" in told for told in place.notices))
+    await pilot.resize_terminal(80, 24)
+    await pilot.pause()
+
+
+async def from_loki(place: Place, pilot: Pilot[None]) -> None:
+    class Nothing:
+        def describe(self) -> str:
+            return ""
+
+        describe_time = describe
+
+        async def read(self, sink: LogSink) -> None:
+            await asyncio.sleep(0)
+
+    place.session.create_loki_source = lambda query: Nothing()  # type: ignore[method-assign, assignment, return-value]
+    place.app.flows.navigation.open(OpenLogsRequested('{app="cad-ml-api"}', at=NOW - 60.0))
 
 
 async def nothing(place: Place, pilot: Pilot[None]) -> None:
@@ -167,9 +243,19 @@ class Case:
     waits: bool = False
 
 
+async def notified(place: Place, pilot: Pilot[None]) -> None:
+    p1 = (Priority.P1,)
+    place.app.settings = replace(place.settings, notify=NotifySettings(desktop="osc9", desktop_severities=p1, tmux=p1))
+    place.app.flows.notifications.send("alert", Priority.P1, "HighErrorRate fires")
+    await pilot.pause()
+
+
 CASES = (
     Case(ConsoleApp, "_open", nothing),
     Case(ConsoleApp, "_quit_if_confirmed", leave),
+    Case(ConsoleApp, "_keep_choices", chose_a_chart),
+    Case(WorkloadsScreen, "_fetch_usage", widened),
+    Case(CommandLine, "_complete", pressed("colon", "a")),
     Case(HandoverScreen, "_fetch", opened(OpenHandoverRequested()), waits=True),
     Case(HandoverScreen, "_sign", opened(OpenHandoverRequested(), "s")),
     Case(ChecklistScreen, "_load", pressed("8"), waits=True),
@@ -179,20 +265,32 @@ CASES = (
     Case(ChecklistRunScreen, "_answer", walked("enter")),
     Case(ChecklistRunScreen, "_overrule", walked("o")),
     Case(ChecklistRunScreen, "_note", walked("n")),
-    Case(PanelDetailScreen, "_fetch_history", opened(OpenPanelRequested("error_ratio")), waits=True),
-    Case(AlertDetailScreen, "_fetch_history", opened(OpenAlertRequested("fp-HighErrorRate-")), waits=True),
+    Case(ChartScreen, "_fetch_history", opened(OpenPanelRequested("error_ratio")), waits=True),
     Case(AlertDetailScreen, "_fetch_steps", opened(OpenAlertRequested("fp-HighErrorRate-")), waits=True),
+    Case(AlertDetailScreen, "_fetch_log", opened(OpenAlertRequested("fp-HighErrorRate-"))),
     Case(RunbookScreen, "_fetch_steps", opened(OpenRunbookRequested("high-error-rate")), waits=True),
     Case(RunbooksScreen, "_match_rules", pressed("5")),
     Case(ExploreScreen, "_evaluate", opened(OpenExploreRequested("up")), waits=True),
     Case(JournalScreen, "_show", pressed("6"), waits=True),
     Case(JournalScreen, "_settle", settled),
+    Case(SourcesScreen, "_fetch_identity", seen, waits=True),
+    Case(ReadingScreen, "_read", opened(OpenNodesRequested())),
     Case(LogsScreen, "_fetch", opened(OpenLogsRequested("cad-ml-api-rs42-0")), waits=True),
+    Case(LogsScreen, "_read_volume", from_loki),
+    Case(LogsScreen, "_save", opened(OpenLogsRequested("cad-ml-api-rs42-0"), "s", "enter")),
     Case(ActionFlow, "_run", acted),
+    Case(ActionFlow, "_take_over", guarded_by_the_dead),
+    Case(BatchFlow, "_run", acted_on_two),
+    Case(ActionRunScreen, "_fetch_history", ended(), waits=True),
+    Case(ActionRunScreen, "_count_failed", ended(failed_requests=None), waits=True),
     Case(SilenceFlow, "_open", pressed("z")),
     Case(AcknowledgeFlow, "_toggle", pressed("a")),
+    Case(AcknowledgeFlow, "_hand_over", pressed("h")),
+    Case(NotificationFlow, "_show_on_desktop", notified),
+    Case(NotificationFlow, "_show_in_tmux", notified),
     Case(ClipboardFlow, "_copy", opened(OpenPanelRequested("error_ratio"), "y")),
     Case(IncidentFlow, "_run", pressed("i")),
+    Case(PlaceFlow, "_switch", switched),
     Case(IncidentsScreen, "_read_older", older),
     Case(IncidentScreen, "_fetch", opened(OpenIncidentRequested("i0gone")), waits=True),
 )
@@ -229,8 +327,14 @@ async def test_a_failing_worker_is_reported(case: Case, tmp_path: Path, monkeypa
     """The log has the frames but not the exception's message, a notice says what failed and where the log is, the screen stops
     waiting, and the console continues."""
 
+    runs = 0
+
     async def broken(*_: object, **__: object) -> None:
-        raise KeyError(SECRET)
+        nonlocal runs
+        runs += 1
+        # The console keeps the choices for charts once more when it ends, and that is no worker.
+        if case.method != "_keep_choices" or runs == 1:
+            raise KeyError(SECRET)
 
     place = Place(tmp_path)
     if case.owner is not ConsoleApp:
@@ -241,7 +345,7 @@ async def test_a_failing_worker_is_reported(case: Case, tmp_path: Path, monkeypa
     async with place.app.run_test(size=(80, 24)) as pilot:
         if case.method != "_open":
             await place.until(pilot, lambda: "HighErrorRate" in place.text)
-        if case.method == "_quit_if_confirmed":
+        if case.method in ("_quit_if_confirmed", "_keep_choices"):
             monkeypatch.setattr(ConsoleApp, case.method, broken)
         if case.owner is ChecklistRunScreen and case.method == "_fetch_evidence":
             await pilot.press("8")
@@ -269,12 +373,16 @@ async def test_a_retry_clears_the_error(tmp_path: Path, monkeypatch: pytest.Monk
     place = Place(tmp_path)
     failing = True
 
-    async def logs(pod: str) -> str:
-        if failing:
-            raise ValueError(SECRET)
-        return "ready to serve"
+    class Ready:
+        def describe(self) -> str:
+            return ""
 
-    monkeypatch.setattr(place.session, "pod_logs", logs)
+        async def read(self, sink: LogSink) -> None:
+            if failing:
+                raise ValueError(SECRET)
+            sink.deliver("pod", [(1, "ready to serve", 0)])
+
+    monkeypatch.setattr(place.session, "create_log_source", lambda query: Ready())
     async with place.app.run_test(size=(80, 24)) as pilot:
         await place.until(pilot, lambda: "HighErrorRate" in place.text)
         place.app.flows.navigation.open(OpenLogsRequested("cad-ml-api-rs42-0"))
@@ -289,10 +397,11 @@ async def test_a_source_error_is_not_a_defect(tmp_path: Path, monkeypatch: pytes
     """A SourceError that a worker did not catch is shown as it is, and not called a defect."""
     place = Place(tmp_path)
 
-    async def history(*_: object, **__: object) -> Any:
+    async def histories(*_: object, **__: object) -> Any:
+        yield PanelHistory("", 0.0, 0.0, 0.0)
         raise Unreachable("Prometheus refused the connection", where="http://prometheus:9090")
 
-    monkeypatch.setattr(place.session, "history", history)
+    monkeypatch.setattr(place.session, "histories", histories)
     async with place.app.run_test(size=(80, 24)) as pilot:
         await place.until(pilot, lambda: "HighErrorRate" in place.text)
         place.app.flows.navigation.open(OpenPanelRequested("error_ratio"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,6 +40,9 @@ class Told:
         self.events: list[Event] = []
         self.who, self.at = "ann", NOW
         self.service = ChecklistService(self, clock=lambda: self.at)  # type: ignore[arg-type]
+
+    async def ledger(self) -> SimpleNamespace:
+        return SimpleNamespace(walks=self.walks)
 
     async def record(self, subject: str, payload: Payload) -> Event:
         return self.say(subject, payload, who=self.who, at=self.at)
@@ -197,8 +201,11 @@ EVENTS = st.tuples(
 def test_whatever_the_journal_holds_it_can_be_folded(events: list[tuple[str, str, dict[str, Any]]]) -> None:
     """An event that another version wrote is never a fault, and an answer that cannot be read is never fine."""
     log = Told()
+    for subject in "ab":
+        log.start(subject)
     for kind, subject, data in events:
         log.say_raw(kind, subject, data)
+    assert log.walks.by_checklist
     for _, walks in log.walks.by_checklist:
         for walk in walks:
             assert all(item.resulting_verdict is not Verdict.OK for item in walk.answers if "ok" not in str(events))

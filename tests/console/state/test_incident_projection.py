@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -129,6 +130,67 @@ def test_an_alert_that_was_taken_before_the_declaration_is_acknowledged() -> Non
     second = journal.incident("i2")
     assert second.acknowledged_at is None
     assert "released" not in " ".join(texts(journal.incident()))  # the console ended it, no person released it
+
+
+def test_what_was_done_before_the_declaration_belongs_to_the_incident() -> None:
+    """Fix first, declare later: since its first alert, whatever somebody did to its alerts and their workloads is in the
+    timeline with who did it and when, and completes its steps; what was earlier or about something else is not.
+    """
+    journal = Journal()
+    other = {"fingerprint": "fp9", "target": "deployment/other"}
+    journal.add_raw("action.outcome", "r0", outcome("restart", fingerprint="fp1"), at=T - 121)
+    journal.add_raw("alert.owned", "fp1", {"name": "HighErrorRate"}, author="bob", at=T - 100)
+    journal.add_raw("action.outcome", "r1", outcome("rollback", **other), at=T - 95)
+    journal.add_raw("action.intent", "r2", {"action": "rollback", "title": "Roll back x", "target": "deployment/x"}, at=T - 90)
+    journal.add_raw("action.outcome", "r2", outcome("rollback"), author="bob", at=T - 60)
+    facts = {"deployment": "u", "replica_set": "x-2", "revision": 3, "ready": 6, "desired": 6}
+    rolled = {"revisions": facts, "target": "deployment/x", "text": "revision 3 rolled out, 6 of 6 pods ready"}
+    journal.add_raw("rollout.complete", "u/x-2", rolled, at=T - 50)
+    journal.add_raw("action.outcome", "r3", outcome("silence", target='alertname="HighErrorRate"'), at=T - 40)
+    journal.add_raw("action.outcome", "r4", outcome("silence", target='alertname="Else"'), at=T - 30)
+    journal.add("i1", IncidentDeclared.of("errors", Priority.P1, alerts=(ALERT,), targets=("deployment/x",)), at=T)
+    found = journal.incident()
+    assert texts(found) == [
+        "HighErrorRate started firing",
+        "acknowledged HighErrorRate",
+        "Roll back x: confirmed, sending",
+        "rollback it: done",
+        "x: revision 3 rolled out, 6 of 6 pods ready",
+        "silence it: done",
+        "declared P1: errors",
+    ]
+    assert [(entry.at - T, entry.author) for entry in found.entries[1:4]] == [(-100, "bob"), (-90, "ann"), (-60, "bob")]
+    assert {step: (done.at - T, done.author, done.because) for step, done in found.completions.items()} == {
+        Step.ACKNOWLEDGE: (-100, "bob", "acknowledged HighErrorRate"),
+        Step.MITIGATE: (-60, "bob", "rollback it"),
+    }
+    assert len({entry.id for entry in found.entries}) == len(found.entries)
+
+
+def test_a_person_says_when_it_began() -> None:
+    """Declared after its alerts resolved: without alert and target, everything since then belongs to it, nothing before."""
+    journal = Journal()
+    journal.add_raw("action.outcome", "r1", outcome("restart"), at=T - 601)
+    journal.add_raw("action.outcome", "r2", outcome("rollback"), at=T - 300)
+    journal.add("i1", IncidentDeclared.of("errors", Priority.P2, since=T - 600), at=T)
+    found = journal.incident()
+    assert found.began_at == T - 600
+    assert texts(found) == ["rollback it: done", "declared P2: errors"] and found.mitigated_at == T - 300
+    journal.add("i2", IncidentDeclared.of("no beginning", Priority.P2), at=T + 1)
+    assert texts(journal.incident("i2")) == ["declared P2: no beginning"]
+
+
+def test_an_alert_that_is_linked_later_brings_what_was_done_about_it() -> None:
+    """Once, also where the open incident took note of it already."""
+    journal = Journal()
+    journal.add_raw("action.outcome", "r1", outcome("restart", fingerprint="fp2"), at=T - 10)
+    journal.add("i1", IncidentDeclared.of("errors", Priority.P1, alerts=(ALERT,)), at=T)
+    assert "restart it: done" not in texts(journal.incident())
+    journal.add_raw("action.outcome", "r2", outcome("scale", fingerprint="fp2"), at=T + 5)
+    journal.add("i1", AlertLinked("fp2", "QueueBacklog", T - 20), at=T + 9)
+    found = texts(journal.incident())
+    assert found.count("restart it: done") == found.count("scale it: done") == 1
+    assert journal.incident().mitigated_at == T + 5  # as it was: the first completion that the incident saw
 
 
 def test_an_action_belongs_to_the_incident_of_its_alert() -> None:
@@ -298,6 +360,7 @@ def test_the_first_tick_after_the_last_untick_counts(told: list[tuple[Step, bool
     for step, done, author in told:
         journal.add("i1", StepChanged(step, done=done), author=author)
     ticks = journal.incident().completions
+    assert set(ticks) <= {step for step, done, _ in told if done}
     for step in Step:
         own = [event for event in journal.events if event.kind == "incident.step" and event.data["step"] == step]
         last = max((at for at, event in enumerate(own) if not event.data["done"]), default=-1)
@@ -321,3 +384,15 @@ def test_a_hundred_thousand_events_fold_in_a_moment() -> None:
     state = PROJECTION.apply(state, Event(T + 1e6, "incident.note", "i1", "ann", "prod", {"id": "last", "text": "x"}))
     assert time.process_time() - began < first / 5
     assert state.all[0].entries[-1].text == "x"
+
+
+def test_a_slow_clock_answers_no_earlier_than_it_was_asked() -> None:
+    """Bob's clock is ten minutes slow: his step and his note come after what he had read, not before the incident began."""
+    journal = Journal()
+    journal.declare()
+    journal.add("i1", StepChanged(Step.ACKNOWLEDGE, done=True), author="bob", at=T - 600)
+    journal.add("i1", IncidentNoteAdded("n1", "looking"), author="bob", at=T - 590)
+    journal.events = [replace(event, stamp=int(T * 1e6) + number) for number, event in enumerate(journal.events)]
+    found = journal.incident()
+    assert texts(found) == ["HighErrorRate started firing", "declared P1: errors", "acknowledge: done", "looking"]
+    assert found.completions[Step.ACKNOWLEDGE].at >= found.declared_at == T

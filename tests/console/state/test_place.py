@@ -15,7 +15,9 @@ from console.runbooks.suggested_actions import suggestions_for
 from console.state.place import Place, pod_owners
 from queries.model.action import ActionCall
 from queries.model.alert import Alert, AlertState
-from queries.model.workload import Cluster, Container, Pod, Revision, Workload
+from queries.model.cluster import Cluster
+from queries.model.pod import Pod
+from queries.model.workload import Container, Revision, Workload
 
 HERE = Place(
     "production", "cad-ml-platform", "prod-eu", "eu-1", (("region", ("eu", "eu-west")),), ("kubectl", "--context", "prod-eu")

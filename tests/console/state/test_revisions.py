@@ -16,11 +16,14 @@ from console.state.revisions import (
     Standing,
     default_choice,
     is_older,
+    name_rollout_author,
     observe_rollouts,
     revision_choices,
+    rollout_authors,
 )
-from queries.kubernetes.decode import decode_revision
-from queries.model.workload import Cluster, Condition, Revision, Workload
+from queries.kubernetes.revision_decode import decode_revision
+from queries.model.cluster import Cluster
+from queries.model.workload import Condition, Revision, Workload
 
 WEB = Workload(
     namespace="n", name="web", uid="u1", resource_version="1", generation=1, observed_generation=1,
@@ -172,3 +175,40 @@ def test_templates_are_compared_by_everything_but_the_restart() -> None:
     assert plain == made("1", **{"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}).template
     assert plain != made("2").template
     assert plain != made("1", note="x").template
+
+
+def test_who_rolled_a_workload_out() -> None:
+    """The field manager; where that is a console, the person whose journalled action began when it wrote, and nobody else."""
+    web = replace(WEB, written_by="cad-console", written_at=5000.0)
+
+    def acted(at: float, who: str, *, action: str = "rollback", target: str = "deployment/web") -> Event:
+        data = {"action": action, "target": target, "outcome": "done", "elapsed_seconds": 40.0}
+        return Event(at, "action.outcome", "run", who, "prod", data)
+
+    events = (
+        acted(3000.0, "ann@vm"), acted(5041.0, "bob@vm"), acted(5050.0, "eve@vm", action="scale"),
+        acted(5050.0, "cyd@vm", target="statefulset/web"), Event(5041.0, "action.outcome", "run", "x", "prod", {"target": 7}),
+    )  # fmt: skip
+    assert name_rollout_author(web, rollout_authors(events)) == "bob@vm"
+    assert name_rollout_author(web, rollout_authors(events[:1])) == "cad-console"
+    assert name_rollout_author(replace(web, written_by="helm"), rollout_authors(events)) == "helm"
+    assert name_rollout_author(WEB, rollout_authors(events)) == ""
+
+
+def test_a_rollout_belongs_to_the_action_that_ran_when_it_was_written() -> None:
+    """A new image counts as a rollout, and neither an action that had ended or had not begun, nor one that sent nothing."""
+
+    def acted(action: str, begin: float, end: float, who: str, outcome: str = "done") -> Event:
+        data = {"action": action, "target": "deployment/web", "outcome": outcome, "elapsed_seconds": end - begin}
+        return Event(end, "action.outcome", "run", who, "prod", data)
+
+    def author(at: float, *events: Event) -> str:
+        return name_rollout_author(replace(WEB, written_by="cad-console", written_at=at), rollout_authors(events))
+
+    image = acted("image", 5000.0, 5300.0, "ann@vm")
+    earlier, later = acted("restart", 4900.0, 4940.0, "bob@vm"), acted("restart", 5080.0, 5320.0, "bob@vm")
+    assert author(5003.0, image) == author(5250.0, image) == "ann@vm"
+    assert author(5003.0, earlier, image, later) == "ann@vm"
+    assert author(5090.0, later, image) == "bob@vm"
+    assert author(5003.0, image, acted("restart", 5001.0, 5020.0, "bob@vm", "refused")) == "ann@vm"
+    assert author(4970.0, earlier, image) == "cad-console"

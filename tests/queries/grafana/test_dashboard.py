@@ -11,6 +11,7 @@ from queries.errors import Unreachable
 from queries.grafana.dashboard import OpenDashboard
 from queries.model.dashboard import Dashboard, DashboardChoice, DashboardResult
 from queries.model.panel import Aggregation, Origin, PanelSpec, Unit
+from queries.prometheus.history import Window
 
 BOARD = Dashboard(
     "board",
@@ -83,13 +84,16 @@ async def test_an_earlier_time_is_one_more_request_a_minute() -> None:
 async def test_what_cannot_be_compared_harms_nothing() -> None:
     """A server that fails on the earlier time still gives today's values, and the reason for the other."""
     fake = told()
-    opened = OpenDashboard(fake.source(), BOARD, DashboardChoice("board", back_seconds=60.0), clock=lambda: fake.now)
+    source = fake.source()
+    query = source.query
 
     async def dead(text: str, *, at: float | None = None) -> object:
-        raise Unreachable("no connection")
+        if at is not None and at < fake.now:
+            raise Unreachable("no connection")
+        return await query(text, at=at)
 
-    opened._prometheus.query = dead  # type: ignore[method-assign, assignment]
-    opened._panels = FakePrometheus.source(fake).board(3600.0)
+    source.query = dead  # type: ignore[method-assign, assignment]
+    opened = OpenDashboard(source, BOARD, DashboardChoice("board", back_seconds=60.0), clock=lambda: fake.now)
     answer = await opened.refresh()
     assert answer.results[0].samples[0].value == 2.0
     assert answer.earlier == () and answer.earlier_fault is not None and "no connection" in answer.earlier_fault.sentence()
@@ -103,18 +107,19 @@ async def test_the_window_is_asked_for_in_sixty_steps(window: float, step: float
     fake.hours = {"raw_health": [(NOW - window / 2, "95")]}
     opened, answer = await refreshed(fake, DashboardChoice("board", window_seconds=window))
     await asyncio.sleep(0)
-    assert answer.results[1].trend[0] == (NOW - window / 2, 95.0)
-    assert opened._panels._trends.step_seconds == step
+    assert answer.results[1].trend[0] == (NOW - window / 2 - step, 95.0)
+    assert set(fake.steps) == {step}
     await opened.close()
 
 
 async def test_the_detail_has_yesterday_moved_to_today() -> None:
     """The history of a panel brings the folded earlier values along, at today's times, from the expression in use."""
     fake = told()
-    fake.hours = {"rec": [(NOW - 100.0, "3")]}
+    fake.hours = {"rec": [(NOW - 86400.0 - 100.0, "3"), (NOW - 86400.0, "4")]}
     opened, _ = await refreshed(fake, DashboardChoice("board", back_seconds=86400.0))
     fake.take()
-    history = await opened.history("errors", start=NOW - 3600.0, end=NOW, step_seconds=15.0)
-    assert history.earlier == ((NOW - 100.0 + 86400.0, 3.0),)
-    assert fake.take() == [("query_range", "alone"), ("query_range", "alone")]
+    window = Window(NOW - 3600.0, NOW, 15.0)
+    histories = [item async for item in opened.histories("errors", window, back_seconds=86400.0)]
+    assert histories[-1].earlier == ((NOW - 100.0, 3.0), (NOW, 4.0))
+    assert fake.take() == [("query_range", "alone")] * 2
     await opened.close()

@@ -23,11 +23,11 @@ def warning(ahead: float, *, took: float = 0.1, **headers: str) -> str:
 @pytest.mark.parametrize(
     ("ahead", "words"),
     [
-        (3600.0, "clock differs by 1 h at http://x: it is ahead of"),
-        (-3600.0, "clock differs by 1 h at http://x: it is behind"),
-        (90.0, "differs by 1.5 min"),
-        (-40.0, "differs by 39 s"),
-        (-86_400.0 * 3, "differs by 3 d"),
+        (3600.0, "clock differs by 1h at http://x: it is ahead of"),
+        (-3600.0, "clock differs by 1h at http://x: it is behind"),
+        (90.0, "differs by 1m30s"),
+        (-40.0, "differs by 39s"),
+        (-86_400.0 * 3, "differs by 3d"),
     ],
 )
 def test_a_difference_is_told_with_its_side(ahead: float, words: str) -> None:

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from limits import extend
 
 from queries.errors import AccessDenied, NotConfigured, SourceError, TimedOut
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes import exec_plugin
 from queries.kubernetes.auth import KubeAccess
 from queries.kubernetes.client import Kubernetes
+from queries.kubernetes.cluster_list import list_cluster
 from queries.kubernetes.exec_plugin import run_plugin
 
 SERVER = "http://127.0.0.1:9"
@@ -174,7 +176,7 @@ def test_a_plugin_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(TimedOut, match=r"returned no credential within 0 s|within 1 s"):
         run(tmp_path, f"sleep 60 & echo $! > {marker}\nwait\n", limit=0.6)
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < extend(3.0)
     time.sleep(0.1)
     assert is_dead(marker)
 
@@ -185,16 +187,16 @@ async def test_closing_does_not_wait_for_a_plugin_and_leaves_none_behind(tmp_pat
     body = f"echo $$ > {marker}.part\nmv {marker}.part {marker}\nsleep 60\n"
     user = {"exec": {"apiVersion": V1, "command": plugin(tmp_path, body)}}
     client = Kubernetes(ClusterEndpoint("ns", kubeconfig=str(config(tmp_path / "k", user=user))))
-    asked = asyncio.ensure_future(client.cluster())
-    for _ in range(200):
+    asked = asyncio.ensure_future(list_cluster(client))
+    ends = time.monotonic() + extend(20.0)
+    while not marker.exists():
+        assert time.monotonic() < ends
         await asyncio.sleep(0.02)
-        if marker.exists():
-            break
     began = time.monotonic()
     await client.close()
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < extend(0.5)
     with pytest.raises(SourceError):
-        await asyncio.wait_for(asked, 2.0)
+        await asyncio.wait_for(asked, extend(2.0))
     assert is_dead(marker)
 
 

@@ -16,6 +16,7 @@ def test_nothing_that_steers_a_terminal_gets_through(text: str) -> None:
     """Whatever comes in, what goes out has no control, bidi control or separator character and can be encoded."""
     shown = visible(text)
     shown.encode()
+    assert bool(shown) is bool(text)
     for character in shown:
         assert unicodedata.category(character) not in ("Cc", "Cs", "Zl", "Zp"), repr(character)
         assert unicodedata.bidirectional(character) not in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")

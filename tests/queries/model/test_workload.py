@@ -1,8 +1,14 @@
-"""What a namespace tells about its workloads."""
+"""How a workload replaces its pods, and when its rollout is done."""
 
 from __future__ import annotations
 
-from queries.model.workload import Cluster, Condition, Revision, Workload
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from queries.model.rollout import RolloutPhase, rollout_status
+from queries.model.workload import Condition, UpdateStrategy, Workload
 
 
 def _workload(*conditions: Condition) -> Workload:
@@ -12,16 +18,77 @@ def _workload(*conditions: Condition) -> Workload:
     )  # fmt: skip
 
 
-def test_a_rollback_is_a_rollout_of_now() -> None:
-    """Going back re-uses an old ReplicaSet: the rollout's own time counts, not the age of the revision."""
-    workload = _workload(Condition("Available", "True", updated_at=900.0), Condition("Progressing", "True", updated_at=700.0))
-    cluster = Cluster("n", (workload,), (Revision(3, "api-a", "u", created_at=50.0, replicas=1),))
-    assert cluster.rolled_out_at(workload) == 700.0
+@pytest.mark.parametrize(
+    ("strategy", "desired", "surge", "unavailable", "pace"),
+    [
+        (UpdateStrategy(), 3, 1, 0, "one at a time"),
+        (UpdateStrategy(), 8, 2, 2, "up to 4 at a time"),
+        (UpdateStrategy(max_surge=0, max_unavailable="50%"), 3, 0, 1, "one at a time"),
+        (UpdateStrategy(max_surge=0, max_unavailable="10%"), 3, 0, 1, "one at a time"),
+        (UpdateStrategy(max_surge=0, max_unavailable=9), 3, 0, 3, "all at once"),
+        (UpdateStrategy("Recreate"), 3, 0, 3, "all at once"),
+        (UpdateStrategy(max_surge=0, max_unavailable="10%", rounds_up=True), 15, 0, 2, "up to 2 at a time"),
+        (UpdateStrategy(max_surge=0, max_unavailable="10%"), 15, 0, 1, "one at a time"),
+    ],
+)
+def test_how_many_pods_a_rollout_takes_away(
+    strategy: UpdateStrategy, desired: int, surge: int, unavailable: int, pace: str
+) -> None:
+    """As the controllers count: a surge rounds up; what may be missing rounds up for a DaemonSet, else down; never both 0."""
+    assert (strategy.surge(desired), strategy.unavailable(desired)) == (surge, unavailable)
+    assert strategy.replaced_at_once(desired) == pace
 
 
-def test_without_that_condition_the_revision_tells() -> None:
-    """A server that gives no Progressing condition: the ReplicaSet's creation, else the workload's own."""
-    workload = _workload()
-    revision = Revision(3, "api-a", "u", created_at=50.0, replicas=1)
-    assert Cluster("n", (workload,), (revision,)).rolled_out_at(workload) == 50.0
-    assert Cluster("n", (workload,)).rolled_out_at(workload) == 10.0
+def _stateful_set(strategy: UpdateStrategy, **facts: Any) -> Workload:
+    return replace(_workload(), kind="StatefulSet", strategy=strategy, **facts)
+
+
+@pytest.mark.parametrize(
+    ("workload", "phase", "words"),
+    [
+        (_stateful_set(UpdateStrategy(), generation=2), RolloutPhase.WAITING, "observe the new spec"),
+        (_stateful_set(UpdateStrategy(), desired=3, ready=2), RolloutPhase.WAITING, "2 of 3 pods ready"),
+        (_stateful_set(UpdateStrategy(), update_revision="b", current_revision="a"), RolloutPhase.WAITING, "1 of 1 new pods"),
+        (_stateful_set(UpdateStrategy(partition=1), desired=3, ready=3, updated=1), RolloutPhase.WAITING, "1 of 2 new pods"),
+        (_stateful_set(UpdateStrategy(partition=2), desired=3, ready=3, updated=1), RolloutPhase.DONE, "above its partition"),
+        (_stateful_set(UpdateStrategy(), update_revision="a", current_revision="a"), RolloutPhase.DONE, "1 of 1 ready"),
+        (
+            _stateful_set(UpdateStrategy(), update_revision="a", current_revision="a", updated=0),
+            RolloutPhase.WAITING,
+            "0 of 1 new pods",
+        ),
+        (_stateful_set(UpdateStrategy(), desired=1, replicas=3, ready=3), RolloutPhase.WAITING, "2 surplus pods"),
+        (replace(_workload(), kind="DaemonSet", desired=2), RolloutPhase.WAITING, "1 of 2 new pods created"),
+    ],
+)
+def test_a_rollout_is_done_when_kubectl_calls_it_done(workload: Workload, phase: RolloutPhase, words: str) -> None:
+    """The tests of `kubectl rollout status` for StatefulSets and DaemonSets, in their order."""
+    status = rollout_status(workload)
+    assert status.phase is phase and words in status.sentence
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_on_delete_is_neither_rolled_out_nor_failed(kind: str) -> None:
+    """Of both kinds: the pods that keep the old template are counted, and once none does it is rolled out."""
+    workload = replace(_workload(), kind=kind, strategy=UpdateStrategy("OnDelete"), desired=3, replicas=3, ready=3, available=3)
+    status = rollout_status(workload)
+    assert status.phase is RolloutPhase.ON_DELETE
+    assert status.sentence == "api: 2 of 3 pods keep the old template until someone deletes them (strategy OnDelete)"
+    assert rollout_status(replace(workload, updated=3)).phase is RolloutPhase.DONE
+    assert rollout_status(replace(workload, ready=2, available=2)).phase is RolloutPhase.WAITING
+
+
+@pytest.mark.parametrize(
+    ("phase", "observed", "expected"),
+    [
+        ("Healthy", 1, RolloutPhase.DONE),
+        ("Healthy", 0, RolloutPhase.WAITING),
+        ("Degraded", 1, RolloutPhase.FAILED),
+        ("Paused", 1, RolloutPhase.WAITING),
+        ("", 1, RolloutPhase.WAITING),
+    ],
+)
+def test_argo_itself_says_how_a_rollout_stands(phase: str, observed: int, expected: RolloutPhase) -> None:
+    """Its phase decides, because its steps and analyses may hold a rollout whose pods are ready; without one it is unknown."""
+    rollout = replace(_workload(), kind="Rollout", phase=phase, message="CanaryPauseStep", observed_generation=observed)
+    assert rollout_status(rollout).phase is expected

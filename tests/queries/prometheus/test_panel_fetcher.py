@@ -13,6 +13,7 @@ from fake_prometheus import NOW, FakePrometheus
 from stopwatch import turns
 
 from queries.catalogue.loader import expand_spec, load_board
+from queries.catalogue.signals import expand_signals
 from queries.errors import RequestRejected, SourceError, TimedOut, Unreachable
 from queries.http.endpoint import Endpoint
 from queries.model.fault import FaultKind
@@ -20,7 +21,7 @@ from queries.model.panel import Aggregation, Origin, PanelSpec, Unit, aggregate
 from queries.model.rule import RecordedSeries, RuleMatch
 from queries.model.series import Sample
 from queries.prometheus.client import Prometheus
-from queries.prometheus.evidence import Decisions
+from queries.prometheus.evidence import UNDECIDED_SECONDS, Decisions
 from queries.prometheus.query_batch import BATCH_LABEL, BatchQuery, join_queries
 
 
@@ -217,20 +218,21 @@ async def test_rare_expressions_are_asked_rarely(fake: FakePrometheus) -> None:
 
 
 async def test_trends_are_asked_once_then_extended(fake: FakePrometheus) -> None:
-    """The hour comes once; then every minute gets one point, the newest, and the ring stays bounded."""
+    """The hour comes once; then every minute gets one point, the worst, and the ring stays bounded."""
     fake.now = NOW // 60 * 60 + 5
     fake.series = {"raw_a": [({"p": "x"}, "7"), ({"p": "y"}, "NaN")]}
     fake.hours = {"raw_a": [(NOW // 60 * 60 - 60 * i, "NaN" if i == 3 else str(i)) for i in range(60, -1, -1)]}
     source = fake.source()
     (answer,) = (await source.panels([spec("a")])).results
-    assert len(answer.trend) == 60 and answer.trend[-1][1] in (0.0, 7.0)
+    assert len(answer.trend) == 59 and answer.trend[-1] == (fake.now - 5, 7.0)
+    assert answer.trend_window == (fake.now - 5 - 3540, fake.now - 5 + 60)
     assert not any(math.isnan(value) for _, value in answer.trend)
     fake.asked.clear()
     for _ in range(200):
         fake.now += 20
         (answer,) = (await source.panels([spec("a")])).results
     assert not any(kind == "query_range" for _, kind, _ in fake.asked)
-    assert 60 <= len(answer.trend) <= 62
+    assert len(answer.trend) == 60
     times = [at for at, _ in answer.trend]
     assert times == sorted(times) and times[0] >= fake.now - 3660 and answer.trend[-1] == (fake.now // 60 * 60, 7.0)
     await source.close()
@@ -265,7 +267,49 @@ async def test_a_slow_hour_does_not_hold_up_the_values(fake: FakePrometheus) -> 
     gate.set()
     await asyncio.sleep(0.05)
     (second,) = (await source.panels([spec("a")])).results
-    assert second.trend[0] == (NOW - 120, 3.0)
+    assert second.trend[0] == (NOW - 180, 3.0)
+    await source.close()
+
+
+@pytest.mark.parametrize(("lower_is_worse", "spike", "worst"), [(False, "9", 9.0), (True, "9", 1.0)])
+async def test_a_minute_keeps_its_worst_value(fake: FakePrometheus, lower_is_worse: bool, spike: str, worst: float) -> None:
+    """A spike of one poll stays in its minute when later polls are calm, and when the hour arrives after it."""
+    panel = spec("a", lower_is_worse=lower_is_worse)
+    fake.now = NOW // 60 * 60
+    fake.hours = {"raw_a": [(fake.now + 60, "2")]}
+    fake.series = {"raw_a": [({}, "1")]}
+    source = fake.source()
+    for value in ("1", spike, "1"):
+        fake.now += 10
+        fake.series = {"raw_a": [({}, value)]}
+        (answer,) = (await source.panels([panel])).results
+    assert answer.trend[-1] == (fake.now // 60 * 60, worst)
+    await source.close()
+
+
+async def test_the_hour_is_fetched_as_the_worst_of_each_minute(fake: FakePrometheus) -> None:
+    """After a restart a 40 s spike between two minutes is in the trend: recorded series are read with max_over_time, or
+    min_over_time if lower is worse; another expression is computed at the evaluation interval.
+    """
+    health = recorded("c", lower_is_worse=True, aggregation=Aggregation.MIN)
+    fake.series = {"rec_a": [({"__name__": "rec_a"}, "1")], "raw_b": [({}, "2")], "rec_c": [({"__name__": "rec_c"}, "3")]}
+    source = fake.source()
+    await source.panels([recorded("a"), spec("b"), health])
+    (query,) = [query for _, kind, query in fake.asked if kind == "query_range"]
+    assert "max((max_over_time(rec_a[1m]) or rec_a))" in query
+    assert "min((min_over_time(rec_c[1m]) or rec_c))" in query
+    await source.close()
+
+
+async def test_a_trend_without_peaks_says_so(fake: FakePrometheus) -> None:
+    """If the server refuses to compute a minute's worst value, the trend is sampled and marked."""
+    panel = replace(spec("a"), raw="sum(raw_a)", aggregation=Aggregation.SUM)
+    fake.series = {"sum(raw_a)": [({}, "1")]}
+    fake.hours = {"sum(raw_a)": [(NOW - 60, "5")]}
+    fake.refuses = {"over_time": (422, "execution")}
+    source = fake.source()
+    (answer,) = (await source.panels([panel])).results
+    assert answer.trend_sampled and answer.trend[0] == (NOW - 120, 5.0)
     await source.close()
 
 
@@ -367,4 +411,56 @@ async def test_a_rule_that_means_the_same_says_how_it_counts(fake: FakePrometheu
     answer = (await source.panels([panel])).results[0]
     assert answer.origin is Origin.RECORDED
     assert (answer.basis[0] if answer.basis else "") == basis
+    await source.close()
+
+
+async def test_an_info_belongs_to_the_panel_that_caused_it(fake: FakePrometheus) -> None:
+    """The position in the joined request names the panel; advice makes no server degraded, a warning is not said twice."""
+    fake.series = {"raw_a": [({}, "9")], "raw_b": [({}, "2")]}
+    source = fake.source()
+    await source.panels([spec("a"), spec("b")])
+    line = next(text for _, _, text in fake.asked if "raw_b" in text).split("\n").index("raw_b") + 1
+    fake.extra = {"infos": [f"PromQL info: not a counter ({line}:1)"], "warnings": [f"PromQL warning: mixed ({line}:3)"]}
+    answer = await source.panels([spec("a"), spec("b")])
+    assert [item.annotations for item in answer.results] == [(), ("PromQL warning: mixed", "PromQL info: not a counter")]
+    assert (answer.warnings, answer.infos, answer.partial) == ((), (), "")
+    await source.close()
+
+
+async def test_nothing_is_concluded_from_what_a_partial_answer_lacks(fake: FakePrometheus) -> None:
+    """Its panels carry the server's sentence, its values stay out of the trend, and it decides on no definition."""
+    fake.series = {"raw_a": [({}, "9")]}
+    fake.hours = {"raw_a": [(NOW - 60.0, "3")]}
+    fake.extra = {"warnings": ["store x: unavailable"]}
+    source = fake.source()
+    answer = await source.panels([spec("a"), spec("b")])
+    assert answer.partial == "store x: unavailable"
+    assert [(item.partial, item.trend) for item in answer.results] == [("store x: unavailable", ())] * 2
+    assert source.decisions.undecided
+    evidence = source.decisions.evidence_query(NOW + 60.0)
+    assert evidence is not None
+    fake.series[evidence.query] = [({"__name__": "ocr_processing_duration_seconds"}, "1")]
+    fake.now += 120.0
+    await source.panels([spec("a"), spec("b")])
+    assert source.decisions.choice.definitions["ocr_p95"].id == "native", "what a partial answer has is there"
+    assert source.decisions.evidence_query(fake.now + UNDECIDED_SECONDS), "and it is asked again soon"
+    fake.extra = {}
+    answer = await source.panels([spec("a"), spec("b")])
+    assert (answer.partial, [item.partial for item in answer.results]) == ("", ["", ""])
+    await source.close()
+
+
+async def test_the_first_refresh_asks_the_form_that_the_evidence_shows(fake: FakePrometheus) -> None:
+    """A server that stores histograms natively has its latency at once, also in a one-time snapshot."""
+    decisions, template = Decisions(), "${ocr_p95[5m]}"
+    decisions.ingest([Sample((("__name__", "ocr_processing_duration_seconds"),), 1.0)], NOW)
+    latency = PanelSpec("p95", "P95", Unit.SECONDS, raw=expand_signals(template), template=template)
+    fake.series = {expand_spec(latency, decisions.choice).raw: [({"provider": "p"}, "1.7")], "raw_b": [({}, "2")]}
+    query = Decisions().evidence_query(NOW)
+    assert query is not None
+    fake.series[query.query] = [({"__name__": "ocr_processing_duration_seconds"}, "1")]
+    source = fake.source()
+    results = (await source.panels([latency, spec("b")])).results
+    assert [[sample.value for sample in item.samples] for item in results] == [[1.7], [2.0]]
+    assert [kind for kind, _ in fake.take()][:2] == ["query", "query"]
     await source.close()

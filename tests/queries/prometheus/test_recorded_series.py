@@ -36,6 +36,35 @@ ALL, RATIO = record("all", OURS["all"]), record("ratio", 'sum(rate(req{s="error"
 PREFIXED = record("x:ratio", '100 * sum(rate(req{s="error"}[5m])) / x:all')
 
 
+def test_rules_that_stay_the_same_are_judged_again_by_their_health_alone() -> None:
+    """The very same rules are not compared again and an equal verdict keeps the plans; a late group, other signals and other
+    rules are seen at once."""
+    asked = 0
+
+    def ours(choice: DefinitionChoice) -> dict[str, str]:
+        nonlocal asked
+        asked += 1
+        return OURS
+
+    loaded, panels = LoadedRules(ours), RecordedPanels()
+    one = group(ALL, RATIO)
+    assert not loaded.has_compared([one], UNDECIDED)
+    panels.update(loaded.match([one], UNDECIDED, now=NOW))
+    plan = panels.plan(SPEC)
+    later = replace(one, evaluated_at=NOW + 30.0)
+    assert loaded.has_compared([later], UNDECIDED)
+    panels.update(loaded.match([later], UNDECIDED, now=NOW + 31.0))
+    assert panels.plan(SPEC) is plan and plan.verified and asked == 1
+    panels.update(loaded.match([later], UNDECIDED, now=NOW + 3600.0))
+    assert panels.plan(SPEC).caveat is not None and panels.book["ratio"].match is RuleMatch.LATE
+    assert not loaded.has_compared([replace(one, name="h")], UNDECIDED)
+    assert not loaded.has_compared([later, later], UNDECIDED)
+    assert not loaded.has_compared([later], DefinitionChoice())
+    other = group(ALL, replace(RATIO, expression="other"))
+    assert not loaded.has_compared([other], UNDECIDED)
+    assert loaded.match([other], UNDECIDED, now=NOW)["ratio"].match is RuleMatch.DIFFERENT and asked == 2
+
+
 def worth(*groups: RuleGroup, name: str = "ratio") -> tuple[RuleMatch | None, str]:
     book = LoadedRules(lambda choice: OURS).match(groups, UNDECIDED, now=NOW)
     return (book[name].match, book[name].read) if name in book else (None, "")
@@ -203,3 +232,15 @@ def test_the_looks_of_many_panels_are_spread() -> None:
         held.ingest(spec, value(1), value(1), NOW)
     due = [next(at for at in range(0, 1000, 10) if held.is_due(spec, NOW + at)) for spec in specs]
     assert min(due) >= EVERY_SECONDS and max(due.count(at) for at in due) <= 6
+
+
+def test_labels_that_all_rules_share_distinguish_none() -> None:
+    """vmalert puts its external labels on every rule: one recorded series that reads another still means the same."""
+    eu = (("cluster", "eu"),)
+    ours = {"all": OURS["all"], "ratio": '100 * sum(rate(req{s="error"}[5m])) / sum(rate(req[5m]))'}
+    rules = (record("all", OURS["all"], labels=eu), record("ratio", OURS["ratio"], labels=eu))  # type: ignore[arg-type]
+    book = LoadedRules(lambda choice: ours).match([group(*rules)], UNDECIDED, now=NOW)
+    assert [book[name].match for name in ours] == [RuleMatch.SAME, RuleMatch.SAME]
+    other = (rules[0], replace(rules[1], labels=()))
+    book = LoadedRules(lambda choice: ours).match([group(*other)], UNDECIDED, now=NOW)
+    assert book["ratio"].match is not RuleMatch.SAME

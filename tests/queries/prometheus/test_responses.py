@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from loopback import RECORDINGS
 
 from queries.errors import InvalidResponse, RequestRejected, SourceError
 from queries.model.alert import AlertState
+from queries.model.annotations import UNEXPLAINED, Annotations
 from queries.prometheus import responses
 
 WHERE = "http://prometheus"
@@ -62,7 +64,7 @@ def test_recorded_matrix() -> None:
 
 def test_recorded_rules() -> None:
     """Alerting rules, their instances with live values, and the names of recorded series."""
-    answer = responses.decode_rules(recorded("rules"), where=WHERE)
+    answer = responses.RulesDecoder(WHERE).decode(recorded("rules"))
     assert answer.recorded == ("ocr_p95_latency_seconds", "platform_requests_per_second")
     rule = next(item for item in answer.rules if item.name == "SlowPending")
     assert (rule.for_seconds, rule.expression, rule.group, rule.health) == (3600.0, "vector(1)", "rec", "ok")
@@ -76,22 +78,60 @@ def test_recorded_rules() -> None:
 
 def test_the_order_of_instances_says_nothing() -> None:
     """A server that tells the same instances in another order gives an equal answer, made of the very same alerts."""
-    known = responses.build_alert_cache(WHERE)
+    decoder = responses.RulesDecoder(WHERE)
     body = json.loads(recorded("rules"))
     instances = [rule["alerts"] for group in body["data"]["groups"] for rule in group["rules"] if rule.get("alerts")]
     many = [{**instances[0][0], "labels": {**instances[0][0]["labels"], "part": str(number)}} for number in range(9)]
     instances[0][:] = many
-    one = responses.decode_rules(json.dumps(body).encode(), where=WHERE, known=known)
+    one = decoder.decode(json.dumps(body).encode())
     instances[0][:] = [*many[4:], *many[:4]]
-    other = responses.decode_rules(json.dumps(body).encode(), where=WHERE, known=known)
+    other = decoder.decode(json.dumps(body).encode())
     assert len(one.alerts) >= 9
     assert one == other and all(first is second for first, second in zip(one.alerts, other.alerts, strict=True))
 
 
-def test_warnings_and_infos_are_passed_on() -> None:
-    """What the server warns of belongs on the screen."""
-    body = b'{"status":"success","warnings":["w"],"infos":["i"],"data":{"resultType":"vector","result":[]}}'
-    assert responses.decode_instant(body, where=WHERE).warnings == ("w", "i")
+def test_rules_that_stay_the_same_stay_the_same_objects() -> None:
+    """Only the evaluation moves on: rules keep their objects, their state is the new one; each other change is seen."""
+    decoder = responses.RulesDecoder(WHERE)
+    body = json.loads(recorded("rules"))
+    before = decoder.decode(json.dumps(body).encode())
+    groups = body["data"]["groups"]
+    for group in groups:
+        group["lastEvaluation"] = "2030-01-01T00:00:00Z"
+        for rule in group["rules"]:
+            rule["lastEvaluation"] = "2030-01-01T00:00:00Z"
+    after = decoder.decode(json.dumps(body).encode())
+    assert len(after.rules) > 1 and after.recording and after == before
+    assert all(new is old for new, old in zip(after.rules, before.rules, strict=True))
+    assert all(new.rules is old.rules for new, old in zip(after.recording, before.recording, strict=True))
+    assert all(group.evaluated_at == 1_893_456_000.0 for group in after.recording)
+    for at, group in enumerate(groups):
+        for number, rule in enumerate(group["rules"]):
+            rule.update(health="err", lastError=f"broken {at} {number}")
+            found = decoder.decode(json.dumps(body).encode())
+            assert found == responses.RulesDecoder(WHERE).decode(json.dumps(body).encode())
+            assert found.recording == responses.RulesDecoder(WHERE).decode(json.dumps(body).encode()).recording
+    groups.reverse()
+    body["data"]["groups"] = groups[1:]
+    found = decoder.decode(json.dumps(body).encode())
+    assert found == responses.RulesDecoder(WHERE).decode(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    ("extra", "annotations"),
+    [
+        ({"warnings": ["PromQL warning: w"], "infos": ["PromQL info: i"]}, (("PromQL warning: w",), ("PromQL info: i",), "")),
+        # Thanos Query lists infos among the warnings, and says only there that a store is missing.
+        ({"warnings": ["PromQL info: i", "x: down"]}, (("x: down",), ("PromQL info: i",), "x: down")),
+        ({"isPartial": True}, ((), (), UNEXPLAINED)),
+        ({"isPartial": False, "warnings": None}, ((), (), "")),
+    ],
+)  # fmt: skip
+def test_warnings_infos_and_gaps_are_told_apart(extra: dict[str, object], annotations: tuple[object, ...]) -> None:
+    """An info is advice, a PromQL warning doubts the result, any other warning and `isPartial` say that a part is missing."""
+    body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": []}, **extra}).encode()
+    answer = responses.decode_instant(body, where=WHERE)
+    assert answer.annotations == Annotations(*annotations)  # type: ignore[arg-type]
 
 
 def test_native_histograms_are_named_not_lost() -> None:
@@ -141,9 +181,13 @@ def test_any_labels_survive(items: list[tuple[dict[str, str], float]]) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_give_an_answer_or_a_source_error(body: bytes) -> None:
     """No body whatever raises anything but a SourceError."""
-    for decode in (responses.decode_instant, responses.decode_range, responses.decode_rules):
+    for decode in (
+        partial(responses.decode_instant, where=WHERE),
+        partial(responses.decode_range, where=WHERE),
+        responses.RulesDecoder(WHERE).decode,
+    ):
         with contextlib.suppress(SourceError):
-            decode(body, where=WHERE)
+            decode(body)
 
 
 @given(LABELS, LABELS)
@@ -156,3 +200,13 @@ def test_digest_tells_label_sets_apart(one: dict[str, str], other: dict[str, str
 
 def _go(value: float) -> str:
     return "NaN" if math.isnan(value) else {math.inf: "+Inf", -math.inf: "-Inf"}.get(value, repr(value))
+
+
+def test_one_page_of_rules_is_not_all_rules() -> None:
+    """3.16 sends `groupNextToken` where `group_limit` was asked for: the list is partial, nothing is concluded from its end."""
+    page = (RECORDINGS / "prometheus-3.16-grouped-rules.json").read_bytes()
+    rules = responses.RulesDecoder(WHERE).decode(page)
+    assert [rule.name for rule in rules.rules] == ["Queue", "NoFor", "ZeroFor"]
+    assert rules.partial == "the server listed only its first rule groups"
+    whole = (RECORDINGS / "prometheus-3.16-restarted-rules.json").read_bytes()
+    assert not responses.RulesDecoder(WHERE).decode(whole).partial

@@ -34,7 +34,7 @@ def test_names_matchers_and_functions() -> None:
     """Everything that an expression reads is told, in order, with the range in seconds."""
     found = parse_promql('100 * sum by (a) (rate(x_total{code=~"5..",a!=""}[5m])) / on () group_left () y{b="1"}')
     assert found.metrics == ("x_total", "y")
-    assert found.functions == ("rate", "sum")
+    assert found.words == {"*", "/", "rate", "sum"}
     first, second = found.selectors
     assert [(item.name, item.operator, item.value) for item in first.labels] == [("code", "=~", "5.."), ("a", "!=", "")]
     assert (first.range_seconds, second.range_seconds) == (300.0, None)
@@ -80,7 +80,7 @@ def test_a_raw_string_is_taken_as_it_stands() -> None:
         ("sum(a) +\n(b", (2, 1), "unclosed"),
         ("sum(a))", (1, 7), "unexpected right parenthesis"),
         ("1 + rate(a)", (1, 5), "matrix"),
-        ('a{b=~"["}', (1, 1), "regex"),
+        ('a{b=~"["}', (1, 3), "regex"),
         ("histogram_quantile(0.9 sum by (le) (a))", (1, 20), "invalid"),
         ("", (1, 1), "no expression"),
         ("(" * 5000 + "a" + ")" * 5000, (1, 101), "nested"),
@@ -92,6 +92,27 @@ def test_an_error_has_its_place(text: str, place: tuple[int, int], problem: str)
     with pytest.raises(PromqlError, match=problem) as caught:
         parse_promql(text)
     assert (caught.value.line, caught.value.column) == place
+
+
+@pytest.mark.parametrize(
+    ("pattern", "valid"),
+    [(r"\\Qa.b\\E", True), ("/api/{id}", True), ("a**", False), ("(?x) a", False), ("a{2,1001}", False), (r"\\u0041", False)],
+)
+def test_re2_decides_about_regular_expressions(pattern: str, valid: bool) -> None:
+    """The parser compiles them by Rust's rules, which are not Prometheus'; promtool agrees with these."""
+    for text in (f'a{{b=~"{pattern}"}}', f"a{{b!~'{pattern}'}}", f'sum(rate(a{{b="=~",c=~"{pattern}"}}[5m])) # =~"*"'):
+        if valid:
+            assert [each.operator for each in parse_promql(text).selectors[0].labels][-1] in ("=~", "!~")
+        else:
+            with pytest.raises(PromqlError, match="invalid regex"):
+                parse_promql(text)
+
+
+@pytest.mark.parametrize("text", ['{a=~".*"}', '{a!~"x"}', '{a=~"|b", c=""}'])
+def test_a_selector_without_a_name_needs_a_value(text: str) -> None:
+    """Prometheus refuses a selector that matches series without any of its labels, whatever its operators are."""
+    with pytest.raises(PromqlError, match="at least one non-empty matcher"):
+        parse_promql(text)
 
 
 def test_a_word_is_found_where_it_stands() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import math
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,7 +13,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queries.text.times import UNKNOWN, format_milliseconds, format_time, parse_rfc3339
+from queries.text.axes import format_tick
+from queries.text.moments import parse_moment
+from queries.text.times import (
+    UNKNOWN,
+    InvalidTime,
+    due_today,
+    format_clock,
+    format_local,
+    format_milliseconds,
+    format_minute,
+    format_moment,
+    format_time,
+    format_timestamp,
+    local_hour,
+    local_midnight,
+    local_yesterday,
+    parse_rfc3339,
+    use_zone,
+)
 
 ROOT = Path(__file__).parents[3]
 _MAKES_DATES = {"fromtimestamp", "utcfromtimestamp", "strftime", "gmtime", "localtime", "ctime", "isoformat"}
@@ -90,3 +109,48 @@ def test_every_moment_survives_its_writing(moment: datetime, zone: timezone) -> 
     """Any moment in any zone comes back to the microsecond."""
     aware = moment.replace(tzinfo=UTC)
     assert parse_rfc3339(aware.astimezone(zone).isoformat()) == pytest.approx(aware.timestamp(), abs=1e-5)
+
+
+@pytest.fixture
+def default_zone() -> Iterator[None]:
+    yield
+    use_zone("")
+
+
+@pytest.mark.usefixtures("default_zone")
+def test_a_zone_of_ones_choice_is_shown_and_typed() -> None:
+    """Every form names the zone, also across the change to daylight saving; what is typed is read in it; files stay in UTC."""
+    winter, summer = 1_767_276_207.0, 1_782_914_607.0  # 2026-01-01 14:03:27 and 2026-07-01 14:03:27 UTC
+    assert (format_clock(winter), format_minute(winter), format_moment(winter)) == (
+        "14:03:27Z", "14:03Z", "2026-01-01 14:03:27Z",
+    )  # fmt: skip
+    use_zone("Europe/Berlin")
+    assert (format_minute(winter), format_minute(summer)) == ("15:03 CET", "16:03 CEST")
+    assert format_moment(summer) == "2026-07-01 16:03:27 CEST" and format_local(summer) == "16:03 CEST"
+    assert format_minute(winter, now=summer) == "01 Jan 15:03 CET"
+    assert format_timestamp(winter) == "2026-01-01 14:03:27Z" and format_time(winter) == "2026-01-01T14:03:27Z"
+    assert parse_moment("15:03", now=winter) == winter - 27 and parse_moment("2026-07-01 16:03:27", now=winter) == summer
+    assert format_tick(winter, 3600.0, shown=True, mark=True) == "15:03 CET" and format_tick(winter, 3600.0) == "14:03"
+    assert local_midnight(summer) == 1_782_914_607.0 - 16 * 3600 - 3 * 60 - 27
+    assert due_today("09:00", winter) == winter - 6 * 3600 - 3 * 60 - 27 and local_hour(winter) == winter - 3 * 60 - 27
+    use_zone("utc")
+    assert format_local(winter) == "14:03 UTC" and format_minute(winter) == "14:03Z"
+    with pytest.raises(InvalidTime, match="is not a time zone; write utc, local or a name"):
+        use_zone("Mars/Olympus")
+
+
+@pytest.mark.usefixtures("default_zone")
+def test_the_machines_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`local` is TZ, for what is shown and for days; the days of a zone with daylight saving have 23 and 25 hours."""
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        use_zone("local")
+        assert format_minute(1_767_276_207.0) == "09:03 EST"
+        use_zone("Europe/Berlin")
+        spring = 1_774_749_600.0  # 2026-03-29 02:00 UTC, the day on which the clocks go forward
+        assert local_midnight(spring + 86_400) - local_midnight(spring) == 23 * 3600
+        assert local_yesterday(spring + 20 * 3600) == spring - 3 * 3600
+    finally:
+        monkeypatch.undo()
+        time.tzset()

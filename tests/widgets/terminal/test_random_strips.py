@@ -82,6 +82,7 @@ def test_partial_updates_equal_a_full_repaint(system: str) -> None:
 
 def test_narrow_characters_are_one_cell_wide() -> None:
     """Every character that the renderer treats as one cell wide is one cell wide for Rich, which did the layout."""
+    assert NARROW
     assert [character for character in NARROW if cell_len(character) != 1] == []
 
 

@@ -12,6 +12,7 @@ from painting import Painting, difference, full_repaint
 from rich.color import ColorSystem
 from rich.console import RenderableType
 from screen_samples import HOSTILE, NOW, StillSession, settings, snapshot, tracked, trend
+from textual import constants
 from textual.pilot import Pilot
 from textual.screen import Screen
 
@@ -62,7 +63,6 @@ class Watched(ConsoleApp):
     CSS_PATH = Path(console.screens.app.__file__).with_name("console.tcss")
 
     def lay_out(self, columns: int, rows: int) -> None:
-        self.console._color_system = ColorSystem.TRUECOLOR
         self.twin = FrameRenderer(ColorSystem.TRUECOLOR)
         self.shown = Painting(columns, rows)
         self.bytes = 0
@@ -81,7 +81,9 @@ class Watched(ConsoleApp):
 def watched(folder: Path, size: tuple[int, int], shown: Snapshot) -> tuple[Watched, StillSession]:
     given = settings(folder)
     session = StillSession(given, shown)
-    app = Watched(given, session_factory=lambda _: session, clock=lambda: NOW, ascii_only=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "COLOR_SYSTEM", "truecolor")  # what an app's console begins with
+        app = Watched(given, session_factory=lambda _: session, clock=lambda: NOW, ascii_only=False)
     app.lay_out(*size)
     return app, session
 
@@ -111,6 +113,7 @@ def another(chance: random.Random) -> Snapshot:
     return replace(base, panels=panels, alerts=alerts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_any_journey_ends_on_a_full_repaint(seed: int, tmp_path: Path) -> None:
     """101 random steps (values, keys, scrolls, screens, dialogs, resizes): after each, cell by cell the same."""

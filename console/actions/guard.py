@@ -1,0 +1,470 @@
+"""The watch after a change: kept if its signals stay as before, else taken back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from console.actions.guard_gates import GateFacts, check_gates, check_others, check_signals
+from console.actions.guard_model import GuardOptions, GuardPhase, GuardResult, GuardStatus, GuardVerdict, SignalReading
+from console.actions.guard_signals import BEFORE_SECONDS, describe_limit, evaluate_signal, measure_before, overall_verdict
+from console.actions.plan import Outcome, PreflightCheck, Preview, Request, RunStep
+from console.config.settings import Settings
+from console.journal.payloads import GuardEnded, GuardEvaluated, GuardSignal, Payload
+from console.state.guards import GuardRecord, Guards
+from queries.errors import SourceError
+from queries.model.action import ActionCall
+from queries.model.panel import PanelSpec, PanelState
+from queries.model.series import Series
+from queries.text.durations import format_duration
+
+_VERDICTS_KEPT = 500
+_WITH_SERIES = ("deployment", "rollout")
+"""The kinds of target that the panels with a series for each workload show."""
+_TRY_AGAIN_SECONDS = 2.0
+"""After a refused roll-back, of which nothing was sent."""
+
+RunUndo = Callable[[Request, Callable[[Preview], Awaitable[bool]]], AsyncGenerator[RunStep, None]]
+FindChange = Callable[[], Awaitable[str]]
+"""What somebody else did to the change since; empty while it is in place. Raises SourceError."""
+FindLoss = Callable[[bool], Awaitable[tuple[str, str]]]
+"""As `GuardFence.find_loss`."""
+
+
+class GuardSource(Protocol):
+    """What a guard reads beside the target of the change."""
+
+    @property
+    def interval_seconds(self) -> float:
+        """The time between two looks at the signals."""
+
+    @property
+    def specs(self) -> Sequence[PanelSpec]:
+        """The panels that can be signals."""
+
+    async def fetch_panels(self, names: Sequence[str]) -> tuple[PanelState, ...]:
+        """These panels now; one that does not exist is missing. Raises SourceError."""
+
+    async def fetch_history(self, name: str, seconds: float) -> tuple[Series, ...]:
+        """The panel's series up to now; empty if it has none. Raises SourceError."""
+
+    async def fetch_gates(self) -> GateFacts:
+        """What the gates look at. What cannot be read is named in the facts."""
+
+    async def fetch_guards(self) -> tuple[Guards, str]:
+        """The guards of every console; and why some may be missing, or an empty text."""
+
+
+async def _find_no_loss(newest: bool) -> tuple[str, str]:
+    """Of a watch that no other console could take over."""
+    return "", ""
+
+
+class GuardControl:
+    """What a person asks of a running guard; the guard acts on it at once."""
+
+    def __init__(self) -> None:
+        self.stopped_by = ""
+        """Who ended the guard: the change stays."""
+        self.undo_now = False
+        self._changed = asyncio.Event()
+
+    def stop(self, who: str) -> None:
+        self.stopped_by = who
+        self._changed.set()
+
+    def roll_back(self) -> None:
+        self.undo_now = True
+        self._changed.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Until a person asks for something, at most so long."""
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+        self._changed.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class GuardReport:
+    """One report; the last one has an outcome."""
+
+    text: str
+    status: GuardStatus
+    outcome: Outcome | None = None
+
+
+class GuardChecks:
+    """The part before the change: gates, and what the signals are now."""
+
+    def __init__(self, options: GuardOptions, source: GuardSource, settings: Settings) -> None:
+        self.options = options
+        self.signals: tuple[GuardSignal, ...] = ()
+        self._source = source
+        self._settings = settings
+        self._gates: tuple[PreflightCheck, ...] | None = None
+
+    async def check(self, target: str, others: Callable[[Guards], Sequence[GuardRecord]], now: float) -> list[PreflightCheck]:
+        """Every gate, and whether the signals can be judged. The self-check runs once for all previews of a run."""
+        (guards, missing), _ = await asyncio.gather(self._source.fetch_guards(), self._read_gates(now))
+        found = [check_others(others(guards), missing, target), *(self._gates or ())]
+        return [*found, *await self.measure(target)]
+
+    async def measure(self, target: str) -> tuple[PreflightCheck, ...]:
+        """Reads the signals and their last minutes. Raises SourceError."""
+        names, source = self.options.signals, self._source
+        states = await source.fetch_panels(names)
+        histories = await asyncio.gather(*(source.fetch_history(item.spec.id, BEFORE_SECONDS) for item in states))
+        name = _name_of(target)
+        self.signals = tuple(
+            measure_before(state, history, target=name) for state, history in zip(states, histories, strict=True)
+        )
+        return check_signals(self.options, self.signals, states, (spec.id for spec in source.specs))
+
+    def describe(self, undo: ActionCall | None) -> tuple[str, ...]:
+        """What the person confirms beside the change."""
+        options, specs = self.options, {spec.id: spec for spec in self._source.specs}
+        watched = "; ".join(describe_limit(item, specs) for item in self.signals)
+        hold = format_duration(options.hold_seconds)
+        lines = [f"guarded for {format_duration(options.watch_seconds)}: {watched}"]
+        if options.twin:
+            lines.append(f"compared with {options.twin} too, where a signal has series for it")
+        if undo is None:
+            return (*lines, "nothing takes this change back: the guard only watches and reports")
+        seconds = f"{options.countdown_seconds:g} s after it says so"
+        return (
+            *lines,
+            f"if it gets worse, the guard rolls back by itself, {seconds}, unless you stop it: {describe_call(undo)}",
+            f"if a signal is unknown for {hold}, it rolls back as well",
+        )
+
+    async def _read_gates(self, now: float) -> None:
+        if self._gates is None:
+            self._gates = check_gates(await self._source.fetch_gates(), self._settings, now=now)
+
+
+class Guard:
+    """Watches one change until it is kept, taken back, or somebody else decides."""
+
+    def __init__(
+        self,
+        options: GuardOptions,
+        signals: tuple[GuardSignal, ...],
+        *,
+        target: str,
+        undo: ActionCall | None,
+        source: GuardSource,
+        settings: Settings,
+        record: Callable[[Payload], Awaitable[str]],
+        run_undo: RunUndo,
+        find_change: FindChange,
+        find_loss: FindLoss = _find_no_loss,
+        control: GuardControl,
+        clock: Callable[[], float],
+        watch_seconds: float | None = None,
+    ) -> None:
+        """`record` journals an event and returns why it could not, or an empty text; `watch_seconds` is what is left of the
+        watch, None for all of it.
+        """
+        self.options = options
+        self.signals = signals
+        self.ended: GuardResult | None = None
+        self._target = target
+        self._undo = undo
+        self._source = source
+        self._settings = settings
+        self._record = record
+        self._run_undo = run_undo
+        self._find_change = find_change
+        self._find_loss = find_loss
+        self._control = control
+        self._clock = clock
+        self._watch_seconds = options.watch_seconds if watch_seconds is None else watch_seconds
+        self._started_at = clock()
+        self._phase = GuardPhase.WATCH
+        self._readings: tuple[SignalReading, ...] = ()
+        self._verdict: GuardVerdict | None = None
+        self._journalled: GuardVerdict | None = None
+        self._verdicts: tuple[tuple[float, GuardVerdict, str], ...] = ()
+        self._left_out = 0
+        self._due = self._ends = 0.0
+        self._ends_at: float | None = None
+        self._acts_at: float | None = None
+        self._unknown_since: float | None = None
+        self._moved = self._target_error = ""
+        self._lost = self._doubt = ""
+        self._reason = ""
+        self._called_off = False
+        self._journal_error = ""
+
+    # What the runner calls while the change is still under way
+
+    async def observe_if_due(self) -> str:
+        """Looks at the signals if the interval has passed; returns the verdict in words then, else an empty text."""
+        if time.monotonic() < self._due:
+            return ""
+        return await self._observe(check_target=False)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the change has to be taken back already."""
+        return self._verdict is GuardVerdict.WORSE
+
+    @property
+    def verdict_text(self) -> str:
+        """The signals that decide the verdict, in words."""
+        return "; ".join(item.text for item in self._readings if item.verdict is self._verdict)
+
+    def status(self) -> GuardStatus:
+        """For the screen."""
+        return GuardStatus(
+            self._phase,
+            describe_call(self._undo) if self._undo else "",
+            self._started_at,
+            self._readings,
+            self._ends_at,
+            self._acts_at,
+            self._reason,
+            self._verdicts,
+            self.ended,
+            self._left_out,
+        )
+
+    # From the end of the change on
+
+    async def watch(self, failure: str = "") -> AsyncGenerator[GuardReport, None]:
+        """Reports until the guard ends. `failure` is why the change itself did not complete: then it is taken back at once."""
+        self._ends = time.monotonic() + self._watch_seconds
+        self._ends_at = self._clock() + self._watch_seconds
+        if failure:
+            async with aclosing(self._take_back(failure, certain=True)) as reports:
+                async for report in reports:
+                    yield report
+        while self.ended is None:
+            text = await self._observe()
+            if self._lost:
+                yield self._leave()
+            elif self._control.stopped_by:
+                yield await self._end(GuardResult.STOPPED, f"stopped by {self._control.stopped_by}: the change stays, unproved")
+            elif self._moved:
+                yield await self._end(GuardResult.CHANGED, f"{self._moved}: nothing is taken back")
+            elif reason := self._why_back():
+                async with aclosing(self._take_back(reason, certain=self._verdict is not GuardVerdict.WORSE)) as reports:
+                    async for report in reports:
+                        yield report
+            elif self._is_proved():
+                yield await self._end(GuardResult.KEPT, f"kept: {text}")
+            elif time.monotonic() >= self._ends + self.options.hold_seconds:
+                yield await self._end(GuardResult.UNKNOWN, f"unknown: cannot check the target: {self._target_error}")
+            else:
+                yield self._report(text)
+                await self._control.wait(self._source.interval_seconds)
+
+    def _is_proved(self) -> bool:
+        return time.monotonic() >= self._ends and self._verdict is GuardVerdict.OK and not self._target_error
+
+    def _why_back(self) -> str:
+        """Why the change has to be taken back now; empty while it does not."""
+        if self._control.undo_now:
+            return "a person asked for it"
+        if self._verdict is GuardVerdict.WORSE:
+            return self.verdict_text
+        since = self._unknown_since
+        if since is not None and time.monotonic() - since >= self.options.hold_seconds:
+            return f"unknown for {format_duration(self.options.hold_seconds)}: {self.verdict_text}"
+        return ""
+
+    async def _observe(self, *, check_target: bool = True) -> str:
+        """One evaluation: the target, then the signals. Returns it in words."""
+        self._due = time.monotonic() + self._source.interval_seconds
+        if check_target:
+            self._lost, self._doubt = await self._find_loss(False)
+            if self._lost:
+                return self._lost
+            try:
+                self._moved, self._target_error = await self._find_change(), ""
+            except SourceError as error:
+                self._target_error = str(error)
+        self._readings = await self._read()
+        verdict = self._verdict = overall_verdict(self._readings)
+        now = time.monotonic()
+        if verdict is not GuardVerdict.UNKNOWN:
+            self._unknown_since = None
+        elif self._unknown_since is None:
+            self._unknown_since = now
+        if self._phase in (GuardPhase.WATCH, GuardPhase.HOLD):
+            self._phase = GuardPhase.HOLD if verdict is GuardVerdict.UNKNOWN else GuardPhase.WATCH
+            left = self.options.hold_seconds - (now - (self._unknown_since or now))
+            self._acts_at = self._clock() + max(0.0, left) if verdict is GuardVerdict.UNKNOWN else None
+        text = self.verdict_text
+        verdicts = (*self._verdicts, (self._clock(), verdict, text))
+        self._verdicts = verdicts[-_VERDICTS_KEPT:]
+        self._left_out += len(verdicts) - len(self._verdicts)
+        if verdict is not self._journalled:
+            self._journalled = verdict
+            await self._write(GuardEvaluated(verdict.value, text))
+        return self._describe(verdict, text)
+
+    async def _read(self) -> tuple[SignalReading, ...]:
+        names, target, twin = [item.panel for item in self.signals], _name_of(self._target), self.options.twin
+        try:
+            states: Mapping[str, PanelState] = {item.spec.id: item for item in await self._source.fetch_panels(names)}
+        except SourceError as error:
+            unknown = GuardVerdict.UNKNOWN
+            return tuple(SignalReading(item, unknown, f"{item.title}: NO DATA, {error}") for item in self.signals)
+        return tuple(evaluate_signal(item, states.get(item.panel), target=target, twin=twin) for item in self.signals)
+
+    def _describe(self, verdict: GuardVerdict, text: str) -> str:
+        if verdict is GuardVerdict.UNKNOWN and self._unknown_since is not None:
+            left = max(0.0, self.options.hold_seconds - (time.monotonic() - self._unknown_since))
+            then = "rolls back" if self._undo else "gives up"
+            text = f"{text}; holding, {then} in {left:.0f} s"
+        return "; ".join(filter(None, (text, self._doubts())))
+
+    def _doubts(self) -> str:
+        """What it could not check the last time; a roll-back waits for that."""
+        target = f"cannot check the target: {self._target_error}" if self._target_error else ""
+        owner = f"cannot check who runs this guard: {self._doubt}" if self._doubt else ""
+        return "; ".join(filter(None, (target, owner)))
+
+    # Taking it back
+
+    async def _take_back(self, reason: str, *, certain: bool) -> AsyncGenerator[GuardReport, None]:
+        """Announces, counts down and runs the undo. Signals that recover call it off, unless the reason is `certain`."""
+        self._reason = reason
+        if self._undo is None:
+            yield await self._end(GuardResult.FAILED, f"failed: {reason}; nothing takes this change back")
+            return
+        self._phase, self._called_off = GuardPhase.COUNTDOWN, False
+        seconds = 0.0 if self._control.undo_now else self.options.countdown_seconds
+        deadline = time.monotonic() + seconds
+        self._acts_at = self._clock() + seconds
+        yield self._report(f"{reason}: rolls back in {seconds:g} s: {describe_call(self._undo)}")
+
+        async def confirm(preview: Preview) -> bool:
+            return not preview.blocked and await self._count_down(deadline, certain=certain)
+
+        give_up = deadline + self.options.hold_seconds
+        while self.ended is None:
+            last: RunStep | None = None
+            request = Request(self._undo.action, self._undo.target, self._undo.parameters, cause=f"guard: {reason}"[:400])
+            async with aclosing(self._run_undo(request, confirm)) as steps:
+                async for step in steps:
+                    last = step
+                    yield self._report(f"roll-back: {step.text}")
+            if self._called_off:
+                self._phase, self._acts_at, self._reason = GuardPhase.WATCH, None, ""
+                yield self._report(f"called off: {self.verdict_text}")
+                return
+            end = await self._judge_undo(last, reason, final=time.monotonic() >= give_up)
+            if end is not None:
+                yield end
+                continue
+            if doubts := self._doubts():
+                yield self._report(f"holds, nothing is sent: {doubts}")
+            await self._control.wait(_TRY_AGAIN_SECONDS)
+
+    async def _count_down(self, deadline: float, *, certain: bool) -> bool:
+        """Whether to send the undo; looks at the signals meanwhile, and at the end whether the change is still there."""
+        control, interval = self._control, self._source.interval_seconds
+        while (left := deadline - time.monotonic()) > 0 and not control.undo_now:
+            await control.wait(min(left, interval))
+            if control.stopped_by:
+                return False
+            if not certain and time.monotonic() < deadline and not control.undo_now:
+                await self._observe(check_target=False)
+                if self._verdict is GuardVerdict.OK:
+                    self._called_off = True
+                    return False
+        if control.stopped_by:
+            return False
+        try:
+            self._moved, self._target_error = await self._find_change(), ""
+        except SourceError as error:  # nothing is taken back that may be somebody else's
+            self._target_error = str(error)
+            return False
+        self._lost, self._doubt = await self._find_loss(True)
+        if self._moved or self._lost or self._doubt:
+            return False
+        self._phase = GuardPhase.UNDO
+        return True
+
+    async def _judge_undo(self, last: RunStep | None, reason: str, *, final: bool) -> GuardReport | None:
+        """The guard's end after one run of the undo; None if nothing was sent and it may be tried again."""
+        if last is None or last.outcome is None:
+            return await self._end(GuardResult.UNKNOWN, f"unknown: {reason}; the roll-back ended without an outcome")
+        if last.outcome is Outcome.DONE:
+            await self._observe(check_target=False)
+            return await self._end(GuardResult.ROLLED_BACK, f"rolled back: {reason}; {last.text}")
+        if last.outcome is Outcome.REFUSED:
+            if self._lost:
+                return self._leave()
+            if self._control.stopped_by:
+                text = f"stopped by {self._control.stopped_by}: the change stays, although {reason}"
+                return await self._end(GuardResult.STOPPED, text)
+            if not self._moved:
+                with suppress(SourceError):
+                    self._moved = await self._find_change()
+            if self._moved:
+                return await self._end(GuardResult.CHANGED, f"{self._moved}: nothing is taken back")
+        if (last.outcome is Outcome.REFUSED or _is_conflict(last)) and not final:
+            return None
+        undo = describe_call(self._undo) if self._undo else ""
+        why = "; ".join(filter(None, (reason, last.text, self._doubts())))
+        text = f"ROLLBACK FAILED: {why}; check the target and take the change back by hand: {undo}"
+        return await self._end(GuardResult.ROLLBACK_FAILED, text)
+
+    # Reports
+
+    async def _end(self, result: GuardResult, text: str) -> GuardReport:
+        self.ended, self._phase, self._acts_at = result, GuardPhase.ENDED, None
+        await self._write(GuardEnded(result.value, text, self._target))
+        error = f" (this end could not be journalled: {self._journal_error})" if self._journal_error else ""
+        return GuardReport(text + error, self.status(), OUTCOMES[result])
+
+    def _leave(self) -> GuardReport:
+        """The guard is somebody else's now: this process neither acts nor journals an end."""
+        self.ended, self._phase, self._acts_at = GuardResult.UNKNOWN, GuardPhase.ENDED, None
+        return GuardReport(f"{self._lost}: this console watches no longer and sends nothing", self.status(), Outcome.UNKNOWN)
+
+    async def _write(self, payload: Payload) -> None:
+        self._journal_error = await self._record(payload)
+
+    def _report(self, text: str) -> GuardReport:
+        error = f"; not journalled: {self._journal_error}" if self._journal_error else ""
+        return GuardReport(text + error, self.status())
+
+
+OUTCOMES = {
+    GuardResult.KEPT: Outcome.DONE,
+    GuardResult.ROLLED_BACK: Outcome.ROLLED_BACK,
+    GuardResult.ROLLBACK_FAILED: Outcome.ROLLBACK_FAILED,
+    GuardResult.NOT_MADE: Outcome.REFUSED,
+    GuardResult.CHANGED: Outcome.UNDONE,
+    GuardResult.STOPPED: Outcome.UNKNOWN,
+    GuardResult.FAILED: Outcome.FAILED,
+    GuardResult.UNKNOWN: Outcome.UNKNOWN,
+}
+"""The outcome of a guarded run by its guard's end."""
+
+
+def _is_conflict(step: RunStep) -> bool:
+    """The server has a newer version of the object, so it took nothing."""
+    return step.fault is not None and step.fault.status == 409
+
+
+def describe_call(call: ActionCall) -> str:
+    """`rollback deployment/cad-ml-api --revision 41`: as the verb of `act`."""
+    return " ".join((call.action, call.target, *(f"--{name} {value}" for name, value in call.parameters.items())))
+
+
+def _name_of(target: str) -> str:
+    """By which a panel's series belong to the target; empty for one that never has its own, such as a node."""
+    kind, _, name = target.rpartition("/")
+    return name if kind in _WITH_SERIES else ""

@@ -1,0 +1,70 @@
+"""Which alerts started together, and the actions that they offer for a P1 that names no workload."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable
+from dataclasses import replace
+
+from queries.model.alert import Suggestion, TrackedAlert
+from queries.model.severity import Priority
+from queries.model.text import visible
+
+WINDOW_SECONDS = 900.0
+"""The longest time between the starts of two alerts of one cause: rules wait up to ten minutes (`for`) before they fire."""
+_MOST_ALERTS, _MOST_ACTIONS = 8, 4
+
+
+def find_correlated(tracked: TrackedAlert, alerts: Iterable[TrackedAlert]) -> tuple[TrackedAlert, ...]:
+    """The firing alerts of this place that started within `WINDOW_SECONDS` of it and name a workload, the nearest first."""
+    started_at = tracked.alert.starts_at
+    near = [
+        item
+        for item in alerts
+        if item is not tracked
+        and item.alert.firing
+        and item.elsewhere is None
+        and abs(item.alert.starts_at - started_at) <= WINDOW_SECONDS
+        and list_acting_suggestions(item)
+    ]
+    return tuple(sorted(near, key=lambda item: abs(item.alert.starts_at - started_at))[:_MOST_ALERTS])
+
+
+def list_acting_suggestions(tracked: TrackedAlert) -> tuple[Suggestion, ...]:
+    """Its actions on a workload: neither the silence nor a call of the platform's administration."""
+    return tuple(item for item in tracked.suggestions if item.action not in ("silence", "admin"))
+
+
+def add_correlated(alerts: tuple[TrackedAlert, ...]) -> tuple[TrackedAlert, ...]:
+    """The same alerts; each P1 of this place also offers the actions of those that started with it, after its own and before
+    the silence.
+    """
+    takers = {id(item) for item in alerts if _takes(item)}
+    if not takers:
+        return alerts
+    acting = [item for item in alerts if item.alert.firing and item.elsewhere is None and list_acting_suggestions(item)]
+    acting.sort(key=lambda item: item.alert.starts_at)
+    starts = [item.alert.starts_at for item in acting]
+
+    def near(tracked: TrackedAlert) -> list[TrackedAlert]:
+        """Of thousands only the neighbours in time can be the nearest."""
+        at = bisect.bisect_left(starts, tracked.alert.starts_at)
+        return acting[max(0, at - _MOST_ALERTS) : at + _MOST_ALERTS]
+
+    return tuple(_with_correlated(item, near(item)) if id(item) in takers else item for item in alerts)
+
+
+def _takes(tracked: TrackedAlert) -> bool:
+    alert = tracked.alert
+    return alert.priority is Priority.P1 and alert.firing and tracked.elsewhere is None and not list_acting_suggestions(tracked)
+
+
+def _with_correlated(tracked: TrackedAlert, acting: list[TrackedAlert]) -> TrackedAlert:
+    added: dict[tuple[str, str], Suggestion] = {}
+    for item in find_correlated(tracked, acting):
+        for suggestion in list_acting_suggestions(item):
+            reason = f"{suggestion.sentence}  (for {visible(item.alert.name)})"
+            added.setdefault((suggestion.action, suggestion.target), replace(suggestion, sentence=reason))
+    if not added:
+        return tracked
+    return replace(tracked, suggestions=(*list(added.values())[:_MOST_ACTIONS], *tracked.suggestions))

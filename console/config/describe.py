@@ -1,0 +1,67 @@
+"""The settings in effect as text: values without secrets, and their origins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from console.config.settings import Settings
+from queries.http.endpoint import ClusterEndpoint
+
+
+@dataclass(frozen=True, slots=True)
+class SettingDescription:
+    """A setting's key in the config file, its value without secrets, and where it came from."""
+
+    key: str
+    value: str
+    origin: str
+
+
+def describe_settings(settings: Settings) -> tuple[SettingDescription, ...]:
+    """Every setting in effect; the value is empty if nothing is configured."""
+    origins = dict(settings.origins)
+    cluster = settings.kubernetes
+    values = {
+        "environment": settings.environment,
+        "namespace": settings.namespace,
+        "protected": "yes" if settings.protected else "no",
+        "read_only": "yes" if settings.read_only else "no",
+        "prometheus": settings.prometheus.url if settings.prometheus else "",
+        "ruler": settings.prometheus.ruler.url if settings.prometheus and settings.prometheus.ruler else "",
+        "alertmanager": ", ".join(item.url for item in settings.alertmanagers),
+        "labels": ", ".join(f"{name}={'|'.join(values)}" for name, values in settings.labels),
+        "kubernetes": _cluster(cluster) if cluster else "",
+        "platform": settings.platform.url if settings.platform else "",
+        "administration": ", ".join(name for name, _ in settings.administration.http.header_files)
+        if settings.administration
+        else "",
+        "grafana": settings.grafana.url if settings.grafana else "",
+        "loki": settings.loki.url if settings.loki else "",
+        "redis": settings.redis.where if settings.redis else "",
+        "store": settings.store.where if settings.store else "",
+        "refresh": f"{settings.refresh_seconds:g} s, stale after {settings.stale_after_seconds:g} s",
+        "runbooks": ", ".join(settings.own.runbooks),
+        "panels": ", ".join(settings.own.panels),
+        "signals": ", ".join(settings.own.signals),
+        "rules": ", ".join(settings.own.rules),
+        "admin_calls": ", ".join(settings.own.admin_calls),
+        "thresholds": ", ".join(panel for panel, _ in settings.thresholds) or "built-in",
+        "alert_targets": ", ".join(item.alertname for item in settings.alert_targets),
+        "channels": ", ".join(f"{item.name} ({item.kind})" for item in settings.incidents.channels),
+        "services": ", ".join(item.name for item in settings.services),
+        "tokens": ", ".join(item.name for item in settings.tokens),
+        "incidents": ", ".join(f"{level} {key}" for level, key, _ in settings.incidents.changes) or "built-in",
+        "timezone": settings.timezone or "utc; days of the machine's zone",
+        "theme": settings.theme,
+        "slow": "yes" if settings.slow else "no",
+        "keys": ", ".join(name for name, _ in settings.keys),
+        "aliases": ", ".join(f"{name}: {text}" for name, text in settings.aliases),
+    }
+    return tuple(SettingDescription(key, value, origins.get(key, "default")) for key, value in values.items())
+
+
+def _cluster(cluster: ClusterEndpoint) -> str:
+    """`~/.kube/config, context prod, server https://10.0.0.1:6443, user ann`."""
+    where = cluster.place.sentence() if cluster.place else ""
+    context = f"context {cluster.context}" if cluster.context else ""
+    return ", ".join(part for part in (cluster.kubeconfig or "in-cluster", where or context) if part)

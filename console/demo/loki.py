@@ -1,0 +1,258 @@
+"""A stand-in for Loki: it keeps lines in memory and answers as Loki 3.7.8 does, for selectors, line filters and counts."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from bisect import bisect_left, insort
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from console.demo.http_server import HttpServer
+from queries.model.matcher import Matcher, MatcherError, parse_matchers
+from queries.model.regex import RegexError, compile_search
+from queries.model.series import Labels
+from queries.text.durations import format_duration, parse_duration
+
+_TEXT, _JSON = "text/plain; charset=utf-8", "application/json; charset=UTF-8"
+_NANO = 1_000_000_000
+_QUERY = re.compile(r"""\s*(?P<selector>\{(?:[^}"]|"(?:\\.|[^"\\])*")*\})(?P<filters>.*)""", re.DOTALL)
+_FILTER = re.compile(r"""\s*(\|=|!=|\|~|!~)\s*(?:"((?:\\.|[^"\\])*)"|`([^`]*)`)""")
+_COUNT = re.compile(
+    r"\s*sum(?:\s+by\s*\((?P<by>[^)]*)\))?\s*\(\s*count_over_time\((?P<query>.*)\[(?P<range>\w+)\]\s*\)\s*\)\s*", re.DOTALL
+)
+_STATS = {"summary": {"bytesProcessedPerSecond": 0, "execTime": 0.001, "totalEntriesReturned": 0}}
+_HOUR_SECONDS = 3600
+_Found = tuple[int, str, bytes]
+
+
+class QueryRefused(Exception):
+    """What Loki answers in plain text."""
+
+    def __init__(self, text: str, status: int = HTTPStatus.BAD_REQUEST) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of the tenant, with Loki's defaults."""
+
+    entries: int = 5000
+    range_seconds: float = 30 * 86_400 + 3600
+    needs_tenant: bool = False
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Entry:
+    at_ns: int
+    labels: Labels
+    text: str
+    metadata: Labels = ()
+
+
+@dataclass(slots=True)
+class LineStore:
+    """The lines of all tenants as one, ordered by time; an exact duplicate is kept once."""
+
+    limits: Limits = Limits()
+    _entries: list[_Entry] = field(default_factory=list)
+    _known: set[_Entry] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def push(
+        self, labels: Mapping[str, str], lines: Sequence[tuple[int, str]], *, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Lines of one stream: Unix nanoseconds and text."""
+        named = tuple(sorted(labels.items()))
+        beside = tuple(sorted((metadata or {}).items()))
+        with self._lock:
+            for at_ns, text in lines:
+                entry = _Entry(at_ns, named, text, beside)
+                if entry not in self._known:
+                    self._known.add(entry)
+                    insort(self._entries, entry)
+
+    def answer(self, path: str, params: Mapping[str, str], headers: Mapping[str, str], *, now: float) -> _Found:
+        """Status, content type and body; `headers` have lower-case names."""
+        if path == "/ready":
+            return HTTPStatus.OK, _TEXT, b"ready\n"
+        if self.limits.needs_tenant and not headers.get("x-scope-orgid"):
+            return HTTPStatus.UNAUTHORIZED, _TEXT, b"no org id\n"
+        try:
+            return self._answer(path, params, "categorize-labels" in headers.get("x-loki-response-encoding-flags", ""), now)
+        except QueryRefused as refusal:
+            return refusal.status, _TEXT, f"{refusal}\n".encode()
+
+    def _answer(self, path: str, params: Mapping[str, str], categorized: bool, now: float) -> _Found:
+        if path == "/loki/api/v1/labels":
+            return _names({name for entry in self._entries for name, _ in entry.labels})
+        if found := re.fullmatch(r"/loki/api/v1/label/([^/]+)/values", path):
+            name = unquote(found[1])
+            matchers, _ = _parse_query(params["query"]) if params.get("query") else ((), ())
+            return _names(
+                {dict(e.labels)[name] for e in self._entries if name in dict(e.labels) and _selects(matchers, e.labels)}
+            )
+        if path == "/loki/api/v1/query":
+            return self._count_once(params, now)
+        if path == "/loki/api/v1/query_range":
+            start_ns = _nanoseconds(params.get("start"), int((now - _HOUR_SECONDS) * _NANO))
+            end_ns = _nanoseconds(params.get("end"), int(now * _NANO))
+            if end_ns <= start_ns:
+                raise QueryRefused("end timestamp must not be before or equal to start time")
+            if (end_ns - start_ns) / _NANO > self.limits.range_seconds:
+                seconds, limit = (end_ns - start_ns) / _NANO, self.limits.range_seconds
+                text = f"(query length: {format_duration(seconds)}, limit: {format_duration(limit)})"
+                raise QueryRefused(f"the query time range exceeds the limit {text}")
+            if found := _COUNT.fullmatch(params.get("query", "")):
+                return self._count_range(found, params, start_ns, end_ns)
+            return self._lines(params, start_ns, end_ns, categorized)
+        return HTTPStatus.NOT_FOUND, _TEXT, b""  # as for patterns where they are not enabled
+
+    def _lines(self, params: Mapping[str, str], start_ns: int, end_ns: int, categorized: bool) -> _Found:
+        limit = int(params.get("limit", 100))
+        if limit > self.limits.entries:
+            most = self.limits.entries
+            raise QueryRefused(f"max entries limit per query exceeded, limit > max_entries_limit_per_query ({limit} > {most})")
+        found = self._select(params.get("query", ""), start_ns, end_ns)
+        found = found[:limit] if params.get("direction") == "forward" else found[::-1][:limit]
+        streams: dict[Labels, list[Any]] = {}
+        for entry in found:
+            beside = dict(entry.metadata)
+            if categorized:
+                groups = {"structuredMetadata": beside} if beside else {}
+                streams.setdefault(entry.labels, []).append([str(entry.at_ns), entry.text, groups])
+            else:
+                labels = tuple(sorted((dict(entry.labels) | beside).items()))
+                streams.setdefault(labels, []).append([str(entry.at_ns), entry.text])
+        result = [{"stream": dict(labels), "values": values} for labels, values in streams.items()]
+        flags = {"encodingFlags": ["categorize-labels"]} if categorized else {}
+        return _data({"resultType": "streams", **flags, "result": result})
+
+    def _count_range(self, found: re.Match[str], params: Mapping[str, str], start_ns: int, end_ns: int) -> _Found:
+        step_ns = max(1, int(float(params.get("step", "1")) * _NANO))
+        if (end_ns - start_ns) // step_ns > 11_000:
+            raise QueryRefused(
+                "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step"
+            )
+        range_ns = int(parse_duration(found["range"]) * _NANO)
+        series: dict[Labels, list[list[Any]]] = {}
+        for at_ns in range(start_ns, end_ns + 1, step_ns):
+            for labels, count in self._count(found, at_ns - range_ns, at_ns).items():
+                series.setdefault(labels, []).append([at_ns / _NANO, str(count)])
+        return _data(
+            {"resultType": "matrix", "result": [{"metric": dict(key), "values": each} for key, each in series.items()]}
+        )
+
+    def _count_once(self, params: Mapping[str, str], now: float) -> _Found:
+        found = _COUNT.fullmatch(params.get("query", ""))
+        if found is None:
+            text = "log queries are not supported as an instant query type, please change your query to a range query type"
+            raise QueryRefused(text)
+        at_ns = _nanoseconds(params.get("time"), int(now * _NANO))
+        counts = self._count(found, at_ns - int(parse_duration(found["range"]) * _NANO), at_ns)
+        result = [{"metric": dict(key), "value": [at_ns / _NANO, str(count)]} for key, count in counts.items()]
+        return _data({"resultType": "vector", "result": result})
+
+    def _count(self, found: re.Match[str], after_ns: int, until_ns: int) -> dict[Labels, int]:
+        by = [name.strip() for name in (found["by"] or "").split(",") if name.strip()]
+        counts: dict[Labels, int] = {}
+        for entry in self._select(found["query"], after_ns + 1, until_ns + 1):
+            every = dict(entry.labels) | dict(entry.metadata)
+            key = tuple((name, every[name]) for name in by if name in every)
+            counts[key] = counts.get(key, 0) + 1
+        return counts
+
+    def _select(self, query: str, start_ns: int, end_ns: int) -> list[_Entry]:
+        matchers, filters = _parse_query(query)
+        with self._lock:
+            first = bisect_left(self._entries, start_ns, key=lambda entry: entry.at_ns)
+            last = bisect_left(self._entries, end_ns, key=lambda entry: entry.at_ns)
+            part = self._entries[first:last]
+        return [entry for entry in part if _selects(matchers, entry.labels) and all(fits(entry.text) for fits in filters)]
+
+
+def _parse_query(query: str) -> tuple[tuple[Matcher, ...], tuple[Callable[[str], bool], ...]]:
+    found = _QUERY.fullmatch(query)
+    if found is None:
+        raise QueryRefused("parse error at line 1, col 1: syntax error: unexpected $end, expecting {")
+    try:
+        matchers = parse_matchers(found["selector"])
+    except MatcherError as error:
+        raise QueryRefused(f"parse error at line 1, col 2: {error}") from None
+    if all(matcher.matches(()) for matcher in matchers):
+        text = (
+            "parse error : queries require at least one regexp or equality matcher that does not have an empty-compatible value"
+        )
+        raise QueryRefused(text)
+    filters: list[Callable[[str], bool]] = []
+    rest = found["filters"].strip()
+    while rest:
+        part = _FILTER.match(rest)
+        if part is None:
+            raise QueryRefused(f"parse error at line 1, col {len(query) - len(rest) + 1}: syntax error: unexpected IDENTIFIER")
+        filters.append(_line_filter(part[1], json.loads(f'"{part[2]}"') if part[2] is not None else part[3]))
+        rest = rest[part.end() :].strip()
+    return matchers, tuple(filters)
+
+
+def _line_filter(operator: str, text: str) -> Callable[[str], bool]:
+    keeps = operator[0] == "|"
+    if operator in ("|=", "!="):
+        return lambda line: (text in line) is keeps
+    try:
+        search = compile_search(text, ignore_case=False).search
+    except RegexError as error:
+        raise QueryRefused(f"parse error : error parsing regexp: {error}") from None
+    return lambda line: (search(line.encode()) is not None) is keeps
+
+
+def _selects(matchers: Sequence[Matcher], labels: Labels) -> bool:
+    return all(matcher.matches(labels) for matcher in matchers)
+
+
+def _nanoseconds(text: str | None, default: int) -> int:
+    """Loki takes nanoseconds, seconds and seconds with a fraction; numbers of ten digits are seconds."""
+    if not text:
+        return default
+    if text.isdigit() and len(text) > 10:
+        return int(text)
+    return int(float(text) * _NANO)
+
+
+def _names(names: set[str]) -> _Found:
+    """Without a name the key `data` is left out."""
+    body = {"status": "success", **({"data": sorted(names)} if names else {})}
+    return HTTPStatus.OK, _JSON, json.dumps(body).encode()
+
+
+def _data(data: Mapping[str, Any]) -> _Found:
+    return HTTPStatus.OK, _JSON, json.dumps({"status": "success", "data": {**data, "stats": _STATS}}).encode()
+
+
+class LokiApi:
+    """Serves a store between `start` and `stop` on a free loopback port."""
+
+    def __init__(self, store: LineStore, *, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._server = HttpServer(self._answer, name="the stand-in for Loki")
+
+    @property
+    def url(self) -> str:
+        return self._server.url
+
+    def start(self) -> None:
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def _answer(self, target: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        parts = urlsplit(target)
+        status, kind, body = self._store.answer(parts.path, dict(parse_qsl(parts.query)), headers, now=self._clock())
+        return status, {"Content-Type": kind}, body

@@ -1,0 +1,83 @@
+"""The board of the consoles of one host: a small SQLite file beside the journal, whose loss costs nothing."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from console.journal.errors import JournalError
+from console.journal.file_lock import create_file
+from queries.errors import Unreachable
+from queries.model.fault import Fault
+
+FILE = "presence.sqlite3"
+_BUSY_SECONDS = 1.0
+_MOST = 200
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")
+"""SQLITE_ERROR: a table of another shape."""
+
+
+class LocalBoard:
+    """Used by one thread. Nothing is flushed to the disk: after a crash of the machine no console is on."""
+
+    poll_seconds = 0.5
+    live = False
+    fault: Fault | None = None
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._version: int | None = None
+        self._entries: dict[str, str] = {}
+
+    def open(self, changed: Callable[[], None]) -> None:
+        """Another process wakes nobody: the worker polls one number."""
+
+    def entries(self) -> Mapping[str, str]:
+        with self._using() as connection:
+            (version,) = connection.execute("PRAGMA data_version").fetchone()
+            if version != self._version:
+                self._entries = dict(connection.execute("SELECT id, entry FROM presence LIMIT ?", (_MOST,)).fetchall())
+                self._version = version
+        return self._entries
+
+    def write(self, identity: str, text: str) -> None:
+        with self._using() as connection:
+            connection.execute("INSERT OR REPLACE INTO presence VALUES (?, ?)", (identity, text))
+
+    def remove(self, identity: str) -> None:
+        with self._using() as connection:
+            connection.execute("DELETE FROM presence WHERE id = ?", (identity,))
+        self._entries.pop(identity, None)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        """The connection, opened on first use; after any error the next call opens another one. A damaged file is deleted."""
+        try:
+            if self._connection is None:
+                self._connection = self._open()
+            yield self._connection
+        except (sqlite3.Error, OSError, JournalError) as error:
+            self.close()
+            code = getattr(error, "sqlite_errorname", "") or ""
+            if code.startswith(_DAMAGED):
+                self._path.unlink(missing_ok=True)
+            raise Unreachable(
+                f"the file {self._path} cannot be used: {error}", hint="check the folder's permissions and the disk"
+            ) from None
+
+    def _open(self) -> sqlite3.Connection:
+        create_file(self._path)
+        connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("CREATE TABLE IF NOT EXISTS presence (id TEXT PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID")
+        self._version = None
+        return connection

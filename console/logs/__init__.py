@@ -1,0 +1,1 @@
+"""Logs of pods: read, merged by time, searched and saved."""

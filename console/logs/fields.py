@@ -1,0 +1,42 @@
+"""Lines that are JSON objects or logfmt, as a person reads them: the message first, then the fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+_MESSAGE = ("message", "msg", "event", "log")
+_LEFT_OUT = frozenset({"time", "timestamp", "ts", "@timestamp", "level", "severity", "lvl", "levelname", *_MESSAGE})
+"""Time and level stand beside the line."""
+_PAIR = re.compile(r'([a-zA-Z_][\w.-]*)=("(?:\\.|[^"\\])*"|\S*)')
+_DECODE = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def format_fields(line: str) -> str:
+    """`answered  status=200 took=0.3`; the line itself if it has no fields."""
+    text = line.strip()
+    if text.startswith("{"):
+        try:
+            found = _DECODE(text)
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            return line
+        return _join(((name, _value(value)) for name, value in found.items()), line)
+    pairs = _PAIR.findall(text)
+    if len(pairs) < 2 or sum(len(name) + len(value) + 1 for name, value in pairs) < 0.8 * len(text) - len(pairs):
+        return line
+    return _join(pairs, line)
+
+
+def _join(pairs: Iterable[tuple[str, str]], line: str) -> str:
+    fields = dict(pairs)
+    name = next((name for name in _MESSAGE if fields.get(name)), "")
+    message = fields[name].strip('"') if name else ""
+    rest = " ".join(f"{key}={value}" for key, value in fields.items() if key not in _LEFT_OUT)
+    return "  ".join(part for part in (message, rest) if part) or line
+
+
+def _value(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

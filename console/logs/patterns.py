@@ -1,0 +1,218 @@
+"""Lines of a log grouped by their template, and what is new after a moment.
+
+A template is a line whose variable parts (times, numbers, identifiers) are `<*>`. The method is Drain's (He et al., 2017): a
+line is compared with the templates so far that have as many words, and the same first word, level, class of HTTP status and
+error codes; it joins the most similar one. Two things make it fast: one regular expression first replaces what is certainly
+variable, and of lines that are equal then only the first is compared.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import compress
+
+from queries.model.log import LogLevel, LogLine, find_level
+
+WILD = "<*>"
+MOST_PATTERNS = 2000
+"""Of a log that has more, the lines of the others are counted together."""
+_SIMILAR = 0.5
+"""A line belongs to a template if a larger share of its constant words is equal."""
+_MEMORY = 50_000
+MOST_SOURCES = 20
+_MOST_CHARACTERS = 1024
+_VARIABLE = re.compile(
+    r"""
+    \d{4}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?  # a time
+    | [0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}
+    | \b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{7,}\b  # a hash or an address
+    # A number with or without its unit, an IP address, a clock; not the status of a response.
+    | (?<![\w.])(?<!HTTP/)(?<!HTTP/1\.[01]"[ ])(?<!HTTP/2"[ ])[+-]?\d+(?:[.,:/]\d+)*(?:%|[a-zA-Zµ]{1,3}\b)?
+    """,
+    re.VERBOSE,
+)
+_STATUS = re.compile(r'HTTP/[\d.]+" (\d)')
+_CODE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+"""An error code, such as `PROVIDER_TIMEOUT`: lines with another one mean something else."""
+_NEVER_FIRST = "0123456789{[\"'<"
+
+
+class Novelty(StrEnum):
+    """What became of a pattern after a moment."""
+
+    NEW = "new"
+    MORE = "more"
+    GONE = "gone"
+    SAME = ""
+
+
+@dataclass(eq=False, slots=True)
+class Pattern:
+    """The lines of one template. `sample` is the first of them; `sources` are at most twenty of those that wrote it."""
+
+    words: list[str]
+    sample: LogLine
+    level: LogLevel
+    sources: dict[str, None] = field(default_factory=dict)
+    times: array[int] = field(default_factory=lambda: array("q"))
+    """When each line was written, Unix nanoseconds; in order after `sort`."""
+
+    @property
+    def template(self) -> str:
+        return " ".join(self.words)
+
+    @property
+    def count(self) -> int:
+        return len(self.times)
+
+    def literals(self) -> tuple[str, ...]:
+        """The longest constant parts of the template's words, which every line of it contains."""
+        parts = (part for word in self.words for part in word.split(WILD))
+        return tuple(sorted({part for part in parts if len(part) > 2}, key=lambda part: (-len(part), part))[:4])
+
+    def between(self, start_ns: int, end_ns: int) -> int:
+        """How many lines were written from `start_ns` up to, not including, `end_ns`."""
+        return bisect_left(self.times, end_ns) - bisect_left(self.times, start_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class PatternChange:
+    """A pattern before and after a moment: counts, and the factor by which its rate rose (infinite for a new one)."""
+
+    pattern: Pattern
+    novelty: Novelty
+    before: int
+    after: int
+    factor: float
+
+
+class PatternMiner:
+    """Groups lines as they come, in any order."""
+
+    def __init__(self) -> None:
+        self.patterns: list[Pattern] = []
+        self.other = 0
+        """Lines of templates beyond MOST_PATTERNS."""
+        self.first_ns = self.last_ns = 0
+        """The times of the first and the last line, Unix nanoseconds; 0 without a line."""
+        self._by_shape: dict[tuple[object, ...], list[Pattern]] = {}
+        self._known: dict[str, Pattern | None] = {}
+        """What is left of a line without its variable parts, and the pattern that it belongs to."""
+
+    def add(self, lines: Iterable[LogLine]) -> None:
+        """Notices are no lines."""
+        known = self._known
+        for line in lines:
+            if line.notice:
+                continue
+            masked = _VARIABLE.sub(WILD, line.text[:_MOST_CHARACTERS])
+            try:
+                pattern = known[masked]
+            except KeyError:
+                pattern = self._find(masked, line)
+                if len(known) >= _MEMORY:
+                    known.clear()
+                known[masked] = pattern
+            at_ns = line.at_ns
+            if not self.first_ns or at_ns < self.first_ns:
+                self.first_ns = at_ns
+            self.last_ns = max(self.last_ns, at_ns)
+            if pattern is None:
+                self.other += 1
+                continue
+            pattern.times.append(at_ns)
+            if line.source not in pattern.sources and len(pattern.sources) < MOST_SOURCES:
+                pattern.sources[line.source] = None
+
+    def _find(self, masked: str, line: LogLine) -> Pattern | None:
+        words = masked.split()
+        first = next((word for word in words if word[0] not in _NEVER_FIRST), "")
+        level = find_level(line.text)
+        status = _STATUS.search(masked)
+        shape = (len(words), first, level, status[1] if status else "", *_CODE.findall(masked))
+        alike = self._by_shape.setdefault(shape, [])
+        constant = [WILD not in word for word in words]
+        best, most = None, _SIMILAR * sum(constant)
+        for pattern in alike:
+            same = sum(map(str.__eq__, compress(pattern.words, constant), compress(words, constant)))
+            if same > most or not any(constant):
+                best, most = pattern, same
+        if best is not None:
+            best.words = [old if old == new else WILD for old, new in zip(best.words, words, strict=True)]
+            return best
+        if len(self.patterns) >= MOST_PATTERNS:
+            return None
+        best = Pattern(words, line, level)
+        self.patterns.append(best)
+        alike.append(best)
+        return best
+
+    def sort(self) -> None:
+        """Put the times of every pattern in order, and the patterns with the most lines first."""
+        for pattern in self.patterns:
+            pattern.times = array("q", sorted(pattern.times))
+        self.patterns.sort(key=lambda pattern: -pattern.count)
+
+
+_LEAST = 3
+"""Fewer lines than this are no trend."""
+_FACTOR = 3.0
+_URGENCY = {LogLevel.ERROR: 0, LogLevel.WARN: 1, LogLevel.UNKNOWN: 2, LogLevel.INFO: 3, LogLevel.DEBUG: 4}
+_ORDER = {Novelty.NEW: 0, Novelty.MORE: 1, Novelty.GONE: 2, Novelty.SAME: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A time of which every line was read, Unix nanoseconds; the end does not belong to it."""
+
+    start_ns: int
+    end_ns: int
+
+    @property
+    def length_ns(self) -> int:
+        return max(1, self.end_ns - self.start_ns)
+
+    @property
+    def seconds(self) -> float:
+        return self.length_ns / 1_000_000_000
+
+
+def compare_patterns(patterns: Iterable[Pattern], *, before: Span, after: Span) -> tuple[PatternChange, ...]:
+    """What became of each pattern from one time to the other, the most telling first: errors, then what is new, then what has
+    the most lines.
+
+    Only for a miner after `sort` that has every line of both: a pattern whose lines were not read would look new.
+    """
+    changes = []
+    patterns = tuple(patterns)
+    # Where there are no lines from before, nothing can be called new.
+    comparable = any(pattern.between(before.start_ns, before.end_ns) for pattern in patterns)
+    for pattern in patterns:
+        earlier = pattern.between(before.start_ns, before.end_ns)
+        later = pattern.between(after.start_ns, after.end_ns)
+        if not earlier and not later:
+            continue
+        expected = earlier * after.length_ns / before.length_ns
+        factor = later / expected if expected else float("inf")
+        novelty = _judge(earlier, later, expected) if comparable else Novelty.SAME
+        changes.append(PatternChange(pattern, novelty, earlier, later, factor))
+    changes.sort(key=_rank)
+    return tuple(changes)
+
+
+def _judge(before: int, after: int, expected: float) -> Novelty:
+    if not before:
+        return Novelty.NEW
+    if not after:
+        return Novelty.GONE if expected >= _LEAST else Novelty.SAME
+    return Novelty.MORE if after >= _FACTOR * expected and after >= _LEAST else Novelty.SAME
+
+
+def _rank(change: PatternChange) -> tuple[int, int, int, float]:
+    same = change.novelty is Novelty.SAME
+    return (same, _URGENCY[change.pattern.level], _ORDER[change.novelty], -max(change.after, change.before))

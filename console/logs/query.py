@@ -1,0 +1,34 @@
+"""What to read a log of, whichever source it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+ALL = "*"
+"""Instead of a container's name: all containers of a pod."""
+
+
+class LogOrigin(StrEnum):
+    """Who has the lines: the pods themselves (their nodes), or Loki."""
+
+    PODS = "pods"
+    LOKI = "loki"
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuery:
+    """What to read: `target` is `pod/NAME`, a workload (`deployment/NAME`) or a bare name, with Loki also a query of its own
+    (`{app="x"} |= "y"`); `container` a name, empty for the default one of each pod (all that Loki has), or ALL.
+    `since_seconds` is None for the whole log, `tail_lines` for all its lines. `until` is the end, Unix seconds, None for now;
+    only Loki can end earlier.
+    """
+
+    target: str
+    container: str = ""
+    previous: bool = False
+    since_seconds: int | None = None
+    tail_lines: int | None = None
+    follow: bool = False
+    origin: LogOrigin = LogOrigin.PODS
+    until: float | None = None

@@ -1,0 +1,145 @@
+"""What is new in a log after a moment: patterns that appeared, multiplied or vanished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.widget import Widget
+
+from console.logs.pattern_report import PatternReport, count_lines, describe_change
+from console.logs.patterns import Novelty, PatternChange
+from console.screens.messages import OpenLogsRequested
+from console.screens.reading_screen import ReadingScreen
+from console.screens.render_context import RenderContext
+from queries.model.log import LogLevel
+from queries.model.series import quote
+from queries.text.durations import format_duration
+from queries.text.times import format_shown
+from widgets.rows import Rows
+from widgets.styled_text import Line, spread, text, wrap
+from widgets.text_view import TextView
+
+_NANO = 1_000_000_000
+_SHIFT_SECONDS = 300.0
+_LEVELS = {LogLevel.ERROR: ("E", "critical"), LogLevel.WARN: ("W", "warn")}
+_TONES = {Novelty.NEW: "critical", Novelty.MORE: "warn", Novelty.GONE: "accent", Novelty.SAME: "dim"}
+
+
+class LogPatternsScreen(ReadingScreen):
+    """The lines of Loki around a moment, grouped; the most telling patterns first."""
+
+    SCREEN_TITLE = "Log patterns"
+    HELP_TEXT = (
+        "The lines of a log by pattern: equal but for numbers, times and identifiers. Each shows what became of it after the "
+        "moment in the title, compared with the time before: new, several times as many, gone. Errors come first. Enter shows "
+        "the lines of a pattern; [ and ] move the moment by five minutes. An hour after the moment is compared at most."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "lines", "lines", tooltip="The lines of this pattern", id="patterns.lines"),
+        Binding(
+            "left_square_bracket",
+            "shift(-1)",
+            "earlier",
+            key_display="[",
+            tooltip="Compare around a moment five minutes earlier",
+            id="patterns.earlier",
+        ),
+        Binding(
+            "right_square_bracket",
+            "shift(1)",
+            "later",
+            key_display="]",
+            tooltip="Compare around a moment five minutes later",
+            id="patterns.later",
+        ),
+    ]
+
+    def __init__(self, target: str, moment: float) -> None:
+        super().__init__()
+        self._target = target
+        self._moment = moment
+        self._report: PatternReport | None = None
+        self._selector = ""
+        self._title = TextView(classes="title")
+        self._note = TextView(id="patterns-note", classes="hidden")
+        self._rows: Rows[PatternChange] = Rows(key=lambda item: item.pattern.template, draw=_render, empty="", id="patterns")
+        self._rows.add_class("grow")
+
+    def body(self) -> Iterable[Widget]:
+        yield self._title
+        yield self._note
+        yield self._rows
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._rows.focus()
+
+    async def read(self) -> bool:
+        session = self.context.session if self.context else None
+        if session is None:
+            return False
+        moment = float("nan")
+        while moment != self._moment:  # a person may move it meanwhile
+            moment = self._moment
+            self._report = await session.read_pattern_report(self._target, moment=moment)
+            self.redraw()
+        return True
+
+    def describe_reading(self) -> str:
+        return "comparing the log before and after"
+
+    def draw(self, context: RenderContext) -> None:
+        self.read_if_due()
+        width = max(20, self.size.width)
+        report = self._report
+        at = format_shown(self._moment, "%m-%d %H:%M:%S")
+        left: Line = ((" Log patterns ", "title"), text(self._target, "strong"), (f"  after {at}", "accent"))
+        right = f"{count_lines(report.lines)} " if report else ""
+        self._title.show((spread(left, (*self.state_of_reading(), (f" {right}", "dim")), width),))
+        notes = tuple((text(f" {part}", "warn"),) for part in wrap(report.note if report else "", width - 2) if part)
+        self._note.show((*self.render_failure(width), *notes))
+        self._note.set_class(not self._note.lines, "hidden")
+        self._rows.show(report.changes if report else (), empty=self._describe_nothing())
+
+    def _describe_nothing(self) -> str:
+        if self.read_error or self.worker_errors.get("read"):
+            return "unknown"
+        if self._report is None:
+            return "comparing …"
+        before, after = (format_duration(span.seconds) for span in (self._report.before, self._report.after))
+        return f"Loki has no lines of it in the {before} before and {after} after"
+
+    def action_shift(self, direction: int) -> None:
+        now = self.context.now if self.context else self._moment
+        self._moment = min(now - 1.0, self._moment + direction * _SHIFT_SECONDS)
+        self._report = None
+        self.action_read()
+        self.redraw()
+
+    @on(Rows.Selected)
+    def _selected(self, event: Rows.Selected) -> None:
+        event.stop()
+        self.action_lines()
+
+    def action_lines(self) -> None:
+        change, session = self._rows.current, self.context.session if self.context else None
+        if change is None or session is None or self._report is None:
+            return
+        filters = "".join(f" |= {quote(part)}" for part in change.pattern.literals())
+        self.post_message(OpenLogsRequested(f"{self._report.selector}{filters}", at=self._last_time(change)))
+
+    def _last_time(self, change: PatternChange) -> float:
+        return change.pattern.times[-1] / _NANO
+
+
+def _render(change: PatternChange, width: int) -> Line:
+    mark, tone = _LEVELS.get(change.pattern.level, (" ", ""))
+    what = describe_change(change)
+    return (
+        (f"{mark} ", tone),
+        text(f"{what:<32}  ", _TONES[change.novelty]),
+        text(change.pattern.sample.text if change.pattern.count == 1 else change.pattern.template, tone),
+    )

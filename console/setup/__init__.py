@@ -1,0 +1,1 @@
+"""The first configuration: find servers, try each, and write the config file."""

@@ -1,0 +1,120 @@
+"""A client of Loki's HTTP API, read-only. Behaviour seen with 3.7.8."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+
+import httpx
+import msgspec
+
+from queries.errors import RequestRejected
+from queries.http.client import Client
+from queries.http.endpoint import Endpoint
+from queries.loki import responses
+from queries.loki.responses import Page, StoredLine
+from queries.model.series import Series
+
+PAGE_LINES = 2000
+"""Lines requested at once. A server allows 5,000 unless it says otherwise."""
+_FLAGS = ("X-Loki-Response-Encoding-Flags", "categorize-labels")
+"""Without it each line with a trace id of its own comes back as a stream of its own."""
+_TOO_MANY = re.compile(r"max_entries_limit_per_query \(\d+ > (\d+)\)|max entries limit per query exceeded.*\(\d+ > (\d+)\)")
+_INSTANT = "/loki/api/v1/query"
+_RANGE = "/loki/api/v1/query_range"
+
+
+class _Names(msgspec.Struct):
+    status: str = ""
+    data: list[str] = []
+    """Loki leaves the key out where it has none."""
+
+
+class Loki:
+    """Labels, lines and series of counts. Every method raises SourceError; times are Unix nanoseconds."""
+
+    def __init__(self, endpoint: Endpoint, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        http = replace(endpoint.http, http_headers=(*endpoint.http.http_headers, _FLAGS))
+        self._client = Client(replace(endpoint, http=http), name="loki", transport=transport)
+        self._page_lines = PAGE_LINES
+
+    @property
+    def where(self) -> str:
+        return self._client.where
+
+    async def labels(self) -> tuple[str, ...]:
+        """The names of the labels of the last hours; without a tenant Loki answers 401 here, unlike at `/ready` and
+        `/loki/api/v1/status/buildinfo`, which need none.
+        """
+        found = await self._client.get("/loki/api/v1/labels", type=_Names)
+        return tuple(found.data)
+
+    async def label_values(self, name: str, *, query: str = "") -> tuple[str, ...]:
+        """The values of a label in the last hours, in the streams of a selector if one is given."""
+        params = [("query", query)] if query else []
+        found = await self._client.get(f"/loki/api/v1/label/{name}/values", params, type=_Names)
+        return tuple(found.data)
+
+    async def pages(self, query: str, *, start_ns: int, end_ns: int, most: int, forward: bool = False) -> AsyncIterator[Page]:
+        """The lines from `start_ns` up to, not including, `end_ns`, at most `most` of them: the newest first, page by page, or
+        the oldest first with `forward`. Within a page the lines are in the order of time.
+
+        The server sends no mark that there is more: a full page is followed by another one, which begins with the nanosecond
+        at which the page before it ended and without the lines that it had.
+        """
+        known: set[StoredLine] = set()
+        count = 0
+        while count < most and start_ns < end_ns:
+            lines = await self._page(query, start_ns, end_ns, forward)
+            new = tuple(line for line in lines if line not in known)
+            kept = new[: most - count] if forward else new[max(0, len(new) - (most - count)) :]
+            count += len(kept)
+            full = len(lines) >= self._page_lines
+            if full and not new:
+                # More lines in one nanosecond than a page has: the rest of them cannot be requested.
+                edge = lines[-1].at_ns if forward else lines[0].at_ns
+                yield Page((), more=True, skipped_ns=edge)
+                start_ns, end_ns = (edge + 1, end_ns) if forward else (start_ns, edge)
+                known = set()
+                continue
+            more = full or len(kept) < len(new)
+            yield Page(kept, more=more)
+            if not full:
+                return
+            edge = lines[-1].at_ns if forward else lines[0].at_ns
+            known = {line for line in lines if line.at_ns == edge} | {line for line in known if line.at_ns == edge}
+            start_ns, end_ns = (edge, end_ns) if forward else (start_ns, edge + 1)
+
+    async def _page(self, query: str, start_ns: int, end_ns: int, forward: bool) -> tuple[StoredLine, ...]:
+        """One page; a limit that the tenant does not allow is lowered to the one that the server names."""
+        try:
+            return await self._lines(query, start_ns, end_ns, forward)
+        except RequestRejected as error:
+            found = _TOO_MANY.search(error.fault.what)
+            allowed = int(found[1] or found[2]) if found else 0
+            if not 0 < allowed < self._page_lines:
+                raise
+            self._page_lines = allowed
+        return await self._lines(query, start_ns, end_ns, forward)
+
+    async def _lines(self, query: str, start_ns: int, end_ns: int, forward: bool) -> tuple[StoredLine, ...]:
+        params = [
+            ("query", query), ("start", str(start_ns)), ("end", str(end_ns)), ("limit", str(self._page_lines)),
+            ("direction", "forward" if forward else "backward"),
+        ]  # fmt: skip
+        return await self._client.fetch(_RANGE, params, decode=partial(responses.decode_lines, where=self.where))
+
+    async def series(self, query: str, *, start_ns: int, end_ns: int, step_seconds: float) -> tuple[Series, ...]:
+        """The series of a metric query; their times are Unix seconds."""
+        params = [("query", query), ("start", str(start_ns)), ("end", str(end_ns)), ("step", f"{step_seconds:g}")]
+        return await self._client.fetch(_RANGE, params, decode=partial(responses.decode_series, where=self.where))
+
+    async def count(self, query: str, *, seconds: int, end_ns: int) -> int:
+        """The number of lines in the seconds up to `end_ns`; lines that were not yet there are not counted."""
+        params = [("query", f"sum(count_over_time({query} [{seconds}s]))"), ("time", str(end_ns))]
+        return await self._client.fetch(_INSTANT, params, decode=partial(responses.decode_count, where=self.where))
+
+    async def close(self) -> None:
+        await self._client.close()

@@ -1,0 +1,147 @@
+"""The console beside k9s on one real API server with ten thousand pods: first data, memory and CPU; skipped where either is
+missing.
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import control_plane
+import httpx
+from cluster_process import pod
+from figure import Figure
+from stage import Stage, Timed, clean
+from subject import PROGRAM
+from work import share
+
+PODS, DEPLOYMENTS, CHANGES = 10_000, 500, 100
+_NAMESPACE = "cad-ml-platform"
+_PINNED = "v0.50."
+_RUNS = 3
+_BEFORE = {"first data": 2.9 / 8.3, "memory": 125 / 965, "CPU at 100 pod changes a second": 0.35 / 0.31}
+"""The ratios when the console watched Deployments and pods alone; with every kind of workload they may be a fifth higher."""
+_FIRST_DATA = {"console": "kubernetes ok", "k9s": "crowd-0"}
+
+
+def measure(stage: Stage) -> list[Figure]:
+    program, binaries = shutil.which("k9s"), control_plane.assets()
+    if program is None or binaries is None:
+        what = "k9s is not on PATH" if program is None else "KUBEBUILDER_ASSETS is unset: make cluster-assets"
+        return _skipped(f"{what} (Go builds github.com/derailed/k9s from its module)")
+    version = subprocess.run([program, "version", "-s"], capture_output=True, text=True, check=False).stdout.split()
+    if not any(word.startswith((_PINNED, "dev")) for word in version):
+        return _skipped(f"only {_PINNED}x is compared")
+    with control_plane.ControlPlane(binaries) as plane:
+        kubeconfig = stage.place("crowd") / "kubeconfig"
+        plane.kubeconfig(kubeconfig)
+        _fill(plane)
+        found = {
+            "k9s": _measure(stage, plane, kubeconfig, "k9s", (program, "-n", _NAMESPACE, "-c", "pods", "--splashless")),
+            "console": _measure(stage, plane, kubeconfig, "console", (PROGRAM, "--refresh", "1", "--namespace", _NAMESPACE)),
+        }
+    ours, theirs = found["console"], found["k9s"]
+    return [
+        Figure(f"{name} ÷ k9s, 10,000 pods", ours[name] / theirs[name], "×", round(1.2 * before, 3),
+               f"{ours[name]:.3g} against {theirs[name]:.3g}")
+        for name, before in _BEFORE.items()
+    ]  # fmt: skip
+
+
+def _skipped(why: str) -> list[Figure]:
+    print(f"      beside k9s: skipped, {why}", file=sys.stderr)
+    return []
+
+
+def _measure(
+    stage: Stage, plane: control_plane.ControlPlane, kubeconfig: Path, name: str, command: tuple[str, ...]
+) -> dict[str, float]:
+    """Seconds, MB and the share of one core."""
+    env = {**clean(stage.place("home")), "HOME": str(stage.place("home")), "KUBECONFIG": str(kubeconfig)}
+    env["K9S_CONFIG_DIR"] = env["HOME"]
+    first = []
+    for _ in range(_RUNS):
+        with Timed(*command, env=env) as terminal:
+            first.append(_seconds_until(terminal, _FIRST_DATA[name]))
+    with Timed(*command, env=env) as terminal:
+        _seconds_until(terminal, _FIRST_DATA[name])
+        terminal.read(10.0)
+        memory, _ = terminal.memory_mb()
+        with _changing(plane):
+            terminal.read(3.0)
+            cpu = share(terminal, 15.0)
+    figures = (statistics.median(first), memory, cpu)
+    return dict(zip(_BEFORE, figures, strict=True))
+
+
+def _seconds_until(terminal: Timed, words: str) -> float:
+    while words not in terminal.text:
+        terminal.read(0.1)
+        at = time.perf_counter() - terminal.begun
+        terminal.draw()
+        if at > 90.0:
+            raise AssertionError(f"{words!r} did not appear:\n{terminal.text}")
+    return at
+
+
+def _fill(plane: control_plane.ControlPlane) -> None:
+    with plane.client() as client, ThreadPoolExecutor(16) as pool:
+        client.post("/api/v1/namespaces", json={"metadata": {"name": _NAMESPACE}}).raise_for_status()
+        for made in pool.map(lambda number: _add_deployment(client, number), range(DEPLOYMENTS)):
+            made.raise_for_status()
+        for made in pool.map(lambda number: _add_pod(client, number), range(PODS)):
+            made.raise_for_status()
+
+
+def _add_deployment(client: httpx.Client, number: int) -> httpx.Response:
+    labels = {"app": f"shop-{number}"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": "registry.example/shop:1"}]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": f"shop-{number}"}, "spec": spec}
+    return client.post(f"/apis/apps/v1/namespaces/{_NAMESPACE}/deployments", json=body)
+
+
+def _add_pod(client: httpx.Client, number: int) -> httpx.Response:
+    """Without an owner: the garbage collector ends a pod whose owner does not exist."""
+    body = pod(number)
+    for key in ("ownerReferences", "managedFields", "generateName"):
+        body["metadata"].pop(key)
+    client.post(f"/api/v1/namespaces/{_NAMESPACE}/pods", json=body).raise_for_status()
+    return _set_status(client, number, body["status"])
+
+
+def _set_status(client: httpx.Client, number: int, status: Mapping[str, Any]) -> httpx.Response:
+    path = f"/api/v1/namespaces/{_NAMESPACE}/pods/crowd-{number:05d}/status"
+    return client.patch(path, json={"status": status}, headers={"Content-Type": "application/merge-patch+json"})
+
+
+@contextmanager
+def _changing(plane: control_plane.ControlPlane) -> Iterator[None]:
+    """A hundred pods a second get another restart count."""
+    ended = threading.Event()
+
+    def change() -> None:
+        with plane.client() as client, ThreadPoolExecutor(4) as pool:
+            number = 0
+            while not ended.wait(0.1):
+                due = [(number + at) % PODS for at in range(CHANGES // 10)]
+                restarts = 1 + number // PODS
+                list(pool.map(lambda at, count=restarts: _set_status(client, at, pod(at, count)["status"]), due))
+                number += len(due)
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,97 @@
+"""How long a chart of seven days takes with the worst value of each step, against one of samples: 100 recorded series.
+
+Both are asked of one server in turn, from the request to the points. The figure is the CPU time of server and console: other
+programs of the machine change the wall time of either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from figure import Figure
+from servers import servers, start_prometheus
+from stage import Stage
+
+from console.demo.backfill import load_history
+from console.demo.process import ServerProcess
+from queries.catalogue.loader import load_board
+from queries.model.panel import PanelSpec
+
+_DAYS, _EVALUATION_SECONDS, _SERIES, _PAIRS, _POINTS = 7, 30, 100, 15, 240
+_NAME = "provider_health_score"
+
+
+def measure(stage: Stage) -> list[Figure]:
+    try:
+        from queries.http.endpoint import Endpoint  # noqa: F401
+        from queries.prometheus.history import Window  # noqa: F401
+    except ImportError as error:
+        print(f"      {error}: skipped", file=sys.stderr)
+        return []
+    place, end = stage.place("week"), int(time.time()) - 5
+    text = place / "week.txt"
+    with text.open("w") as file:
+        file.writelines(_lines(end))
+    load_history(servers().promtool, text, place / "data", limit_seconds=180.0)
+    text.unlink()
+    with start_prometheus("global: {scrape_interval: 1h}\n", folder=place) as server:
+        pairs = asyncio.run(_measure_pairs(server, float(end)))
+    wall, spent = (sum(worst[at] for worst, _ in pairs) / sum(sampled[at] for _, sampled in pairs) for at in (0, 1))
+    took = [statistics.median(pair[at][0] for pair in pairs) * 1000 for at in (0, 1)]
+    note = f"wall time {wall:.2f} ×: {took[0]:.0f} ms against {took[1]:.0f} ms"
+    return [Figure(f"CPU of seven days of the worst value of {_SERIES} series ÷ sampled", spent, "×", 1.5, note)]
+
+
+async def _measure_pairs(server: ServerProcess, end: float) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    from queries.http.endpoint import Endpoint
+    from queries.prometheus.client import Prometheus
+    from queries.prometheus.history import Window
+
+    listed = next(item for item in load_board("overview") if item.id == "provider_health")
+    spec: PanelSpec = replace(listed, raw=_NAME, template=_NAME, recorded=None, recorded_names=())
+    prometheus = Prometheus(Endpoint(server.url))
+    step = float(round(_DAYS * 86_400 / _POINTS))
+
+    async def sampled(window: Window) -> int:
+        found = await prometheus.history(spec, start=window.start, end=window.end, step_seconds=step)
+        return len(found.series)
+
+    async def worst(window: Window) -> int:
+        return [len(found.series) async for found in prometheus.peak_history(spec, window)][-1]
+
+    pairs = []
+    for number in range(_PAIRS + 2):
+        window = Window(end - _DAYS * 86_400 - number, end - number, step)
+        order = ((worst, 1), (sampled, _SERIES)) if number % 2 else ((sampled, _SERIES), (worst, 1))
+        took = {ask.__name__: await _take(server, ask, window, count) for ask, count in order}
+        pairs.append((took["worst"], took["sampled"]))
+    await prometheus.close()
+    return pairs[2:]  # after the first two the server has its blocks in memory
+
+
+async def _take(server: ServerProcess, ask: Callable[..., Awaitable[int]], window: object, count: int) -> tuple[float, float]:
+    """Wall time, and CPU time of server and console, in seconds."""
+    began, before = time.perf_counter(), _cpu(server) + time.process_time()
+    found = await ask(window)
+    took = time.perf_counter() - began, _cpu(server) + time.process_time() - before
+    if found != count:
+        raise AssertionError(f"{ask.__name__} returned {found} series, not {count}")
+    return took
+
+
+def _cpu(server: ServerProcess) -> float:
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{server.pid}/task").iterdir()) / 1e9
+
+
+def _lines(end: int) -> Iterator[str]:
+    times = range(end - _DAYS * 86_400, end, _EVALUATION_SECONDS)
+    for number in range(_SERIES):
+        series = f'{_NAME}{{provider="p{number}"}}'
+        yield from (f"{series} {90 + (at * 7919 + number * 104729) % 9973 / 1000:.3f} {at}\n" for at in times)
+    yield "# EOF\n"

@@ -1,0 +1,204 @@
+"""The image of a container: what may be asked for, what the preview says of it, and what is sent."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from action_bench import API, Bench, outcome
+
+from console.actions.image import Image
+from console.actions.object_patch import ObjectFacts
+from console.actions.plan import ActionRefused, CheckLevel, Outcome, Preview, Request
+from queries.model.image import parse_image
+
+TARGET = f"deployment/{API}"
+HERE = "registry.example.com/cad-ml/api"
+DIGEST = f"sha256:{'0a' * 32}"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("nginx", ("nginx", "", "")),
+        ("localhost:5000/a/b:1", ("localhost:5000/a/b", "1", "")),
+        ("localhost:5000/a", ("localhost:5000/a", "", "")),
+        ("[::1]:5000/a__b/c---d:V_1.2-x", ("[::1]:5000/a__b/c---d", "V_1.2-x", "")),
+        (f"{HERE}:1.9.0@{DIGEST}", (HERE, "1.9.0", DIGEST)),
+        (f"{HERE}@sha512:{'0' * 128}", (HERE, "", f"sha512:{'0' * 128}")),
+    ],
+)
+def test_a_reference_is_read_into_its_parts(text: str, parts: tuple[str, str, str]) -> None:
+    """A colon before the last slash is a registry's port, and the parts make the same text again."""
+    found = parse_image(text)
+    assert (found.repository, found.tag, found.digest) == parts
+    assert str(found) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", ":1", "a:", "a:.1", "a:b c", f"a:{'x' * 129}", "Nginx", "a//b", "a/", "/a", "a/B:1", "a_/b", "a b", "-a",
+        "a@sha256:abc", f"a@sha256:{'0A' * 32}", f"a@md5:{'0' * 32}", "a@", f"a@{DIGEST}@{DIGEST}", f"a/{'b' * 255}",
+        "http://a/b:1", "ex_ample.com/a", "a:1\n",
+    ],
+)  # fmt: skip
+def test_what_a_kubelet_would_call_invalid_is_refused(text: str) -> None:
+    """No such reference gets as far as a pod that ends as InvalidImageName."""
+    with pytest.raises(ValueError, match=r" is not | has at most "):
+        parse_image(text)
+
+
+async def test_a_tag_is_set_and_kept(bench: Bench) -> None:
+    """`:TAG` is of the present repository; the one write is a patch of that image, and the journal holds both images."""
+    steps = await bench.act("image", TARGET, image=":2.0.0")
+    assert outcome(steps)[0] is Outcome.DONE, steps[-1]
+    (write,) = bench.writes()
+    version, name, image = json.loads(write.body)
+    assert write.headers["content-type"] == "application/json-patch+json"
+    assert version["path"] == "/metadata/resourceVersion"
+    assert name == {"op": "test", "path": "/spec/template/spec/containers/0/name", "value": API}
+    assert image == {"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": f"{HERE}:2.0.0"}
+    assert bench.journal is not None
+    intent = bench.journal.events()[0].data
+    before = next(item for item in intent["differences"] if item[0] == "image")
+    assert before[2] == f"{HERE}:2.0.0"
+    assert intent["command"] == f"kubectl -n cad-ml-platform set image {TARGET} {API}={HERE}:2.0.0"
+    undo = intent["notes"][-1]
+    assert undo == f"to undo: cad-console act image {TARGET} --image {before[1]}"
+    steps = await bench.act("image", TARGET, image=undo.rpartition(" ")[2])
+    assert outcome(steps)[0] is Outcome.DONE, steps[-1]
+    (deployment,) = [item for item in bench.cluster.objects("deployments") if item["metadata"]["name"] == API]
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == before[1]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "why"),
+    [
+        ({"image": "Bad:1"}, "is not an image repository"),
+        ({"image": "@sha256:12"}, "is not a digest"),
+        ({"image": ":a b"}, "is not a tag"),
+        ({"image": ":2", "container": "nobody"}, "has no container 'nobody'; it has cad-ml-api"),
+        ({}, "needs image"),
+    ],
+)
+async def test_what_cannot_be_set_is_refused(bench: Bench, parameters: dict[str, str], why: str) -> None:
+    """A bad reference and an unknown container are named, and nothing is sent."""
+    result, text = outcome(await bench.act("image", TARGET, **parameters))
+    assert result is Outcome.REFUSED and why in text, text
+    assert bench.writes() == []
+
+
+async def test_the_same_image_is_nothing_to_do(bench: Bench) -> None:
+    """The image that the container has already is refused in words."""
+    (deployment,) = [item for item in bench.cluster.objects("deployments") if item["metadata"]["name"] == API]
+    image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    result, text = outcome(await bench.act("image", TARGET, image=image))
+    assert result is Outcome.REFUSED and "nothing to do" in text
+
+
+@pytest.mark.parametrize(
+    ("policy", "image", "expected"),
+    [
+        ("IfNotPresent", ":2.0.0", (CheckLevel.OK, "IfNotPresent, by tag")),
+        ("IfNotPresent", f"@{DIGEST}", (CheckLevel.OK, "IfNotPresent, by digest")),
+        ("IfNotPresent", ":latest", (CheckLevel.WARN, "a node that already has one runs that one")),
+        ("Always", "registry.example.com/cad-ml/api", (CheckLevel.WARN, "every start may be another build")),
+        ("Never", ":2.0.0", (CheckLevel.WARN, "ErrImageNeverPull")),
+    ],
+)
+async def test_the_pull_policy_is_weighed(bench: Bench, policy: str, image: str, expected: tuple[CheckLevel, str]) -> None:
+    """The policy does not follow the tag, so each pair of them is named for what a node will do."""
+
+    async def decline(preview: Preview) -> bool:
+        return False
+
+    container = [{"name": API, "imagePullPolicy": policy}]
+    bench.cluster.patch("deployments", API, {"spec": {"template": {"spec": {"containers": container}}}})
+    await bench.act("image", TARGET, image=image, confirm=decline)
+    checks = {item.how: item for item in bench.previews[-1].checks}
+    level, text = expected
+    assert checks["pull policy"].level is level and text in checks["pull policy"].text
+    assert "no record that" in checks["images"].text and checks["images"].level is CheckLevel.WARN
+
+
+async def test_another_repository_and_a_dropped_digest_are_named(bench: Bench) -> None:
+    """Both are allowed, and neither goes unsaid."""
+
+    async def decline(preview: Preview) -> bool:
+        return False
+
+    container = [{"name": API, "image": f"{HERE}@{DIGEST}"}]
+    bench.cluster.patch("deployments", API, {"spec": {"template": {"spec": {"containers": container}}}})
+    await bench.act("image", TARGET, image="else.example.com/api:1", confirm=decline)
+    texts = [item.text for item in bench.previews[-1].checks if item.how == "image"]
+    assert texts[0] == f"another repository: {HERE} → else.example.com/api"
+    assert texts[1].startswith("the digest is dropped")
+
+
+CONTAINERS = [{"name": "api", "image": f"{HERE}:1"}, {"name": "proxy", "image": "envoy:1"}]
+ROLLOUT: dict[str, Any] = {
+    "metadata": {"name": "web", "namespace": "cad", "uid": "u", "resourceVersion": "7", "generation": 2},
+    "spec": {
+        "replicas": 2,
+        "strategy": {"canary": {"steps": [{"setWeight": 20}, {"pause": {}}]}},
+        "template": {"spec": {"containers": CONTAINERS, "initContainers": [{"name": "init", "image": "busybox:1"}]}},
+    },
+    "status": {"stableRS": "a", "currentPodHash": "a", "phase": "Healthy", "observedGeneration": "2"},
+}
+
+
+def plan_rollout(**parameters: str) -> Any:
+    return Image().plan(Request("image", "rollout/web", parameters), ObjectFacts(ROLLOUT, ("kubectl",)), 0.0)
+
+
+def test_a_rollouts_patch_names_one_container() -> None:
+    """An init container is found in its own list; the patch has the version and changes nothing else of the Rollout."""
+    plan = plan_rollout(container="init", image=":2")
+    assert [item["path"] for item in plan.body] == [
+        "/metadata/resourceVersion",
+        "/spec/template/spec/initContainers/0/name",
+        "/spec/template/spec/initContainers/0/image",
+    ]
+    assert plan.body[2]["value"] == "busybox:2"
+    assert plan.notes[0] == "with Argo's plugin: kubectl argo rollouts set image web init=busybox:2"
+    assert next((item.name, item.before, item.after) for item in plan.differences) == ("image init", "busybox:1", "busybox:2")
+    with pytest.raises(ActionRefused, match="has the containers api, proxy, init: name one with --container"):
+        plan_rollout(image=":2")
+
+
+class Read:
+    """A reader that returns one Rollout after another."""
+
+    def __init__(self, *found: dict[str, Any]) -> None:
+        self.found = list(found)
+
+    async def read(self, resource: str, name: str) -> dict[str, Any]:
+        return self.found.pop(0)
+
+
+def released(phase: str, *, observed: str = "3", promoted: bool = False, image: str = f"{HERE}:2") -> dict[str, Any]:
+    raw = copy.deepcopy(ROLLOUT)
+    raw["metadata"]["generation"] = 3
+    raw["spec"]["template"]["spec"]["containers"][0]["image"] = image
+    raw["status"] |= {"phase": phase, "observedGeneration": observed, "currentPodHash": "a" if promoted else "b"}
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("phases", "done"),
+    [
+        ((released("Healthy", observed="2", promoted=True), released("Progressing"), released("Paused")), True),
+        ((released("Progressing"), released("Healthy"), released("Healthy", promoted=True)), True),
+        ((released("Progressing"), released("Degraded")), False),
+        ((released("Progressing"), released("Progressing", image=f"{HERE}:1")), False),
+    ],
+)
+async def test_a_rollout_is_done_where_it_waits_or_is_promoted(phases: tuple[dict[str, Any], ...], done: bool) -> None:
+    """A phase of before the change proves nothing, a pause is the end of this action, and another image is a revert."""
+    plan = plan_rollout(container="api", image=":2")
+    reports = [item async for item in Image().verify(plan, Read(*phases))]  # type: ignore[arg-type]
+    assert [item.done for item in reports] == [*[None] * (len(phases) - 1), done]
+    assert bool(reports[-1].undone_by) == ("again" in reports[-1].text)

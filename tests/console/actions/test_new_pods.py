@@ -1,0 +1,179 @@
+"""What the preview of an action says about the pods that it creates, on a cluster in the process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from action_bench import API, Bench, second_revision
+
+from console.actions import new_pods
+from console.actions.plan import CheckLevel, Preview
+from console.demo.cluster.resource import NODES
+from queries.kubernetes.pod_template_decode import pod_requests
+
+TARGET = f"deployment/{API}"
+MIB = 1 << 20
+
+
+async def decline(preview: Preview) -> bool:
+    return False
+
+
+async def preview(bench: Bench, action: str, target: str = TARGET, **parameters: str) -> dict[str, tuple[CheckLevel, str]]:
+    await bench.act(action, target, confirm=decline, **parameters)
+    return {check.how: (check.level, check.text) for check in bench.previews[-1].checks}
+
+
+def template(bench: Bench, **container: Any) -> None:
+    """Changes the container of the Deployment without a rollout: it is paused first and resumed by the test."""
+    change = {"spec": {"template": {"spec": {"containers": [{"name": API, **container}]}}}}
+    bench.cluster.patch("deployments", API, change)
+
+
+async def test_room_is_counted_on_the_nodes_that_accept_the_pod(bench: Bench) -> None:
+    """Requests of all pods, taints, selectors and cordons count; what does not fit stays Pending."""
+    assert (await preview(bench, "scale", replicas="5"))["requests"] == (
+        CheckLevel.OK,
+        "room for 2 new pods (0.25 CPU, 512 MiB each): 3 of 3 nodes fit, with room for 83",
+    )
+    for name in ("node-1", "node-2"):
+        bench.cluster.patch("nodes", name, {"spec": {"taints": [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]}})
+    bench.cluster.patch("nodes", "node-3", {"spec": {"unschedulable": True}})
+    level, text = (await preview(bench, "scale", replicas="5"))["requests"]
+    assert (level, text) == (
+        CheckLevel.WARN,
+        "no room for 2 new pods (0.25 CPU, 512 MiB each): 0 of 3 nodes fit, with room for 0; the rest stays Pending",
+    )
+    tolerations = [{"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}]
+    bench.cluster.patch("deployments", API, {"spec": {"paused": True, "template": {"spec": {"tolerations": tolerations}}}})
+    assert (await preview(bench, "scale", replicas="5"))["requests"][1].startswith("room for 2 new pods (0.25 CPU, 512 MiB")
+
+
+async def test_a_rollout_adds_as_many_pods_as_its_surge(bench: Bench) -> None:
+    """Recreate adds none: each new pod takes the place of an old one."""
+    assert (await preview(bench, "restart"))["requests"][1].startswith("room for 1 new pod (0.25 CPU, 512 MiB each)")
+    bench.cluster.patch("deployments", API, {"spec": {"strategy": {"type": "Recreate", "rollingUpdate": None}}})
+    assert (await preview(bench, "restart"))["requests"] == (
+        CheckLevel.OK,
+        "each new pod replaces an old one and requests no more",
+    )
+    assert "requests" not in await preview(bench, "scale", replicas="2")  # creates no pod
+
+
+async def test_a_quota_that_leaves_no_room_is_named_with_figures(bench: Bench) -> None:
+    """Pods, requests and limits; one that covers only some pods was not checked."""
+    hard = {"pods": "14", "requests.cpu": "3500m", "limits.memory": "64Gi"}
+    used = {"pods": "13", "requests.cpu": "3250m", "limits.memory": "13Gi"}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team"}, "spec": {"hard": hard}}
+    bench.cluster.apply([{**quota, "status": {"hard": hard, "used": used}}])
+    assert (await preview(bench, "scale", replicas="4"))["quota"] == (CheckLevel.OK, "the ResourceQuotas leave room for it")
+    await bench.act("scale", TARGET, confirm=decline, replicas="5")
+    texts = [check.text for check in bench.previews[-1].checks if check.how == "quota"]
+    assert texts == [
+        "ResourceQuota team: pods 13 of 14 used, 2 more needed: pods are rejected",
+        "ResourceQuota team: requests.cpu 3.25 CPU of 3.5 CPU used, 0.5 CPU more needed: pods are rejected",
+    ]
+    scoped = {**quota, "metadata": {"name": "best-effort"}, "spec": {"hard": {"pods": "1"}, "scopes": ["BestEffort"]}}
+    bench.cluster.apply([scoped])
+    level, text = (await preview(bench, "scale", replicas="4"))["new pods"]
+    assert (level, text) == (CheckLevel.WARN, "not checked: ResourceQuota best-effort, which covers only some pods")
+
+
+async def test_missing_references_of_the_target_revision_are_named(bench: Bench) -> None:
+    """ConfigMaps and Secrets of containers, volumes and projections; optional ones may be missing."""
+    bench.cluster.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "there"}, "data": {}}])
+    env = [
+        {"name": "A", "valueFrom": {"secretKeyRef": {"name": "there", "key": "a"}}},
+        {"name": "B", "valueFrom": {"configMapKeyRef": {"name": "gone", "key": "b"}}},
+        {"name": "C", "valueFrom": {"secretKeyRef": {"name": "may-be", "key": "c", "optional": True}}},
+    ]
+    volumes = [
+        {"name": "v", "secret": {"secretName": "lost"}},
+        {"name": "w", "projected": {"sources": [{"configMap": {"name": "none"}}]}},
+    ]
+    change = {"spec": {"paused": True, "template": {"spec": {"volumes": volumes}}}}
+    bench.cluster.patch("deployments", API, change)
+    template(bench, env=env)
+    assert (await preview(bench, "resume"))["references"] == (
+        CheckLevel.WARN,
+        "missing: ConfigMap gone, ConfigMap none, Secret lost: pods that need it do not start",
+    )
+    assert all(request.method == "GET" for request in bench.cluster.requests if "/secrets/" in request.path)
+    accepts = {request.headers["accept"] for request in bench.cluster.requests if "/secrets/" in request.path}
+    assert accepts and all(accept.startswith("application/json;as=PartialObjectMetadata;") for accept in accepts)
+
+
+async def test_an_image_that_never_ran_here_is_named(bench: Bench) -> None:
+    """Neither a node reports to have it, nor did a pod of the template run; a revision that was ready is no news."""
+    second_revision(bench.cluster)
+    assert "images" not in await preview(bench, "rollback", revision="1")
+    bench.cluster.patch("deployments", API, {"spec": {"paused": True}})
+    template(bench, image="registry.example.com/cad-ml/api:2.0.0")
+    level, text = (await preview(bench, "resume"))["images"]
+    assert level is CheckLevel.WARN
+    assert text == "no record that registry.example.com/cad-ml/api:2.0.0 ever ran here: the nodes have to pull it"
+
+
+async def test_what_cannot_be_read_is_not_checked_and_never_ok(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line, with the reason; a list that takes too long is not waited for."""
+    env = [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "there", "key": "a"}}}]
+    bench.cluster.patch("deployments", API, {"spec": {"paused": True}})
+    template(bench, env=env, image="registry.example.com/cad-ml/api:2.0.0")
+    for resource in ("nodes", "resourcequotas", "secrets"):
+        bench.cluster.deny("*", resource)
+    found = await preview(bench, "resume")
+    assert found["new pods"] == (
+        CheckLevel.WARN,
+        "not checked: room on the nodes (you may not read them); ResourceQuotas (you may not read them); its Secrets (you may "
+        "not read them); whether registry.example.com/cad-ml/api:2.0.0 ran here before (the images of the nodes: you may not "
+        "read them)",
+    )
+    assert not {"requests", "quota", "references", "images"} & found.keys()
+    bench.cluster.allow_all()
+    monkeypatch.setattr(new_pods, "LIST_SECONDS", 0.0)
+    assert "room on the nodes (the list takes longer than 0 s)" in (await preview(bench, "resume"))["new pods"][1]
+
+
+async def test_a_node_that_reports_nothing_is_unknown(bench: Bench) -> None:
+    """Not a node without room: where the others do not suffice, room was not checked."""
+
+    def forget(names: tuple[str, ...]) -> None:
+        for name in names:
+            node = bench.cluster.store.copy(NODES, "", name)
+            assert node is not None
+            node["status"].pop("allocatable", None)
+            bench.cluster.store.update(NODES, node)
+
+    bench.cluster.call(lambda: forget(("node-1",)))
+    assert (await preview(bench, "scale", replicas="5"))["requests"][0] is CheckLevel.OK
+    bench.cluster.call(lambda: forget(("node-2", "node-3")))
+    found = await preview(bench, "scale", replicas="5")
+    assert found["new pods"][1] == "not checked: room on the nodes (3 of 3 do not report their capacity)"
+    assert "requests" not in found
+
+
+@pytest.mark.parametrize(
+    ("spec", "cpu", "memory"),
+    [
+        ({}, 0.0, 0.0),
+        ({"containers": [{"cpu": "250m", "memory": "512Mi"}, {"cpu": "1"}]}, 1.25, 512.0),
+        ({"containers": [{"cpu": "1"}], "init": [{"cpu": "3"}, {"cpu": "2", "memory": "1Gi"}]}, 3.0, 1024.0),
+        ({"containers": [{"cpu": "1"}], "init": [{"cpu": "1", "always": True}, {"cpu": "1500m"}]}, 2.5, 0.0),
+        ({"containers": [{"cpu": "1"}], "overhead": {"cpu": "100m", "memory": "64Mi"}}, 1.1, 64.0),
+        ({"containers": [{"cpu": "1"}], "pod": {"cpu": "4"}}, 4.0, 0.0),
+    ],
+)
+def test_requests_are_summed_as_the_scheduler_does(spec: dict[str, Any], cpu: float, memory: float) -> None:
+    """Containers and sidecars add up, an init container counts if it needs more, the pod's own figure replaces the sum."""
+
+    def container(item: dict[str, Any]) -> dict[str, Any]:
+        restart = {"restartPolicy": "Always"} if item.get("always") else {}
+        return {**restart, "resources": {"requests": {key: item[key] for key in ("cpu", "memory") if key in item}}}
+
+    raw: dict[str, Any] = {"containers": [container(item) for item in spec.get("containers", ())]}
+    raw["initContainers"] = [container(item) for item in spec.get("init", ())]
+    raw |= {"overhead": spec["overhead"]} if "overhead" in spec else {}
+    raw |= {"resources": {"requests": spec["pod"]}} if "pod" in spec else {}
+    found = pod_requests({"spec": raw})
+    assert found.get("cpu", 0.0) == pytest.approx(cpu) and found.get("memory", 0.0) / MIB == pytest.approx(memory)

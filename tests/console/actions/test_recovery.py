@@ -1,0 +1,159 @@
+"""Whether what an action reacted to recovered: exactly on the threshold it has not, and what is unknown is not recovered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from screen_samples import settings
+
+from console.actions.plan import Outcome, Plan, Reconciler, Request
+from console.actions.recovery import RecoveryProbe, RecoveryWatch, Trigger
+from console.checks.own_panels import load_overview
+from queries.errors import Unreachable
+from queries.model.alert import Alert, AlertState
+
+
+class Reader:
+    """What the panel and Alertmanager say."""
+
+    def __init__(self, value: float | None = None, *alerts: Alert, broken: bool = False) -> None:
+        self.value, self.listed, self.broken = value, alerts, broken
+
+    async def panel_value(self, panel: str) -> tuple[float | None, str]:
+        if self.broken:
+            raise Unreachable("no connection")
+        return self.value, "" if self.value is None else f"{self.value:g} %"
+
+    async def fetch_alert(self, fingerprint: str) -> Alert | None:
+        return next((item for item in self.listed if item.fingerprint == fingerprint), None)
+
+
+def alert(name: str, state: AlertState = AlertState.ACTIVE) -> Alert:
+    return Alert(name, state, (("alertname", name),))
+
+
+def trigger(folder: Path, **given: str) -> Trigger:
+    return Trigger(Request("rollback", "deployment/api", **given), settings(folder))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("lower_is_worse", [False, True])
+def test_on_the_threshold_it_has_not_recovered(tmp_path: Path, lower_is_worse: bool) -> None:
+    """The good side of the warning threshold is recovered; the threshold itself is not, whichever side is bad."""
+    specs = load_overview(settings(tmp_path))
+    spec = next(item for item in specs if item.lower_is_worse is lower_is_worse and item.threshold.warn is not None)
+    limit = spec.threshold.warn
+    assert limit is not None
+    own = trigger(tmp_path, panel_id=spec.id)
+    good, bad = (limit + 0.001, limit - 0.001) if lower_is_worse else (limit - 0.001, limit + 0.001)
+    assert [own.recovered(RecoveryProbe(value)) for value in (good, limit, bad)] == [True, False, False]
+    assert own.recovered(RecoveryProbe(None)) is None
+    assert own.recovered(RecoveryProbe(good, error="timeout")) is None
+    assert own and not trigger(tmp_path)
+    assert own.title == spec.title.lower() and trigger(tmp_path, panel_id="nowhere").title == "nowhere"
+    assert trigger(tmp_path, panel_id="nowhere").recovered(RecoveryProbe(1.0)) is None
+
+
+async def test_of_several_alerts_that_of_the_request(tmp_path: Path) -> None:
+    """It fires while it is active or suppressed, not while it is pending; another one does not count."""
+    other, own = alert("Other"), alert("HighErrorRate")
+    watched = trigger(tmp_path, fingerprint=own.fingerprint)
+    cases = {
+        (other, own): (True, "HighErrorRate", False),
+        (other, replace(own, state=AlertState.SUPPRESSED)): (True, "HighErrorRate", False),
+        (other, replace(own, state=AlertState.PENDING)): (False, "HighErrorRate", True),
+        (other,): (False, "", True),
+    }
+    for listed, (firing, name, recovered) in cases.items():
+        probe = await watched.probe(Reader(None, *listed))  # type: ignore[arg-type]
+        assert (probe.firing, probe.alert, watched.recovered(probe)) == (firing, name, recovered)
+    assert watched.recovered(RecoveryProbe()) is None
+
+
+async def test_a_source_that_fails_leaves_it_unknown(tmp_path: Path) -> None:
+    """Neither value nor alert is claimed; the reason is kept."""
+    watched = trigger(tmp_path, panel_id="error_ratio", fingerprint="f")
+    probe = await watched.probe(Reader(broken=True))  # type: ignore[arg-type]
+    assert (probe.value, probe.firing) == (None, None) and "no connection" in probe.error
+    assert watched.recovered(probe) is None
+    both = await watched.probe(Reader(0.4, alert("HighErrorRate")))  # type: ignore[arg-type]
+    assert (both.value, both.text, both.firing, both.error) == (0.4, "0.4 %", False, "")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (RecoveryProbe(7.8, "7.8 %", True, "A"), RecoveryProbe(0.4, "0.4 %", False), "{title} 7.8 % → 0.4 %; A resolved"),
+        (
+            RecoveryProbe(None, "", True, "A"),
+            RecoveryProbe(0.4, "0.4 %", True, "A"),
+            "{title} no data → 0.4 %; A is still firing",
+        ),
+        (RecoveryProbe(7.8, "7.8 %"), RecoveryProbe(None, "", None, "", "timeout"), "{title} 7.8 % → no data; timeout"),
+        (RecoveryProbe(), RecoveryProbe(firing=False), "the alert resolved"),
+        (RecoveryProbe(), RecoveryProbe(), ""),
+    ],
+)
+def test_the_summary_has_both_values(tmp_path: Path, before: RecoveryProbe, after: RecoveryProbe, text: str) -> None:
+    """What is not there is 'no data'; an unknown alert is left out; an error is added."""
+    own = trigger(tmp_path, panel_id="error_ratio", fingerprint="f")
+    assert own.summarize(before, after) == text.format(title=own.title)
+    assert "error" not in trigger(tmp_path, fingerprint="f").summarize(before, after)
+    assert "resolved" not in trigger(tmp_path, panel_id="error_ratio").summarize(before, after)
+
+
+class Action:
+    """An action that nobody reverts, or whose state cannot be read."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.broken = broken
+
+    async def check_undone(self, plan: Plan, reader: Any) -> None:
+        if self.broken:
+            raise Unreachable("no answer")
+
+
+async def test_the_verdict_says_what_is_known(tmp_path: Path) -> None:
+    """Done when the trigger is gone, failed while it is there, unknown where nobody can say."""
+    plan = Plan(Request("rollback", "deployment/api"), "t", "s", (), (), "", "", {})
+
+    def watch(trigger: Trigger, *, broken: bool = False, **changes: Any) -> RecoveryWatch:
+        before = RecoveryProbe(7.8, "7.8 %")
+        own = replace(plan, **changes)
+        return RecoveryWatch(Action(broken=broken), own, trigger, before, "rolled out", settings=settings(tmp_path))  # type: ignore[arg-type]
+
+    panel = trigger(tmp_path, panel_id="error_ratio")
+    gone = watch(panel)
+    await gone.check(Reader(0.0))  # type: ignore[arg-type]
+    assert gone.finished and gone.verdict("2 s") == (Outcome.DONE, f"done in 2 s; {panel.title} 7.8 % → 0 %")
+    still = watch(panel)
+    await still.check(Reader(50.0))  # type: ignore[arg-type]
+    assert not still.finished and still.text == f"waiting for the platform: {panel.title} 7.8 % → 50 %"
+    assert still.verdict("2 s")[0] is Outcome.FAILED
+    unknown = watch(panel)
+    await unknown.check(Reader(None))  # type: ignore[arg-type]
+    assert unknown.verdict("2 s")[0] is Outcome.UNKNOWN and "could not check" in unknown.verdict("2 s")[1]
+    nobody = watch(trigger(tmp_path))
+    assert nobody.finished and nobody.verdict("2 s") == (Outcome.DONE, "done in 2 s; rolled out")
+    reconcilers = (
+        Reconciler("argocd", "Argo CD", "", (), ()),
+        Reconciler("hpa", "HPA api", "", (), ()),
+        Reconciler("helm", "Helm", "", (), ()),
+    )
+    watched = watch(trigger(tmp_path), broken=True, reconcilers=reconcilers)
+    await watched.check(Reader())  # type: ignore[arg-type]
+    assert watched.settle_seconds == 45.0 and not watched.settled and not watched.finished
+    outcome, text = watched.verdict("2 s")
+    assert outcome is Outcome.UNKNOWN
+    assert (
+        text.startswith("unknown: rolled out; could not check whether Argo CD or HPA api reverted it: ") and "no answer" in text
+    )
+    assert watched.text.startswith(
+        "watching whether Argo CD or HPA api reverts it: 45 of 45 s left; safe to leave (cannot check: "
+    )
+    assert "the console exited 45 s before" in watched.left_early
+    calm = watch(trigger(tmp_path), reconcilers=reconcilers[2:])
+    await calm.check(Reader())  # type: ignore[arg-type]
+    assert calm.settled and calm.finished and calm.left_early.endswith("the console exited before the platform had recovered")

@@ -1,0 +1,184 @@
+"""`logs` against the cluster in the process, whose kubelet and its bytes are simulated."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from steerable_cluster import SteerableCluster
+
+from console.cli.main import main
+from console.demo.loki import LineStore, LokiApi
+
+NAMESPACE = "cad-ml-platform"
+RENDER = "deployment/cad-render"
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def cluster() -> Iterator[SteerableCluster]:
+    made = SteerableCluster(NAMESPACE, autoscaler_seconds=60.0)
+    made.use(lines=lambda pod, container, after, until: [])
+    made.seed()
+    with made:
+        yield made
+
+
+@pytest.fixture
+def run(cluster: SteerableCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    for name in ("KUBERNETES_SERVICE_HOST", "CAD_CONSOLE_CONFIG", "PROMETHEUS_URL", "ALERTMANAGER_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    cluster.kubeconfig(tmp_path / "kubeconfig")
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    return lambda *words: main(["logs", *words])
+
+
+def pods(cluster: SteerableCluster) -> list[str]:
+    found = [item["metadata"] for item in cluster.objects("pods") if item["metadata"]["labels"]["app"] == "cad-render"]
+    return sorted(item["name"] for item in found)
+
+
+def test_the_log_of_a_workload(run: Run, cluster: SteerableCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order of the times, as text and as JSON, or only what matches; the exit code says whether there was a line."""
+    one, two = pods(cluster)
+    now = time.time_ns()
+    cluster.write_log(one, "cad-render", [b"INFO first"], at_ns=now - 3000 * 10**9)
+    cluster.write_log(two, "cad-render", [b"ERROR \x1b[2Jsecond"], at_ns=now - 20 * 10**9)
+    cluster.write_log(one, "cad-render", [b"INFO third"], at_ns=now - 10 * 10**9)
+    assert run(RENDER) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" ", 1)[1] for line in lines] == [
+        f"{one} INFO first", f"{two} ERROR \\e[2Jsecond", f"{one} INFO third",
+    ]  # fmt: skip
+    assert run(RENDER, "--format", "json", "--grep", "error", "--since", "10m") == 0
+    (found,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (found["source"], found["level"], found["text"]) == (two, "error", "ERROR \x1b[2Jsecond")
+    assert run(f"pod/{two}", "--grep", "nothing like it") == 1
+    assert run(one, "--tail", "1") == 0
+    assert capsys.readouterr().out.endswith(f"{one} INFO third\n")
+
+
+def test_what_cannot_be_read(run: Run, cluster: SteerableCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """2 where nothing is, and 3 where a part is missing: stderr has the sentence of each log."""
+    assert run("nope") == 2
+    assert "neither a pod nor a workload nope" in capsys.readouterr().err
+    assert run(RENDER, "--since", "soon") == 2
+    assert run(RENDER, "--previous") == 2
+    assert capsys.readouterr().err.count("previous terminated container") == 2
+    one, _ = pods(cluster)
+    cluster.write_log(one, "cad-render", [b"words"])
+    cluster.restart_container(one, "cad-render")
+    assert run(RENDER, "--previous") == 3
+    assert capsys.readouterr().out.endswith(f"{one} words\n")
+    cluster.deny("*", "pods/log")
+    assert run(RENDER) == 2
+    assert "ask for permission to get pods/log" in capsys.readouterr().err
+
+
+def test_following_prints_what_comes(run: Run, cluster: SteerableCluster, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines are printed while they arrive; it ends when nothing more can come."""
+    one, _ = pods(cluster)
+
+    def write() -> None:
+        while not cluster.followed_logs:
+            time.sleep(0.01)
+        cluster.write_log(one, "cad-render", [b"while following"])
+        time.sleep(0.3)
+        cluster.deny("*", "pods/log")
+        cluster.drop_logs()
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    assert run(RENDER, "--follow") == 3
+    writing.join()
+    out = capsys.readouterr()
+    assert out.out.endswith(f"{one} while following\n") and "pods/log" in out.err
+
+
+@pytest.fixture
+def loki(monkeypatch: pytest.MonkeyPatch) -> Iterator[LineStore]:
+    store = LineStore()
+    api = LokiApi(store, clock=time.time)
+    api.start()
+    monkeypatch.setenv("LOKI_URL", api.url)
+    yield store
+    api.stop()
+
+
+def test_the_lines_that_loki_keeps(
+    run: Run, loki: LineStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a workload or of a query, which is Loki's without being told; it needs no cluster, and can end earlier."""
+    monkeypatch.delenv("KUBECONFIG")
+    now = time.time_ns()
+    labels = {"namespace": NAMESPACE, "pod": "cad-render-7d9c6b5f4-x2x9k", "container": "cad-render"}
+    loki.push(labels, [(now - 600 * 10**9, "INFO early"), (now - 5 * 10**9, "ERROR \x1b[2Jlate")])
+    assert run(RENDER, "--source", "loki", "--namespace", NAMESPACE) == 0
+    lines = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["cad-render-7d9c6b5f4-x2x9k INFO early", "cad-render-7d9c6b5f4-x2x9k ERROR \\e[2Jlate"]
+    assert run('{container="cad-render"} |= "ERROR"', "--format", "json") == 0
+    (found,) = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (found["level"], found["text"]) == ("error", "ERROR \x1b[2Jlate")
+    assert run('{container="cad-render"}', "--until", "5m", "--since", "1h") == 0
+    assert capsys.readouterr().out.rstrip().endswith("INFO early")
+    assert run('{container="nobody"}') == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("{x}",), "parse error"),
+        (('{app="x"}', "--source", "pods"), "a query is Loki's"),
+        ((RENDER, "--until", "03:12"), "the pods' logs cannot end earlier"),
+        ((RENDER, "--source", "loki", "--previous"), "Loki has the lines of every restart"),
+        (('{app="x"}', "--until", "1h", "--follow"), "exclude each other"),
+        (('{app="x"}', "--until", "lunch"), "not a time"),
+        ((RENDER, "--patterns", "--source", "pods"), "compares what Loki keeps"),
+        ((RENDER, "--patterns", "--tail", "5"), "--tail and --patterns exclude each other"),
+        ((RENDER, "--moment", "5m"), "--moment belongs to --patterns"),
+    ],
+)
+def test_what_does_not_go_together(
+    run: Run, loki: LineStore, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2 and a sentence; Loki's own error stands as it is."""
+    assert run(*words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_loki_that_is_not_configured(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """Says what to set."""
+    assert run('{app="x"}') == 2
+    assert "set LOKI_URL" in capsys.readouterr().err
+
+
+def test_what_is_new_in_a_log(run: Run, loki: LineStore, capsys: pytest.CaptureFixture[str]) -> None:
+    """As text with a line of each pattern, control characters written out, and as JSON; without lines the exit code is 1."""
+    now = time.time_ns()
+    labels = {"namespace": NAMESPACE, "pod": "cad-render-7d9c6b5f4-x2x9k"}
+    loki.push(labels, [(now - at * 10**9, f"INFO served {at}") for at in range(1, 1500, 10)])
+    loki.push(labels, [(now - at * 10**9, f"ERROR \x1b[2Jbroken {at}") for at in range(1, 500, 100)])
+    assert run(RENDER, "--patterns", "--moment", "10m") == 0
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first.startswith("155 lines: 15m before ") and first.endswith(" and 10m after")
+    assert (second, third) == ("new, 5 lines of 1 pod", "    ERROR \\e[2Jbroken 401")
+    assert run(RENDER, "--patterns", "--moment", "10m", "--format", "json") == 0
+    told = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert [(item["change"], item["before"], item["after"]) for item in told] == [("new", 0, 5), ("same", 90, 60)]
+    assert run("deployment/other", "--patterns") == 1
+
+
+def test_without_a_cluster_it_is_one_sentence(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No kubeconfig at all is an error with what to try, and no traceback."""
+    monkeypatch.delenv("KUBECONFIG")
+    assert run(RENDER) == 2
+    error = capsys.readouterr().err
+    assert error == "cad-console logs: Kubernetes is not configured: set KUBECONFIG or --kubeconfig\n"

@@ -1,0 +1,203 @@
+"""What changed in the hour before an incident: each source, each kind, the ends of the window, and what is the same change."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+
+import pytest
+from screen_samples import snapshot
+
+from console.incidents.correlation import Correlation, correlate
+from console.state.snapshot import Snapshot
+from queries.errors import Unreachable
+from queries.model.change import Change, LastWrite
+from queries.model.cluster import Cluster, ClusterEvent
+from queries.model.series import Labels, Point, Series
+from queries.prometheus.responses import RangeResult
+
+AT = 1_767_276_000.0
+START = AT - 3600.0
+STEP = 15.0
+"""Of a range query over the hour: 240 steps."""
+
+
+@dataclass
+class Ranges:
+    """What Prometheus returns for a query that names this metric; `broken` is one that fails."""
+
+    series: dict[str, tuple[Series, ...]] = field(default_factory=dict)
+    broken: str = "\0"
+    asked: list[tuple[str, float, float, float]] = field(default_factory=list)
+
+    async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeResult:
+        self.asked.append((text, start, end, step_seconds))
+        if self.broken in text:
+            raise Unreachable("no connection")
+        return RangeResult(next((found for name, found in self.series.items() if name in text), ()))
+
+
+def series(points: dict[float, float], **labels: str) -> Series:
+    """Points at these seconds after the start."""
+    named: Labels = tuple(sorted(labels.items()))
+    moments: tuple[Point, ...] = tuple((START + at, value) for at, value in points.items())
+    return Series(named, moments)
+
+
+def steady(first: float, last: float, value: float) -> dict[float, float]:
+    return {first + STEP * at: value for at in range(int((last - first) / STEP) + 1)}
+
+
+async def correlated(
+    ranges: Ranges | None = None, *writes: LastWrite, shown: Snapshot | None = None, own: tuple[str, ...] = ()
+) -> Correlation:
+    async def config_maps() -> tuple[LastWrite, ...]:
+        return writes
+
+    bare = replace(snapshot(), cluster=Cluster("cad"), silences=(), alerts=(), namespace="cad", heartbeat_alert="Watchdog")
+    return await correlate(
+        shown or bare, at=AT, prometheus=ranges or Ranges(), config_maps=config_maps, own_alerts=own, seconds=3600.0
+    )
+
+
+async def texts(name: str, *found: Series, own: tuple[str, ...] = ()) -> list[tuple[float, str, str, str]]:
+    changes = (await correlated(Ranges({name: found}), own=own)).changes
+    return [(item.at - START, item.kind, item.subject, item.text) for item in changes]
+
+
+async def test_the_queries_cover_the_hour_in_240_steps() -> None:
+    """Six questions, each over the window; those about objects name the namespace, and select what changed in the window."""
+    ranges = Ranges()
+    found = await correlated(ranges)
+    assert (found.start, found.end, found.changes, found.faults) == (START, AT, (), ())
+    assert {(start, end, step) for _, start, end, step in ranges.asked} == {(START, AT, STEP)}
+    queries = [text for text, *_ in ranges.asked]
+    assert len(queries) == 6 and sum('namespace="cad"' in text for text in queries) == 5
+    assert sum(bool(re.search(rf"changes\(.*\[3600s\] @ {AT:.3f}\)", text)) for text in queries) == 3
+    assert not [text for text in queries if "$window" in text]
+
+
+async def test_a_scaling_is_named_with_both_numbers() -> None:
+    """Where the value changes, at the first point that has the new one; what it was at the start of the hour is no change."""
+    points = {**steady(0, 600, 3.0), **steady(615, 3600, 5.0)}
+    assert await texts("kube_deployment_spec_replicas", series(points, deployment="api")) == [
+        (615.0, "scaled", "deployment/api", "api 3→5")
+    ]
+    assert await texts("desired_replicas", series(points, horizontalpodautoscaler="api")) == [
+        (615.0, "hpa", "hpa/api", "HPA api desired 3→5")
+    ]
+
+
+async def test_a_series_that_begins_later_appeared() -> None:
+    """One that was there within a step and a half of the start was there before; one that comes later is new."""
+    name = "kube_configmap_metadata_resource_version"
+    assert await texts(name, series(steady(15, 3600, 7.0), configmap="limits")) == []
+    assert await texts(name, series({22.5: 7.0}, configmap="limits")) == [
+        (22.5, "config", "configmap/limits", "ConfigMap limits appeared")
+    ]
+    assert await texts(name, series({**steady(0, 60, 7.0), **steady(75, 120, 8.0)}, configmap="limits")) == [
+        (75.0, "config", "configmap/limits", "ConfigMap limits changed")
+    ]
+    assert await texts(name, series(steady(900, 3600, 7.0), configmap="cad-console-journal-ann")) == []
+
+
+@pytest.mark.parametrize(("gap", "found"), [(22.5, []), (23.0, [(23.0, "appeared")])])
+async def test_a_gap_longer_than_a_step_and_a_half_is_an_absence(gap: float, found: list[tuple[float, str]]) -> None:
+    """A point that is exactly a step and a half late is late, not gone."""
+    points = {0.0: 7.0, gap: 7.0}
+    changes = await texts("kube_configmap_metadata_resource_version", series(points, configmap="limits"))
+    assert [(at, text.rpartition(" ")[2]) for at, _, _, text in changes] == found
+
+
+async def test_restarts_count_up_alone() -> None:
+    """A counter that begins or falls is no restart; two restarts are two changes."""
+    points = {**steady(0, 60, 1.0), **steady(75, 135, 2.0), **steady(150, 210, 4.0), **steady(225, 285, 0.0)}
+    assert await texts("restarts_total", series(points, pod="api-1"), series(steady(900, 990, 3.0), pod="api-2")) == [
+        (75.0, "restart", "pod/api-1", "api-1 restarted (2 times so far)"),
+        (150.0, "restart", "pod/api-1", "api-1 restarted (4 times so far)"),
+    ]
+
+
+async def test_a_new_image_and_a_new_alert_appear() -> None:
+    """An image without its registry; the incident's own alerts and the watchdog are no causes."""
+    image = series(steady(900, 990, 1.0), container="api", image="registry.test/cad/api:2.1")
+    assert await texts("kube_pod_container_info", image) == [
+        (900.0, "deploy", "deployment/api", "api image api:2.1 appeared in this hour")
+    ]
+    names = ("DiskFull", "HighErrorRate", "Watchdog", "NodeDown")
+    fired = [series({**steady(900, 990, 1.0), 1005.0: 2.0}, alertname=name) for name in names]
+    assert await texts("ALERTS", *fired, own=("HighErrorRate",)) == [
+        (900.0, "alert", "alert/DiskFull", "DiskFull started firing"),
+        (900.0, "alert", "alert/NodeDown", "NodeDown started firing"),
+    ]
+
+
+async def test_writes_of_config_maps_within_the_window() -> None:
+    """Both ends belong to it; what consoles write for themselves does not."""
+    writes = [LastWrite("first", START, "helm"), LastWrite("last", AT), LastWrite("early", START - 0.1)]
+    writes += [LastWrite("late", AT + 0.1), LastWrite("cad-console-journal", AT - 5)]
+    found = await correlated(None, *writes)
+    assert found.changes == (
+        Change(START, "config", "configmap/first", "ConfigMap first written", "helm"),
+        Change(AT, "config", "configmap/last", "ConfigMap last written"),
+    )
+
+
+async def test_events_of_the_cluster_within_the_window() -> None:
+    """Rescales, and problems of pods; other events and other kinds are none. Both ends belong to the window."""
+
+    def event(at: float, kind: str, name: str, reason: str) -> ClusterEvent:
+        return ClusterEvent("cad", kind, name, "Normal", reason, "as it says", at)
+
+    events = (
+        event(START, "HorizontalPodAutoscaler", "api", "SuccessfulRescale"),
+        event(AT, "Pod", "api-1", "OOMKilling"),
+        event(AT - 10, "Pod", "api-2", "Pulled"),
+        event(AT - 10, "Job", "nightly", "BackOff"),
+        event(START - 0.1, "Pod", "api-3", "OOMKilling"),
+        event(AT + 0.1, "Pod", "api-4", "OOMKilling"),
+    )
+    shown = replace(snapshot(), cluster=Cluster("cad", events=events), silences=(), alerts=())
+    assert (await correlated(shown=shown)).changes == (
+        Change(START, "hpa", "hpa/api", "HPA api: as it says"),
+        Change(AT, "restart", "pod/api-1", "api-1 OOMKilling: as it says"),
+    )
+
+
+@pytest.mark.parametrize(("apart", "count"), [(180.0, 1), (180.1, 2)])
+async def test_what_the_cluster_reports_is_not_listed_twice(apart: float, count: int) -> None:
+    """One subject and kind no more than three minutes apart is one change; the cluster's own account stays."""
+    event = ClusterEvent(
+        "cad", "HorizontalPodAutoscaler", "api", "Normal", "SuccessfulRescale", "New size: 5", START + 615 + apart
+    )
+    shown = replace(snapshot(), cluster=Cluster("cad", events=(event,)), silences=(), alerts=())
+    points = {**steady(0, 600, 3.0), **steady(615, 3600, 5.0)}
+    other = series(points, horizontalpodautoscaler="web")
+    ranges = Ranges({"desired_replicas": (series(points, horizontalpodautoscaler="api"), other)})
+    found = (await correlated(ranges, shown=shown)).changes
+    assert sum(item.subject == "hpa/api" for item in found) == count
+    assert [item.text for item in found if item.subject == "hpa/web"] == ["HPA web desired 3→5"]
+    assert "HPA api: New size: 5" in {item.text for item in found}
+
+
+async def test_sources_that_do_not_answer_are_named() -> None:
+    """A query that fails names its kind, the others still count; sources that are not there say so."""
+    points = {**steady(0, 600, 3.0), **steady(615, 3600, 5.0)}
+    ranges = Ranges({"spec_replicas": (series(points, deployment="api"),)}, broken="ALERTS")
+    found = await correlated(ranges)
+    assert len(found.changes) == 1
+    (fault,) = found.faults
+    assert fault.startswith("alert from Prometheus: ") and "no connection" in fault
+
+    async def broken() -> tuple[LastWrite, ...]:
+        raise Unreachable("refused")
+
+    bare = replace(snapshot(), cluster=None, silences=(), alerts=())
+    nothing = await correlate(bare, at=AT, prometheus=None, config_maps=None)
+    assert nothing.faults == (
+        "Kubernetes: the cluster has not answered",
+        "ConfigMaps: Kubernetes is not configured",
+        "kube-state metrics and other alerts: Prometheus is not configured",
+    )
+    failed = await correlate(bare, at=AT, prometheus=None, config_maps=broken)
+    assert failed.faults[1].startswith("ConfigMaps: ") and "refused" in failed.faults[1]

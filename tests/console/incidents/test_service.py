@@ -1,0 +1,253 @@
+"""What people do with incidents, on a real journal: what each use-case writes, returns and refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+from journalled_session import JournalledSession, matrix, vector
+from screen_samples import NOW, alerts, settings, snapshot
+
+from console.config.settings import IncidentSettings
+from console.incidents.postmortem_html import as_html
+from console.incidents.service import IncidentError, IncidentService, open_steps
+from console.journal.payloads import RoleAssigned
+from console.journal.presence import Presence, PresentConsole
+from console.state.incident import DeliveryState, Role, Step
+from console.state.public_status import PublicStatus, public_status
+from queries.model.severity import Priority
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.session = JournalledSession(settings(folder), snapshot(alerts=()))
+        self.now = NOW
+        self.service = IncidentService(self.session, clock=lambda: self.now)
+
+    def written(self, kind: str) -> list[dict[str, object]]:
+        """The data of every event of one kind, oldest first."""
+        return [dict(event.data) for event in self.session.journal.events(kinds=(kind,))]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+async def test_declared_from_an_alert_and_found_again(bench: Bench) -> None:
+    """Title and severity come from the first alert unless somebody gives others; it is found by number, id and its start."""
+    first, second = alerts()[:2]
+    title, severity = bench.service.propose((first, second))
+    made = await bench.service.declare(alerts=(first, second))
+    assert (made.title, made.severity, made.number) == (title, severity, 1) and title
+    assert [item.fingerprint for item in made.alerts] == [first.alert.fingerprint, second.alert.fingerprint]
+    other = await bench.service.declare(title="by hand", severity=Priority.P3, commander="bob", stability_seconds=90.0)
+    assert (other.title, other.severity, other.number) == ("by hand", Priority.P3, 2)
+    assert (other.person(Role.COMMANDER), other.stability_seconds) == ("bob", 90.0)
+    for name in ("1", made.id, made.id[:5]):
+        assert (await bench.service.find(name)).id == made.id
+    assert [item.id for item in await bench.service.all()] == [made.id, other.id]
+
+
+async def test_without_a_name_the_only_open_one(bench: Bench) -> None:
+    """With two open it asks which, with their numbers; with none open it takes the newest; with none at all it says so."""
+    with pytest.raises(IncidentError, match=r"^no incidents yet$"):
+        await bench.service.find()
+    with pytest.raises(IncidentError, match=r"^no incident '9'; known: none$"):
+        await bench.service.find("9")
+    one = await bench.service.declare(title="one")
+    assert (await bench.service.find()).id == one.id
+    two = await bench.service.declare(title="two")
+    with pytest.raises(IncidentError, match=r"^which incident\? open: 1, 2$"):
+        await bench.service.find()
+    await bench.service.close(one, "done")
+    assert (await bench.service.find()).id == two.id
+    with pytest.raises(IncidentError, match=r"^no incident '9'; known: 1, 2$"):
+        await bench.service.find("9")
+
+
+async def test_more_than_twenty_are_counted_and_not_listed(bench: Bench) -> None:
+    """The newest twenty by number, and how many older ones there are; twenty are listed without a count."""
+    for number in range(20):
+        await bench.service.declare(title=f"number {number + 1}")
+    with pytest.raises(IncidentError, match=r"known: 1, 2, .*, 20$"):
+        await bench.service.find("99")
+    await bench.service.declare(title="one more")
+    with pytest.raises(IncidentError, match=r"known: 2, 3, .*, 21 and 1 older ones$"):
+        await bench.service.find("99")
+
+
+async def test_an_incident_needs_a_title(bench: Bench) -> None:
+    """Without alert and title it is refused, and nothing is proposed."""
+    with pytest.raises(IncidentError):
+        await bench.service.declare()
+    assert bench.service.propose(()) == ("", Priority.P2)
+    assert bench.written("incident.declared") == []
+
+
+async def test_notes_and_links(bench: Bench) -> None:
+    """A note returns the id of its entry, which another note can correct; an empty one and an unknown id are refused."""
+    made = await bench.service.declare(title="errors")
+    first = await bench.service.add_note(made, "it is OCR")
+    made = await bench.service.find(made.id)
+    second = await bench.service.add_note(made, "it is Vision", corrects=first)
+    found = {entry.id: entry for entry in (await bench.service.find(made.id)).entries}
+    assert (found[first].text, found[second].text, found[second].corrects) == ("it is OCR", "it is Vision", first)
+    with pytest.raises(IncidentError, match="a note needs a text"):
+        await bench.service.add_note(made, " \n")
+    with pytest.raises(IncidentError, match="no entry 'nothing'"):
+        await bench.service.add_note(made, "x", corrects="nothing")
+    (alert, *_) = alerts()
+    await bench.service.link_alert(made.id, alert)
+    (linked,) = (await bench.service.find(made.id)).alerts
+    assert (linked.fingerprint, linked.name) == (alert.alert.fingerprint, alert.alert.name)
+
+
+async def test_steps_and_what_a_resolution_misses(bench: Bench) -> None:
+    """A step returns the completion before; one that is not done cannot be reopened; a resolution notes what it misses."""
+    made = await bench.service.declare(title="errors", stability_seconds=90.0)
+    assert await bench.service.change_step(made, Step.ASSESS, done=True, note="all of OCR") is None
+    made = await bench.service.find(made.id)
+    before = await bench.service.change_step(made, Step.ASSESS, done=False)
+    assert before is not None and (before.author, before.note) == ("you@bastion", "all of OCR")
+    with pytest.raises(IncidentError, match="mitigate is not done"):
+        await bench.service.change_step(made, Step.MITIGATE, done=False)
+    assert bench.service.early_resolution(made) == "without a mitigation"
+    await bench.service.change_step(made, Step.MITIGATE, done=True)
+    made = await bench.service.find(made.id)
+    for later, caveat in ((89.0, "1 s before the stability window ended"), (90.0, "")):
+        bench.now = NOW + later
+        assert bench.service.early_resolution(made) == caveat
+    bench.now = NOW + 60.0
+    await bench.service.change_step(made, Step.RESOLVE, done=True, note="calm")
+    found = await bench.service.find(made.id)
+    assert found.completions[Step.RESOLVE].note == "30 s before the stability window ended: calm"
+    assert found.completions[Step.MITIGATE].note == ""
+    assert public_status(found) is PublicStatus.RESOLVED
+    assert open_steps(found) == (Step.ACKNOWLEDGE, Step.ASSESS, Step.COMMUNICATE)
+
+
+async def test_a_role_is_taken_over_only_when_confirmed(bench: Bench) -> None:
+    """Free, held by oneself, or held by the one who was confirmed: written; otherwise nothing is, and the holder is named."""
+    made = await bench.service.declare(title="errors")
+    assert (await bench.service.assign_role(made.id, Role.COMMANDER, "bob")).holder == "bob"
+    assert (await bench.service.assign_role(made.id, Role.COMMANDER, "bob")).holder == "bob"
+    assert len(bench.written("incident.role")) == 1
+    refused = await bench.service.assign_role(made.id, Role.COMMANDER, "carol")
+    assert (refused.holder, len(bench.written("incident.role"))) == ("bob", 1)
+    assert (await bench.service.assign_role(made.id, Role.COMMANDER, "you@bastion", over="bob")).holder == "you@bastion"
+    assert (await bench.service.assign_role(made.id, Role.COMMANDER, "")).holder == ""
+    assert [item["over"] for item in bench.written("incident.role")] == ["", "bob", "you@bastion"]
+    await bench.session.record(made.id, RoleAssigned(Role.SCRIBE, "dan", ""))
+    assert (await bench.service.assign_role(made.id, Role.SCRIBE, "eve", over="bob")).holder == "dan"
+
+
+async def test_a_role_is_taken_from_a_list_of_people(tmp_path: Path) -> None:
+    """Who asks, those of the config, those who are on, and those who did something: each once, nobody else."""
+    named = replace(settings(tmp_path), incidents=IncidentSettings(people=("carol", "bob")))
+    on = replace(Presence(), others=(PresentConsole("c1", "dan@vm"), PresentConsole("c2", "bob")))
+    session = JournalledSession(named, snapshot(alerts=(), presence=on))
+    service = IncidentService(session, clock=lambda: NOW)
+    made = await service.declare(title="errors", commander="eve")
+    assert service.people(made) == ("you@bastion", "carol", "bob", "dan@vm", "eve")
+
+
+async def test_closed_once_and_reopened_once(bench: Bench) -> None:
+    """Closing a closed one and reopening an open one are refused, and write nothing."""
+    made = await bench.service.declare(title="errors")
+    with pytest.raises(IncidentError, match="incident 1 is open"):
+        await bench.service.reopen(made)
+    await bench.service.close(made, "false alarm")
+    closed = await bench.service.find(made.id)
+    assert (closed.open, closed.closed_at, closed.closed_by) == (False, NOW, "you@bastion")
+    with pytest.raises(IncidentError, match="incident 1 is closed already"):
+        await bench.service.close(closed)
+    await bench.service.reopen(closed, "not over")
+    assert (await bench.service.find(made.id)).open
+    with pytest.raises(IncidentError, match=r"^incident 1 is already P1: nothing was changed$"):
+        await bench.service.change_severity(made, Priority.P1)
+    await bench.service.change_severity(made, Priority.P3, "one customer")
+    assert (await bench.service.find(made.id)).severity is Priority.P3
+    assert [len(bench.written(kind)) for kind in ("incident.closed", "incident.reopened", "incident.severity")] == [1, 1, 1]
+
+
+async def test_updates_are_kept_saved_and_marked(bench: Bench, tmp_path: Path) -> None:
+    """A text is kept before it goes anywhere; a file has it with one line end; the last one is marked by default."""
+    made = await bench.service.declare(title="errors")
+    with pytest.raises(IncidentError, match=r"^there is no update yet$"):
+        await bench.service.mark_sent(made, "chat")
+    first = await bench.service.write_update(made, "We look at it.\n\n")
+    second = await bench.service.write_update(made, "Still looking.")
+    assert (first.at, first.author, first.text) == (NOW, "you@bastion", "We look at it.\n\n")
+    await bench.service.save_update(made, first, str(tmp_path / "out.txt"))
+    assert (tmp_path / "out.txt").read_text() == "We look at it.\n"
+    await bench.service.record_copy(made, second, DeliveryState.COPIED, "clipboard")
+    made = await bench.service.find(made.id)
+    assert [[(one.where, one.state) for one in item.deliveries] for item in made.updates] == [
+        [(str(tmp_path / "out.txt"), DeliveryState.WRITTEN)],
+        [("clipboard", DeliveryState.COPIED)],
+    ]
+    assert made.communicated_at is None
+    with pytest.raises(IncidentError, match=rf"^there is no update 'nothing'; known: {first.id}, {second.id}$"):
+        await bench.service.mark_sent(made, "chat", update="nothing")
+    assert (await bench.service.mark_sent(made, "chat", seconds_ago=40.0)).id == second.id
+    assert bench.written("incident.delivered")[-1]["at"] == NOW - 40.0
+    assert (await bench.service.mark_sent(made, "phone", update=first.id)).id == first.id
+    assert (await bench.service.find(made.id)).communicated_at == NOW
+
+
+async def test_a_draft_is_filled_from_the_incident(bench: Bench) -> None:
+    """From the audience's template for its public status, by the clock of the console."""
+    made = await bench.service.declare(title="OCR fails", severity=Priority.P1)
+    templates = await bench.service.load_templates()
+    bench.now = NOW + 1800.0
+    drafts = [bench.service.draft_update(made, templates, name, bench.session.snapshot()) for name in templates.audiences]
+    assert len(drafts) > 1 and all(text.strip() and "$" not in text for text in drafts)
+    assert any("OCR fails" in text for text in drafts) and any("P1" in text for text in drafts)
+    assert bench.service.draft_update(made, templates, templates.audiences[0], replace(bench.session.snapshot(), panels=()))
+
+
+async def test_the_review_has_every_part(bench: Bench) -> None:
+    """Without Prometheus and Kubernetes every figure is unknown with its reason, and the policy is that of the severity."""
+    made = await bench.service.declare(title="errors", severity=Priority.P3)
+    bench.now = NOW + 600.0
+    found = await bench.service.review(made)
+    assert (found.incident.id, found.created_at, found.end) == (made.id, NOW + 600.0, NOW + 600.0)
+    assert found.policy == bench.session.severity_policies.for_severity(Priority.P3)
+    assert (found.impact.start, found.impact.end, found.impact.requests) == (NOW, NOW + 600.0, None)
+    assert found.metrics.count(Priority.P3) == 1
+    changes = await bench.service.changes(made)
+    assert (changes.start, changes.end) == (NOW - 3600.0, NOW) == (found.correlation.start, found.correlation.end)
+    assert any("Prometheus is not configured" in fault for fault in changes.faults)
+
+
+async def test_a_review_with_charts(tmp_path: Path) -> None:
+    """The panels of the incident over its whole length with a margin; what Prometheus refuses is the chart's message."""
+    asked: list[tuple[float, float]] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        form = parse_qs((request.content or request.url.query).decode())
+        if not request.url.path.endswith("range"):
+            return vector()
+        start, end, step = (float(form[name][0]) for name in ("start", "end", "step"))
+        if "latency" in form["query"][0] or "duration" in form["query"][0]:
+            return httpx.Response(422, json={"status": "error", "errorType": "execution", "error": "too many samples"})
+        asked.append((start, end))
+        return matrix(({}, [(start + step * at, 7.5) for at in range(int((end - start) / step) + 1)]))
+
+    session = JournalledSession(settings(tmp_path), snapshot(), told=respond)
+    service = IncidentService(session, clock=lambda: NOW + 1200.0)
+    made = await service.declare(alerts=alerts()[:1])
+    assert "p95_latency" not in made.panels and (await service.review(made)).charts == ()
+    with_latency = replace(made, panels=("p95_latency", *made.panels))
+    found = await service.review(with_latency, charts=True)
+    by_title = {chart.title: chart.data for chart in found.charts}
+    assert {"Error ratio", "P95 latency"} <= set(by_title)
+    ratio = by_title["Error ratio"]
+    assert ratio.series and [mark.letter for mark in ratio.marks] == ["F", "I"]
+    assert ratio.start < found.impact.start - 299 and ratio.end > found.end + 299 and (ratio.start, ratio.end) in asked
+    assert "too many samples" in by_title["P95 latency"].message
+    assert as_html(found).count("<polyline") >= 1

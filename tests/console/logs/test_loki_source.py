@@ -1,0 +1,152 @@
+"""The lines that Loki keeps as a source of the log screen, against the demo's stand-in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import httpx
+import pytest
+from kept_lines import KeptLines
+
+from console.logs import loki_source
+from console.logs.loki_source import LokiSource
+from console.logs.merged_log import MergedLog
+from console.logs.query import LogOrigin, LogQuery
+from queries.errors import SourceError
+
+NOW = 1_767_276_000
+NANO = 10**9
+SAFE = "[bcdfghjklmnpqrstvwxz2456789]"
+API = {"namespace": "cad", "pod": "api-7d9c6b5f4-x2x9k", "container": "web"}
+GONE = {"namespace": "cad", "pod": "api-7d9c6b5f4-zzzzz", "container": "web"}
+OTHER = {"namespace": "cad", "pod": "api-canary-7d9c6b5f4-aaaaa", "container": "web"}
+
+
+class Reading:
+    """A source that is read in a task, and its log."""
+
+    def __init__(self, kept: KeptLines, query: LogQuery) -> None:
+        self.kept = kept
+        self.log = MergedLog()
+        self.source = LokiSource(kept.client(), query, namespace="cad", clock=lambda: kept.now)
+        self.task = asyncio.ensure_future(self.source.read(self.log))
+
+    def texts(self) -> list[str]:
+        self.log.merge_pending()
+        return [f"# {line.text}" if line.notice else line.text for line in self.log.window(0, self.log.count())]
+
+    async def until(self, fits: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not fits():
+                if self.task.done():
+                    await self.task
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> KeptLines:
+    monkeypatch.setattr(loki_source, "POLL_SECONDS", 0.02)
+    return KeptLines(NOW)
+
+
+def push(kept: KeptLines, at: float, text: str, stream: dict[str, str] = API) -> None:
+    kept.store.push(stream, [(int(at * NANO), text)])
+
+
+async def test_the_lines_of_a_workload_with_those_of_a_pod_that_is_gone(kept: KeptLines) -> None:
+    """By the labels that the server has; sources are named as those of the pods' own logs."""
+    push(kept, NOW - 3000, "gone", GONE)
+    push(kept, NOW - 10, "here")
+    push(kept, NOW - 5, "not this one", OTHER)
+    reading = Reading(kept, LogQuery("deployment/api", since_seconds=3600, origin=LogOrigin.LOKI))
+    await reading.task
+    assert reading.texts() == ["gone", "here"]
+    assert reading.log.sources() == (API["pod"], GONE["pod"]) or reading.log.sources() == (GONE["pod"], API["pod"])
+    assert reading.source.describe() == f'Loki {{namespace="cad", pod=~"api-{SAFE}+-{SAFE}{{5}}"}}'
+
+
+async def test_a_query_of_ones_own_and_an_end(kept: KeptLines) -> None:
+    """It is sent as it stands; `until` ends the time, and nothing is followed."""
+    for at in range(100):
+        push(kept, NOW - 100 + at, f"line {at}{' timeout' * (at % 10 == 5)}")
+    query = LogQuery('{pod=~".+"} |= "timeout"', since_seconds=50, until=NOW - 20, follow=True)
+    reading = Reading(kept, query)
+    await reading.task
+    assert reading.texts() == ["line 35 timeout", "line 45 timeout", "line 55 timeout", "line 65 timeout", "line 75 timeout"]
+
+
+async def test_the_last_lines_and_that_there_are_more(kept: KeptLines) -> None:
+    """The newest ones, with a notice where the server has older ones; none where these are all."""
+    for at in range(100):
+        push(kept, NOW - 100 + at, f"line {at}")
+    reading = Reading(kept, LogQuery("deployment/api", tail_lines=3))
+    await reading.task
+    assert reading.texts() == ["# Loki has older lines than these", "line 97", "line 98", "line 99"]
+    every = Reading(kept, LogQuery("deployment/api", tail_lines=100))
+    await every.task
+    assert every.texts()[0] == "line 0"
+
+
+async def test_following(kept: KeptLines) -> None:
+    """New lines come once, also late ones and those of a time when the server failed, which the status tells."""
+    push(kept, NOW - 1, "before")
+    reading = Reading(kept, LogQuery("deployment/api", tail_lines=10, follow=True))
+    await reading.until(lambda: reading.texts() == ["before"])
+    push(kept, NOW + 1, "second")
+    await reading.until(lambda: "second" in reading.texts())
+    push(kept, NOW - 4, "late")
+    await reading.until(lambda: reading.texts() == ["late", "before", "second"])
+    kept.fails = lambda _: httpx.Response(504, text="request timed out, decrease the duration of the request")
+    await reading.until(lambda: bool(reading.log.status.waiting))
+    assert "decrease the duration" in reading.log.status.waiting[0]
+    push(kept, NOW + 2, "while it failed")
+    kept.fails = lambda _: None
+    await reading.until(lambda: "while it failed" in reading.texts())
+    await reading.until(lambda: not reading.log.status.waiting)
+    assert reading.texts() == ["late", "before", "second", "while it failed"]
+    reading.task.cancel()
+
+
+async def test_lines_that_come_later_than_what_is_read_again(kept: KeptLines) -> None:
+    """The server counts more than were delivered: they are read, and a notice says how many came late."""
+    push(kept, NOW - 1, "before")
+    reading = Reading(kept, LogQuery("deployment/api", tail_lines=10, follow=True))
+    await reading.until(lambda: reading.texts() == ["before"])
+    for at in range(1, 100):
+        push(kept, NOW + at, f"line {at}")
+    kept.now = NOW + 50
+    await reading.until(lambda: "line 99" in reading.texts())
+    push(kept, NOW + 80.5, "very late")
+    kept.now = NOW + 140
+    await reading.until(lambda: any(text.startswith("# a line before") for text in reading.texts()))
+    assert reading.texts().count("very late") == 1 and len(reading.texts()) == 102
+    reading.task.cancel()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (401, "no org id", "X-Scope-OrgID"),
+        (400, "parse error at line 1, col 9: syntax error: unexpected $end, expecting } or ,", "syntax error"),
+    ],
+)
+async def test_what_another_attempt_would_not_mend(kept: KeptLines, status: int, body: str, words: str) -> None:
+    """It ends the reading with the server's own sentence, also while following."""
+    push(kept, NOW - 1, "before")
+    reading = Reading(kept, LogQuery("deployment/api", tail_lines=10, follow=True))
+    await reading.until(lambda: reading.texts() == ["before"])
+    kept.fails = lambda _: httpx.Response(status, text=body, headers={"content-type": "text/plain"})
+    with pytest.raises(SourceError, match=words):
+        await reading.task
+
+
+async def test_the_volume_over_time(kept: KeptLines) -> None:
+    """Each line is counted once, in the part of the time in which it was written."""
+    for at in range(0, 600, 2):
+        push(kept, NOW - 600 + at + 0.5, f"line {at}")
+    reading = Reading(kept, LogQuery("deployment/api", since_seconds=600))
+    await reading.task
+    volume = await reading.source.volume(61)
+    assert volume.step_ns == 10 * NANO and volume.start_ns == (NOW - 600) * NANO
+    assert volume.counts == (5,) * 60

@@ -1,0 +1,181 @@
+"""The command line: arguments, fuzzy completion, history, aliases, and a cluster with 10,000 workloads."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from painting import notices_of, strips_of
+from screen_samples import cluster, snapshot
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from console.actions.plan import Request
+from console.actions.registry import ACTIONS
+from console.config.load import load_settings
+from console.screens.completion import MOST, Completion
+from console.screens.messages import OpenExploreRequested
+from console.screens.render_context import RenderContext
+
+API = cluster().workloads[0]
+
+
+def requests_of(scene: Any) -> list[Request]:
+    """What the actions are asked for; nothing is run."""
+    found: list[Request] = []
+    scene.app.flows.actions.run = found.append
+    return found
+
+
+async def run(scene: Any, pilot: Pilot[None], text: str, *keys: str) -> str:
+    """Open the command line, type this in one piece, and press the keys."""
+    await pilot.press("colon")
+    scene.app.screen.query_one("#command-input").value = text
+    await pilot.pause()
+    return await scene.press(pilot, *keys) if keys else scene.text
+
+
+async def test_arguments_follow_in_order_and_are_completed(stage: Callable[..., Any]) -> None:
+    """`:scale cad-ml-api 4` needs no `replicas=`; a part of the name is enough; a space lists what may follow."""
+    scene = stage()
+    scene.session.actions = ACTIONS
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        asked = requests_of(scene)
+        text = await run(scene, pilot, "scale ")
+        assert "scale cad-ml-api" in text and "scale ocr-provider-deepseek" in text
+        await scene.press(pilot, "escape")
+        await run(scene, pilot, "scale cmapi", "tab")
+        assert scene.app.screen.query_one("#command-input").value == "scale cad-ml-api "
+        assert "now 6; the desired number of pods" in scene.text
+        await scene.press(pilot, *"4", "enter")
+        await run(scene, pilot, "scale ocrdeep 3", "enter")
+        await run(scene, pilot, "roll cad-ml-a", "enter")
+        await run(scene, pilot, "rollback cad-ml-api 41", "enter")
+        assert [(item.action, item.target, dict(item.parameters)) for item in asked] == [
+            ("scale", "deployment/cad-ml-api", {"replicas": "4"}),
+            ("scale", "deployment/ocr-provider-deepseek", {"replicas": "3"}),
+            ("rollback", "deployment/cad-ml-api", {}),
+            ("rollback", "deployment/cad-ml-api", {"revision": "41"}),
+        ]
+        await run(scene, pilot, "restart cad-ml-api 4", "enter")
+        assert "restart: unexpected '4'; it takes no parameters" in notices_of(scene.app)
+
+
+async def test_what_is_not_complete_is_not_run(stage: Callable[..., Any]) -> None:
+    """Enter on a command that needs an argument lists what it may be; an unknown name gets the nearest one."""
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        text = await run(scene, pilot, "theme", "enter")
+        assert "theme light" in text and len(scene.app.screen_stack) == 2
+        await scene.press(pilot, "escape")
+        await run(scene, pilot, "zzqx", "enter")
+        assert notices_of(scene.app) == ["zzqx: unknown command; : lists all commands"]
+        assert scene.app.history.texts == ()
+
+
+async def test_commands_outlast_the_console(stage: Callable[..., Any], tmp_path: Path) -> None:
+    """The last ones come first in the next start's list; a file that a person broke costs a notice, nothing more."""
+    for _ in range(2):
+        scene = stage()
+        async with scene.app.run_test(size=(80, 24)) as pilot:
+            await scene.until(pilot, "HighErrorRate")
+            await run(scene, pilot, "journal", "enter")
+            await run(scene, pilot, "theme light", "enter", "colon")
+            assert scene.text.index("theme light") < scene.text.index("journal ")
+    assert json.loads((tmp_path / "commands.json").read_text()) == {"commands": ["theme light", "journal"]}
+    (tmp_path / "commands.json").write_text("[")
+    scene = stage()
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        assert any("commands.json cannot be read" in each for each in notices_of(scene.app))
+
+
+async def test_an_alias_runs_its_command(stage: Callable[..., Any]) -> None:
+    """With what follows it; one that can never run is named at the start."""
+    aliases = (("up", "scale cad-ml-api"), ("quit", "journal"), ("x", "nonsense y"))
+    scene = stage(aliases=aliases)
+    scene.session.actions = ACTIONS
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        asked = requests_of(scene)
+        assert "alias of scale cad-ml-api" in await run(scene, pilot, "up")
+        await scene.press(pilot, "space", *"9", "enter")
+        assert [(item.target, dict(item.parameters)) for item in asked] == [("deployment/cad-ml-api", {"replicas": "9"})]
+        assert "aliases.x: there is no command 'nonsense'" in notices_of(scene.app)
+        assert "aliases.quit: a command has this name, so the alias is never used" in notices_of(scene.app)
+
+
+def test_aliases_come_from_the_config(tmp_path: Path) -> None:
+    """A name with a space could never be typed: it is refused with its place."""
+    file = tmp_path / "config.yaml"
+    file.write_text('aliases: {up: "scale  cad-ml-api"}\n')
+    assert load_settings({"config": str(file)}, {"HOME": str(tmp_path)}).aliases == (("up", "scale cad-ml-api"),)
+    file.write_text('aliases: {"a b": journal}\n')
+    with pytest.raises(Exception, match="an alias is one word"):
+        load_settings({"config": str(file)}, {"HOME": str(tmp_path)})
+
+
+async def test_ten_thousand_workloads_are_completed_beside_the_loop(stage: Callable[..., Any], monkeypatch: Any) -> None:
+    """No key computes in the loop's thread; enter waits for the choices of what was typed before it, and loses nothing."""
+    many = tuple(replace(API, name=f"team-{at % 97}-api-{at}", uid=str(at)) for at in range(10_000))
+    scene = stage(snapshot(cluster=replace(cluster(), workloads=many, pods=(), revisions=())))
+    scene.session.actions = ACTIONS
+    threads: set[str] = set()
+    complete = Completion.complete
+
+    def watched(self: Completion, typed: str) -> Any:
+        if typed:
+            threads.add(threading.current_thread().name)
+        return complete(self, typed)
+
+    monkeypatch.setattr(Completion, "complete", watched)
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        asked = requests_of(scene)
+        await pilot.press("colon")
+        await pilot.pause()
+        await pilot.press(*"restart t42api42", "enter")
+        for _ in range(500):
+            if asked:
+                break
+            await pilot.pause(0.01)
+        assert [item.target for item in asked] == ["deployment/team-42-api-42"]
+        assert threads and threading.main_thread().name not in threads
+
+
+def test_a_search_narrows_and_is_cut(stage: Callable[..., Any]) -> None:
+    """What a longer text finds is what it finds alone; never more entries than a person scrolls through."""
+    many = tuple(replace(API, name=f"team-{at % 97}-api-{at}", uid=str(at)) for at in range(3000))
+    shown = snapshot(cluster=replace(cluster(), workloads=many))
+    context = RenderContext(stage().settings, 0.0, session=stage().session, snapshot=shown)
+    narrowed = Completion(context, (), {})
+    for typed in ("workload t", "workload te", "workload team-4", "workload team-42", "workload team-42 7"):
+        alone = Completion(context, (), {}).complete(typed)
+        assert narrowed.complete(typed) == alone and 0 < len(alone) <= MOST
+
+
+async def test_the_caret_is_seen_without_colour(stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under NO_COLOR a colour alone shows nothing: in every field the caret is reversed, and what is selected is underlined."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    scene = stage()
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+
+        def caret() -> bool:
+            field = scene.app.focused
+            assert isinstance(field, Input)
+            return any(each.style is not None and each.style.reverse for each in strips_of(scene.app.screen)[field.region.y])
+
+        for keys in (("colon",), ("escape", "2", "slash"), ("escape", "6", "slash"), ("escape", "4", "n"), ("tab",)):
+            await scene.press(pilot, *keys)
+            assert caret(), keys
+        scene.app.flows.navigation.open(OpenExploreRequested(""))
+        await pilot.pause()
+        assert caret()

@@ -1,0 +1,154 @@
+"""The log screen over Loki: the demo's stand-in behind the real client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from kept_lines import KeptLines
+from painting import notices_of
+
+from console.logs import merged_log
+from console.screens.messages import OpenAlertRequested, OpenLogPatternsRequested, OpenLogsRequested
+from queries.errors import RequestRejected
+from queries.http.endpoint import Endpoint
+from queries.loki import Loki
+
+NANO = 10**9
+LABELS = {"namespace": "cad-ml-platform", "container": "api"}
+POD, GONE = "cad-ml-api-7d9c6b5f4-x2x9k", "cad-ml-api-7d9c6b5f4-zzzzz"
+
+
+@pytest.fixture
+def kept(stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> KeptLines:
+    monkeypatch.setattr(merged_log, "FRAME_SECONDS", 0.01)
+    kept = KeptLines(1_767_276_000)
+    kept.store.push({**LABELS, "pod": GONE}, [((kept.now - 3000) * NANO, "ERROR long gone")])
+    lines = [((kept.now - 600 + at) * NANO, f"INFO line {at}") for at in range(0, 600, 3)]
+    kept.store.push({**LABELS, "pod": POD}, lines)
+    return kept
+
+
+@pytest.fixture
+def open_screen(stage: Callable[..., Any], kept: KeptLines, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """A stage whose session asks the stand-in, and whose pods have no log any more."""
+    staged = stage()
+    session = staged.session
+    loki: Loki = kept.client()
+    monkeypatch.setattr(session, "_require_loki", lambda: loki)
+    monkeypatch.setattr(session, "_clock", lambda: kept.now)
+    monkeypatch.setattr(session.settings.__class__, "loki", Endpoint("http://loki.test"), raising=False)
+
+    def refuse(query: Any) -> Any:
+        raise RequestRejected("deployment/cad-ml-api has no pods", status=404)
+
+    monkeypatch.setattr(session, "create_log_source", refuse)
+    return staged
+
+
+async def test_from_the_pods_to_loki_and_its_chart(open_screen: Any, kept: KeptLines) -> None:
+    """Pods that are gone lead to Loki, by a key that is named; the chart counts the lines, and [ goes to the part before."""
+    async with open_screen.app.run_test(size=(120, 30)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogsRequested("deployment/cad-ml-api"))
+        await open_screen.until(pilot, "o asks Loki, which may have its lines")
+        await open_screen.press(pilot, "o")
+        await open_screen.until(pilot, "INFO line 597")
+        text = await open_screen.until(pilot, "201 lines, at most")
+        assert 'Loki {namespace="cad-ml-platform", pod=~"cad-ml-api-' in text
+        assert "█" in text.splitlines()[3]
+        await open_screen.press(pilot, "home", "left_square_bracket")
+        await open_screen.until(pilot, "ERROR long gone")
+
+
+async def test_a_query_is_completed_edited_and_refused(open_screen: Any, kept: KeptLines) -> None:
+    """Labels and values are the server's; its refusal is shown in its own words."""
+    async with open_screen.app.run_test(size=(120, 30)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogsRequested('{container="api"}'))
+        await open_screen.until(pilot, "INFO line 597")
+        await open_screen.press(pilot, "e", "ctrl+u", *"{po")
+        await open_screen.until(pilot, '{pod="')
+        await open_screen.press(pilot, "right", *"cad-ml-api-7d9c6b5f4-z")
+        await open_screen.until(pilot, f'{{pod="{GONE}"')
+        await open_screen.press(pilot, "right", "}", "enter")
+        text = await open_screen.until(pilot, "ERROR long gone")
+        assert f'Log {{pod="{GONE}"}}' in text
+        await open_screen.press(pilot, "e", "backspace", "enter")
+        await open_screen.until(pilot, "parse error at line 1")
+        await open_screen.press(pilot, "o")
+        assert any("query of Loki's" in notice for notice in notices_of(open_screen.app))
+
+
+async def test_a_time_and_a_server_that_cannot_count(open_screen: Any, kept: KeptLines) -> None:
+    """Lines around a time; without a count the chart says why, and the lines are there."""
+    kept.fails = lambda request: (
+        httpx.Response(400, text="maximum number of series (5) reached") if "count_over_time" in str(request.url) else None
+    )
+    async with open_screen.app.run_test(size=(120, 30)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogsRequested("deployment/cad-ml-api", at=kept.now - 2900))
+        text = await open_screen.until(pilot, "the lines cannot be counted: 400 (maximum number of series (5) reached)")
+        assert "ERROR long gone" in text and "INFO" not in text and "around 01-01 13:11:40" in text
+
+
+async def test_what_is_new_and_the_lines_of_it(open_screen: Any, kept: KeptLines) -> None:
+    """Enter shows the lines of a pattern, [ moves the moment; without lines from before nothing is new."""
+    kept.now -= 1
+    bad = [((kept.now - 300 + at) * NANO, f"ERROR schema v2 of result {at} not understood") for at in range(0, 290, 10)]
+    kept.store.push({**LABELS, "pod": POD}, bad)
+    async with open_screen.app.run_test(size=(120, 30)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogPatternsRequested("deployment/cad-ml-api", kept.now - 300.0))
+        text = await open_screen.until(pilot, "new, 29 lines of 1 pod")
+        assert "E new, 29 lines of 1 pod" in text and "ERROR schema v2 of result <*> not understood" in text
+        await open_screen.press(pilot, "enter")
+        await open_screen.until(pilot, "ERROR schema v2 of result 280 not understood")
+        assert "INFO line" not in open_screen.text
+        await open_screen.press(pilot, "escape", "left_square_bracket")
+        await open_screen.until(pilot, "200 lines (0 before)")
+        assert "what is new is unknown" in open_screen.text
+        kept.fails = lambda _: httpx.Response(504, text="request timed out, decrease the duration")
+        await open_screen.press(pilot, "u")
+        await open_screen.until(pilot, "decrease the duration")
+
+
+async def test_the_alert_page_tells_what_is_new(open_screen: Any, kept: KeptLines) -> None:
+    """By itself, for the workload that its actions change, from five minutes before it fired; and that it is unknown."""
+    alert = open_screen.session.snapshot().alerts[0].alert
+    kept.now = int(alert.starts_at) + 600
+    lines = [((int(alert.starts_at) - 60 + at) * NANO, f"ERROR schema v2 of result {at} not understood") for at in range(30)]
+    kept.store.push({**LABELS, "pod": POD}, lines)
+    async with open_screen.app.run_test(size=(80, 24)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenAlertRequested(alert.fingerprint))
+        text = await open_screen.until(pilot, "New in the log since")
+        assert "new, 30 lines of 1 pod" in text and "ERROR schema v2" in text
+        await open_screen.press(pilot, "N")
+        await open_screen.until(pilot, "Log patterns deployment/cad-ml-api")
+        kept.fails = lambda _: httpx.Response(504, text="request timed out, decrease the duration")
+        await open_screen.press(pilot, "escape")
+        open_screen.app.flows.navigation.open(OpenAlertRequested(alert.fingerprint))
+        await open_screen.until(pilot, "New in the log: unknown")
+
+
+async def test_levels_fields_and_the_lines_around(open_screen: Any, kept: KeptLines) -> None:
+    """L shows errors only, then warnings too, then all; v the message of JSON first; x all lines around those of a filter."""
+    lines = [((kept.now - 5) * NANO, '{"level":"error","msg":"broken","code":7}'), ((kept.now - 4) * NANO, "WARN slow")]
+    kept.store.push({**LABELS, "pod": POD}, lines)
+    async with open_screen.app.run_test(size=(120, 30)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogsRequested('{container="api"} != "INFO"'))
+        await open_screen.until(pilot, "WARN slow")
+        await open_screen.press(pilot, "L")
+        text = await open_screen.until(pilot, "/errors")
+        assert "broken" in text and "WARN slow" not in text
+        await open_screen.press(pilot, "L")
+        await open_screen.until(pilot, "WARN slow")
+        await open_screen.press(pilot, "L", "v")
+        await open_screen.until(pilot, "broken  code=7")
+        await open_screen.press(pilot, "v", "end", "x")
+        await open_screen.until(pilot, "INFO line 597")
+        assert 'Log {container="api"}  around 01-01 13:59:56' in open_screen.text

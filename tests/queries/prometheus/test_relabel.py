@@ -1,0 +1,115 @@
+"""What Prometheus makes of an alert's labels before it sends it, by the configuration that the server shows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from console.alerts.merge import merge_alerts
+from queries.http.endpoint import Endpoint
+from queries.model.alert import Alert, AlertState
+from queries.model.series import Labels
+from queries.prometheus.client import Prometheus
+from queries.prometheus.relabel import AlertRelabeling, RelabelStep, decode_config
+
+CONFIG = """
+global:
+  external_labels: {cluster: eu, replica: a}
+alerting:
+  alert_relabel_configs:
+    - {source_labels: [severity], regex: critical, target_label: severity, replacement: page}
+    - {action: labeldrop, regex: replica}
+  alertmanagers: [{static_configs: [{targets: [am]}]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "labels", "sent"),
+    [
+        (RelabelStep("replace", ("a",), ";", "(.)-x", 0, "b", "${1}$$"), {"a": "1-x"}, {"a": "1-x", "b": "1$"}),
+        (RelabelStep("replace", ("a", "b"), ";", "1;2", 0, "a", ""), {"a": "1", "b": "2"}, {"b": "2"}),
+        (RelabelStep("replace", ("a",), regex="1", target_label="c"), {"a": "12"}, {"a": "12"}),
+        (RelabelStep(action="drop", source_labels=("a",), regex="1.*"), {"a": "12"}, None),
+        (RelabelStep(action="keep", source_labels=("a",), regex="1"), {"a": "12"}, None),
+        (RelabelStep(action="labelmap", regex="k8s_(.+)"), {"k8s_pod": "p"}, {"k8s_pod": "p", "pod": "p"}),
+        (RelabelStep(action="labelkeep", regex="a|b"), {"a": "1", "c": "2"}, {"a": "1"}),
+        (RelabelStep(action="lowercase", source_labels=("a",), target_label="a"), {"a": "Page"}, {"a": "page"}),
+        (RelabelStep(action="hashmod", source_labels=("a",), modulus=8, target_label="m"), {"a": "x"}, {"a": "x", "m": "6"}),
+        (RelabelStep(action="dropequal", source_labels=("a",), target_label="b"), {"a": "1", "b": "1"}, None),
+    ],
+)  # fmt: skip
+def test_each_action_of_a_relabel_config(step: RelabelStep, labels: dict[str, str], sent: dict[str, str] | None) -> None:
+    """As Prometheus documents them: whole values match, `$1` expands, an empty result removes the label."""
+    found = AlertRelabeling(steps=(step,)).sent(tuple(sorted(labels.items())))
+    assert (None if found is None else dict(found)) == sent
+
+
+@dataclass
+class Server:
+    """Two alerts fire; /status/config has CONFIG, or `config_status`."""
+
+    config_status: int = 200
+    configs: int = 0
+    hour: float = 0.0
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/config"):
+            self.configs += 1
+            return httpx.Response(self.config_status, json={"status": "success", "data": {"yaml": CONFIG}})
+        common = {"alertname": "A", "severity": "critical"}
+        state = {"state": "firing", "value": "7", "activeAt": "2026-01-01T00:00:00Z"}
+        instances = [{"labels": {**common, "instance": name}, **state} for name in ("one", "two")]
+        rule = {"type": "alerting", "name": "A", "query": "x", "alerts": instances}
+        return httpx.Response(200, json={"status": "success", "data": {"groups": [{"name": "g", "rules": [rule]}]}})
+
+    def client(self) -> Prometheus:
+        return Prometheus(Endpoint("http://p"), transport=httpx.MockTransport(self.answer), clock=lambda: self.hour)
+
+
+async def test_a_configuration_that_cannot_be_read_for_a_moment_changes_nothing() -> None:
+    """The last one applies and is asked for again with the next rules; a server that shows none is asked after ten minutes."""
+    server = Server()
+    source = server.client()
+    sent = [item.sent_labels for item in (await source.rules()).alerts]
+    server.hour, server.config_status = 601.0, 502
+    for count in (2, 3):
+        assert all(sent) and [item.sent_labels for item in (await source.rules()).alerts] == sent
+        assert server.configs == count
+    server.config_status = 403
+    for _ in range(2):
+        assert not any(item.sent_labels for item in (await source.rules()).alerts)
+        assert server.configs == 4
+    await source.close()
+
+
+async def test_an_unchanged_alert_is_relabelled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next poll runs no regular expression, and gives the same objects: nothing behind it is derived again."""
+    calls: list[Labels] = []
+    apply = AlertRelabeling.sent
+    monkeypatch.setattr(AlertRelabeling, "sent", lambda self, labels: (calls.append(labels), apply(self, labels))[1])
+    source = Server().client()
+    first, second = (await source.rules()).alerts, (await source.rules()).alerts
+    await source.close()
+    assert len(calls) == 2
+    assert all(one is other for one, other in zip(first, second, strict=True))
+
+
+async def test_an_alert_whose_labels_prometheus_rewrites_stands_once() -> None:
+    """Joined by what Prometheus sends: one alert, delivered, with the value of the rule; a lost one is still missing."""
+    source = Server().client()
+    rules = await source.rules()
+    await source.close()
+    labels = (("alertname", "A"), ("cluster", "eu"), ("instance", "one"), ("severity", "page"))
+    merged = merge_alerts([Alert("am", AlertState.ACTIVE, labels)], rules.alerts)
+    assert [(item.fingerprint, item.value) for item in merged.alerts] == [("am", 7.0)]
+    assert [dict(item.labels)["instance"] for item in merged.missing] == ["two"]
+
+
+def test_a_server_that_shows_no_configuration_changes_nothing() -> None:
+    """Most configurations rewrite no alert: then nothing is parsed."""
+    for text in ("", "global: {external_labels: {a: b}}\n"):
+        body = json.dumps({"status": "success", "data": {"yaml": text}}).encode()
+        assert decode_config(body, where="http://p") == AlertRelabeling()

@@ -1,0 +1,104 @@
+"""Read the tests themselves: those that pass on an empty collection, and the private members that they reach into."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+_WRAPPERS = ("range", "enumerate", "zip", "sorted", "reversed", "list", "set", "tuple", "product", "permutations", "pairwise")
+_VIEWS = ("items", "values", "keys", "split", "splitlines")
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+def empty_passes(tree: ast.Module) -> list[str]:
+    """Tests whose every assertion stands in a loop, or in `all`, `any` or a comprehension, over what may be empty."""
+    filled = _filled(tree.body, frozenset())
+    tests = [item for item in ast.walk(tree) if isinstance(item, _SCOPES[:2]) and item.name.startswith("test")]
+    return [test.name for test in tests if _proves_nothing(test, _filled(test.body, filled))]
+
+
+def private_members(tree: ast.Module) -> list[str]:
+    """Each private attribute that is read from something other than `self`, `cls` or `super()`."""
+    reached = [
+        item
+        for item in ast.walk(tree)
+        if isinstance(item, ast.Attribute) and item.attr.startswith("_") and not item.attr.endswith("__")
+    ]
+    # `os._exit` is what the documentation of fork says to call.
+    return [ast.unparse(item) for item in reached if item.attr not in ("_replace", "_exit") and not _own(item.value)]
+
+
+def _own(owner: ast.expr) -> bool:
+    if isinstance(owner, ast.Call):
+        return isinstance(owner.func, ast.Name) and owner.func.id == "super"
+    return isinstance(owner, ast.Name) and owner.id in ("self", "cls")
+
+
+def _filled(body: list[ast.stmt], known: frozenset[str]) -> frozenset[str]:
+    """The names that hold a literal with something in it."""
+    for item in body:
+        targets = item.targets if isinstance(item, ast.Assign) else [item.target] if isinstance(item, ast.AnnAssign) else []
+        if targets and item.value is not None and _has_items(item.value, known):  # type: ignore[attr-defined]
+            known |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return known
+
+
+def _has_items(value: ast.expr, filled: frozenset[str]) -> bool:
+    match value:
+        case ast.Tuple() | ast.List() | ast.Set():
+            return bool(value.elts)
+        case ast.Dict():
+            return bool(value.keys)
+        case ast.Constant():
+            return True
+        case ast.Name():
+            return value.id in filled
+        case ast.Call(func=ast.Name(id=name)) if name in _WRAPPERS:
+            return all(_has_items(item, filled) for item in value.args)
+        case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in _VIEWS:
+            return _has_items(owner, filled)
+    return False
+
+
+def _proves_nothing(test: ast.AST, filled: frozenset[str]) -> bool:
+    found = [weak for item in ast.iter_child_nodes(test) for weak in _weaknesses(item, filled, looped=False)]
+    return bool(found) and all(found)
+
+
+def _weaknesses(node: ast.AST, filled: frozenset[str], *, looped: bool) -> Iterator[bool]:
+    """For each assertion below `node`: whether nothing is asserted when the collection is empty."""
+    if isinstance(node, _SCOPES):
+        return
+    if isinstance(node, ast.Assert):
+        both = isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And)
+        for test in node.test.values if both else [node.test]:  # type: ignore[attr-defined]
+            over = _collection(test)
+            yield looped or (over is not None and not _has_items(over, filled))
+        return
+    if isinstance(node, ast.With | ast.AsyncWith) and any("raises" in ast.unparse(item.context_expr) for item in node.items):
+        yield looped
+    looped = looped or (isinstance(node, ast.For | ast.AsyncFor) and not _has_items(node.iter, filled))
+    for child in ast.iter_child_nodes(node):
+        yield from _weaknesses(child, filled, looped=looped)
+
+
+def _collection(test: ast.expr) -> ast.expr | None:
+    """What an assertion that holds for an empty collection goes through; None if it does not hold for one."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=ast.Call(func=ast.Name(id="any"), args=[items])):
+            return _source(items)
+        case ast.Call(func=ast.Name(id="all"), args=[items]):
+            return _source(items)
+        case ast.UnaryOp(op=ast.Not(), operand=(ast.ListComp() | ast.SetComp() | ast.DictComp()) as items):
+            return _source(items)
+        case ast.Compare(left=(ast.ListComp() | ast.SetComp()) as items, ops=[ast.Eq()], comparators=[ast.List(elts=[])]):
+            return _source(items)
+        case ast.Compare(left=ast.SetComp() as items, ops=[ast.LtE()]):
+            return _source(items)
+    return None
+
+
+def _source(items: ast.expr) -> ast.expr:
+    return (
+        items.generators[0].iter if isinstance(items, ast.GeneratorExp | ast.ListComp | ast.SetComp | ast.DictComp) else items
+    )
