@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.actions.guard import GuardControl
-from console.actions.guard_model import GuardPhase, GuardStatus, SignalReading
-from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep, Stage
+from console.actions.guard_model import GuardPhase, SignalReading
+from console.actions.plan import Outcome, RunStep, Stage
 from console.alerts.chart import build_chart
 from console.journal.acknowledgements import Ownership, ownership_of
+from console.screens.action_run_model import ActionRunModel, collapse_steps, describe_outcome, summarize_run
 from console.screens.base import ConsoleScreen, section
 from console.screens.guard_view import render_guard, render_verdicts
 from console.screens.messages import AcknowledgeRequested, WriteUpdateRequested
@@ -47,106 +47,6 @@ OUTCOME_TONES = {
     Outcome.ROLLED_BACK: "warn",
     Outcome.ROLLBACK_FAILED: "critical",
 }
-CHECK_LEVELS = {
-    CheckLevel.OK: ("ok", "ok"),
-    CheckLevel.WARN: ("WARN", "warn"),
-    CheckLevel.ASK: ("ASKS", "critical"),
-    CheckLevel.BLOCK: ("BLOCK", "critical"),
-}
-
-
-class ActionRunModel:
-    """A run continues whether or not its screen is open; `steps` is what it reported so far.
-
-    `alert` is the alert that led to it, `began_at` when that began, Unix seconds; empty and None without one.
-    """
-
-    def __init__(self, request: Request, *, alert: str = "", began_at: float | None = None) -> None:
-        self.request = request
-        self.alert = alert
-        self.began_at = began_at
-        self.confirmed_at: float | None = None
-        self.watch_until = 0.0
-        """Until when a person watches on after the outcome, Unix seconds."""
-        self.recovered_later_at: float | None = None
-        """When it had recovered only after its outcome."""
-        self.failed_requests: tuple[float | None, str] | None = None
-        """The failed requests from `measured_from` to the recovery or the outcome, or why they are unknown."""
-        self.steps: list[RunStep] = []
-        self.control = GuardControl()
-        """What a person asks of its guard."""
-        self.announced: GuardPhase | None = None
-        """The phase of its guard that notices have told of."""
-        self.error = ""
-        self.finished = False
-        self.confirmed = False
-        """A person confirmed the preview: from then on something may be journalled and sent."""
-        self.declined = False
-        """A person declined, or closed a preview without a verb."""
-        self.dropped = False
-        """The console went to another place before anybody confirmed: nobody waits for the end."""
-
-    @property
-    def outcome(self) -> RunStep | None:
-        return next((step for step in reversed(self.steps) if step.outcome is not None), None)
-
-    @property
-    def guard(self) -> GuardStatus | None:
-        """The newest state of its guard; None before it watches, and without one."""
-        return next((step.guard for step in reversed(self.steps) if step.guard is not None), None)
-
-    @property
-    def preview(self) -> Preview | None:
-        """What the person confirmed."""
-        return next((step.preview for step in reversed(self.steps) if step.preview is not None), None)
-
-    @property
-    def recovered_at(self) -> float | None:
-        """When the alert and the panel behind it had recovered, Unix seconds; None if nobody observed it."""
-        return self.recovered_later_at or next((step.recovered_at for step in reversed(self.steps)), None)
-
-    @property
-    def measured_from(self) -> float | None:
-        """From when on failed requests count: since the alert began, else since the confirmation."""
-        return self.confirmed_at if self.began_at is None else self.began_at
-
-    @property
-    def was_sent(self) -> bool:
-        """Whether it ended after something may have been sent."""
-        end = self.outcome
-        return self.finished and self.confirmed_at is not None and end is not None and end.outcome is not Outcome.REFUSED
-
-    @property
-    def in_progress(self) -> bool:
-        """Whether something may have been sent and there is no outcome yet."""
-        return self.confirmed and not self.finished
-
-    async def drive(
-        self,
-        session: Session,
-        confirm: Callable[[Preview], Awaitable[bool]],
-        report_progress: Callable[[ActionRunModel], None],
-        report_defect: Callable[[BaseException], str],
-    ) -> None:
-        """Run to the end and report every step; `report_defect` returns the sentence for an unexpected error."""
-        await self.follow(session.run(self.request, confirm, control=self.control), report_progress, report_defect)
-
-    async def follow(
-        self,
-        steps: AsyncIterator[RunStep],
-        report_progress: Callable[[ActionRunModel], None],
-        report_defect: Callable[[BaseException], str],
-    ) -> None:
-        """Takes every step, as `drive` does for those of a new run."""
-        try:
-            async for step in steps:
-                self.steps.append(step)
-                report_progress(self)
-        except Exception as error:  # a defect of the runner: the screen of the run shows it
-            self.error = report_defect(error)
-        finally:
-            self.finished = True
-            report_progress(self)
 
 
 class ActionRunScreen(ConsoleScreen):
@@ -469,51 +369,6 @@ def _describe_state(context: RenderContext, workload: Workload) -> str:
     return next((item.reason for item in verdicts if item.workload.target == workload.target), "its state is not known")
 
 
-def summarize_run(run: ActionRunModel) -> str:
-    """`recovered 9 s after confirmation; 2,286 requests failed since HighErrorRate began`: only what was measured.
-
-    Empty before the outcome, and for a run that sent nothing.
-    """
-    end, confirmed_at = run.outcome, run.confirmed_at
-    if not run.was_sent or end is None or confirmed_at is None:
-        return ""
-    if run.recovered_at is not None:
-        result = f"recovered {max(0.0, run.recovered_at - confirmed_at):.0f} s after confirmation"
-    elif not (run.request.fingerprint or run.request.panel_id):
-        result = f"{end.outcome} {max(0.0, end.at - confirmed_at):.0f} s after confirmation; no alert or panel led to it"
-    elif end.outcome is Outcome.FAILED:
-        result = f"not recovered {max(0.0, end.at - confirmed_at):.0f} s after confirmation"
-    else:
-        result = "unknown whether it recovered"
-    since = f" since {run.alert} began" if run.began_at is not None else " since confirmation"
-    if run.failed_requests is None:
-        return f"{result}; counting failed requests …"
-    count, why = run.failed_requests
-    if count is None:
-        return f"{result}; failed requests unknown: {why}"
-    noun = "request" if round(count) == 1 else "requests"
-    return f"{result}; {count:,.0f} {noun} failed{since}"
-
-
-def describe_outcome(step: RunStep) -> str:
-    """`done in 41 s; …`: the text, with the outcome in front unless the text starts with it."""
-    word = step.outcome.value if step.outcome else ""
-    return step.text if step.text.startswith(word) else f"{word}: {step.text}"
-
-
-def collapse_steps(steps: list[RunStep]) -> list[RunStep]:
-    """Of consecutive steps that start alike (`cad-ml-api: 1 of 3 …`, `cad-ml-api: 2 of 3 …`) only the newest."""
-    kept: list[RunStep] = []
-    for step in steps:
-        if step.guard is not None and step.outcome is None and step.guard.phase in (GuardPhase.WATCH, GuardPhase.HOLD):
-            continue  # a verdict, which the page lists by itself
-        alike = kept and (kept[-1].stage, kept[-1].text.partition(":")[0]) == (step.stage, step.text.partition(":")[0])
-        if alike and step.outcome is None:
-            kept.pop()
-        kept.append(step)
-    return kept
-
-
 def _progress_label(step: RunStep) -> str:
     return {
         Stage.PLAN: "checking (access review, dry run)",
@@ -534,55 +389,3 @@ def _step_lines(step: RunStep, width: int) -> Iterable[Line]:
     yield ((head, "dim"), (part[0], ""))
     for rest in part[1:]:
         yield ((" " * len(head), ""), (rest, ""))
-
-
-def render_preview(preview: Preview, context: RenderContext, width: int) -> tuple[Line, ...]:
-    """The lines of the confirmation: before and after, the checks, and the equivalent command."""
-    plan = preview.plan
-    settings = context.settings
-    place: Line = (
-        text(settings.environment.upper(), "production" if preview.protected else "title"),
-        text(f"  {settings.namespace}"),
-    )
-    title: Line = (text(f" {plan.title}", "strong"),)
-    gap = width - sum(len(part) for part, _ in (*title, *place)) - 1
-    lines: list[Line] = [(*title, (" " * gap, ""), *place)] if gap > 0 else [title, ((" ", ""), *place)]
-    lines += [((f" {part}", "dim"),) for part in (wrap(text(preview.cluster)[0], width - 2) if preview.cluster else ())]
-    rule: Line = (("─" * width, "rule"),)
-    lines.append(rule)
-    name_width = max([10, *(len(item.name) for item in plan.differences)]) + 1
-    name_width = min(name_width, 24)
-    for item in plan.differences:
-        lines += render_difference(item.name, item.before, item.after, name_width, width)
-    for note in plan.notes:
-        lines += [((" " * (name_width + 1), ""), (part, "")) for part in wrap(text(note)[0], width - name_width - 2)]
-    lines.append(rule)
-    for at, part in enumerate(wrap(text(plan.command)[0], width - 11)):
-        lines.append(((" same as   " if at == 0 else " " * 11, "dim"), (part, "accent")))
-    lines.append(rule)
-    # Worst first: on 24 lines the rest may be scrolled out of view.
-    for check in sorted(preview.checks, key=lambda item: -tuple(CheckLevel).index(item.level)):
-        word, tone = CHECK_LEVELS[check.level]
-        how: Span = (f"  ({check.how})" if check.how else "", "dim")
-        parts = wrap(text(check.text)[0], width - 8)
-        for at, part in enumerate(parts):
-            last = at == len(parts) - 1
-            fits = last and len(part) + len(how[0]) + 7 <= width
-            lines.append(((f" {word if at == 0 else '':<5} ", tone), (part, ""), how if fits else ("", "")))
-    return tuple(lines)
-
-
-def render_difference(name: str, before: str, after: str, name_width: int, width: int) -> list[Line]:
-    """One line of before and after, or two where it does not fit."""
-    head = f" {text(name)[0]:<{name_width}}"[: name_width + 1]
-    old, new = text(before)[0], text(after)[0]
-    if before == after:
-        parts = wrap(f"{old} (unchanged)", width - name_width - 2)
-        return [((head if at == 0 else " " * (name_width + 1), "dim"), (part, "dim")) for at, part in enumerate(parts)]
-    if len(old) + len(new) + name_width + 8 <= width:
-        return [((head, "dim"), (f"{old}  ", ""), ("→  ", "accent"), (new, "strong"))]
-    lines: list[Line] = []
-    for lead, value, tone in ((head, old, ""), (" " * (name_width - 1) + "→ ", new, "strong")):
-        for at, part in enumerate(wrap(value, width - name_width - 2)):
-            lines.append(((lead if at == 0 else " " * (name_width + 1), "dim" if lead is head else "accent"), (part, tone)))
-    return lines

@@ -11,14 +11,9 @@ from textual.widget import Widget
 
 from console.actions.batch import Batch
 from console.actions.plan import CheckLevel, Outcome, Preview
-from console.screens.action_run import (
-    CHECK_LEVELS,
-    OUTCOME_TONES,
-    ActionRunModel,
-    ActionRunScreen,
-    describe_outcome,
-    render_difference,
-)
+from console.screens.action_preview import CHECK_LEVELS, measure_names, render_difference, worst_first
+from console.screens.action_run import OUTCOME_TONES, ActionRunScreen
+from console.screens.action_run_model import ActionRunModel, describe_outcome
 from console.screens.base import ConsoleScreen
 from console.screens.render_context import RenderContext
 from widgets.rows import Rows
@@ -27,7 +22,6 @@ from widgets.table import Column, Table
 from widgets.text_view import TextView
 
 COLUMNS = (Column("target", 24, flex=2, name="target"), Column("state", 10), Column("what happened", 30, flex=5))
-_NAME_WIDTH = 11
 ORDER = (
     "one after the other, in this order; after one that is not done (failed, refused, undone or unknown) the rest are not "
     "sent, and what was done stays done"
@@ -130,11 +124,11 @@ def render_batch(
         lines.append((text(f" {number}. {preview.plan.title}", "strong"),))
         for item in preview.plan.differences:
             if item.before != item.after:
-                lines += render_difference(item.name, item.before, item.after, _NAME_WIDTH, width)
+                lines += render_difference(item.name, item.before, item.after, measure_names(preview.plan), width)
         lines += [((f"   {part}", ""),) for note in preview.plan.notes for part in wrap(text(note)[0], width - 4)]
         lines += [((f"   {part}", "accent"),) for part in wrap(text(preview.plan.command)[0], width - 4)]
         passed = sum(check.level is CheckLevel.OK for check in preview.checks)
-        for check in sorted(preview.checks, key=lambda item: -tuple(CheckLevel).index(item.level)):
+        for check in worst_first(preview.checks):
             word, tone = CHECK_LEVELS[check.level]
             if check.level is not CheckLevel.OK:
                 parts = wrap(text(check.text)[0], width - 10)

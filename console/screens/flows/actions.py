@@ -13,7 +13,9 @@ from console.actions.guard_model import OFF, GuardPhase, default_guard, parse_gu
 from console.actions.guard_takeover import NotTaken
 from console.actions.plan import ActionRefused, Outcome, Preview, Request
 from console.journal.sqlite import JournalError
-from console.screens.action_run import ActionRunModel, ActionRunScreen, describe_outcome, render_preview
+from console.screens.action_preview import render_preview
+from console.screens.action_run import ActionRunScreen
+from console.screens.action_run_model import ActionRunModel, describe_outcome
 from console.screens.guard_view import describe_next
 from console.state.news import describe_action
 from queries.model.severity import Priority

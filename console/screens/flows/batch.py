@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from console.actions.batch import MOST, Batch, Confirm, confirm_phrase
 from console.actions.guard_model import default_guard
 from console.actions.plan import Outcome, Preview, Request
-from console.screens.action_run import ActionRunModel
+from console.screens.action_run_model import ActionRunModel
 from console.screens.batch_run import BatchRunScreen, render_batch
 from console.screens.flows.silence import DEFAULT_DURATION
 from queries.model.severity import Priority

@@ -12,7 +12,8 @@ from screen_samples import NOW, cluster, snapshot
 
 from console.actions.plan import Outcome, Request, RunStep, Stage
 from console.journal.acknowledgements import Acknowledgement
-from console.screens.action_run import ActionRunModel, ActionRunScreen, summarize_run
+from console.screens.action_run import ActionRunScreen
+from console.screens.action_run_model import ActionRunModel, summarize_run
 from console.screens.rollout_view import render_pods
 from console.state.incident import Incident, Incidents
 from console.state.journal_state import JournalState

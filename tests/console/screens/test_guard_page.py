@@ -18,7 +18,8 @@ from console.actions.guard_signals import evaluate_signal, measure_before
 from console.actions.guard_takeover import NotTaken
 from console.actions.plan import CheckLevel, Outcome, Plan, PreflightCheck, Preview, Request, RunStep, Stage
 from console.journal.payloads import GuardStarted
-from console.screens.action_run import ActionRunModel, ActionRunScreen
+from console.screens.action_run import ActionRunScreen
+from console.screens.action_run_model import ActionRunModel
 from console.screens.guard_view import describe_next, render_verdicts
 from console.state.guards import GuardRecord
 

@@ -22,7 +22,8 @@ from console.actions.plan import Outcome, Request, RunStep, Stage
 from console.config.settings import NotifySettings
 from console.journal.event import Event
 from console.journal.unfinished import Unfinished
-from console.screens.action_run import ActionRunModel, ActionRunScreen
+from console.screens.action_run import ActionRunScreen
+from console.screens.action_run_model import ActionRunModel
 from console.screens.alert_detail import AlertDetailScreen
 from console.screens.app import ConsoleApp
 from console.screens.checklist import ChecklistScreen
