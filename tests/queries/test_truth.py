@@ -34,8 +34,12 @@ pytestmark = pytest.mark.servers
 PAGE = Path(__file__).parents[2] / "docs" / "truth.md"
 LOOK_SECONDS = 4.0
 """So long a board is looked at; what it shows meanwhile is judged too."""
-FAILED_WITHIN = (90.0, 600.0, 2700.0)
-"""Windows, seconds: a quick recovery, one after ten minutes, and one in which a provider began to fail."""
+FAILED_WITHIN = (45.0, 600.0, 2700.0)
+"""Windows, seconds: a quick recovery, one after ten minutes, and one in which a provider began to fail.
+
+None begins where the written past ends and the scraped present begins: on a loaded machine no sample lies there for ten
+seconds, and Prometheus extrapolates a counter by half an interval only.
+"""
 SHARE = 0.04
 """By so much of the truth a figure may differ: a window ends between two scrapes."""
 SLACK = {Unit.PERCENT: 0.15, Unit.PER_SECOND: 0.3, Unit.PER_MINUTE: 1.6, Unit.SECONDS: 0.02, Unit.TIMES: 0.3, Unit.HOURS: 0.05}
