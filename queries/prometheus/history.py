@@ -11,8 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from queries.catalogue.error_code_series import CODE
-from queries.concurrency import run_cpu_bound
+from queries.concurrency import run_cpu_bound, task_group
 from queries.errors import RequestRejected, SourceError, TimedOut
+from queries.model.annotations import Annotations
 from queries.model.panel import Aggregation, PanelSpec
 from queries.model.panel_result import PanelHistory
 from queries.model.series import Labels, Series, drop_labels
@@ -25,6 +26,8 @@ PENDING = "peaks not kept yet: Prometheus is computing them"
 _MOST_EVALUATIONS = 25_000
 """The maximum number of evaluations of one expression for one chart: 7 days at the usual 30 s."""
 _REFUSED_FOR_SECONDS = 600.0
+_SPLIT_SECONDS = 86_400.0
+"""Longer ranges are requested in two halves at once: the server reads every sample of both, and uses two processors for it."""
 _MOST_SERIES = 24
 """With more series, a chart shows only the worst value: it draws six, and each costs the server and the network as much."""
 
@@ -189,8 +192,24 @@ class HistoryReader:
 
     async def _read_range(self, text: str, window: Window, *, last: float) -> tuple[tuple[Series, ...], str]:
         """The series of a range query, and what is missing from a partial response."""
-        series, annotations = await self._range(text, window.first, max(window.first, last), window.step)
-        return _merge(series, window), annotations.caveat
+
+        async def fetch(span: tuple[float, float]) -> tuple[Sequence[Series], Annotations]:
+            return await self._range(text, *span, window.step)
+
+        async with task_group() as group:
+            tasks = [group.create_task(fetch(span)) for span in _split(window.first, max(window.first, last), window.step)]
+        found = [task.result() for task in tasks]
+        series = _merge((item for part, _ in found for item in part), window)
+        return series, _join(*(annotations.caveat for _, annotations in found))
+
+
+def _split(first: float, last: float, step: float) -> tuple[tuple[float, float], ...]:
+    """The first and last step of the whole range, or of each half of a long one."""
+    steps = round((last - first) / step)
+    if steps < 1 or last - first <= _SPLIT_SECONDS:
+        return ((first, last),)
+    middle = first + steps // 2 * step
+    return (first, middle), (middle + step, last)
 
 
 def _join(*notes: str) -> str:

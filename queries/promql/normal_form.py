@@ -16,7 +16,7 @@ from queries.promql.syntax import (
     LabelMatcher,
     PromqlError,
     alternatives,
-    parse_tree,
+    parse_marked_tree,
     selector,
     strip_parens,
 )
@@ -329,7 +329,7 @@ class Normalizer:
 
 def _parse(expression: str) -> ast.Expr:
     try:
-        return parse_tree(expression)
+        return parse_marked_tree(expression)
     except PromqlError as error:
         raise Incomparable(f"the console's parser cannot read it: {error}") from None
 

@@ -170,6 +170,19 @@ def parse_tree(text: str) -> ast.Expr:
     return _parse(_replace_raw_strings(text), text)
 
 
+def parse_marked_tree(text: str) -> ast.Expr:
+    """The syntax tree with marked regular expressions, in a third of the time: read its selectors with `selector`.
+
+    For expressions that a server evaluates: whether a regular expression is valid is not checked. Raises PromqlError.
+    """
+    _refuse_oversized(text)
+    written = _replace_raw_strings(text)
+    try:
+        return ast.parse(_mark_regexes(written))
+    except ValueError:
+        return _parse(written, text)  # for the error about the unmodified text
+
+
 def _parse(written: str, text: str) -> ast.Expr:
     try:
         return ast.parse(written)

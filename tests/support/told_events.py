@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +37,8 @@ class Told:
 
 
 @contextmanager
-def told_servers(folder: Path) -> Iterator[Told]:
-    """One Prometheus for each entry of RULES, all with the same past and the same pods to scrape."""
+def told_servers(folder: Path, *, names: Sequence[str] = tuple(RULES)) -> Iterator[Told]:
+    """One Prometheus for each of these entries of RULES, all with the same past and the same pods to scrape."""
     present = time.time() + _AHEAD_SECONDS
     folder.mkdir(parents=True, exist_ok=True)
     text = folder / "history.txt"
@@ -50,7 +50,7 @@ def told_servers(folder: Path) -> Iterator[Told]:
     text.unlink()
     time.sleep(max(0.0, present - time.time()))  # Prometheus takes no sample older than its youngest block
     with _pods(present) as target, ExitStack() as stack:
-        urls = {name: stack.enter_context(_server(folder, name, target)) for name in RULES}
+        urls = {name: stack.enter_context(_server(folder, name, target)) for name in names}
         for name, url in urls.items():
             _until_evaluated(url, some=bool(RULES[name]))
         yield Told(urls, present)

@@ -28,6 +28,7 @@ from widgets.plot import Drawing, render_chart
 NOW = 1_800_000_007.0
 EVERY = 30.0
 LOOKBACK = 300.0
+MONTH = 30 * 86_400.0
 MISSING = "IN DOUBT: partial: store x is down"
 
 
@@ -42,7 +43,11 @@ class SampleServer:
     """Time and value of the one sample that differs."""
     holes: tuple[tuple[float, float], ...] = ()
     asked: list[str] = field(default_factory=list)
+    ranges: list[tuple[str, float, float]] = field(default_factory=list)
+    """The range queries with their first and last step."""
     refuses: str = ""
+    refuses_from: float = 0.0
+    """Ranges that begin before it are not refused."""
     partial: str = ""
     """Answers to queries that hold this text are partial."""
     series: int = 1
@@ -75,13 +80,14 @@ class SampleServer:
         asked = {name: values[0] for name, values in parse_qs(request.url.query.decode()).items()}
         query = asked["query"]
         self.asked.append(query)
-        if self.refuses and self.refuses in query:
+        if self.refuses and self.refuses in query and float(asked.get("start", "inf")) >= self.refuses_from:
             return httpx.Response(422, json={"status": "error", "errorType": "execution", "error": "too many samples"})
         if request.url.path.endswith("/query"):
             value = self.value(query, float(asked["time"]))
             result = [{"metric": {}, "value": [float(asked["time"]), str(value)]}] if value is not None else []
             return self._respond("vector", result, query)
         at, end, step = (float(asked[name]) for name in ("start", "end", "step"))
+        self.ranges.append((query, at, end))
         points = []
         while at <= end + 1e-6:
             if (value := self.value(query, at)) is not None:
@@ -116,19 +122,20 @@ def lines_of(history: PanelHistory, spec: PanelSpec, *, width: int = 80, height:
 
 
 @pytest.mark.parametrize("seconds", [seconds for _, seconds in WINDOWS], ids=[name for name, _ in WINDOWS])
-@settings(max_examples=12, deadline=None)
-@given(st.floats(0.0, 1.0), st.booleans(), st.sampled_from([80, 120, 160]))
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.0, 1.0), st.none() | st.floats(0.0, 1.0), st.booleans(), st.sampled_from([80, 120, 160]))
 def test_an_excursion_of_one_interval_crosses_the_threshold_at_every_range(
-    seconds: float, place: float, lower_is_worse: bool, width: int
+    seconds: float, place: float, moved: float | None, lower_is_worse: bool, width: int
 ) -> None:
-    """One sample beyond the threshold, anywhere in the range: the chart's series has its value, a dot lies beyond the
-    threshold's line, and the time axis marks its column."""
-    begin, end = (NOW - seconds) // EVERY * EVERY + EVERY, NOW // EVERY * EVERY
+    """One sample beyond the threshold, anywhere in the range that ends now, or anywhere in 30 days in a range that was moved
+    to it: the chart's series has its value, a dot lies beyond the threshold's line, and the time axis marks its column."""
+    begin, end = (NOW - (seconds if moved is None else MONTH)) // EVERY * EVERY + EVERY, NOW // EVERY * EVERY
     at = begin + round(place * (end - begin) / EVERY) * EVERY
+    until = None if moved is None else min(NOW, at + EVERY + moved * (seconds - 2 * EVERY))
     calm, value = (99.0, 1.0) if lower_is_worse else (1.0, 9.0)
     server = SampleServer(calm, (at, value))
     panel = spec(lower_is_worse=lower_is_worse, threshold=Threshold(50.0 if lower_is_worse else 5.0))
-    history = asyncio.run(server.chart(panel, HistoryRange(seconds)))
+    history = asyncio.run(server.chart(panel, HistoryRange(seconds, until)))
     assert history.fault is None and history.note == ""
     (series,) = history.series
     points = dict(series.points)
@@ -162,6 +169,27 @@ async def test_the_best_value_is_the_other_end_of_a_step() -> None:
     history = await server.chart(spec(), HistoryRange(7 * 86400.0))
     assert min(value for _, value in history.best) == 0.5
     assert {value for _, value in history.series[0].points} == {4.0}
+
+
+async def test_a_long_range_is_asked_in_two_halves() -> None:
+    """The server works on both at once; no step is asked twice or left out, and a half that it refuses refuses the whole."""
+    server = SampleServer(1.0)
+    for seconds, parts in ((86_400.0, 1), (7 * 86_400.0, 2), (30 * 86_400.0, 2)):
+        server.ranges.clear()
+        history = await server.chart(spec(), HistoryRange(seconds))
+        spans = sorted((first, last) for query, first, last in server.ranges if query.startswith("max_over_time"))
+        steps = [
+            first + number * history.step_seconds
+            for first, last in spans
+            for number in range(241)
+            if first + number * history.step_seconds <= last
+        ]
+        assert len(spans) == parts and {after - before for before, after in pairwise(steps)} == {history.step_seconds}
+        assert history.start < steps[0] <= history.start + history.step_seconds and steps[-1] >= history.end
+        assert [at for at, _ in history.series[0].points] == [*steps[:-1], history.end]
+    server.refuses, server.refuses_from = "over_time", NOW - 3.6 * 86_400.0
+    history = await server.chart(spec(), HistoryRange(7 * 86_400.0))
+    assert history.fault is None and history.note.startswith("peaks not kept: ")
 
 
 async def test_many_series_are_their_worst() -> None:
