@@ -9,6 +9,7 @@ from console.actions.deployment_state import DeploymentState
 from console.actions.plan import CheckLevel, Plan, PreflightCheck
 from console.actions.pod_template_diff import container_names
 from queries.errors import SourceError
+from queries.model.fault import FaultKind
 from queries.model.rollout import RolloutPhase, rollout_status
 
 JSON_PATCH = "application/json-patch+json"
@@ -38,8 +39,15 @@ async def check_dry_run(write: Awaitable[object]) -> PreflightCheck:
     try:
         await write
     except SourceError as error:
-        return PreflightCheck(BLOCK, f"the server would reject it: {error}", "dry run")
+        return _failed_dry_run(error)
     return PreflightCheck(OK, "the server would accept it", "dry run")
+
+
+def _failed_dry_run(error: SourceError) -> PreflightCheck:
+    """Without an answer nobody knows what the server would do; it blocks as a rejection does."""
+    unanswered = error.fault.kind in (FaultKind.TIMED_OUT, FaultKind.UNREACHABLE, FaultKind.THROTTLED)
+    text = "could not check whether the server would accept it" if unanswered else "the server would reject it"
+    return PreflightCheck(BLOCK, f"{text}: {error}", "dry run")
 
 
 async def dry_run(
@@ -61,7 +69,7 @@ async def dry_run(
             dry_run=True,
         )
     except SourceError as error:
-        return PreflightCheck(BLOCK, f"the server would reject it: {error}", "dry run")
+        return _failed_dry_run(error)
     if not subresource:
         resulting = container_names((result.get("spec") or {}).get("template") or {})
         if resulting != expected_containers(plan, state):
@@ -117,6 +125,8 @@ def check_strategy(state: DeploymentState) -> PreflightCheck:
         return PreflightCheck(WARN if desired else OK, text, "strategy")
     if strategy.type == "OnDelete":
         return PreflightCheck(WARN, "strategy OnDelete: each pod keeps the old template until someone deletes it", "strategy")
+    if strategy.type != "RollingUpdate":
+        return PreflightCheck(WARN, f"strategy {strategy.type}: not known how many pods serve meanwhile", "strategy")
     text = f"strategy {strategy.type}, surge {surge}, unavailable {unavailable}: "
     if not unavailable:
         return PreflightCheck(

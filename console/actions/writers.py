@@ -359,8 +359,10 @@ def was_never_sent(fault: Fault) -> bool:
 
 
 def is_rejected(fault: Fault) -> bool:
-    """The server answered that it did not apply the write."""
-    return fault.status is not None and 400 <= fault.status < 500 and fault.status != 408
+    """The server answered that it did not apply the write: with a 4xx, or because an admission webhook did not answer."""
+    if fault.status is None or fault.status == 408:
+        return False
+    return 400 <= fault.status < 500 or fault.kind is FaultKind.REJECTED
 
 
 def describe_rejection(fault: Fault) -> str:

@@ -20,6 +20,8 @@ from queries.text.times import format_minute
 
 RECENT_SECONDS = 900.0
 """A restart counts as recent for a quarter of an hour."""
+UNSEEN_SECONDS = 60.0
+"""A Job gets its start time within a second; one that has none after this time has no controller."""
 MISSED_SECONDS = 120.0
 """A run that is due starts within seconds; one that has not after this time is missed."""
 
@@ -83,7 +85,7 @@ def assess_status(
     """
     if item.batch is not None:
         cron = item.batch.kind == "CronJob"
-        return tuple(_assess_cron_job(item.batch, newest, failed, now) if cron else _assess_job(item.batch))
+        return tuple(_assess_cron_job(item.batch, newest, failed, now) if cron else _assess_job(item.batch, now))
     return () if item.kind == "Pod" else tuple(_assess_pods(item))
 
 
@@ -105,12 +107,14 @@ def _assess_pods(item: Workload) -> Iterator[StatusFinding]:
         yield StatusFinding(Verdict.OK, "its rollout is paused", "a changed pod template waits until you resume it")
 
 
-def _assess_job(batch: BatchJob) -> Iterator[StatusFinding]:
+def _assess_job(batch: BatchJob, now: float) -> Iterator[StatusFinding]:
     if batch.failed:
         reason = visible(batch.reason) or "for an unknown reason"
         yield StatusFinding(Verdict.WARN, f"failed, {reason}", visible(batch.message))
     elif batch.suspended and not batch.finished:
         yield StatusFinding(Verdict.OK, "suspended", "it starts no pod until it is resumed")
+    elif not (batch.started_at or batch.active or batch.finished) and now - batch.created_at > UNSEEN_SECONDS:
+        yield StatusFinding(Verdict.WARN, "not started", "no controller has reported a status for it")
 
 
 def _assess_cron_job(batch: BatchJob, newest: BatchJob | None, failed: BatchJob | None, now: float) -> Iterator[StatusFinding]:

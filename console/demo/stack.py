@@ -158,7 +158,7 @@ class DemoStack:
             view.start()
         else:
             self._cluster = DemoCluster(NAMESPACE)
-            self._cluster.seed()
+            self._cluster.seed(companions=True)
             self._cluster.start()
             self._cluster.kubeconfig(kubeconfig)
             where = str(kubeconfig)

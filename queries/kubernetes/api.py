@@ -38,6 +38,8 @@ _LINE_WIRE_BYTES = 2 * LINE_BYTES + HEAD_BYTES
 
 
 _FORBIDDEN = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?')
+_WEBHOOK = re.compile(r'failed calling webhook "(?P<name>[^"]{1,253})"(?:: )?(?P<why>.*)', re.DOTALL)
+"""Source: Kubernetes 1.36, apiserver/pkg/util/webhook, ErrCallingWebhook."""
 _WHOSE = "Kubernetes'"
 _BUDGET = "DisruptionBudget"
 """The reason of the cause that names the PodDisruptionBudget behind a refused eviction."""
@@ -128,8 +130,8 @@ class ByteStream:
 class KubeApi:
     """Blocking requests for threads; a response is raw bytes, a failure a SourceError.
 
-    A failed write certainly did not happen if the fault's status is 4xx, or if the fault is UNREACHABLE without a status;
-    after any other fault its outcome is unknown.
+    A failed write certainly did not happen if the fault's status is 4xx, if the fault is UNREACHABLE without a status, or if
+    it is REJECTED; after any other fault its outcome is unknown.
     With `read_only` a write raises PermissionError before anything is sent. A GET is retried once if the kept-alive
     connection was closed; nothing else is ever retried here.
     """
@@ -441,6 +443,11 @@ class KubeApi:
         if status in (408, 504):
             text = message or f"the API server aborted the request ({status})"
             return TimedOut(text, where=where, hint="it or a proxy is overloaded", status=status)
+        if status >= 500 and (hook := _WEBHOOK.search(message)):
+            # Admission precedes storage, so the server did not apply the write.
+            what = f"the admission webhook {hook['name']} did not answer: {hook['why'] or 'no reason given'}"
+            hint = "the API server rejects such changes until that webhook answers; ask who runs it"
+            return RequestRejected(what, where=where, hint=hint, status=status)
         if status >= 500:
             what = message or f"the API server is unhealthy ({status})"
             return Unreachable(what, where=where, hint="it may be starting or stopping", status=status)

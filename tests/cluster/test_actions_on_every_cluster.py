@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from action_bench import Facts, records_of, settings_for
-from cluster_fixture import STRATEGIC, Namespace, until
+from cluster_fixture import STRATEGIC, Namespace, deployment, until
 from guard_bench import BRIEF, Signals, guards_of
 
 from console.actions.guard_model import GuardOptions
@@ -60,10 +60,12 @@ class Hands:
         target: str = TARGET,
         guard: GuardOptions | None = None,
         source: Signals | None = None,
+        wait: bool = True,
         **parameters: str,
     ) -> RunStep:
         """Acts when the action before has died away: a controller's own write in between would be an honest 409."""
-        await asyncio.to_thread(self.ns.quiet)
+        if wait:
+            await asyncio.to_thread(self.ns.quiet)
 
         async def agree(preview: Preview) -> bool:
             self.previews.append(preview)
@@ -116,6 +118,40 @@ async def test_every_action_on_a_deployment_is_done(ns: Namespace, hands: Hands)
     assert (await hands.act("pause")).outcome is Outcome.DONE
     assert (await hands.act("restart")).outcome is Outcome.REFUSED
     assert (await hands.act("resume")).outcome is Outcome.DONE
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+async def test_every_action_on_a_set_is_done(ns: Namespace, hands: Hands, kind: str) -> None:
+    """A release, rollback, restart, and scale where the kind has it, each verified: the template of before is in every pod."""
+    plural, target = f"{kind.lower()}s", f"{kind.lower()}/web"
+    body = deployment("web", replicas=2)
+    body["kind"] = kind
+    body["spec"]["template"]["spec"]["tolerations"] = [{"operator": "Exists"}]
+    if kind == "StatefulSet":
+        body["spec"]["serviceName"] = "web"
+    else:
+        del body["spec"]["replicas"]
+    assert ns.http.post(ns.path(plural), json=body).status_code == 201
+
+    def tags() -> set[str]:
+        pods = ns.pods()
+        ready = all(item["status"].get("phase") == "Running" for item in pods)
+        return {item["spec"]["containers"][0]["image"].rpartition(":")[2] for item in pods} if ready else set()
+
+    await asyncio.to_thread(until, lambda: tags() == {"1"}, "the first release")
+    assert (await hands.act("image", target=target, wait=False, image=":2")).outcome is Outcome.DONE
+    assert await asyncio.to_thread(tags) == {"2"}
+    end = await hands.act("rollback", target=target, wait=False)
+    assert end.outcome is Outcome.DONE, end.text
+    assert await asyncio.to_thread(tags) == {"1"}
+    before = {item["metadata"]["uid"] for item in ns.pods()}
+    end = await hands.act("restart", target=target, wait=False)
+    assert end.outcome is Outcome.DONE, end.text
+    assert not before & {item["metadata"]["uid"] for item in ns.pods()}
+    if kind == "StatefulSet":
+        end = await hands.act("scale", target=target, wait=False, replicas="3")
+        assert end.outcome is Outcome.DONE, end.text
+        assert sorted(item["metadata"]["name"] for item in ns.pods()) == ["web-0", "web-1", "web-2"]
 
 
 async def test_a_stale_resource_version_is_409_on_every_kind_of_patch(ns: Namespace, hands: Hands) -> None:

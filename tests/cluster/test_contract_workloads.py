@@ -88,9 +88,7 @@ async def test_a_rollout_of_argo_is_listed_where_its_definition_is_installed(
 
 
 async def test_the_pods_of_a_controller_are_no_rows_of_their_own(ns: Namespace, tmp_path: Path) -> None:
-    """Where a controller makes them: those of a StatefulSet, also beside a Deployment that selects them."""
-    if ns.target.name == "in-process":
-        pytest.skip("the cluster in the process has no StatefulSet controller")
+    """Those of a StatefulSet, also beside a Deployment that selects them."""
     _post(ns, "statefulsets", _object("StatefulSet", "web", replicas=1, serviceName="web"))
     ns.add("web", replicas=0)
     until(lambda: ns.get(ns.path("pods", group="v1"))["items"], "the pod of the StatefulSet")

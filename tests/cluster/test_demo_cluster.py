@@ -8,6 +8,7 @@ import stat
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -50,6 +51,27 @@ def test_the_scene_is_set_and_settled(cluster: SteerableCluster) -> None:
     assert len(pods) == 3
     assert pods[0]["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
     assert pods[0]["metadata"]["creationTimestamp"] < time.strftime("%Y-%m-%dT", time.gmtime(time.time() - 8 * 86400))
+
+
+def test_the_companions_are_settled_at_their_second_revision() -> None:
+    """What the demo has besides Deployments: Redis and the log agent, each rolled out twice, days ago, with every pod ready."""
+    made = SteerableCluster()
+    made.seed(companions=True)
+    with made:
+        (redis,), (agent,) = made.objects("statefulsets"), made.objects("daemonsets")
+        assert (redis["status"]["readyReplicas"], redis["status"]["updatedReplicas"]) == (2, 2)
+        assert redis["status"]["currentRevision"] == redis["status"]["updateRevision"]
+        assert (agent["status"]["numberReady"], agent["status"]["updatedNumberScheduled"]) == (3, 3)
+        phases = {item["metadata"]["name"]: item["status"]["phase"] for item in made.objects("persistentvolumeclaims")}
+        assert (phases["data-redis-0"], phases["data-redis-1"]) == ("Bound", "Bound")
+        ages = {}
+        for item in made.objects("controllerrevisions"):
+            name = item["metadata"]["ownerReferences"][0]["name"]
+            created = datetime.fromisoformat(item["metadata"]["creationTimestamp"]).timestamp()
+            ages[name, item["revision"]] = round((time.time() - created) / 86400.0)
+        assert ages == {("redis", 1): 30, ("redis", 2): 9, ("log-agent", 1): 30, ("log-agent", 2): 4}
+        images = {pod["spec"]["containers"][0]["image"] for pod in made.objects("pods")}
+        assert {image.rpartition("/")[2] for image in images} >= {"redis:7.4.1", "log-agent:1.5.1"}
 
 
 def test_a_manual_five_stays_and_twenty_five_does_not(cluster: SteerableCluster) -> None:

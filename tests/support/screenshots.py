@@ -29,7 +29,7 @@ USER = "you@bastion"
 """Whoever takes the pictures stays out of them."""
 
 SHOTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("overview", (), ("HighErrorRate", "13/13 ready")),
+    ("overview", (), ("HighErrorRate", "18/18 ready")),
     ("panel", ("enter",), ("critical 5 %",)),
     ("alert", ("escape", "2", "enter"), ("fires at 5 %", "roll back cad-ml-api")),
     ("runbook", ("b",), ("Platform error ratio is high", "INTERNAL_ERROR")),

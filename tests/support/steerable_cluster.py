@@ -13,13 +13,14 @@ from console.demo.cluster import DemoCluster
 from console.demo.cluster.api_errors import ApiError
 from console.demo.cluster.auth import Grants, User
 from console.demo.cluster.pod_logs import ContainerLog
-from console.demo.cluster.request import HttpRequest, HttpResponse, as_json
+from console.demo.cluster.request import HttpRequest, HttpResponse, as_json, as_text
 from console.demo.cluster.resource import NAMESPACES, PODS
 
 REASONS = {
     401: "Unauthorized",
     403: "Forbidden",
     409: "Conflict",
+    410: "Expired",
     422: "Invalid",
     429: "TooManyRequests",
     500: "InternalError",
@@ -49,6 +50,7 @@ class SteerableCluster(DemoCluster):
         self._delay_seconds = 0.0
         self._failures: list[ApiError] = []
         self._broken: dict[str, ApiError] = {}
+        self._unserved: tuple[str, ...] = ()
         self._requests: list[HttpRequest] = []
         self._callback: Callable[[HttpRequest], None] | None = None
         self.server.intercept = self._intercept
@@ -60,6 +62,8 @@ class SteerableCluster(DemoCluster):
             self._callback(request)
         if self._delay_seconds:
             await asyncio.sleep(self._delay_seconds)
+        if request.path.startswith(self._unserved):
+            return as_text(404, "404 page not found\n")
         for part, broken in self._broken.items():
             if request.path.endswith(part):
                 return as_json(broken.code, broken.status)
@@ -112,10 +116,35 @@ class SteerableCluster(DemoCluster):
         failures = [ApiError(status, REASONS.get(status, ""), message) for _ in range(times)]
         self.call(lambda: self._failures.extend(failures))
 
-    def break_path(self, end: str, status: int = 500) -> None:
+    def break_path(self, end: str, status: int = 500, *, message: str = "asked for by a test") -> None:
         """Every request whose path ends so gets this status, until `mend`; watches that are open stay so."""
-        error = ApiError(status, REASONS.get(status, ""), "asked for by a test")
+        error = ApiError(status, REASONS.get(status, ""), message)
         self.call(lambda: self._broken.update({end: error}))
+
+    def stop_serving(self, *starts: str) -> None:
+        """As a server without these groups: every path that begins so gets a 404 in plain text."""
+        self.call(lambda: setattr(self, "_unserved", starts))
+
+    def freeze(self) -> None:
+        """Lets every controller finish and stops it for good: what is written from now on stays as it is."""
+
+        def stop() -> None:
+            self._timers.run_pending()
+            self.store.listeners.clear()
+
+        self.call(stop)
+
+    def edit(self, change: Callable[[dict[str, Any]], None], *plurals: str) -> None:
+        """Changes every object of the kinds at once, as no client could: without the server's validation, status and all."""
+
+        def apply() -> None:
+            for resource in map(self._resource, plurals):
+                for item in self.store.items(resource, self._place(resource)):
+                    edited = copy.deepcopy(item)
+                    change(edited)
+                    self.store.update(resource, edited)
+
+        self.call(apply)
 
     def mend(self) -> None:
         """Ends what `break_path` began."""

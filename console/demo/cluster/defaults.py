@@ -8,7 +8,9 @@ from console.demo.cluster.resource import (
     AUTOSCALERS,
     CLAIMS,
     CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
     CRON_JOBS,
+    DAEMON_SETS,
     DEPLOYMENTS,
     EVENTS,
     JOBS,
@@ -16,6 +18,7 @@ from console.demo.cluster.resource import (
     REPLICA_SETS,
     SECRETS,
     SERVICES,
+    STATEFUL_SETS,
     Object,
     Resource,
 )
@@ -32,7 +35,7 @@ DEPLOYMENT_FIELDS = frozenset(
 def set_defaults(resource: Resource, item: Object) -> None:
     """Sets the defaults of a kind, in place."""
     item["metadata"] = _without_nulls(item["metadata"])
-    if resource in (EVENTS, CONFIG_MAPS, SECRETS):
+    if resource in (EVENTS, CONFIG_MAPS, SECRETS, CONTROLLER_REVISIONS):
         return
     item["spec"] = _without_nulls(item.get("spec"))
     if item["spec"] is None:
@@ -40,10 +43,8 @@ def set_defaults(resource: Resource, item: Object) -> None:
     spec = item["spec"]
     if not isinstance(spec, dict):
         return
-    if resource is DEPLOYMENTS:
-        _deployment(item, spec)
-    elif resource is REPLICA_SETS:
-        _default(spec, replicas=1)
+    if resource in _WORKLOADS:
+        _WORKLOADS[resource](spec)
         _template(spec)
     elif resource is PODS:
         _pod(spec)
@@ -81,7 +82,7 @@ def _default(target: dict[str, Any], **defaults: Any) -> None:
             target[key] = value
 
 
-def _deployment(item: Object, spec: dict[str, Any]) -> None:
+def _deployment(spec: dict[str, Any]) -> None:
     for key in [key for key in spec if key not in DEPLOYMENT_FIELDS]:
         del spec[key]
     _default(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
@@ -94,7 +95,37 @@ def _deployment(item: Object, spec: dict[str, Any]) -> None:
             _default(strategy, rollingUpdate={})
             if isinstance(strategy["rollingUpdate"], dict):
                 _default(strategy["rollingUpdate"], maxUnavailable="25%", maxSurge="25%")
-    _template(spec)
+
+
+def _replica_set(spec: dict[str, Any]) -> None:
+    _default(spec, replicas=1)
+
+
+def _stateful_set(spec: dict[str, Any]) -> None:
+    """Source: Kubernetes 1.36, pkg/apis/apps/v1/defaults.go."""
+    _default(spec, replicas=1, revisionHistoryLimit=10, podManagementPolicy="OrderedReady")
+    _default(spec, persistentVolumeClaimRetentionPolicy={"whenDeleted": "Retain", "whenScaled": "Retain"})
+    _update_strategy(spec, partition=0)
+
+
+def _daemon_set(spec: dict[str, Any]) -> None:
+    _default(spec, revisionHistoryLimit=10)
+    _update_strategy(spec, maxUnavailable=1, maxSurge=0)
+
+
+def _update_strategy(spec: dict[str, Any], **rolling: Any) -> None:
+    strategy = spec.setdefault("updateStrategy", {})
+    if isinstance(strategy, dict):
+        _default(strategy, type="RollingUpdate")
+        if strategy["type"] == "RollingUpdate":
+            _default(strategy, rollingUpdate={})
+            if isinstance(strategy["rollingUpdate"], dict):
+                _default(strategy["rollingUpdate"], **rolling)
+
+
+_WORKLOADS = {
+    DEPLOYMENTS: _deployment, REPLICA_SETS: _replica_set, STATEFUL_SETS: _stateful_set, DAEMON_SETS: _daemon_set,
+}  # fmt: skip
 
 
 def _cron_job(meta: dict[str, Any], spec: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from console.demo.cluster import fixtures, patch
 from console.demo.cluster.auth import Access, User
 from console.demo.cluster.controllers import Controllers
+from console.demo.cluster.daemon_set_controller import DaemonSets
 from console.demo.cluster.hpa_controller import Autoscalers
 from console.demo.cluster.job_controller import Jobs
 from console.demo.cluster.metrics_api import Load, Usage
@@ -29,6 +30,7 @@ from console.demo.cluster.revision import REVISION
 from console.demo.cluster.rollout import Rollouts
 from console.demo.cluster.routes import Routes
 from console.demo.cluster.server import ApiServer
+from console.demo.cluster.stateful_set_controller import StatefulSets
 from console.demo.cluster.store import Store, WatchEvent
 from console.demo.cluster.timers import Timers
 
@@ -98,6 +100,8 @@ class DemoCluster:
             autoscalers=Autoscalers(self.store, sync_seconds=autoscaler_seconds),
             budgets=Budgets(self.store),
             jobs=Jobs(self.store, self._registry),
+            stateful_sets=StatefulSets(self.store, self._registry),
+            daemon_sets=DaemonSets(self.store, self._registry),
         )
         self.routes = Routes(self.store, self._registry, self.access, "", self.pods.logs, self._usage.metrics)
         self.server = ApiServer(self.routes, bookmark_seconds=bookmark_seconds)
@@ -196,10 +200,17 @@ class DemoCluster:
         path.chmod(0o600)
         path.write_text(text)
 
-    def seed(self, *, age_seconds: float = 9 * 86400.0) -> None:
-        """Creates the platform's objects, rolled out `age_seconds` ago. Call it before `start`."""
-        self._past_seconds = age_seconds
+    def seed(self, *, age_seconds: float = 9 * 86400.0, companions: bool = False) -> None:
+        """Creates the platform's objects, rolled out `age_seconds` ago. Call it before `start`.
+
+        With `companions` also a StatefulSet and a DaemonSet that run beside it.
+        """
         try:
+            for past_seconds, objects in fixtures.companions(self.namespace) if companions else ():
+                self._past_seconds = past_seconds
+                self.apply(objects)
+                self._timers.run_pending()
+            self._past_seconds = age_seconds
             backup = fixtures.backup(self.namespace, now=time.time())
             self.apply((*fixtures.platform(self.namespace), backup))
             pod = backup["spec"]["jobTemplate"]["spec"]["template"]["spec"]

@@ -158,3 +158,63 @@ def backup(namespace: str, *, now: float) -> Object:
         "spec": {"schedule": "10 3 * * *", "suspend": False, "jobTemplate": {"spec": {"template": template}}},
         "status": {"lastScheduleTime": format_time(last_run), "lastSuccessfulTime": format_time(last_run + 60.0)},
     }
+
+
+def companions(namespace: str) -> tuple[tuple[float, tuple[Object, ...]], ...]:
+    """What runs beside the platform, in the order of its rollouts: the age in seconds, and the objects.
+
+    Redis is a StatefulSet and the agent that collects the logs a DaemonSet, each with two revisions.
+    """
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "redis", "namespace": namespace, "labels": {"app": "redis"}},
+        "spec": {"clusterIP": "None", "selector": {"app": "redis"}, "ports": [{"name": "redis", "port": 6379}]},
+    }
+    day = 86400.0
+    return (
+        (
+            30 * day,
+            (service, _redis(namespace, "7.2.5", "--maxmemory 1gb"), _log_agent(namespace, "1.4.2", "info")),
+        ),
+        (9 * day, (_redis(namespace, "7.4.1", "--maxmemory 2gb"),)),
+        (4 * day, (_log_agent(namespace, "1.5.1", "warn"),)),
+    )
+
+
+def _redis(namespace: str, tag: str, options: str) -> Object:
+    storage = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Gi"}}}
+    claim = {"metadata": {"name": "data"}, "spec": {**storage, "storageClassName": "standard"}}
+    container = {
+        "image": f"{REGISTRY}/redis:{tag}",
+        "ports": [{"name": "redis", "containerPort": 6379}],
+        "env": [{"name": "REDIS_OPTIONS", "value": options}],
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+    }
+    spec = {"replicas": 2, "serviceName": "redis", "volumeClaimTemplates": [claim]}
+    return _companion("StatefulSet", "redis", tag, {"containers": [container]}, namespace=namespace, **spec)
+
+
+def _log_agent(namespace: str, tag: str, level: str) -> Object:
+    container = {
+        "image": f"{REGISTRY}/log-agent:{tag}",
+        "env": [{"name": "AGENT_LOG_LEVEL", "value": level}],
+        "volumeMounts": [{"name": "logs", "mountPath": "/var/log/pods", "readOnly": True}],
+    }
+    volumes = [{"name": "logs", "hostPath": {"path": "/var/log/pods"}}]
+    pod = {"containers": [container], "volumes": volumes}
+    return _companion("DaemonSet", "log-agent", tag, pod, namespace=namespace)
+
+
+def _companion(kind: str, name: str, tag: str, pod: dict[str, Any], *, namespace: str, **spec: Any) -> Object:
+    labels = {"app": name, "component": "infrastructure"}
+    resources = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+    containers = [{"name": name, "resources": resources, **item} for item in pod["containers"]]
+    template = {"metadata": {"labels": labels}, "spec": {**pod, "containers": containers}}
+    notes = {"kubernetes.io/change-cause": f"release {tag}"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": namespace, "labels": labels, "annotations": notes},
+        "spec": {"selector": {"matchLabels": {"app": name}}, "template": template, **spec},
+    }

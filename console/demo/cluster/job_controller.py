@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from console.demo.cluster.owned_pods import create_pod, is_ready, is_terminating, pods_of
 from console.demo.cluster.registry import Registry
-from console.demo.cluster.resource import JOBS, PODS, Object
-from console.demo.cluster.revision import controller_of
+from console.demo.cluster.resource import JOBS, Object
 from console.demo.cluster.store import Store
 
 
@@ -22,7 +21,7 @@ class Jobs:
         if job is None or job["spec"].get("suspend") or _ended(job):
             return
         spec, status = job["spec"], job["status"]
-        pods = [pod for pod in self._store.items(PODS, namespace) if controller_of(pod) == job["metadata"]["uid"]]
+        pods = pods_of(self._store, job)
         phases = [pod["status"].get("phase") for pod in pods]
         succeeded, failed = phases.count("Succeeded"), phases.count("Failed")
         active = [pod for pod in pods if _is_active(pod)]
@@ -36,9 +35,9 @@ class Jobs:
             self._end(status, "Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
         else:
             for _ in range(min(spec["parallelism"], completions - succeeded) - len(active)):
-                self._create(job)
+                create_pod(self._registry, job, JOBS, job["spec"]["template"])
                 active.append({})
-        ready = sum(_is_ready(pod) for pod in active if pod)
+        ready = sum(is_ready(pod) for pod in active if pod)
         counts = {"active": len(active), "succeeded": succeeded, "failed": failed}
         for key, count in counts.items():
             status.pop(key, None)
@@ -55,16 +54,6 @@ class Jobs:
             {"type": item, "status": "True", **times, "reason": reason, "message": message} for item in (first, kind)
         ]
 
-    def _create(self, job: Object) -> None:
-        meta, template = job["metadata"], copy.deepcopy(job["spec"]["template"])
-        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": meta["name"], "uid": meta["uid"]}
-        name = self._registry.free_name(PODS, meta["namespace"], f"{meta['name']}-")
-        given = {key: value for key, value in template["metadata"].items() if key in ("labels", "annotations")}
-        pod_meta = {"name": name, "generateName": f"{meta['name']}-", "namespace": meta["namespace"], **given}
-        pod_meta["ownerReferences"] = [{**owner, "controller": True, "blockOwnerDeletion": True}]
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": pod_meta, "spec": template["spec"]}
-        self._registry.create(PODS, meta["namespace"], pod)
-
 
 def _ended(job: Object) -> bool:
     conditions = job["status"].get("conditions") or ()
@@ -72,9 +61,4 @@ def _ended(job: Object) -> bool:
 
 
 def _is_active(pod: Object) -> bool:
-    return pod["status"].get("phase") not in ("Succeeded", "Failed") and "deletionTimestamp" not in pod["metadata"]
-
-
-def _is_ready(pod: Object) -> bool:
-    conditions = pod["status"].get("conditions") or ()
-    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+    return pod["status"].get("phase") not in ("Succeeded", "Failed") and not is_terminating(pod)

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from console.demo.cluster import selector
+from console.demo.cluster.owned_pods import is_ready, is_terminating
 from console.demo.cluster.resource import BUDGETS, PODS, Object
 from console.demo.cluster.store import Store
 
@@ -22,7 +23,7 @@ class Budgets:
         chosen = selector.of_object(spec.get("selector"))
         pods = [pod for pod in self._store.items(PODS, namespace) if chosen(pod["metadata"].get("labels") or {})]
         expected = len(pods)
-        healthy = sum(_healthy(pod) for pod in pods)
+        healthy = sum(is_ready(pod) and not is_terminating(pod) for pod in pods)
         if "minAvailable" in spec:
             desired = _count(spec["minAvailable"], expected)
         else:
@@ -55,10 +56,3 @@ class Budgets:
 
 def _count(value: Any, of: int) -> int:
     return math.ceil(int(value.rstrip("%")) * of / 100) if isinstance(value, str) else int(value)
-
-
-def _healthy(pod: Object) -> bool:
-    if "deletionTimestamp" in pod["metadata"]:
-        return False
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from console.demo.cluster import event_recorder
+from console.demo.cluster.owned_pods import create_pod, is_ready, is_terminating, pinned_node, pods_of
 from console.demo.cluster.pod_logs import PodLogs
 from console.demo.cluster.registry import Registry
 from console.demo.cluster.resource import NODES, PODS, REPLICA_SETS, Object
-from console.demo.cluster.revision import controller_of
 from console.demo.cluster.store import Store
 from console.demo.cluster.timers import Timers
 
@@ -44,21 +43,17 @@ class Pods:
         self.broken: dict[str, str] = {}
         """Parts of image names to the waiting reason of their containers: `ImagePullBackOff`, `CrashLoopBackOff`."""
 
-    def of(self, replica_set: Object) -> list[Object]:
-        meta = replica_set["metadata"]
-        return [item for item in self._store.items(PODS, meta["namespace"]) if controller_of(item) == meta["uid"]]
-
     def sync(self, namespace: str, name: str) -> None:
         replica_set = self._store.get(REPLICA_SETS, namespace, name)
         if replica_set is None:
             return
-        pods = [pod for pod in self.of(replica_set) if "deletionTimestamp" not in pod["metadata"]]
+        pods = [pod for pod in pods_of(self._store, replica_set) if not is_terminating(pod)]
         missing = replica_set["spec"]["replicas"] - len(pods)
         for _ in range(missing):
             self._create(replica_set)
         if missing < 0:
             # as the real controller: pods that are not ready first, then the youngest
-            pods.sort(key=lambda pod: (_is_ready(pod), -int(pod["metadata"]["resourceVersion"])))
+            pods.sort(key=lambda pod: (is_ready(pod), -int(pod["metadata"]["resourceVersion"])))
             for pod in pods[:-missing]:
                 self._registry.terminate(pod)
                 self._record_event(replica_set, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")
@@ -68,9 +63,9 @@ class Pods:
         replica_set = self._store.copy(REPLICA_SETS, namespace, name)
         if replica_set is None:
             return
-        all_pods = self.of(replica_set)
-        pods = [pod for pod in all_pods if "deletionTimestamp" not in pod["metadata"]]
-        ready = sum(_is_ready(pod) for pod in pods)
+        all_pods = pods_of(self._store, replica_set)
+        pods = [pod for pod in all_pods if not is_terminating(pod)]
+        ready = sum(is_ready(pod) for pod in pods)
         counts = {"fullyLabeledReplicas": len(pods), "readyReplicas": ready, "availableReplicas": ready}
         replica_set["status"] = {
             "replicas": len(pods),
@@ -81,16 +76,7 @@ class Pods:
         self._store.update(REPLICA_SETS, replica_set)
 
     def _create(self, replica_set: Object) -> None:
-        meta, template = replica_set["metadata"], copy.deepcopy(replica_set["spec"]["template"])
-        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": meta["name"], "uid": meta["uid"]}
-        name = self._registry.free_name(PODS, meta["namespace"], f"{meta['name']}-")
-        pod_meta: dict[str, Any] = {"name": name, "generateName": f"{meta['name']}-", "namespace": meta["namespace"]}
-        for part in ("labels", "annotations"):
-            if template["metadata"].get(part):
-                pod_meta[part] = template["metadata"][part]
-        pod_meta["ownerReferences"] = [{**owner, "controller": True, "blockOwnerDeletion": True}]
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": pod_meta, "spec": template["spec"]}
-        self._registry.create(PODS, meta["namespace"], pod)
+        name = create_pod(self._registry, replica_set, REPLICA_SETS, replica_set["spec"]["template"])
         self._record_event(replica_set, "SuccessfulCreate", f"Created pod: {name}")
 
     def _record_event(self, replica_set: Object, reason: str, message: str) -> None:
@@ -117,13 +103,18 @@ class Pods:
 
     def _alive(self, namespace: str, name: str) -> Object | None:
         pod = self._store.copy(PODS, namespace, name)
-        return pod if pod is not None and "deletionTimestamp" not in pod["metadata"] else None
+        return pod if pod is not None and not is_terminating(pod) else None
 
     def _schedule(self, namespace: str, name: str) -> None:
         pod = self._alive(namespace, name)
         if pod is None:
             return
-        nodes = [item["metadata"]["name"] for item in self._store.items(NODES) if not item["spec"].get("unschedulable")]
+        pinned = pinned_node(pod)
+        nodes = [
+            name
+            for item in self._store.items(NODES)
+            if (name := item["metadata"]["name"]) == pinned or not (pinned or item["spec"].get("unschedulable"))
+        ]
         if not nodes:
             self._leave_pending(pod)
             return
@@ -222,8 +213,3 @@ class Pods:
 
 def _containers(pod: Object) -> list[dict[str, Any]]:
     return list(pod["spec"]["containers"])
-
-
-def _is_ready(pod: Object) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)

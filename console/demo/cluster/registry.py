@@ -12,7 +12,9 @@ from console.demo.cluster import api_errors, defaults, managed_fields, selector,
 from console.demo.cluster.patch import apply_patch
 from console.demo.cluster.resource import (
     CONFIG_MAPS,
+    CONTROLLER_REVISIONS,
     CRON_JOBS,
+    DAEMON_SETS,
     DEPLOYMENTS,
     JOBS,
     NAMESPACES,
@@ -21,6 +23,7 @@ from console.demo.cluster.resource import (
     REPLICA_SETS,
     RESOURCES,
     SERVICES,
+    STATEFUL_SETS,
     Object,
     Resource,
 )
@@ -179,7 +182,7 @@ class Registry:
         """Records what the console reads: the last writer of a ConfigMap, and the manager of each field that an action sets."""
         if resource is CONFIG_MAPS and before is not None:
             after["metadata"]["managedFields"] = [{"manager": KUBECTL, "operation": "Update", "time": self.store.now()}]
-        elif resource in (DEPLOYMENTS, CRON_JOBS, NODES, SERVICES):
+        elif resource in (DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, CRON_JOBS, NODES, SERVICES):
             managed_fields.record_manager(before, after, manager=manager, now=self.store.now())
 
     def _check_version(self, resource: Resource, name: str, given: Any, old: dict[str, Any]) -> None:
@@ -191,7 +194,7 @@ class Registry:
             raise api_errors.conflict(resource, name)
 
     def scale(self, resource: Resource, namespace: str, name: str) -> Object:
-        """The Scale subresource of a Deployment or a ReplicaSet."""
+        """The Scale subresource of a Deployment, a ReplicaSet or a StatefulSet."""
         owner = self.existing(resource, namespace, name)
         meta = {key: owner["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")}
         replicas = owner["spec"]["replicas"]
@@ -220,7 +223,7 @@ class Registry:
         if not dry:
             changed = copy.deepcopy(owner)
             changed["spec"]["replicas"] = replicas
-            if resource is DEPLOYMENTS:
+            if resource in (DEPLOYMENTS, STATEFUL_SETS):
                 managed_fields.record_manager(owner, changed, manager=manager, now=self.store.now(), subresource="scale")
             self.store.update(resource, changed)
         scale = self.scale(resource, namespace, name)
@@ -270,7 +273,7 @@ class Registry:
                 self.store.delete(resource, namespace, item["metadata"]["name"])
 
     def _delete_dependents(self, uid: str, namespace: str) -> None:
-        for resource in (REPLICA_SETS, JOBS, PODS):
+        for resource in (REPLICA_SETS, CONTROLLER_REVISIONS, JOBS, PODS):
             for item in self.store.items(resource, namespace):
                 if any(owner.get("uid") == uid for owner in item["metadata"].get("ownerReferences") or ()):
                     if resource is PODS:

@@ -64,7 +64,7 @@ EVENTS_V1 = Resource(
 """The same objects as EVENTS under other field names; read-only here."""
 DEPLOYMENTS = Resource("apps", "v1", "deployments", "Deployment", ("deploy",), counted=True, subresources=("scale",))
 REPLICA_SETS = Resource("apps", "v1", "replicasets", "ReplicaSet", ("rs",), counted=True, subresources=("scale",))
-STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet", ("sts",), counted=True)
+STATEFUL_SETS = Resource("apps", "v1", "statefulsets", "StatefulSet", ("sts",), counted=True, subresources=("scale",))
 DAEMON_SETS = Resource("apps", "v1", "daemonsets", "DaemonSet", ("ds",), counted=True)
 CONTROLLER_REVISIONS = Resource("apps", "v1", "controllerrevisions", "ControllerRevision", status=False)
 AUTOSCALERS = Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", ("hpa",))

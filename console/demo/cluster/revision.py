@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from console.demo.cluster.registry import SUFFIX
-from console.demo.cluster.resource import Object
+from console.demo.cluster.resource import Object, Resource
 
 REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"
@@ -37,6 +37,13 @@ def template_hash(template: Object, collisions: int = 0) -> str:
     for byte in json.dumps(template, sort_keys=True).encode() + bytes(collisions):
         value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
     return "".join(SUFFIX[ord(digit) % len(SUFFIX)] for digit in str(value))
+
+
+def owner_reference(owner: Object, resource: Resource) -> dict[str, Any]:
+    """The reference by which a controlled object names its controller."""
+    meta = owner["metadata"]
+    reference = {"apiVersion": resource.api_version, "kind": resource.kind, "name": meta["name"], "uid": meta["uid"]}
+    return {**reference, "controller": True, "blockOwnerDeletion": True}
 
 
 def strip_hash(template: Object) -> Object:

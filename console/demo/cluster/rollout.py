@@ -16,6 +16,7 @@ from console.demo.cluster.revision import (
     OWN,
     REVISION,
     controller_of,
+    owner_reference,
     replica_set_revision,
     rolling_limits,
     status_count,
@@ -94,7 +95,6 @@ class Rollouts:
             replicas = max(0, min(spec["replicas"], spec["replicas"] + surge - old))
         selector = copy.deepcopy(spec["selector"])
         selector["matchLabels"] = {**(selector.get("matchLabels") or {}), **extra}
-        owner = {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"], "uid": meta["uid"]}
         created = self._store.create(
             REPLICA_SETS,
             {
@@ -103,7 +103,7 @@ class Rollouts:
                     "namespace": meta["namespace"],
                     "labels": template["metadata"]["labels"],
                     "annotations": self._annotations(deployment, revision),
-                    "ownerReferences": [{**owner, "controller": True, "blockOwnerDeletion": True}],
+                    "ownerReferences": [owner_reference(deployment, DEPLOYMENTS)],
                 },
                 "spec": {"replicas": replicas, "selector": selector, "template": template},
                 "status": {"replicas": 0},

@@ -13,12 +13,10 @@ from console.demo.cluster.pod_logs import LogFollow, PodLogs
 from console.demo.cluster.registry import Registry
 from console.demo.cluster.request import HttpRequest, HttpResponse, as_json, as_text
 from console.demo.cluster.resource import (
-    DEPLOYMENTS,
     ENDPOINT_SLICES,
     EVENTS_V1,
     POD_METRICS,
     PODS,
-    REPLICA_SETS,
     REVIEWS,
     ROLLOUTS,
     SELF_REVIEWS,
@@ -226,7 +224,7 @@ class Routes:
         if at.subresource == "eviction" and at.resource is PODS and verb == "create":
             sent = _object_of(_decode(request))
             return as_json(201, eviction.evict(self.registry, at.namespace, at.name, sent, dry=_dry(request)))
-        if at.subresource != "scale" or at.resource not in (DEPLOYMENTS, REPLICA_SETS):
+        if at.subresource != "scale" or "scale" not in at.resource.subresources:
             raise api_errors.unknown_resource()
         scale = self.registry.scale(at.resource, at.namespace, at.name)
         if verb == "get":

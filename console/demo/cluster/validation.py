@@ -9,7 +9,18 @@ from typing import Any
 
 from console.demo.cluster import selector
 from console.demo.cluster.api_errors import StatusCause
-from console.demo.cluster.resource import AUTOSCALERS, CONFIG_MAPS, DEPLOYMENTS, PODS, REPLICA_SETS, SECRETS, Object, Resource
+from console.demo.cluster.resource import (
+    AUTOSCALERS,
+    CONFIG_MAPS,
+    DAEMON_SETS,
+    DEPLOYMENTS,
+    PODS,
+    REPLICA_SETS,
+    SECRETS,
+    STATEFUL_SETS,
+    Object,
+    Resource,
+)
 
 _LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 _SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
@@ -97,7 +108,7 @@ def _data(resource: Resource, item: Object, before: Object | None) -> Iterator[S
 
 def _spec(resource: Resource, item: Object, before: Object | None) -> Iterator[StatusCause]:
     spec = item.get("spec") or {}
-    if resource in (DEPLOYMENTS, REPLICA_SETS):
+    if resource in (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS, DAEMON_SETS):
         yield from validate_replicas(spec.get("replicas"))
         if not spec.get("selector"):
             yield StatusCause("FieldValueRequired", "Required value", "spec.selector")
@@ -105,7 +116,10 @@ def _spec(resource: Resource, item: Object, before: Object | None) -> Iterator[S
         if not spec.get("selector") or not selector.of_object(spec["selector"])(have or {}):
             yield _unmatched(have)
         yield from _pod(spec["template"].get("spec") or {}, "spec.template.spec")
-        yield from _shares(spec)
+        yield from _shares(spec, "updateStrategy" if resource in (STATEFUL_SETS, DAEMON_SETS) else "strategy")
+        for index, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+            if not (claim.get("metadata") or {}).get("name"):
+                yield StatusCause("FieldValueRequired", "Required value", f"spec.volumeClaimTemplates[{index}].metadata.name")
         if before is not None and before["spec"].get("selector") != spec.get("selector"):
             yield StatusCause(
                 "FieldValueInvalid", f"Invalid value: {_shown(spec.get('selector'))}: field is immutable", "spec.selector"
@@ -127,10 +141,10 @@ def validate_replicas(replicas: Any) -> Iterator[StatusCause]:
         yield StatusCause("FieldValueInvalid", f"Invalid value: {replicas}: {_AT_LEAST_ZERO}", "spec.replicas")
 
 
-def _shares(spec: dict[str, Any]) -> Iterator[StatusCause]:
-    rolling = (spec.get("strategy") or {}).get("rollingUpdate") or {}
-    for name in ("maxUnavailable", "maxSurge"):
-        value, field = rolling.get(name, 0), f"spec.strategy.rollingUpdate.{name}"
+def _shares(spec: dict[str, Any], strategy: str) -> Iterator[StatusCause]:
+    rolling = (spec.get(strategy) or {}).get("rollingUpdate") or {}
+    for name in ("maxUnavailable", "maxSurge", "partition"):
+        value, field = rolling.get(name, 0), f"spec.{strategy}.rollingUpdate.{name}"
         if isinstance(value, str) and not _PERCENT.match(value):
             yield StatusCause("FieldValueInvalid", f'Invalid value: "{value}": {_BAD_PERCENT}', field)
         elif isinstance(value, int) and value < 0:

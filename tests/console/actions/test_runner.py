@@ -160,6 +160,63 @@ async def test_a_write_that_the_server_refuses_failed(bench: Bench, status: int,
     assert [event.data.get("outcome") for event in bench.journal.events()] == [None, "failed"]
 
 
+WEBHOOK = (
+    'Internal error occurred: failed calling webhook "guard.example.com": failed to call webhook: Post '
+    '"https://guard.policy.svc:443/validate?timeout=10s": context deadline exceeded'
+)
+"""As an API server 1.36 answers with 500 when a webhook does not answer in its `timeoutSeconds`."""
+
+
+@pytest.mark.parametrize("action", [("scale", {"replicas": "5"}), ("rollback", {}), ("restart", {}), ("pause", {})])
+@pytest.mark.parametrize("dry", [True, False], ids=["dry run", "execute"])
+async def test_an_admission_webhook_that_does_not_answer_is_named(
+    bench: Bench, action: tuple[str, dict[str, str]], dry: bool
+) -> None:
+    """In the dry run it blocks; in the write it is 'failed, nothing was changed', at once: admission precedes storage."""
+    second_revision(bench.cluster)
+    before = bench.cluster.objects("deployments")
+
+    def refuse(request: Any) -> None:
+        if request.method == "PATCH" and ("dryRun" in request.query) is dry:
+            bench.cluster.fail_next(500, message=WEBHOOK)
+
+    bench.cluster.on_request(refuse)
+    name, parameters = action
+    result, text = outcome(await bench.act(name, TARGET, **parameters))
+    assert result is (Outcome.REFUSED if dry else Outcome.FAILED), text
+    said = "the admission webhook guard.example.com did not answer: failed to call webhook: Post"
+    assert said in text and "ask who runs it" in text
+    assert "starting or stopping" not in text
+    assert len(bench.writes()) == (0 if dry else 1)
+    assert bench.cluster.objects("deployments") == before
+    assert bench.journal is not None
+    outcomes = [event.data.get("outcome") for event in bench.journal.events(kinds=["action.outcome"])]
+    assert outcomes == ([] if dry else ["failed"])
+    if not dry:
+        assert "nothing was changed" in text
+
+
+async def test_a_webhook_slower_than_the_console_leaves_it_unknown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console's own time limit is over first. In the dry run nobody knows what the server would do, and it blocks; in the
+    write it is unknown until the change is seen.
+    """
+    monkeypatch.setattr(runner, "APPLIED_SECONDS", 0.5)
+
+    def hang(request: Any, *, dry: bool) -> None:
+        held = request.method == "PATCH" and ("dryRun" in request.query) is dry
+        bench.cluster.delay(30.0 if held else 0.0)
+
+    bench.cluster.on_request(lambda request: hang(request, dry=True))
+    result, text = outcome(await bench.act("scale", TARGET, replicas="5"))
+    assert result is Outcome.REFUSED, text
+    assert "could not check whether the server would accept it: the API server did not answer within 3 s" in text
+    bench.cluster.on_request(lambda request: hang(request, dry=False))
+    result, text = outcome(await bench.act("scale", TARGET, replicas="5"))
+    assert result is Outcome.UNKNOWN, text
+    assert "it may still arrive" in text
+    assert bench.cluster.deployment(API).desired == 3
+
+
 async def test_a_stale_precondition_is_refused_by_the_server(bench: Bench) -> None:
     """When somebody changes the Deployment between our last look and our write, the server says 409 and nothing happens."""
     second_revision(bench.cluster)

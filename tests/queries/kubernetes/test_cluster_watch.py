@@ -153,12 +153,11 @@ async def test_optional_kinds_may_be_forbidden(kube: Open, cluster: SteerableClu
 WORKLOADS = ("deployments", "statefulsets", "daemonsets", "jobs", "cronjobs")
 
 
-def stateful_set(name: str = "store", *, ready: int = 0) -> dict[str, Any]:
-    """Three desired pods, as its controller reports them."""
+def stateful_set(name: str = "store") -> dict[str, Any]:
+    """Three desired pods, which its controller creates one after another."""
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": name, "image": f"r/{name}:1"}]}}
     spec = {"replicas": 3, "selector": {"matchLabels": {"app": name}}, "serviceName": name, "template": template}
-    status = {"replicas": 3, "readyReplicas": ready, "observedGeneration": 1}
-    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name}, "spec": spec, "status": status}
+    return {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": name}, "spec": spec}
 
 
 def count_requests(cluster: SteerableCluster, plural: str, *, watch: bool = False) -> int:
@@ -207,7 +206,7 @@ async def test_kinds_that_may_not_be_listed_are_named_and_the_rest_lives(
     what the forbidden kinds control is listed pod by pod."""
     monkeypatch.setattr("queries.kubernetes.cluster_watch._PING_SECONDS", 0.2)
     cluster.install_rollouts()
-    cluster.apply([stateful_set(ready=1)])
+    cluster.apply([stateful_set()])
     for kind in ("deployments", "rollouts"):
         cluster.deny("list", kind)
     client = kube()
@@ -216,9 +215,10 @@ async def test_kinds_that_may_not_be_listed_are_named_and_the_rest_lives(
     found = await ear.hear(lambda item: item.value)
     for value in (once, found.value):
         assert [(item.plural, item.forbidden) for item in value.faults] == [("deployments", True), ("rollouts", True)]
-        assert value.workload("sts/store").ready == 1
+        assert value.workload("sts/store").desired == 3
         pods = [item for item in value.workloads if item.kind == "Pod"]
-        assert len(pods) == len(value.pods) > 0
+        others = [pod for pod in value.pods if not pod.owner.startswith("StatefulSet/")]
+        assert len(pods) == len(others) > 0
         assert all(item.owner.startswith("Deployment/") for item in pods)
     assert found.warnings == ("not visible: list deployments, rollouts is forbidden",)
     await asyncio.sleep(0.7)
@@ -231,9 +231,9 @@ async def test_kinds_that_may_not_be_listed_are_named_and_the_rest_lives(
 
 async def test_a_kind_whose_watch_fails_is_a_fault_of_its_own(kube: Open, cluster: SteerableCluster) -> None:
     """Its last known objects stay and are marked with the time since when; everything else goes on; and it recovers."""
-    cluster.apply([stateful_set(ready=3)])
+    cluster.apply([stateful_set()])
     ear = Ear(kube())
-    await ear.hear(lambda item: item.value and item.value.workload("sts/store"))
+    await ear.hear(lambda item: item.value and item.value.workload("sts/store").ready == 3)
     cluster.break_path("/statefulsets")
     cluster.drop_watches()
     found = await ear.hear(lambda item: item.value and item.value.faults)
@@ -254,7 +254,7 @@ async def test_a_kind_whose_watch_fails_is_a_fault_of_its_own(kube: Open, cluste
 
 async def test_a_kind_that_may_be_listed_but_not_watched_is_stale(kube: Open, cluster: SteerableCluster) -> None:
     """What was listed once does not change any more: it is never shown as the present state. Also a Deployment."""
-    cluster.apply([stateful_set(ready=3)])
+    cluster.apply([stateful_set()])
     for kind in ("statefulsets", "deployments"):
         cluster.deny("watch", kind)
     ear = Ear(kube())
