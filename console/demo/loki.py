@@ -10,9 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote
 
-from console.demo.http_server import HttpServer
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.model.regex import RegexError, compile_search
 from queries.model.series import Labels
@@ -27,6 +26,7 @@ _COUNT = re.compile(
 )
 _STATS = {"summary": {"bytesProcessedPerSecond": 0, "execTime": 0.001, "totalEntriesReturned": 0}}
 _HOUR_SECONDS = 3600
+_MOST_DELAY_SECONDS = 5.0
 _Found = tuple[int, str, bytes]
 
 
@@ -45,6 +45,22 @@ class Limits:
     entries: int = 5000
     range_seconds: float = 30 * 86_400 + 3600
     needs_tenant: bool = False
+    tails: int = 10
+    tail_seconds: float = 3600.0
+    tail_entries: int = 10_000
+    """How many lines a tail sends at once; it drops the others and names half of them, as a slow reader saw it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TailQuery:
+    """A query that is followed: from when its history is sent (Unix nanoseconds), and at most how many lines of it.
+    `refusal` is what the server says after the upgrade; empty if it follows the query.
+    """
+
+    query: str
+    start_ns: int
+    limit: int
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,6 +78,8 @@ class LineStore:
     limits: Limits = Limits()
     _entries: list[_Entry] = field(default_factory=list)
     _known: set[_Entry] = field(default_factory=set)
+    _arrived: list[_Entry] = field(default_factory=list)
+    """In the order in which they were pushed."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def push(
@@ -75,7 +93,41 @@ class LineStore:
                 entry = _Entry(at_ns, named, text, beside)
                 if entry not in self._known:
                     self._known.add(entry)
+                    self._arrived.append(entry)
                     insort(self._entries, entry)
+
+    def check_tail(self, params: Mapping[str, str], headers: Mapping[str, str], *, now: float) -> TailQuery:
+        """What a tail asks for. Raises QueryRefused for what is refused before the upgrade."""
+        if self.limits.needs_tenant and not headers.get("x-scope-orgid"):
+            raise QueryRefused("no org id", HTTPStatus.UNAUTHORIZED)
+        query = params.get("query", "")
+        if float(params.get("delay_for", "0")) > _MOST_DELAY_SECONDS:
+            raise QueryRefused("delay_for can't be greater than 5")
+        numbers = _COUNT.fullmatch(query) is not None
+        if not numbers:
+            _parse_query(query)
+        start_ns = _nanoseconds(params.get("start"), int((now - _HOUR_SECONDS) * _NANO))
+        refusal = "only log selector is supported" if numbers else ""
+        return TailQuery(query, start_ns, int(params.get("limit", 100)), refusal)
+
+    def open_tail(self, query: TailQuery) -> tuple[int, dict[str, Any]]:
+        """Where the live lines begin, and the history as the first message; empty without one."""
+        position, found = self._read_arrived(query, 0)
+        history = sorted(entry for entry in found if entry.at_ns >= query.start_ns)
+        return position, _tail_message(history[-query.limit :])
+
+    def read_tail(self, query: TailQuery, position: int) -> tuple[int, dict[str, Any]]:
+        """The position after the lines that were pushed since the one before, and the message with them; empty for none."""
+        position, found = self._read_arrived(query, position)
+        sent, dropped = found[: self.limits.tail_entries], found[self.limits.tail_entries :]
+        return position, _tail_message(sent, dropped[: (len(dropped) + 1) // 2])
+
+    def _read_arrived(self, query: TailQuery, position: int) -> tuple[int, list[_Entry]]:
+        matchers, filters = _parse_query(query.query)
+        with self._lock:
+            new = self._arrived[position:]
+        found = [entry for entry in new if _selects(matchers, entry.labels) and all(fits(entry.text) for fits in filters)]
+        return position + len(new), found
 
     def answer(self, path: str, params: Mapping[str, str], headers: Mapping[str, str], *, now: float) -> _Found:
         """Status, content type and body; `headers` have lower-case names."""
@@ -176,6 +228,19 @@ class LineStore:
         return [entry for entry in part if _selects(matchers, entry.labels) and all(fits(entry.text) for fits in filters)]
 
 
+def _tail_message(entries: Sequence[_Entry], dropped: Sequence[_Entry] = ()) -> dict[str, Any]:
+    """Live lines carry the labels of their stream alone: neither metadata nor a detected level."""
+    streams: dict[Labels, list[list[str]]] = {}
+    for entry in entries:
+        streams.setdefault(entry.labels, []).append([str(entry.at_ns), entry.text])
+    message: dict[str, Any] = {}
+    if streams or dropped:
+        message["streams"] = [{"stream": dict(labels), "values": values} for labels, values in streams.items()]
+    if dropped:
+        message["dropped_entries"] = [{"timestamp": str(entry.at_ns), "labels": dict(entry.labels)} for entry in dropped]
+    return message
+
+
 def _parse_query(query: str) -> tuple[tuple[Matcher, ...], tuple[Callable[[str], bool], ...]]:
     found = _QUERY.fullmatch(query)
     if found is None:
@@ -232,27 +297,3 @@ def _names(names: set[str]) -> _Found:
 
 def _data(data: Mapping[str, Any]) -> _Found:
     return HTTPStatus.OK, _JSON, json.dumps({"status": "success", "data": {**data, "stats": _STATS}}).encode()
-
-
-class LokiApi:
-    """Serves a store between `start` and `stop` on a free loopback port."""
-
-    def __init__(self, store: LineStore, *, clock: Callable[[], float]) -> None:
-        self._store = store
-        self._clock = clock
-        self._server = HttpServer(self._answer, name="the stand-in for Loki")
-
-    @property
-    def url(self) -> str:
-        return self._server.url
-
-    def start(self) -> None:
-        self._server.start()
-
-    def stop(self) -> None:
-        self._server.stop()
-
-    def _answer(self, target: str, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
-        parts = urlsplit(target)
-        status, kind, body = self._store.answer(parts.path, dict(parse_qsl(parts.query)), headers, now=self._clock())
-        return status, {"Content-Type": kind}, body

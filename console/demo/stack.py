@@ -23,7 +23,8 @@ from console.demo.embedded_cluster import EmbeddedView
 from console.demo.kubeconfig_cluster import ContextView
 from console.demo.log_agent import LogAgent
 from console.demo.logs import log_lines
-from console.demo.loki import LineStore, LokiApi
+from console.demo.loki import LineStore
+from console.demo.loki_server import LokiApi
 from console.demo.outside_service import OutsideService
 from console.demo.platform_api import PlatformApi
 from console.demo.process import ServerProcess, end_supervisor, free_port, supervise

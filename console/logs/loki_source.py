@@ -1,13 +1,15 @@
-"""The lines that Loki keeps of a workload or of any selector, as one source; followed by asking for what is new."""
+"""The lines that Loki keeps of a workload or of any selector, as one source; followed through its tail socket."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from console.logs.delivered_lines import DeliveredLines
 from console.logs.logql import complete
 from console.logs.query import ALL, LogQuery
 from queries.errors import RateLimited, SourceError
@@ -20,12 +22,16 @@ from queries.text.times import format_clock, format_shown
 
 if TYPE_CHECKING:
     from queries.loki.client import Loki
-    from queries.loki.responses import Page, StoredLine
+    from queries.loki.responses import Page, StoredLine, Tail
 
 MOST_LINES = 100_000
 """As many as a screen keeps."""
 POLL_SECONDS = 1.0
-"""How often a followed log is asked for new lines."""
+"""How often a followed log is asked for new lines while the server does not send them by itself."""
+_RETRY_SECONDS = 60.0
+"""How long to poll before the stream is opened again."""
+_TAIL_BEFORE_SECONDS = 5
+"""How long before now a stream begins: the server's clock may be behind."""
 _DEFAULT_SECONDS = 86_400
 """How far back the last lines are looked for."""
 _VOLUME_SECONDS = 3600
@@ -66,6 +72,8 @@ class LokiSource:
         """The time has older lines than those that were read."""
         self.prepared = asyncio.Event()
         """Set once selector and time are known."""
+        self.live = False
+        """The server sends new lines by itself."""
         self.start_ns = self.end_ns = 0
         """The time that was read."""
         self._loki = loki
@@ -75,14 +83,21 @@ class LokiSource:
         self._labels: Mapping[str, str] = {}
         self._containers: tuple[str, ...] = ()
         self._clock = clock
-        self._recent: deque[StoredLine] = deque()
-        """The last lines in the order of their time, which later polls bring again."""
-        self._known: set[StoredLine] = set()
+        self._delivered = DeliveredLines(())
         self._counted_until = 0
-        self._status = LogStatus(total=1, reading=1)
+        """Until then (Unix seconds) the server was asked how many lines there are."""
+        self._complete_until = 0
+        """Until then every line was read that the server had."""
+        self._missing_ns = 0
+        """Since when lines may be missing; 0 if none are."""
+        self._read_at = 0.0
+        self._reason = ""
+        """Why the server sends no lines by itself, as it was said last."""
+        self._status = self._shown = LogStatus(total=1, reading=1)
 
     def describe(self) -> str:
-        return f"Loki {self.selector}" if self.selector != self.query.target else "Loki"
+        name = "Loki, live" if self.live else "Loki"
+        return f"{name} {self.selector}" if self.selector != self.query.target else name
 
     def describe_time(self) -> str:
         """`in the last 24h`, `between 11-29 02:52Z and 11-29 03:12Z`: what was searched; empty before."""
@@ -136,6 +151,7 @@ class LokiSource:
 
     async def _prepare(self) -> None:
         self._names = await self._loki.labels()
+        self._delivered = DeliveredLines(self._names)
         self._labels = choose_labels(self._names, self._own_labels)
         if is_selector(self.query.target):
             return
@@ -159,34 +175,106 @@ class LokiSource:
             await asyncio.to_thread(sink.remark, oldest_ns - 1, "Loki has older lines than these")
 
     async def _follow(self, sink: LogSink) -> None:
-        """Ask for new lines again and again; a server that fails is asked until it answers, and then for all since."""
-        pause, self._counted_until = POLL_SECONDS, int(self._clock())
+        """Deliver new lines as the server sends them, and read what it may not have sent; poll while it sends none."""
+        self._counted_until = int(self._clock())
         while True:
-            await asyncio.sleep(pause)
+            began, reason = self._clock(), ""
+            stream = self._loki.tail(self.selector, start_ns=int((began - _TAIL_BEFORE_SECONDS) * _NANO))
+            if stream is not None:
+                try:
+                    await self._listen(sink, stream)
+                except SourceError as error:
+                    reason = error.fault.sentence()
+            self.live = False
+            lasted = self._clock() - began
+            if reason and lasted < _RETRY_SECONDS and reason != self._reason:
+                # One that breaks after a while is opened again at once, which a person need not know.
+                text = f"Loki does not send new lines by itself, so the console requests them every second: {reason}"
+                await asyncio.to_thread(sink.remark, int(self._clock() * _NANO), text)
+                self._reason = reason
+            again = _RETRY_SECONDS if lasted < _RETRY_SECONDS else 0.0
+            await self._poll(sink, again if stream is not None else math.inf)
+
+    async def _listen(self, sink: LogSink, stream: AsyncGenerator[Tail, None]) -> None:
+        """Deliver what the stream sends until it ends with a SourceError."""
+        self._delivered.restart_live()
+        async with aclosing(stream) as messages:
+            async for message in messages:
+                if not self.live:
+                    await self._read_on(sink)  # what came before the stream was open
+                    self.live, self._reason = True, ""
+                    self._show(sink, "")
+                await self._send(sink, self._delivered.keep_live(message.lines))
+                if message.dropped:
+                    await self._miss(sink, message)
+                if self._missing_ns and self._clock() - self._read_at >= POLL_SECONDS:
+                    await self._read_missing(sink)
+                await self._count_late(sink)
+
+    async def _miss(self, sink: LogSink, message: Tail) -> None:
+        """Lines were dropped: more than the server names, and since the last time at which all lines were read."""
+        if not self._missing_ns:
+            least = "a line" if message.dropped == 1 else f"{message.dropped:,} lines"
+            text = f"lines are missing: Loki dropped at least {least} here, which are read again"
+            await asyncio.to_thread(sink.remark, message.dropped_ns, text)
+        start_ns = (self._complete_until - _OVERLAP_SECONDS) * _NANO
+        self._missing_ns = min(item for item in (self._missing_ns, message.dropped_ns, start_ns) if item)
+        self._show(sink, "")
+
+    async def _read_missing(self, sink: LogSink) -> None:
+        start_ns, self._missing_ns, self._read_at = self._missing_ns, 0, self._clock()
+        try:
+            count = await self._read_since(sink, start_ns)
+        except SourceError:
+            self._missing_ns = start_ns
+            raise
+        lines = "a missing line was" if count == 1 else f"{count:,} missing lines were"
+        await asyncio.to_thread(sink.remark, int(self._clock() * _NANO), f"{lines} read")
+        self._show(sink, "")
+
+    async def _poll(self, sink: LogSink, seconds: float) -> None:
+        """Ask for new lines for so long, and once at least; a server that fails is asked until it answers, and then for all
+        since.
+        """
+        until, pause, waits = self._clock() + seconds, POLL_SECONDS, False
+        while True:
             try:
+                if self._missing_ns:
+                    await self._read_missing(sink)
                 await self._read_on(sink)
                 await self._count_late(sink)
-                pause = POLL_SECONDS
+                pause, waits = POLL_SECONDS, False
                 self._show(sink, "")
             except SourceError as error:
                 if error.fault.kind not in _TEMPORARY:
                     raise
-                pause = min(30.0, max(2 * pause, error.fault.retry_after_seconds or 0.0))
+                pause, waits = min(30.0, max(2 * pause, error.fault.retry_after_seconds or 0.0)), True
                 busy = isinstance(error, RateLimited)
                 self._show(sink, error.fault.sentence() if busy else f"reconnecting: {error.fault.sentence()}")
+            if not waits and self._clock() >= until:
+                return
+            await asyncio.sleep(pause)
 
     async def _read_on(self, sink: LogSink) -> None:
-        newest_ns = self._recent[-1].at_ns if self._recent else self.start_ns
-        start_ns = newest_ns - _OVERLAP_SECONDS * _NANO
-        if len(self._recent) >= _OVERLAP_LINES:
-            start_ns = max(start_ns, self._recent[-_OVERLAP_LINES].at_ns)
-        await self._read_again(sink, max(self.start_ns, start_ns), int((self._clock() + _AHEAD_SECONDS) * _NANO))
+        start_ns = (self._delivered.newest_ns() or self.start_ns) - _OVERLAP_SECONDS * _NANO
+        await self._read_since(sink, max(self.start_ns, start_ns, self._delivered.oldest_of_last(_OVERLAP_LINES)))
+
+    async def _read_since(self, sink: LogSink, start_ns: int) -> int:
+        now = self._clock()
+        count = await self._read_again(sink, start_ns, int((now + _AHEAD_SECONDS) * _NANO))
+        self._complete_until = int(now)
+        return count
 
     async def _read_again(self, sink: LogSink, start_ns: int, end_ns: int) -> int:
         """Deliver the lines of a time that were not delivered yet; returns their number."""
-        count = 0
+        count, last_ns, more = 0, start_ns, False
         async for page in self._loki.pages(self.selector, start_ns=start_ns, end_ns=end_ns, most=MOST_LINES, forward=True):
             count += await self._deliver(sink, page)
+            more, last_ns = page.more, page.lines[-1].at_ns if page.lines else last_ns
+        if more:
+            self._status = self._status._replace(incomplete=True)
+            await asyncio.to_thread(sink.remark, last_ns, f"lines are missing: there are more than {MOST_LINES:,} here")
+            self._show(sink, "")
         return count
 
     async def _count_late(self, sink: LogSink) -> None:
@@ -197,8 +285,8 @@ class LokiSource:
         seconds = min(end - self._counted_until, _MOST_COUNTED_SECONDS)
         end_ns, start_ns = end * _NANO, (end - seconds) * _NANO
         counted = await self._loki.count(self.selector, seconds=seconds, end_ns=end_ns)
-        self._counted_until = end
-        if counted <= sum(start_ns < line.at_ns <= end_ns for line in self._recent):
+        self._counted_until, self._complete_until = end, max(self._complete_until, end)
+        if counted <= self._delivered.count(start_ns, end_ns):
             return
         late = await self._read_again(sink, start_ns + 1, end_ns + 1)
         if late:
@@ -207,14 +295,8 @@ class LokiSource:
 
     async def _deliver(self, sink: LogSink, page: Page) -> int:
         """Deliver what is new of a page; returns the number of lines."""
-        new = [line for line in page.lines if line not in self._known]
-        self._remember(new)
-        by_source: dict[str, list[TimedLine]] = {}
-        for line in new:
-            by_source.setdefault(self._source_of(line), []).append((line.at_ns, line.text, line.size_bytes))
-        # A sink that is full makes its caller wait.
-        for source, lines in by_source.items():
-            await asyncio.to_thread(sink.deliver, source, lines)
+        new = self._delivered.keep_read(page.lines)
+        await self._send(sink, new)
         if page.skipped_ns:
             self._status = self._status._replace(incomplete=True)
             text = "lines are missing: Loki has more of them in one nanosecond than it gives at once"
@@ -222,17 +304,13 @@ class LokiSource:
             sink.show_status(self._status)
         return len(new)
 
-    def _remember(self, lines: list[StoredLine]) -> None:
-        if not lines:
-            return
-        ordered = not self._recent or lines[0].at_ns >= self._recent[-1].at_ns
-        self._recent.extend(lines)
-        if not ordered:
-            self._recent = deque(sorted(self._recent))
-        self._known.update(lines)
-        oldest_ns = self._recent[-1].at_ns - (_MOST_COUNTED_SECONDS + 2 * _OVERLAP_SECONDS) * _NANO
-        while self._recent and self._recent[0].at_ns < oldest_ns:
-            self._known.discard(self._recent.popleft())
+    async def _send(self, sink: LogSink, lines: Sequence[StoredLine]) -> None:
+        by_source: dict[str, list[TimedLine]] = {}
+        for line in lines:
+            by_source.setdefault(self._source_of(line), []).append((line.at_ns, line.text, line.size_bytes))
+        # A sink that is full makes its caller wait.
+        for source, timed in by_source.items():
+            await asyncio.to_thread(sink.deliver, source, timed)
 
     def _source_of(self, line: StoredLine) -> str:
         """`pod/container` as the pods' own logs have it; all labels where none names a pod."""
@@ -246,7 +324,8 @@ class LokiSource:
         return len(self._containers) > 1 and self.query.container in ("", ALL)
 
     def _show(self, sink: LogSink, waiting: str) -> None:
-        status = self._status._replace(waiting=(waiting,) if waiting else (), reading=0 if waiting else 1)
-        if status != self._status:
-            self._status = status
-            sink.show_status(status)
+        self._status = self._status._replace(waiting=(waiting,) if waiting else (), reading=0 if waiting else 1)
+        shown = self._status._replace(incomplete=self._status.incomplete or self._missing_ns > 0)
+        if shown != self._shown:
+            self._shown = shown
+            sink.show_status(shown)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote_plus
 
 import httpx
@@ -22,6 +23,10 @@ from queries.http.body import PIECE_BYTES, Body
 from queries.http.clock_skew import ServerClock
 from queries.http.credentials import Credentials
 from queries.http.endpoint import Endpoint
+from queries.http.proxy import proxy_for
+
+if TYPE_CHECKING:
+    from queries.http.web_socket import WebSocket
 
 T = TypeVar("T")
 
@@ -170,6 +175,27 @@ class Client:
             )
         request = _Request("POST", "", 1 << 20, content=msgspec.json.encode(json), url=target, any_body=True)
         await self._exchange(request)
+
+    def web_socket(self, path: str, params: Sequence[tuple[str, str]]) -> WebSocket | None:
+        """A WebSocket that is only read, not opened yet; None where there is none: through a proxy, or over a transport that
+        was given. Raises SourceError.
+        """
+        base = self._base
+        if base is None or self._given is not None:
+            return None
+        port = base.port or (443 if base.scheme == "https" else 80)
+        if proxy_for(base.scheme, base.host, port, self._config, os.environ):
+            return None
+        from queries.http.web_socket import WebSocket  # noqa: PLC0415  # not before a stream is followed
+
+        return WebSocket(
+            _with_query(_join_path(base, path), tuple(params)),
+            [(b"user-agent", b"cad-console"), *self._credentials.headers()],
+            self._config,
+            where=self.where,
+            timeout_seconds=self._timeout,
+            redact=self._credentials.redact_error,
+        )
 
     async def close(self) -> None:
         transport, self._transport = self._transport, None

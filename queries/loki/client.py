@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
 import httpx
 import msgspec
 
+from queries.concurrency import run_cpu_bound
 from queries.errors import RequestRejected
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
+from queries.http.web_socket import WebSocket, read_messages
 from queries.loki import responses
-from queries.loki.responses import Page, StoredLine
+from queries.loki.responses import Page, StoredLine, Tail
 from queries.model.series import Series
 
 PAGE_LINES = 2000
@@ -24,6 +27,9 @@ _FLAGS = ("X-Loki-Response-Encoding-Flags", "categorize-labels")
 _TOO_MANY = re.compile(r"max_entries_limit_per_query \(\d+ > (\d+)\)|max entries limit per query exceeded.*\(\d+ > (\d+)\)")
 _INSTANT = "/loki/api/v1/query"
 _RANGE = "/loki/api/v1/query_range"
+_TAIL = "/loki/api/v1/tail"
+_LARGE = 32 << 10
+"""A larger message is decoded off the event loop."""
 
 
 class _Names(msgspec.Struct):
@@ -115,6 +121,23 @@ class Loki:
         """The number of lines in the seconds up to `end_ns`; lines that were not yet there are not counted."""
         params = [("query", f"sum(count_over_time({query} [{seconds}s]))"), ("time", str(end_ns))]
         return await self._client.fetch(_INSTANT, params, decode=partial(responses.decode_count, where=self.where))
+
+    def tail(self, query: str, *, start_ns: int) -> AsyncGenerator[Tail, None] | None:
+        """The lines as they reach the server, from a WebSocket: an empty message once it is open, and about every second. It
+        ends with a SourceError, also where the server closes it. None where there is no such connection: through a proxy.
+        """
+        # Without a start the server sends the last hour first.
+        stream = self._client.web_socket(_TAIL, [("query", query), ("start", str(start_ns)), ("limit", str(PAGE_LINES))])
+        return None if stream is None else self._read_tail(stream)
+
+    async def _read_tail(self, stream: WebSocket) -> AsyncGenerator[Tail, None]:
+        async with aclosing(read_messages(stream)) as messages:
+            async for body in messages:
+                if not body:
+                    yield Tail()
+                    continue
+                decode = partial(responses.decode_tail, body, where=self.where)
+                yield await run_cpu_bound(decode) if len(body) > _LARGE else decode()
 
     async def close(self) -> None:
         await self._client.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -39,6 +40,16 @@ class Page(NamedTuple):
     skipped_ns: int = 0
 
 
+class Tail(NamedTuple):
+    """One message of a followed query: its lines in the order of time, which have labels but nothing beside their text, and
+    how many the server names as dropped, from `dropped_ns` on (0 for none). It may have dropped more than it names.
+    """
+
+    lines: tuple[StoredLine, ...] = ()
+    dropped: int = 0
+    dropped_ns: int = 0
+
+
 class _Stream(msgspec.Struct):
     stream: dict[str, str] = {}
     values: list[tuple[str | _Metadata, ...]] = []
@@ -70,7 +81,17 @@ class _Response(msgspec.Struct):
     data: _Streams | _Matrix | _Vector
 
 
+class _Dropped(msgspec.Struct):
+    timestamp: str | int = 0
+
+
+class _Tail(msgspec.Struct):
+    streams: list[_Stream] | None = None
+    dropped_entries: list[_Dropped] | None = None
+
+
 _DECODER = msgspec.json.Decoder(_Response)
+_TAIL_DECODER = msgspec.json.Decoder(_Tail)
 
 
 def decode_lines(body: bytes, *, where: str) -> tuple[StoredLine, ...]:
@@ -78,9 +99,24 @@ def decode_lines(body: bytes, *, where: str) -> tuple[StoredLine, ...]:
     data = _decode(body, where)
     if not isinstance(data, _Streams):
         raise InvalidResponse("the query has numbers as its result, not lines", where=where, hint="ask for a selector: {…}")
+    return _read_streams(data.result, where)
+
+
+def decode_tail(body: bytes, *, where: str) -> Tail:
+    """A message of the tail socket. Raises InvalidResponse."""
+    data = decode_json(_TAIL_DECODER, body, where=where, whose="Loki's")
+    lines = _read_streams(data.streams or (), where)
+    try:
+        dropped = [int(str(item.timestamp)) for item in data.dropped_entries or ()]
+    except ValueError:
+        raise InvalidResponse("a dropped line lacks its time in nanoseconds", where=where, hint=_HINT) from None
+    return Tail(lines, len(dropped), min(dropped, default=0))
+
+
+def _read_streams(streams: Iterable[_Stream], where: str) -> tuple[StoredLine, ...]:
     found: list[StoredLine] = []
     try:
-        for stream in data.result:
+        for stream in streams:
             labels = tuple(sorted(stream.stream.items()))
             for value in stream.values:
                 at_ns, text, *beside = value

@@ -222,12 +222,14 @@ FAR = ("a proxy, http", "a proxy, off the refresh path")
 
 ELSEWHERE = {
     "queries/redis_ping.py": "tests/queries/test_redis_ping.py: a line at most",
+    "queries/http/web_socket.py": "tests/queries/http/test_web_socket.py: a head and a message at most, and a time for both",
     "queries/kubernetes/socks.py": "tests/queries/kubernetes/test_socks.py: the handshake's few bytes, each by its length",
     "console/journal/postgresql.py": "tests/console/journal/test_postgresql.py: a page at most",
     "console/journal/config_maps.py": "asks through KubeApi, which is above",
     "console/demo/server_args.py": "asks through process.py",
     "console/demo/process.py": "tests/console/demo/test_process.py: the head of an answer of the demo's own server",
     "console/demo/cluster/server.py": "a server, not a client; aiohttp limits its requests",
+    "console/demo/loki_server.py": "the same",
     "console/demo/render_service.py": "a connection to the demo's own service, which is closed without a read",
     "console/actions/guard_takeover.py": "the socket module for the host's name alone",
     "console/actions/external.py": "the socket module for the host's name alone",

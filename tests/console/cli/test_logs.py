@@ -12,7 +12,8 @@ import pytest
 from steerable_cluster import SteerableCluster
 
 from console.cli.main import main
-from console.demo.loki import LineStore, LokiApi
+from console.demo.loki import LineStore
+from console.demo.loki_server import LokiApi
 
 NAMESPACE = "cad-ml-platform"
 RENDER = "deployment/cad-render"
