@@ -6,16 +6,18 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from console.actions.guard_gates import GateFacts, check_gates, check_others, check_signals
 from console.actions.guard_model import GuardOptions, GuardPhase, GuardResult, GuardStatus, GuardVerdict, SignalReading
+from console.actions.guard_notices import UNTOLD, GuardNotices, describe_notices
 from console.actions.guard_signals import BEFORE_SECONDS, describe_limit, evaluate_signal, measure_before, overall_verdict
 from console.actions.plan import Outcome, PreflightCheck, Preview, Request, RunStep
 from console.config.settings import Settings
-from console.journal.payloads import GuardEnded, GuardEvaluated, GuardSignal, Payload
+from console.journal.payloads import GuardAnnounced, GuardEnded, GuardEvaluated, GuardSignal, Payload
 from console.state.guards import GuardRecord, Guards
+from console.state.incident import Incident
 from queries.errors import SourceError
 from queries.model.action import ActionCall
 from queries.model.panel import PanelSpec, PanelState
@@ -27,6 +29,11 @@ _WITH_SERIES = ("deployment", "rollout")
 """The kinds of target that the panels with a series for each workload show."""
 _TRY_AGAIN_SECONDS = 2.0
 """After a refused roll-back, of which nothing was sent."""
+_AFTER_CONFLICT_SECONDS = 0.2
+_CONFLICTS = 5
+"""So many roll-backs in a row that met a newer version are followed by another, even after the hold: during a rollout the
+controller writes the object several times a second.
+"""
 
 RunUndo = Callable[[Request, Callable[[Preview], Awaitable[bool]]], AsyncGenerator[RunStep, None]]
 FindChange = Callable[[], Awaitable[str]]
@@ -57,6 +64,9 @@ class GuardSource(Protocol):
 
     async def fetch_guards(self) -> tuple[Guards, str]:
         """The guards of every console; and why some may be missing, or an empty text."""
+
+    async def fetch_incidents(self) -> tuple[tuple[Incident, ...], str]:
+        """The open incidents; and why some may be missing, or an empty text."""
 
 
 async def _find_no_loss(newest: bool) -> tuple[str, str]:
@@ -109,10 +119,24 @@ class GuardChecks:
         self._source = source
         self._settings = settings
         self._gates: tuple[PreflightCheck, ...] | None = None
+        self._incidents: tuple[Incident, ...] = ()
 
-    async def check(self, target: str, others: Callable[[Guards], Sequence[GuardRecord]], now: float) -> list[PreflightCheck]:
-        """Every gate, and whether the signals can be judged. The self-check runs once for all previews of a run."""
-        (guards, missing), _ = await asyncio.gather(self._source.fetch_guards(), self._read_gates(now))
+    async def check(
+        self,
+        target: str,
+        others: Callable[[Guards], Sequence[GuardRecord]],
+        now: float,
+        *,
+        fingerprint: str = "",
+        overrule: str = "",
+    ) -> list[PreflightCheck]:
+        """Every gate, and whether the signals can be judged. The self-check runs once for all previews of a run; `fingerprint`
+        and `overrule` are those of the request.
+        """
+        (guards, missing), (incidents, _), _ = await asyncio.gather(
+            self._source.fetch_guards(), self._source.fetch_incidents(), self._read_gates(now, overrule)
+        )
+        self._incidents = tuple(item for item in incidents if item.is_about(target, fingerprint))
         found = [check_others(others(guards), missing, target), *(self._gates or ())]
         return [*found, *await self.measure(target)]
 
@@ -132,21 +156,23 @@ class GuardChecks:
         options, specs = self.options, {spec.id: spec for spec in self._source.specs}
         watched = "; ".join(describe_limit(item, specs) for item in self.signals)
         hold = format_duration(options.hold_seconds)
+        notices = describe_notices(self._incidents, self._settings.incidents)
         lines = [f"guarded for {format_duration(options.watch_seconds)}: {watched}"]
         if options.twin:
             lines.append(f"compared with {options.twin} too, where a signal has series for it")
         if undo is None:
-            return (*lines, "nothing takes this change back: the guard only watches and reports")
+            return (*lines, "nothing takes this change back: the guard only watches and reports", *notices)
         seconds = f"{options.countdown_seconds:g} s after it says so"
         return (
             *lines,
             f"if it gets worse, the guard rolls back by itself, {seconds}, unless you stop it: {describe_call(undo)}",
             f"if a signal is unknown for {hold}, it rolls back as well",
+            *notices,
         )
 
-    async def _read_gates(self, now: float) -> None:
+    async def _read_gates(self, now: float, overrule: str) -> None:
         if self._gates is None:
-            self._gates = check_gates(await self._source.fetch_gates(), self._settings, now=now)
+            self._gates = check_gates(await self._source.fetch_gates(), self._settings, now=now, overrule=overrule)
 
 
 class Guard:
@@ -167,10 +193,12 @@ class Guard:
         find_loss: FindLoss = _find_no_loss,
         control: GuardControl,
         clock: Callable[[], float],
+        fingerprint: str = "",
+        notices: GuardNotices | None = None,
         watch_seconds: float | None = None,
     ) -> None:
-        """`record` journals an event and returns why it could not, or an empty text; `watch_seconds` is what is left of the
-        watch, None for all of it.
+        """`record` journals an event and returns why it could not, or an empty text; `fingerprint` is the alert that the change
+        was made for; `watch_seconds` is what is left of the watch, None for all of it.
         """
         self.options = options
         self.signals = signals
@@ -185,6 +213,8 @@ class Guard:
         self._find_loss = find_loss
         self._control = control
         self._clock = clock
+        self._fingerprint = fingerprint
+        self._notices = notices
         self._watch_seconds = options.watch_seconds if watch_seconds is None else watch_seconds
         self._started_at = clock()
         self._phase = GuardPhase.WATCH
@@ -240,6 +270,20 @@ class Guard:
 
     async def watch(self, failure: str = "") -> AsyncGenerator[GuardReport, None]:
         """Reports until the guard ends. `failure` is why the change itself did not complete: then it is taken back at once."""
+        try:
+            async with aclosing(self._watch(failure)) as reports:
+                async for report in reports:
+                    if report.outcome is None or self._notices is None:
+                        yield report
+                        continue
+                    if self._notices.sending:
+                        yield replace(report, text=f"{report.text}; telling the incident", outcome=None)
+                    yield replace(report, text=report.text + await self._notices.finish())
+        finally:
+            if self._notices is not None:
+                await self._notices.close()
+
+    async def _watch(self, failure: str) -> AsyncGenerator[GuardReport, None]:
         self._ends = time.monotonic() + self._watch_seconds
         self._ends_at = self._clock() + self._watch_seconds
         if failure:
@@ -345,12 +389,12 @@ class Guard:
         seconds = 0.0 if self._control.undo_now else self.options.countdown_seconds
         deadline = time.monotonic() + seconds
         self._acts_at = self._clock() + seconds
-        yield self._report(f"{reason}: rolls back in {seconds:g} s: {describe_call(self._undo)}")
+        yield await self._announce(f"{reason}: rolls back in {seconds:g} s: {describe_call(self._undo)}")
 
         async def confirm(preview: Preview) -> bool:
             return not preview.blocked and await self._count_down(deadline, certain=certain)
 
-        give_up = deadline + self.options.hold_seconds
+        give_up, conflicts = deadline + self.options.hold_seconds, 0
         while self.ended is None:
             last: RunStep | None = None
             request = Request(self._undo.action, self._undo.target, self._undo.parameters, cause=f"guard: {reason}"[:400])
@@ -360,15 +404,19 @@ class Guard:
                     yield self._report(f"roll-back: {step.text}")
             if self._called_off:
                 self._phase, self._acts_at, self._reason = GuardPhase.WATCH, None, ""
-                yield self._report(f"called off: {self.verdict_text}")
+                yield await self._announce(f"called off: {self.verdict_text}")
                 return
-            end = await self._judge_undo(last, reason, final=time.monotonic() >= give_up)
+            conflicts = conflicts + 1 if last is not None and _is_conflict(last) else 0
+            final = time.monotonic() >= give_up and not 0 < conflicts <= _CONFLICTS
+            end = await self._judge_undo(last, reason, final=final)
             if end is not None:
                 yield end
                 continue
-            if doubts := self._doubts():
+            if conflicts:
+                yield self._report("the server has a newer version and took nothing: plans the roll-back again from it")
+            elif doubts := self._doubts():
                 yield self._report(f"holds, nothing is sent: {doubts}")
-            await self._control.wait(_TRY_AGAIN_SECONDS)
+            await self._control.wait(_AFTER_CONFLICT_SECONDS if conflicts else _TRY_AGAIN_SECONDS)
 
     async def _count_down(self, deadline: float, *, certain: bool) -> bool:
         """Whether to send the undo; looks at the signals meanwhile, and at the end whether the change is still there."""
@@ -422,9 +470,17 @@ class Guard:
 
     # Reports
 
+    async def _announce(self, text: str) -> GuardReport:
+        await self._write(GuardAnnounced(text, self._target, self._fingerprint))
+        if self._notices is not None:
+            self._notices.announce(text)
+        return self._report(text)
+
     async def _end(self, result: GuardResult, text: str) -> GuardReport:
         self.ended, self._phase, self._acts_at = result, GuardPhase.ENDED, None
-        await self._write(GuardEnded(result.value, text, self._target))
+        await self._write(GuardEnded(result.value, text, self._target, self._fingerprint))
+        if self._notices is not None and result not in UNTOLD:
+            self._notices.announce(text)
         error = f" (this end could not be journalled: {self._journal_error})" if self._journal_error else ""
         return GuardReport(text + error, self.status(), OUTCOMES[result])
 

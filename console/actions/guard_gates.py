@@ -9,11 +9,13 @@ from console.actions.guard_model import GuardOptions
 from console.actions.guard_signals import describe_unknown
 from console.actions.plan import CheckLevel, PreflightCheck
 from console.checks.result import CheckResult, Result
+from console.config.freeze import Freeze
 from console.config.settings import QuietHours, Settings
 from console.journal.payloads import GuardSignal
 from console.state.guards import GuardRecord
 from console.state.incident import Incident
 from queries.model.panel import PanelState
+from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.times import due_today, format_local, local_minute
 
@@ -37,12 +39,15 @@ class GateFacts:
     incidents_error: str = ""
 
 
-def check_gates(facts: GateFacts, settings: Settings, *, now: float) -> tuple[PreflightCheck, ...]:
-    """Every gate in one order. One that fails asks for its word; one that could not be checked warns and says so."""
+def check_gates(facts: GateFacts, settings: Settings, *, now: float, overrule: str = "") -> tuple[PreflightCheck, ...]:
+    """Every gate in one order. One that fails asks for its word; a freeze blocks unless `overrule` says why it has to be; one
+    that could not be checked warns and says so.
+    """
     return (
         *_check_areas(facts),
         _check_budget(facts.panels),
         *_check_capacity(facts.panels),
+        *check_freezes(settings.freezes, overrule, now=now),
         *_check_quiet_hours(settings.notify.quiet, now),
         *_check_incidents(facts.incidents, facts.incidents_error),
     )
@@ -79,6 +84,24 @@ def check_signals(
             text = f"{state.spec.title} is bad already: {state.reason}; only what is worse than that counts against the change"
             found.append(PreflightCheck(CheckLevel.WARN, text, HOW))
     return tuple(found)
+
+
+def check_freezes(freezes: Sequence[Freeze], overrule: str, *, now: float, guarded: bool = True) -> tuple[PreflightCheck, ...]:
+    """Whether nothing may be deployed now. Without a guard it only warns: what brings back an older state must not wait."""
+    active = [(item, ends_at) for item in freezes if (ends_at := item.ends_at(now)) is not None]
+    if not active:
+        return (PreflightCheck(CheckLevel.OK, "no freeze now", HOW),) if freezes and guarded else ()
+    checks = []
+    for item, ends_at in active:
+        text = f"frozen until {format_local(ends_at, now=now)}: {visible(item.reason)}"
+        if overrule:
+            checks.append(PreflightCheck(CheckLevel.WARN, f"{text}; overruled: {visible(overrule)}", HOW))
+        elif item.refuses and guarded:
+            text = f"{text}; to change something all the same, give your reason (--overrule)"
+            checks.append(PreflightCheck(CheckLevel.BLOCK, text, HOW))
+        else:
+            checks.append(PreflightCheck(CheckLevel.WARN, text, HOW if guarded else "freeze"))
+    return tuple(checks)
 
 
 def _check_areas(facts: GateFacts) -> tuple[PreflightCheck, ...]:

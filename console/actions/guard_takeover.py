@@ -12,6 +12,7 @@ from console.actions.action import Action, ChangeWriter, ClusterReader, Guardabl
 from console.actions.guard import OUTCOMES, Guard, GuardControl, GuardSource, RunUndo, describe_call
 from console.actions.guard_fence import GuardFence
 from console.actions.guard_model import GuardOptions, GuardResult
+from console.actions.guard_notices import GuardNotices
 from console.actions.plan import ActionRefused, CheckLevel, Outcome, Request, RunStep, Stage
 from console.actions.preflight import changes_cluster
 from console.actions.registry import action_named
@@ -105,9 +106,10 @@ class GuardTakeover:
         try:
             ended = await self._find_end(action)
             if ended is not None:
-                error = await self._record(GuardEnded(ended.result.value, ended.text, record.start.target))
+                start = record.start
+                error = await self._record(GuardEnded(ended.result.value, ended.text, start.target, start.fingerprint))
                 self._open = False
-                yield self._step(ended.text + error, OUTCOMES[ended.result])
+                yield self._step(ended.text + error + await self._tell(ended.text), OUTCOMES[ended.result])
                 return
             guard = self._build_guard(action)
             async with aclosing(guard.watch()) as reports:
@@ -215,6 +217,26 @@ class GuardTakeover:
             return _Ended(GuardResult.ROLLED_BACK, "rolled back: the state before the change is there again")
         return _Ended(GuardResult.CHANGED, f"{record.start.target} was changed by somebody since: nothing is taken back")
 
+    async def _tell(self, text: str) -> str:
+        """Who was told how the guard ended, as the end of a sentence."""
+        notices = self._notices()
+        notices.announce(text)
+        try:
+            return await notices.finish()
+        finally:
+            await notices.close()
+
+    def _notices(self) -> GuardNotices:
+        start = self._guard_record.start
+        return GuardNotices(
+            start.target,
+            fingerprint=start.fingerprint,
+            settings=self._settings.incidents,
+            fetch_incidents=self._source.fetch_incidents,
+            append=lambda subject, payload: self._journal.append(self._event(payload, subject)),
+            send=self._run_undo,
+        )
+
     def _build_guard(self, action: Guardable) -> Guard:
         record, start = self._guard_record, self._guard_record.start
 
@@ -243,6 +265,8 @@ class GuardTakeover:
             find_loss=GuardFence(record.id, self._journal, self._source).find_loss,
             control=self._control,
             clock=self._clock,
+            fingerprint=start.fingerprint,
+            notices=self._notices(),
             # A clock that was set meanwhile makes the watch neither endless nor empty.
             watch_seconds=max(least, min(start.watch_seconds, start.watch_seconds - since)),
         )
@@ -257,9 +281,10 @@ class GuardTakeover:
         """Whether nobody else was first: decided under the lock of the journal's file."""
         return self._journal.append_if_last(self._event(payload), _KINDS, self._last) is not None
 
-    def _event(self, payload: Payload) -> Event:
+    def _event(self, payload: Payload, subject: str = "") -> Event:
         author, environment = self._settings.user, self._settings.environment
-        return create_event(payload, at=self._clock(), subject=self._guard_record.id, author=author, environment=environment)
+        about = subject or self._guard_record.id
+        return create_event(payload, at=self._clock(), subject=about, author=author, environment=environment)
 
     async def _record(self, payload: Payload) -> str:
         try:

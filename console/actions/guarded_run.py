@@ -10,6 +10,7 @@ from console.actions.action import Action, ClusterReader, Guardable
 from console.actions.guard import Guard, GuardChecks, GuardControl, GuardReport, GuardSource, RunUndo
 from console.actions.guard_fence import GuardFence
 from console.actions.guard_model import GuardOptions, GuardResult
+from console.actions.guard_notices import UNTOLD, AppendTo, GuardNotices, Send
 from console.actions.plan import ActionRefused, CheckLevel, ClusterTarget, Plan, PreflightCheck
 from console.actions.preflight import changes_cluster
 from console.config.settings import Settings
@@ -37,8 +38,10 @@ class GuardedRun:
         settings: Settings,
         reader: ClusterReader,
         append: Append,
+        append_to: AppendTo,
         fence: GuardFence,
         run_undo: RunUndo,
+        send: Send,
         control: GuardControl,
         clock: Callable[[], float],
     ) -> None:
@@ -61,6 +64,8 @@ class GuardedRun:
         self._control = control
         self._clock = clock
         self._checks = GuardChecks(options, source, settings)
+        self._append_to = append_to
+        self._send = send
         self._open = False
 
     async def check(self, plan: Plan, target: ClusterTarget) -> tuple[PreflightCheck, ...]:
@@ -69,7 +74,11 @@ class GuardedRun:
         def others(guards: Guards) -> tuple[GuardRecord, ...]:
             return tuple(item for item in guards.of_target(plan.subject, target.identity) if item.id != self._identity)
 
-        return tuple(await self._checks.check(plan.subject, others, self._clock()))
+        request = plan.request
+        checks = await self._checks.check(
+            plan.subject, others, self._clock(), fingerprint=request.fingerprint, overrule=request.overrule
+        )
+        return tuple(checks)
 
     def describe(self, plan: Plan) -> tuple[str, ...]:
         """The notes of the preview."""
@@ -106,6 +115,7 @@ class GuardedRun:
                 undo.target if undo else "",
                 dict(undo.parameters) if undo else {},
                 state,
+                plan.request.fingerprint,
             ),
         )
         self._open = True
@@ -129,6 +139,8 @@ class GuardedRun:
             find_loss=self._fence.find_loss,
             control=self._control,
             clock=self._clock,
+            fingerprint=plan.request.fingerprint,
+            notices=self._notices(plan),
         )
         try:
             self._state = await self._stateful.fetch_state(plan.request, self._reader)
@@ -145,11 +157,30 @@ class GuardedRun:
                 self._open = self._open and report.outcome is None
                 yield report
 
-    async def end(self, result: GuardResult, text: str, target: str) -> None:
-        """The guard ends before its watch."""
-        if self._open:
-            self._open = False
-            await self.record(GuardEnded(result.value, text, target))
+    async def end(self, result: GuardResult, text: str, plan: Plan) -> str:
+        """The guard ends before its watch; returns who was told, as the end of a sentence."""
+        if not self._open:
+            return ""
+        self._open = False
+        await self.record(GuardEnded(result.value, text, plan.subject, plan.request.fingerprint))
+        if result in UNTOLD:
+            return ""
+        notices = self._notices(plan)
+        notices.announce(text)
+        try:
+            return await notices.finish()
+        finally:
+            await notices.close()
+
+    def _notices(self, plan: Plan) -> GuardNotices:
+        return GuardNotices(
+            plan.subject,
+            fingerprint=plan.request.fingerprint,
+            settings=self._settings.incidents,
+            fetch_incidents=self._source.fetch_incidents,
+            append=self._append_to,
+            send=self._send,
+        )
 
     def abandon(self) -> None:
         """The run stops although the guard has not ended: journal that nothing watches the change, without waiting."""

@@ -25,6 +25,7 @@ def intent_payload(plan: Plan, target: ClusterTarget) -> ActionIntent:
         digest=plan.digest,
         resource_version=plan.resource_version,
         cause=plan.request.cause,
+        overrule=plan.request.overrule or None,
         panel_id=plan.request.panel_id,
         fingerprint=plan.request.fingerprint,
     )

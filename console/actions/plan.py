@@ -91,6 +91,8 @@ class Request(ActionCall):
     fingerprint: str = ""
     user: str = ""
     """Who requested it; set by the runner."""
+    overrule: str = ""
+    """Why the change is made although the environment is frozen; empty if nobody overruled that."""
     guard: GuardOptions | None = None
     """How the change is guarded; None for not at all."""
     bound_to: ClusterIdentity | None = None

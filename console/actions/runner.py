@@ -10,9 +10,19 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from console.actions.action import Action, AppliedCheck, ChangeWriter, ClusterReader, Progress, StepAction, list_parameters
+from console.actions.action import (
+    Action,
+    AppliedCheck,
+    ChangeWriter,
+    ClusterReader,
+    Guardable,
+    Progress,
+    StepAction,
+    list_parameters,
+)
 from console.actions.guard import GuardControl, GuardSource
 from console.actions.guard_fence import GuardFence
+from console.actions.guard_gates import check_freezes
 from console.actions.guard_model import GuardResult
 from console.actions.guarded_run import GuardedRun
 from console.actions.journal_payload import declined_payload, intent_payload, outcome_payload, step_payload
@@ -203,8 +213,8 @@ class _ActionRun:
             text = str(refusal)
             if self.intent_journalled:
                 text += await self._journal_outcome(Outcome.REFUSED, text)
-            if self.guarded is not None:
-                await self.guarded.end(GuardResult.NOT_MADE, text, self.request.target)
+            if self.guarded is not None and self.plan is not None:
+                await self.guarded.end(GuardResult.NOT_MADE, text, self.plan)
             yield self._step(text, outcome=Outcome.REFUSED, fault=refusal.fault)
         finally:
             self._journal_abandoned()
@@ -284,18 +294,20 @@ class _ActionRun:
                 settings=self.settings,
                 reader=self.reader,
                 append=lambda payload: self._require_journal().append(self._event(payload)),
+                append_to=lambda subject, payload: self._require_journal().append(self._event(payload, subject)),
                 fence=GuardFence(self.identity, self.journal, self.guard_source),
-                run_undo=self._run_undo,
+                run_undo=lambda request, confirm: self._run(replace(request, bound_to=self.target.identity), confirm),
+                send=self._run,
                 control=self.control,
                 clock=self.clock,
             )
         except ActionRefused as refusal:
             raise _Refused(f"{_NOTHING_SENT}{refusal}") from None
 
-    def _run_undo(self, request: Request, confirm: Confirm) -> AsyncGenerator[RunStep, None]:
-        """The guard's roll-back: a run of its own, which follows the same stages through the same writer."""
+    def _run(self, request: Request, confirm: Confirm) -> AsyncGenerator[RunStep, None]:
+        """What the guard does: a run of its own, which follows the same stages through the same writer."""
         return run(
-            replace(request, bound_to=self.target.identity),
+            request,
             settings=self.settings,
             reader=self.reader,
             writer=self.writer,
@@ -357,6 +369,8 @@ class _ActionRun:
         except SourceError as error:
             raise _Refused(f"refused, nothing was sent: {error}", error.fault) from None
         identity = check_identity(self.target) if in_cluster else ()
+        if self.guarded is None and isinstance(action, Guardable):
+            gates = check_freezes(self.settings.freezes, self.request.overrule, now=self.clock(), guarded=False)
         return (*own, *check_reconcilers(plan, self.settings), *place, *identity, *console, *gates)
 
     async def _find_target(self, action: Action) -> ClusterTarget:
@@ -628,7 +642,7 @@ class _ActionRun:
             if guarded is not None and outcome in _UNWATCHED:
                 # An action of several steps that failed in a later one did change something.
                 result = GuardResult.FAILED if outcome is Outcome.FAILED and self.step else _UNWATCHED[outcome]
-                await guarded.end(result, text, self._require_plan().subject)
+                end = replace(end, text=end.text + await guarded.end(result, text, self._require_plan()))
             yield end
             return
         yield replace(end, outcome=None)
@@ -649,9 +663,9 @@ class _ActionRun:
             raise _Refused("there is no plan")
         return self.plan
 
-    def _event(self, payload: Payload) -> Event:
+    def _event(self, payload: Payload, subject: str = "") -> Event:
         author, environment = self.settings.user, self.settings.environment
-        return create_event(payload, at=self.clock(), subject=self.identity, author=author, environment=environment)
+        return create_event(payload, at=self.clock(), subject=subject or self.identity, author=author, environment=environment)
 
     async def _finish(self, outcome: Outcome, text: str, fault: Fault | None = None) -> RunStep:
         error = await self._journal_outcome(outcome, text)

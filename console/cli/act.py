@@ -86,6 +86,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="with --yes: the text that a check ASKS for in the preview (the number of replicas, the revision)",
     )
     parser.add_argument("--cause", default="", help="the reason, for the journal")
+    parser.add_argument(
+        "--overrule", default="", metavar="REASON", help="make a guarded change although the environment is frozen, and why"
+    )
     parser.add_argument("--alert", default="", metavar="FINGERPRINT", help="wait until this alert has resolved")
     parser.add_argument("--panel", default="", metavar="ID", help="wait until this panel has recovered")
     guard = GuardOptions()
@@ -118,6 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
         target=qualify_target(arguments.action, arguments.target),
         parameters=parse_parameters(arguments),
         cause=arguments.cause,
+        overrule=arguments.overrule.strip(),
         panel_id=arguments.panel,
         fingerprint=arguments.alert,
         guard=read_guard(arguments, settings),

@@ -22,7 +22,8 @@ from console.cli.parser import add_flags
 from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
-from console.journal.payloads import GuardSignal, Payload
+from console.journal.errors import JournalError
+from console.journal.payloads import GuardSignal, NoteWritten, Payload
 from console.monitor.session import Session
 from queries.errors import SourceError
 from queries.model.text import visible
@@ -38,6 +39,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     watch = verbs.add_parser("watch", help="watch the signals after a deployment")
     gate.add_argument("--save", metavar="FILE", help="write the signals as they are before, for `deploy watch --before`")
     gate.add_argument("--confirm", metavar="WORD", action="append", default=[], help="pass the gate that asks for this word")
+    gate.add_argument(
+        "--overrule", metavar="REASON", default="", help="pass although the environment is frozen, and why, for the journal"
+    )
     gate.add_argument("--allow-unknown", action="store_true", help="exit 0 also if a gate could not be checked")
     watch.add_argument("--for", dest="duration", metavar="DURATION", required=True, help="how long to watch, such as 30m")
     watch.add_argument("--before", metavar="FILE", help="what `deploy gate --save` wrote (default: the ten minutes before)")
@@ -74,13 +78,20 @@ async def _run(settings: Settings, arguments: argparse.Namespace, options: Guard
     try:
         await start_watching(session)
         if arguments.verb == "gate":
+            await _record_overrule(session, target, arguments.overrule.strip())
             return await check_gate(session.guard_source, settings, options, target, arguments)
         return await watch_signals(session.guard_source, settings, options, target, arguments)
-    except SourceError as error:
+    except (SourceError, JournalError) as error:
         print(f"cad-console: {visible(str(error))}", file=sys.stderr)
         return 2
     finally:
         await session.close()
+
+
+async def _record_overrule(session: Session, target: str, reason: str) -> None:
+    """Raises JournalError: a freeze is overruled only on record."""
+    if reason and any(item.ends_at(time.time()) is not None for item in session.settings.freezes):
+        await session.record(target or "deploy", NoteWritten(f"deploy gate: freeze overruled: {reason}"))
 
 
 async def check_gate(
@@ -89,7 +100,10 @@ async def check_gate(
     """Every gate of a guard; a guard that already watches the target fails, without one any guard. Raises SourceError."""
     checks = GuardChecks(options, source, settings)
     found = await checks.check(
-        target, lambda guards: [item for item in guards.open if not target or item.start.target == target], time.time()
+        target,
+        lambda guards: [item for item in guards.open if not target or item.start.target == target],
+        time.time(),
+        overrule=arguments.overrule.strip(),
     )
     cases = gate_cases(found, arguments.confirm)
     if arguments.save:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import console
 from console.config.cluster import ClusterChoice, choose_cluster
 from console.config.errors import ConfigError, InvalidSetting
+from console.config.freeze import read_freezes
 from console.config.own_files import KEYS, find_own_files
 from console.config.servers import (
     read_administration,
@@ -122,6 +123,7 @@ def _load(sources: Sources, service_account: str) -> Settings:
         own=own_files,
         services=services,
         tokens=read_tokens(sources, services),
+        freezes=read_freezes(sources),
         incidents=_incidents(sources),
     )
     settings = replace(_with_refresh(sources, settings), **_plain_settings(sources))

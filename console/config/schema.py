@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from console.config.errors import InvalidSetting
+from console.config.freeze import is_freeze_time
 from console.config.services import LIMITS
 from console.config.settings import NOTIFY_KINDS, AlertTarget, NotifySettings, QuietHours
 from console.config.validation import FLAG, NUMBER, TEXT, Fields, Key, ListOf, MapOf, OneOf, Scalar, is_number
@@ -158,6 +159,7 @@ PATHS = OneOf(TEXT, ListOf(TEXT))
 PRIORITIES = ListOf(PRIORITY)
 TIMEZONE = Scalar("utc, local or the name of a time zone such as Europe/Berlin", _is_zone)
 COMMAND = Scalar("a command", lambda value: isinstance(value, str) and value.strip() != "")
+FREEZE_TIME = Scalar('a day and time like "fri 16:00", or a date like "2026-12-20 18:00"', is_freeze_time)
 TIME_OF_DAY = Scalar('a time of day like "22:00"', _is_time_of_day)
 PROTOCOL = Scalar("osc9, osc777 or osc99", lambda value: value in ("osc9", "osc777", "osc99"))
 NOTIFY_KIND = Scalar(f"{', '.join(NOTIFY_KINDS[:-1])} or {NOTIFY_KINDS[-1]}", lambda value: value in NOTIFY_KINDS)
@@ -268,6 +270,11 @@ CHANNEL = Fields(
         "routing_key": Key(TEXT, "PagerDuty's routing key; a secret, so prefer `routing_key_file`"),
         "routing_key_file": Key(TEXT, "a file that holds the routing key"),
         "timeout": Key(SECONDS, "the timeout of a delivery, in seconds"),
+        "guards": Key(
+            FLAG,
+            "once it had an update of an incident: also send what the guard of a change to the incident's workloads announces, "
+            "and how it ends (default true); `false` for one that customers read",
+        ),
         "http_config": Key(HTTP_CONFIG, "authentication, TLS and proxy"),
     },
     ("kind",),
@@ -420,6 +427,21 @@ ENVIRONMENT = Fields(
             "their programs run on the console's host",
         ),
         "tokens": Key(MapOf(Key(TOKEN, "one token, by its name")), "the tokens that `rotate-token` replaces"),
+        "freeze": Key(
+            ListOf(
+                Fields(
+                    {
+                        "from": Key(FREEZE_TIME, "when it begins, local time: every week, or once"),
+                        "to": Key(FREEZE_TIME, "when it ends, in the same form"),
+                        "reason": Key(TEXT, "why, for whoever wants to change something then"),
+                        "warn_only": Key(FLAG, "only warn (default false: refuse)"),
+                    },
+                    ("from", "to", "reason"),
+                )
+            ),
+            "when nothing is deployed: a guarded change and `deploy gate` are refused unless somebody overrules that with a "
+            "reason, which the journal keeps",
+        ),
     }
 )
 SEVERITY_POLICY = Fields(

@@ -127,6 +127,7 @@ def _channel(sources: Sources, name: str, item: Mapping[str, Any], path: KeyPath
         routing_key_file=sources.file(item.get("routing_key_file", ""), (*path, "routing_key_file")),
         http=http,
         timeout_seconds=float(item.get("timeout", 10.0)),
+        guards=item.get("guards", True),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from console.config.freeze import Freeze
 from console.config.own_files import OwnFiles
 from console.config.services import EXTERNAL, Programs, Service, Token
 from queries.http.endpoint import ClusterEndpoint, Endpoint, HttpConfig, RedisEndpoint
@@ -94,6 +95,8 @@ class Channel:
     routing_key_file: str = ""
     http: HttpConfig = field(default_factory=HttpConfig)
     timeout_seconds: float = 10.0
+    guards: bool = True
+    """Whether it gets what the guard of a change announces during an incident."""
 
     def __repr__(self) -> str:
         return f"Channel({self.name!r}, {self.kind!r}, …)"
@@ -221,6 +224,8 @@ class Settings:
     """The services outside the cluster that the console can update."""
     tokens: tuple[Token, ...] = ()
     """The tokens that the console can rotate."""
+    freezes: tuple[Freeze, ...] = ()
+    """When nothing is deployed in this environment."""
     severities: Severities = BUILT_IN
     """The priority of each value of the label `severity`."""
     timezone: str = ""

@@ -130,8 +130,8 @@ class ActionIntent(Payload, frozen=True, tag="action.intent"):
 
     `server`, `cluster_uid` (of kube-system), `namespace_uid` and `identity` (the user that the API server sees) identify the
     target and the user of a change to a workload. `process` identifies the process that runs it; `differences` are name,
-    before, after. Values that look like secrets are not kept. `step` is the last step that began; a console adds it when it
-    reads the journal, and no event has it.
+    before, after. Values that look like secrets are not kept. `overrule` is why it was made in a freeze of the environment.
+    `step` is the last step that began; a console adds it when it reads the journal, and no event has it.
     """
 
     action: str | None = None
@@ -151,6 +151,7 @@ class ActionIntent(Payload, frozen=True, tag="action.intent"):
     cause: str = ""
     panel_id: str = ""
     fingerprint: str = ""
+    overrule: str | None = None
     step: str | None = None
 
 
@@ -214,7 +215,8 @@ class ActionOutcome(Payload, frozen=True, tag="action.outcome"):
 class GuardStarted(Payload, frozen=True, tag="guard.started"):
     """A guard watches the change that the console is about to send. `process` identifies the process that runs it; `state` is a
     digest of what the change is about, before it. `undo_…` is the action that takes the change back, empty if nothing does.
-    The UIDs are those of the action; a change outside the cluster has none.
+    The UIDs are those of the action; a change outside the cluster has none. `fingerprint` is the alert that the change was made
+    for, if one was.
     """
 
     action: str
@@ -232,6 +234,7 @@ class GuardStarted(Payload, frozen=True, tag="guard.started"):
     undo_target: str = ""
     undo_parameters: dict[str, str] = {}
     state: str = ""
+    fingerprint: str = ""
 
 
 class GuardWatching(Payload, frozen=True, tag="guard.watching"):
@@ -247,6 +250,14 @@ class GuardEvaluated(Payload, frozen=True, tag="guard.verdict"):
     text: str = ""
 
 
+class GuardAnnounced(Payload, frozen=True, tag="guard.announced"):
+    """The guard is about to take the change back, or has called that off: why, and when. `fingerprint` as at its start."""
+
+    text: str = ""
+    target: str = ""
+    fingerprint: str = ""
+
+
 class GuardTakenOver(Payload, frozen=True, tag="guard.taken"):
     """Another process watches on: `over` is the one that did so before. An empty `process`: nothing does, for now."""
 
@@ -260,6 +271,7 @@ class GuardEnded(Payload, frozen=True, tag="guard.ended"):
     result: str = ""
     text: str = ""
     target: str = ""
+    fingerprint: str = ""
 
 
 class RolloutCompleted(Payload, frozen=True, tag="rollout.complete"):
@@ -539,6 +551,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     GuardStarted,
     GuardWatching,
     GuardEvaluated,
+    GuardAnnounced,
     GuardTakenOver,
     GuardEnded,
     RolloutCompleted,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from console.actions.guard_gates import GateFacts
 from console.config.settings import Settings
 from console.state.guards import Guards
+from console.state.incident import Incident
 from console.state.journal_state import JournalState
 from console.state.snapshot import PROMETHEUS, Snapshot
 from queries.errors import SourceError
@@ -83,6 +84,10 @@ class LiveGuardSource:
     async def fetch_guards(self) -> tuple[Guards, str]:
         ledger, caveat = await self._newest_ledger()
         return ledger.guards, caveat
+
+    async def fetch_incidents(self) -> tuple[tuple[Incident, ...], str]:
+        ledger, caveat = await self._newest_ledger()
+        return ledger.incidents.open, caveat or ledger.error
 
     async def _wait_for_panels(self) -> None:
         """The first result of a console that has just started."""

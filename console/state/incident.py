@@ -199,6 +199,12 @@ class Incident:
     def links(self, fingerprint: str) -> bool:
         return any(item.fingerprint == fingerprint for item in self.alerts)
 
+    def is_about(self, target: str, fingerprint: str) -> bool:
+        """Whether it names this workload or this alert; one that names neither is about all of them."""
+        if not (self.alerts or self.targets):
+            return True
+        return self.links(fingerprint) or (target != "" and target in self.targets)
+
     @property
     def firing(self) -> tuple[LinkedAlert, ...]:
         """Its alerts that are not known to have resolved."""

@@ -15,6 +15,8 @@ from console.journal.payloads import (
     ActionOutcome,
     AlertAcknowledged,
     AlertReleased,
+    GuardAnnounced,
+    GuardEnded,
     RolloutCompleted,
     RolloutFailed,
     event_kinds,
@@ -45,7 +47,7 @@ class IncidentsProjection(Projection[Incidents]):
     kinds = (
         *_OWN_KINDS,
         *event_kinds(ActionIntent, ActionDeclined, ActionOutcome, AlertAcknowledged, AlertReleased),
-        *event_kinds(RolloutCompleted, RolloutFailed),
+        *event_kinds(GuardAnnounced, GuardEnded, RolloutCompleted, RolloutFailed),
     )
 
     def initial(self) -> Incidents:

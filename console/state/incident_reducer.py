@@ -20,6 +20,8 @@ from console.journal.payloads import (
     ChangeSeen,
     DeliveryState,
     FollowUpRecorded,
+    GuardAnnounced,
+    GuardEnded,
     IncidentClosed,
     IncidentDeclared,
     IncidentNoteAdded,
@@ -178,6 +180,8 @@ class IncidentReducer:
                 self._send(event, payload)
             case ActionIntent() | ActionDeclined() | ActionOutcome():
                 self._act(event, payload)
+            case GuardAnnounced() | GuardEnded():
+                self._guard(event, payload)
             case RolloutCompleted() | RolloutFailed():
                 text = f"{payload.target.partition('/')[2] or 'a workload'}: {payload.text}"
                 self._remember(EarlierEntry(_entry(event, Source.KUBERNETES, text), target=payload.target))
@@ -310,6 +314,15 @@ class IncidentReducer:
                 step = _step_of(payload.action or "", payload.target or "", builder.incident)
                 if step is not None:
                     builder.complete(step, StepCompletion(event.at, event.author, title))
+
+    def _guard(self, event: Event, payload: GuardAnnounced | GuardEnded) -> None:
+        """The open incidents about the target take note of what its guard does."""
+        text = f"guard of {payload.target or 'a change'}: {payload.text}"
+        item = EarlierEntry(_entry(event, Source.CONSOLE, text), payload.fingerprint, payload.target)
+        self._remember(item)
+        for identity in self._open:
+            if _concerns(item, self._now(identity)):
+                self._builder(identity).insert(item.entry)
 
     def _send(self, event: Event, payload: _Action) -> None:
         """An update on its way to a channel; the target is `update/INCIDENT/UPDATE/CHANNEL`."""
@@ -456,11 +469,7 @@ def _at_its_turn(event: Event) -> Event:
 
 def _concerns(item: EarlierEntry, incident: Incident) -> bool:
     """Whether an incident is about what was done; one that names neither alert nor target is about all of it."""
-    if not (incident.alerts or incident.targets):
-        return True
-    if incident.links(item.fingerprint) or (item.target and item.target in incident.targets):
-        return True
-    return _silences(item.target, incident)
+    return incident.is_about(item.target, item.fingerprint) or _silences(item.target, incident)
 
 
 def _silences(target: str, incident: Incident) -> bool:

@@ -18,7 +18,9 @@ def _payload_text(event: Event, payload: p.Payload) -> str:
         case p.ActionIntent() | p.ActionDeclined():
             where = f" [{payload.cluster}]" if payload.cluster else ""
             cause = f" ({payload.cause})" if payload.cause else ""
-            return f"{_action_text(payload)}{cause}{where}"
+            overrule = payload.overrule if isinstance(payload, p.ActionIntent) else ""
+            freeze = f" (freeze overruled: {overrule})" if overrule else ""
+            return f"{_action_text(payload)}{cause}{freeze}{where}"
         case p.ActionStep(step=step, state=state, text=text):
             return _join(payload.target, f"{step} {state}" if not text.startswith(step) else "", text)
         case p.ActionOutcome(outcome=outcome, text=text):
@@ -28,6 +30,8 @@ def _payload_text(event: Event, payload: p.Payload) -> str:
         case p.GuardEvaluated() | p.GuardEnded():
             verdict = payload.verdict if isinstance(payload, p.GuardEvaluated) else payload.result
             return _join("guard", "" if payload.text.startswith(verdict) else verdict, payload.text)
+        case p.GuardAnnounced(text=text):
+            return _join("guard", text)
         case p.GuardWatching():
             return "guard watching"
         case p.GuardTakenOver():

@@ -200,6 +200,29 @@ def due_today(due: str, now: float) -> float | None:
     return _seconds(_local(now).replace(hour=int(hour), minute=int(minute), second=0, microsecond=0))
 
 
+def local_seconds(text: str) -> float:
+    """Unix seconds of `2026-12-20 18:00` or `2026-12-20`, in the local zone unless it names one. Raises InvalidTime."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.timestamp() if moment.tzinfo is not None else _seconds(moment)
+    except (ValueError, OverflowError, OSError):
+        raise InvalidTime(f"{text[:40]!r} is not a date; write it like 2026-12-20 18:00") from None
+
+
+def week_minute(now: float) -> int:
+    """The minute of the local week, from Monday 00:00."""
+    local = _local(now)
+    return local.weekday() * 1440 + local.hour * 60 + local.minute
+
+
+def next_week_minute(minute: int, now: float) -> float:
+    """The next moment, Unix seconds, at which the local week is at this minute."""
+    local = _local(now)
+    monday = local.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=local.weekday())
+    found = monday + timedelta(minutes=minute)
+    return _seconds(found if found > local else found + timedelta(days=7))
+
+
 def _seconds(local: datetime) -> float:
     """Unix seconds of a naive local time."""
     return (local if _zones[1] is None else local.replace(tzinfo=_zones[1])).timestamp()

@@ -23,6 +23,7 @@ from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.journal.unfinished import UnfinishedProjection
 from console.state.incident import Incident, Update
+from console.state.incident_projection import IncidentsProjection
 from console.state.revisions import Records, RevisionRecords
 from queries.errors import RequestRejected
 from queries.http.endpoint import ClusterEndpoint
@@ -86,6 +87,10 @@ class Facts(Kubernetes):
         return next((item for item in self.alerts_now if item.fingerprint == fingerprint), None)
 
     async def incident_update(self, incident: str, update: str) -> tuple[Incident, Update]:
+        told = IncidentsProjection()
+        found = told.fold(told.initial(), self.journal.events(kinds=told.kinds) if self.journal else ()).get(incident)
+        if found is not None:
+            return found, next(item for item in found.updates if item.id == update)
         text = Update(update, 1.0, "tester", "we look at it")
         return Incident(incident, 1, "errors", Priority.P1, 1.0, "tester", updates=(text,)), text
 

@@ -10,6 +10,8 @@ from console.actions.guard_model import GuardOptions
 from console.checks.panels import evaluate_panel
 from console.journal.sqlite import Journal
 from console.state.guards import Guards, GuardsProjection
+from console.state.incident import Incident
+from console.state.incident_projection import IncidentsProjection
 from queries.errors import SourceError
 from queries.model.panel import Origin, PanelSpec, PanelState, Threshold, Unit
 from queries.model.panel_result import PanelResult
@@ -69,6 +71,11 @@ class Signals:
 
     async def fetch_gates(self) -> GateFacts:
         return self.gates
+
+    async def fetch_incidents(self) -> tuple[tuple[Incident, ...], str]:
+        told = IncidentsProjection()
+        found = told.fold(told.initial(), self.journal.events(kinds=told.kinds) if self.journal else ())
+        return found.open, self.missing
 
     async def fetch_guards(self) -> tuple[Guards, str]:
         return self.guards or guards_of(self.journal), self.missing

@@ -66,7 +66,8 @@ def _find_generation(snapshot: Snapshot | None, target: str) -> int | None:
     return workload.generation if workload is not None else None
 
 
-_GUARD, _SIGNALS = "guard", "signals"
+_GUARD, _SIGNALS, _OVERRULE = "guard", "signals", "overrule"
+_OF_THE_GUARD = (_GUARD, _SIGNALS, _OVERRULE)
 """Parameters of every action that can be guarded: `rollback cad-ml-api guard=10m signals=error_ratio`."""
 _DIALOG_LINES = 4
 """Of the confirmation, around its preview."""
@@ -151,20 +152,25 @@ class ActionFlow:
             default = default_guard(action.name, protected=self.app.settings.protected)
             shown = request.parameters.get(_GUARD, format_duration(default.watch_seconds) if default else "")
             fields = (*fields, FormField(_GUARD, "watch it for so long (10m) and roll back if it gets worse", shown, False))
+            if any(item.ends_at(self.app.clock()) is not None for item in self.app.settings.freezes):
+                shown = request.parameters.get(_OVERRULE, "")
+                fields = (*fields, FormField(_OVERRULE, "why it is changed although the environment is frozen", shown, False))
         return await self.app.push_screen_wait(FormDialog(f"{action.title} {request.target}", fields))
 
     def _add_guard(self, request: Request) -> Request:
-        """The request with the guard that its parameters `guard` and `signals` ask for, else with the action's default.
+        """The request with the guard that its parameters `guard` and `signals` ask for, else with the action's default; and
+        with the reason that its parameter `overrule` has.
 
         Raises ValueError for a duration that is not one.
         """
-        given = {name: value for name, value in request.parameters.items() if name not in (_GUARD, _SIGNALS)}
+        given = {name: value for name, value in request.parameters.items() if name not in _OF_THE_GUARD}
         duration, signals = (request.parameters.get(name) for name in (_GUARD, _SIGNALS))
         if duration is None:
             guard = request.guard or default_guard(request.action, protected=self.app.settings.protected)
         else:
             guard = parse_guard(duration.strip() or OFF, signals=signals or "")
-        return replace(request, parameters=given, guard=guard)
+        overrule = request.parameters.get(_OVERRULE, "").strip() or request.overrule
+        return replace(request, parameters=given, guard=guard, overrule=overrule)
 
     def _current_value(self, request: Request, parameter: str) -> str:
         """The initial value of a field: the current number of replicas, or the image of a pod's only container."""

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from console.actions.plan import Outcome, Preview, RunStep, Stage
 from console.actions.runner import run
 from console.actions.writers import Writer
 from console.checks.result import HEALTH, CheckResult, Result
+from console.demo.cluster.request import HttpRequest
 from console.journal import process
 from console.journal.event import Event
 from console.journal.payloads import GuardEnded, GuardStarted, GuardTakenOver, create_event
@@ -218,6 +220,52 @@ async def test_a_roll_back_that_fails_is_said_loudest(bench: Bench) -> None:
     assert text.startswith("ROLLBACK FAILED: Error ratio 8.00 %")
     assert text.endswith("take the change back by hand: uncordon node/node-1")
     assert guards_of(bench.journal).ended[-1].result == "rollback failed"
+
+
+@pytest.mark.parametrize("conflicts", [1, 3])
+async def test_a_roll_back_that_meets_a_conflict_is_planned_again(bench: Bench, conflicts: int) -> None:
+    """409 means that the server took nothing: the guard reads and plans again 0.2 s later, each attempt a run of its own in the
+    journal, even when the time that it holds is over.
+    """
+    signals, sent = Signals(bench.journal), []
+
+    def reject(item: HttpRequest) -> None:
+        if item.method == "PATCH" and "dryRun" not in dict(item.query):
+            sent.append(time.monotonic())
+            if len(sent) <= conflicts:
+                bench.cluster.fail_next(409)
+
+    def lose() -> None:
+        signals.values["error_ratio"] = 8.0
+        bench.cluster.on_request(reject)
+
+    guard = replace(BRIEF, hold_seconds=0.05)
+    steps = await bench.act("cordon", NODE, guard=guard, source=signals, meanwhile=once_watching(lose))
+    result, text = outcome(steps)
+    assert result is Outcome.ROLLED_BACK, text
+    assert not cordoned(bench)
+    pauses = [after - before for before, after in pairwise(sent)]
+    assert len(pauses) == conflicts and all(0.2 <= pause < extend(1.5) for pause in pauses), pauses
+    assert bench.journal is not None
+    ends = [(item.kind, item.data.get("outcome")) for item in bench.journal.events(kinds=("action.intent", "action.outcome"))]
+    attempts = [*[("action.intent", None), ("action.outcome", "failed")] * conflicts, ("action.intent", None)]
+    assert ends[2:] == [*attempts, ("action.outcome", "done")]
+
+
+async def test_a_roll_back_that_meets_conflicts_without_end_fails(bench: Bench) -> None:
+    """Five in a row after the hold are followed by one more; then a person has to act."""
+    signals = Signals(bench.journal)
+
+    def lose() -> None:
+        signals.values["error_ratio"] = 8.0
+        bench.cluster.on_request(
+            lambda item: bench.cluster.fail_next(409) if item.method == "PATCH" and "dryRun" not in dict(item.query) else None
+        )
+
+    guard = replace(BRIEF, hold_seconds=0.05)
+    steps = await bench.act("cordon", NODE, guard=guard, source=signals, meanwhile=once_watching(lose))
+    assert outcome(steps)[0] is Outcome.ROLLBACK_FAILED
+    assert len(bench.writes()) == 1 + 6 and cordoned(bench)
 
 
 async def test_a_change_without_an_undo_is_only_watched(bench: Bench) -> None:

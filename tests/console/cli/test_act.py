@@ -3,61 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from console_shell import Shell
 from steerable_cluster import SteerableCluster
 
 from console.demo.cluster import PodTimings
 from console.journal.sqlite import Journal
 
 pytestmark = pytest.mark.slow  # each starts the program once or more
-ROOT = Path(__file__).parents[3]
 QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
-
-
-class Shell:
-    def __init__(self, cluster: SteerableCluster, folder: Path, *, settle_seconds: float = 0) -> None:
-        self.cluster = cluster
-        self.journal = folder / "state" / "cad-console" / "journal.sqlite3"
-        cluster.kubeconfig(folder / "kubeconfig")
-        (folder / "config" / "cad-console").mkdir(parents=True)
-        # The platform's API has an HPA: what it does afterwards is another test's business.
-        (folder / "config" / "cad-console" / "config.yaml").write_text(f"refresh: {{settle: {{hpa: {settle_seconds}}}}}\n")
-        self.environ = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(folder),
-            "XDG_STATE_HOME": str(folder / "state"),
-            "XDG_CONFIG_HOME": str(folder / "config"),
-            "KUBECONFIG": str(folder / "kubeconfig"),
-            "USER": "tester",
-        }
-
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "console", *words],
-            cwd=ROOT,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def run(self, *words: str) -> tuple[int, str, str]:
-        with self.start(*words) as child:
-            output, complaint = child.communicate(timeout=60)
-        return child.returncode, output, complaint
-
-    def writes(self) -> list[str]:
-        return [item.method for item in self.cluster.requests if item.method == "PATCH" and "dryRun" not in item.query]
 
 
 @pytest.fixture

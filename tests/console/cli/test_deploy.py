@@ -32,7 +32,15 @@ ROOT = Path(__file__).parents[3]
 
 
 def arguments(**more: Any) -> argparse.Namespace:
-    given = {"save": None, "confirm": [], "allow_unknown": False, "format": "text", "output": None, "before": None}
+    given = {
+        "save": None,
+        "confirm": [],
+        "allow_unknown": False,
+        "format": "text",
+        "output": None,
+        "before": None,
+        "overrule": "",
+    }
     return argparse.Namespace(**{**given, **more})
 
 

@@ -899,6 +899,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "P1, P2, P3 or P4": ("P4",),
     "slack, webhook or pagerduty": ("webhook",),
     "pager, email, ticket or chat": ("chat",),
+    'a day and time like "fri 16:00", or a date like "2026-12-20 18:00"': ("sun 07:00",),
     "text": ("ctrl+b",),
 }
 """A value of each kind of scalar; both of a flag, because one of them is the default."""
@@ -908,6 +909,7 @@ NEEDED = {
     "alertmanager": {"url": "http://am"}, "platform": {"url": "http://api"}, "grafana": {"url": "http://grafana"},
     "loki": {"url": "http://loki"}, "contacts": {"team": "platform"}, "kubernetes": {}, "environments": {},
     "services": {"health": "http://h", **{step: [step] for step in ("backup", "update", "restore", "smoke")}},
+    "freeze": {"from": "fri 16:00", "to": "mon 08:00", "reason": "nobody is there"},
     "tokens": {"secrets": ["api/token"], **{step: [step] for step in ("register", "smoke", "withdraw")}},
 }  # fmt: skip
 """What a key needs beside it."""
