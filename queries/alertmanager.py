@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -176,8 +176,7 @@ class _Muting(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class _PeerState:
     alerts: tuple[Alert, ...]
-    silences: tuple[tuple[float, Silence], ...]
-    """Each with its `updatedAt`."""
+    silences: tuple[Silence, ...]
     rare: _CachedResult
 
 
@@ -214,13 +213,20 @@ class Alertmanager:
             raise lost[0]
         return AlertmanagerState(
             alerts=good[0].alerts if len(good) == 1 else await run_cpu_bound(partial(_merge_alerts, good)),
-            silences=_merge_silences(good),
+            silences=_merge_silences([peer.silences for peer in good]),
             receivers=tuple(sorted({name for peer in good for name in peer.rare.receivers})),
             peers_up=len(good),
             peers_total=len(self._peers),
             version=next((peer.rare.version for peer in good if peer.rare.version), ""),
             peer_faults=tuple(error.fault for error in lost),
         )
+
+    async def silences(self) -> tuple[Silence, ...]:
+        """Every silence that a peer still keeps, ended ones included. Raises the first peer's SourceError if none answers."""
+        good, lost = await self._fetch_all(_Peer.silences)
+        if not good:
+            raise lost[0]
+        return _merge_silences(good)
 
     async def silence(self, identity: str) -> dict[str, Any]:
         """One silence as the API gives it, every field of it, by the peer that changed it last.
@@ -277,7 +283,7 @@ class _Peer:
         self._clock = clock
         self._turn = asyncio.Lock()
         self._rare: _CachedResult | None = None
-        self._silences: tuple[tuple[float, Silence], ...] = ()
+        self._silences: tuple[Silence, ...] = ()
         self._silences_at = float("-inf")
         self._known: DecodeCache[Alert] = DecodeCache(partial(_alert, where=self._client.where))
         self._listed: tuple[Alert, ...] = ()
@@ -317,11 +323,11 @@ class _Peer:
     async def state(self) -> _PeerState:
         """Raises SourceError if alerts or silences are missing: half a state would hide what is silenced."""
         alerts = await self._fetch("/api/v2/alerts", _ALL_ALERTS, decode=self._alerts)
-        known = await self._fetch_silences()
-        ids = {silence.id for _, silence in known if silence.state == "active"}
+        known = await self.silences()
+        ids = {silence.id for silence in known if silence.state == "active"}
         if not self._silencing <= ids:
             self.forget_silences()
-            known = await self._fetch_silences()
+            known = await self.silences()
         rare = await self._fetch_rare()
         await self._fetch_muting(alerts if rare.mutes else ())
         return _PeerState(self._mute(alerts), known, rare)
@@ -343,7 +349,8 @@ class _Peer:
     def forget_silences(self) -> None:
         self._silences_at = float("-inf")
 
-    async def _fetch_silences(self) -> tuple[tuple[float, Silence], ...]:
+    async def silences(self) -> tuple[Silence, ...]:
+        """At most a few seconds old. Raises SourceError."""
         now = self._clock()
         if not 0 <= now - self._silences_at < _SILENCES_SECONDS:
             decode = partial(_silences, where=self._client.where)
@@ -432,9 +439,9 @@ _SILENCES = msgspec.json.Decoder(list[_Silence])
 _GROUPS = msgspec.json.Decoder(list[_Group])
 
 
-def _silences(body: bytes, *, where: str) -> tuple[tuple[float, Silence], ...]:
+def _silences(body: bytes, *, where: str) -> tuple[Silence, ...]:
     try:
-        return tuple([(parse_rfc3339(item.updatedAt), _silence(item)) for item in _decode(_SILENCES, body, where)])
+        return tuple([_silence(item) for item in _decode(_SILENCES, body, where)])
     except ValueError:
         raise _wrong_shape(where) from None
 
@@ -491,6 +498,7 @@ def _silence(item: _Silence) -> Silence:
         created_by=item.createdBy,
         comment=item.comment,
         state=item.status.state,
+        updated_at=parse_rfc3339(item.updatedAt),
     )
 
 
@@ -512,11 +520,11 @@ def _merge_alerts(peers: Sequence[_PeerState]) -> tuple[Alert, ...]:
     return tuple(newest[key] for key in sorted(newest))
 
 
-def _merge_silences(peers: Sequence[_PeerState]) -> tuple[Silence, ...]:
-    newest: dict[str, tuple[float, Silence]] = {}
-    for peer in peers:
-        for updated_at, silence in peer.silences:
+def _merge_silences(peers: Iterable[tuple[Silence, ...]]) -> tuple[Silence, ...]:
+    newest: dict[str, Silence] = {}
+    for silences in peers:
+        for silence in silences:
             known = newest.get(silence.id)
-            if known is None or updated_at > known[0]:
-                newest[silence.id] = (updated_at, silence)
-    return tuple(newest[key][1] for key in sorted(newest))
+            if known is None or silence.updated_at > known.updated_at:
+                newest[silence.id] = silence
+    return tuple(newest[key] for key in sorted(newest))

@@ -9,7 +9,8 @@ SourceError
 ├── RateLimited      429, or 503 with Retry-After or too many concurrent requests
 ├── PartialAnswer    the response lacks data from a part of the server's storage
 ├── Stale            the answer comes from an unconfirmed cache
-└── NotConfigured    the source has no address
+├── NotConfigured    the source has no address
+└── NotKnownThen     the moment asked about is past, and nothing keeps what this source said then
 """
 
 from __future__ import annotations
@@ -77,3 +78,7 @@ class Stale(SourceError):
 
 class NotConfigured(SourceError):
     kind = FaultKind.NOT_CONFIGURED
+
+
+class NotKnownThen(SourceError):
+    kind = FaultKind.NOT_KNOWN_THEN

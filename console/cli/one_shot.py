@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
@@ -12,8 +13,15 @@ from console.config.settings import Settings
 from console.monitor.session import Session
 from console.state.snapshot import Snapshot
 from queries.model.text import visible
+from queries.text.times import InvalidTime
 
 T = TypeVar("T")
+
+
+class UsageError(ValueError):
+    """What a person typed cannot be used; the message says why."""
+
+
 _journal_errors: list[str] = []
 """What the console could not read of the journal during this command."""
 
@@ -64,6 +72,24 @@ def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) ->
     return asyncio.run(run())
 
 
-def fetch_snapshot(settings: Settings) -> Snapshot:
-    """A snapshot after one poll of every source."""
-    return with_session(settings, lambda session: session.once())
+def fetch_snapshot(settings: Settings, *, at: str = "") -> Snapshot:
+    """A snapshot after one poll of every source, or of the moment that `at` names.
+
+    Raises UsageError for a text that names no moment, or one that has not been.
+    """
+    return with_session(settings, lambda session: _fetch_moment(session, at) if at else session.once())
+
+
+async def _fetch_moment(session: Session, text: str) -> Snapshot:
+    from console.monitor.moments import resolve_moment  # noqa: PLC0415  # only for the past
+    from console.monitor.past_session import PastSession  # noqa: PLC0415  # as above
+
+    try:
+        moment = await resolve_moment(text, session, now=time.time())
+    except InvalidTime as error:
+        raise UsageError(str(error)) from None
+    past = PastSession(session)
+    try:
+        return await past.go(moment)
+    finally:
+        await past.close()

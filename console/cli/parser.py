@@ -62,6 +62,7 @@ _FLAGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--theme", {"metavar": "NAME", "help": "the colour theme"}),
     ("--refresh", {"metavar": "SECONDS", "type": float, "help": "the polling interval"}),
 )
+_AGO = re.compile(r"-(?:\d+[a-z]+)+")
 _OPERAND = re.compile(r"-|-\d+|-\d*\.\d+|.*\s.*", re.DOTALL)
 _WITH_VALUE = frozenset(name for name, options in _FLAGS if options.get("action") != "store_true")
 
@@ -148,7 +149,9 @@ class _Parser(argparse.ArgumentParser):
         while at < len(words):
             values = self.values_of(words[at])
             size = 1 + (values if isinstance(values, int) else 0)
-            yield at, words[at : at + size]
+            part = words[at : at + size]
+            # argparse takes `-2h`, a time ago, for an option.
+            yield at, [f"{part[0]}={part[1]}"] if len(part) == 2 and _AGO.fullmatch(part[1]) else part
             at += size
 
 

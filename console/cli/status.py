@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from console.checks.workloads import WorkloadVerdict
-from console.cli.one_shot import fetch_snapshot, print_caveat
+from console.cli.one_shot import UsageError, fetch_snapshot, print_caveat
 from console.config.load import load_settings
 from console.monitor.source_results import PROMETHEUS
 from console.state import snapshot_json
@@ -28,10 +29,15 @@ _ALERTS_SHOWN = 50
 
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "json", "markdown"), default="text")
+    parser.add_argument("--at", metavar="TIME", default="", help="as of then: 03:12, -2h, '2026-11-29 03:12', 'incident 4'")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    snapshot = fetch_snapshot(load_settings(arguments))
+    try:
+        snapshot = fetch_snapshot(load_settings(arguments), at=arguments.at)
+    except UsageError as error:
+        print(f"cad-console status: --at: {visible(str(error))}", file=sys.stderr)
+        return UNANSWERED
     print_caveat(snapshot)
     if arguments.format == "json":
         print(snapshot_json.dumps(snapshot_json.document(snapshot)))
@@ -55,6 +61,8 @@ def exit_code(snapshot: Snapshot) -> int:
         return UNANSWERED
     if snapshot.in_doubt or snapshot.alerts_partial or not snapshot.alerts_known:
         return UNKNOWN
+    if snapshot.as_of is not None:
+        return HEALTHY
     manager = snapshot.source("alertmanager")
     configured = manager is not None and manager.health is not Health.NOT_CONFIGURED
     return UNKNOWN if configured and snapshot.alerts_caveat else HEALTHY
@@ -103,7 +111,10 @@ def headline(snapshot: Snapshot) -> str:
     """The environment, the mode and the user."""
     mode = "READ-ONLY" if snapshot.read_only else "ACTING"
     where = f"{visible(snapshot.environment)} · {visible(snapshot.namespace)}"
-    return f"{where} · {mode} ({visible(snapshot.user)}) · {snapshot_json.format_json_time(snapshot.taken_at)}"
+    if snapshot.as_of is not None:
+        mode = f"AS OF {snapshot_json.format_json_time(snapshot.as_of.moment)} · {mode}"
+    taken_at = snapshot.as_of.queried_at if snapshot.as_of else snapshot.taken_at
+    return f"{where} · {mode} ({visible(snapshot.user)}) · {snapshot_json.format_json_time(taken_at)}"
 
 
 def alerts_title(snapshot: Snapshot) -> str:

@@ -20,6 +20,11 @@ PROMETHEUS, RULES, ALERTMANAGER, KUBERNETES, PLATFORM = "prometheus", "rules", "
 SOURCES = (PROMETHEUS, ALERTMANAGER, KUBERNETES, PLATFORM)
 RULES_NOT_VISIBLE = "rules are not visible here"
 _TITLES = {PROMETHEUS: "Prometheus", ALERTMANAGER: "Alertmanager", KUBERNETES: "Kubernetes", PLATFORM: "the platform's API"}
+_HEALTHS = {
+    FaultKind.DENIED: Health.DENIED,
+    FaultKind.STALE: Health.STALE,
+    FaultKind.NOT_KNOWN_THEN: Health.NOT_KNOWN_THEN,
+}
 _MIN_STALE_SECONDS = {KUBERNETES: 30.0, PLATFORM: 30.0}
 """Kubernetes proves only every five seconds that its watch is alive; the platform is polled half as often."""
 
@@ -106,7 +111,7 @@ class SourceResults:
         warnings = [*latest.warnings]
         health, fault, detail = Health.UP, latest.fault, ""
         if fault is not None:
-            health = {FaultKind.DENIED: Health.DENIED, FaultKind.STALE: Health.STALE}.get(fault.kind, Health.DOWN)
+            health = _HEALTHS.get(fault.kind, Health.DOWN)
             if fault.kind is FaultKind.THROTTLED and fault.status == 503 and not fault.retry_after_seconds:
                 # Too many concurrent requests: it responds, and gives no time after which to retry.
                 current = good is not None and now - good.taken_at <= self._silence_limit(source)

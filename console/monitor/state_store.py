@@ -47,6 +47,7 @@ class StateStore:
     def __init__(self, settings: Settings, specs: tuple[PanelSpec, ...], *, runbooks: RunbookIndex) -> None:
         self._lock = threading.RLock()
         self._settings = settings
+        self._runbooks = runbooks
         self._specs = specs
         self._sources = SourceResults(settings)
         self._alerts = AlertList(settings, runbooks)
@@ -104,6 +105,14 @@ class StateStore:
             workloads_changed = before is None or not _same_workloads(before, value)
             self._alerts.set_cluster(value, workloads_changed=workloads_changed)
             self._record_restarts(before, value, result.taken_at)
+
+    def forget(self) -> None:
+        """Drops everything that sources returned: the next results are of another time."""
+        with self._lock:
+            self._sources = SourceResults(self._settings)
+            self._alerts = AlertList(self._settings, self._runbooks)
+            self._ledger = JournalState()
+            self._restarted_at, self._assessed, self._changes = {}, None, None
 
     def mark_late(self, source: str, since: float) -> None:
         """The request sent at `since` has no response yet; the source's next result ends that."""

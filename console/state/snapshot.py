@@ -29,6 +29,18 @@ PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
 
 
 @dataclass(frozen=True, slots=True)
+class AsOf:
+    """The past moment that a snapshot shows, and when the servers were asked about it; Unix seconds.
+
+    `caveat` says what is not known of the alerts of then, in one sentence.
+    """
+
+    moment: float
+    queried_at: float
+    caveat: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One consistent view; `taken_at` is Unix seconds.
 
@@ -76,6 +88,8 @@ class Snapshot:
     """Which other consoles are on."""
     news: tuple[Event, ...] = ()
     """What other consoles did since this one is on, oldest first; only the newest."""
+    as_of: AsOf | None = None
+    """The past moment that it shows, which is then also `taken_at`; None for now."""
 
     @property
     def workloads(self) -> tuple[WorkloadVerdict, ...]:
@@ -145,6 +159,8 @@ class Snapshot:
     @property
     def alerts_caveat(self) -> str:
         """Why the list of alerts is not Alertmanager's present one, in one sentence; empty if it is, or without a list."""
+        if self.as_of is not None:
+            return self.as_of.caveat
         manager = self.source(ALERTMANAGER)
         if manager is None or manager.health is Health.NOT_CONFIGURED:
             why = "Alertmanager is not configured"

@@ -32,7 +32,8 @@ def document(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "environment": snapshot.environment,
-        "taken_at": format_json_time(snapshot.taken_at),
+        "taken_at": format_json_time(snapshot.as_of.queried_at if snapshot.as_of else snapshot.taken_at),
+        "as_of": format_json_time(snapshot.as_of.moment) if snapshot.as_of else None,
         "sources": {item.name: _source(item, snapshot.taken_at) for item in snapshot.sources},
         "panels": [_panel(item) for item in snapshot.panels],
         "alerts_from": snapshot.alerts_from or None,

@@ -25,6 +25,8 @@ class FaultKind(StrEnum):
     STALE = "from a cache"
     """It answers from a cache only; nothing confirms that the content is still current."""
     NOT_CONFIGURED = "not configured"
+    NOT_KNOWN_THEN = "not known then"
+    """The moment looked at is past, and nothing keeps what this source said then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from queries.model.matcher import Matcher
@@ -20,6 +20,33 @@ class Silence:
     created_by: str
     comment: str
     state: str = "active"
+    updated_at: float = field(default=0.0, compare=False)
+    """When somebody last changed it; 0 if the server does not report it."""
+
+
+KEPT_SECONDS = 120.0 * 3600.0
+"""How long Alertmanager keeps a silence that has ended, unless `--data.retention` says otherwise (0.33, cmd/alertmanager)."""
+
+
+def find_silences_at(silences: Iterable[Silence], at: float) -> tuple[Silence, ...]:
+    """The silences as they were at `at`, Unix seconds.
+
+    What is known now says what was then: a silence that had begun can only be ended or extended, and one that had ended is
+    never changed again. One that had not begun existed then for certain only if nobody changed it since.
+    """
+    found = []
+    for item in silences:
+        if item.starts_at <= at:
+            found.append(replace(item, state="active" if at < item.ends_at else "expired"))
+        elif 0.0 < item.updated_at <= at:
+            found.append(replace(item, state="pending"))
+    return tuple(found)
+
+
+def known_since(silences: Iterable[Silence], *, now: float) -> float:
+    """From when on every silence is listed that was active then, Unix seconds: Alertmanager drops those that ended long ago."""
+    ended = [item.ends_at for item in silences if item.ends_at <= now]
+    return min([now - KEPT_SECONDS, *ended])
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,8 @@ class Health(StrEnum):
     DOWN = "down"
     DENIED = "denied"
     NOT_CONFIGURED = "not configured"
+    NOT_KNOWN_THEN = "not known then"
+    """The moment looked at is past, and nothing keeps what this source said then."""
 
     @property
     def serves(self) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -32,9 +33,10 @@ from queries.prometheus.evidence import Decisions
 from queries.prometheus.panel_fetcher import PanelFetcher, PanelResults
 from queries.prometheus.query_batch import BatchQuery, BatchResult, QueryBatch
 from queries.prometheus.recorded_panels import RecordedPanels
-from queries.prometheus.relabel import SentLabels
+from queries.prometheus.relabel import AlertRelabeling, SentLabels
 from queries.prometheus.responses import InstantResult, RangeResult, RulesResult
 from queries.prometheus.thanos_stores import ThanosStores
+from queries.prometheus.trends import WINDOW_SECONDS
 from queries.prometheus.witnesses import Pair
 from queries.text.durations import format_duration
 
@@ -79,6 +81,10 @@ class Prometheus:
         self._sent_labels = SentLabels(self._ruler, clock=clock)
         self._stores = ThanosStores(self._client, clock=clock)
         self._clock = clock
+        self._moment: Callable[[], float] | None = None
+        self._owner = True
+        """Whether closing this client closes the connections."""
+        self._signals = signals
         self.decisions = Decisions(signals)
         """The definition chosen for each signal on this server; each refresh of the panels fetches the evidence."""
         self.recorded = RecordedPanels()
@@ -92,6 +98,36 @@ class Prometheus:
         self._loaded: LoadedRules | None = None
         self._reader: HistoryReader | None = None
         self._panels = PanelFetcher(self._samples, self._series, clock=clock, decisions=self.decisions, recorded=self.recorded)
+
+    def as_of(self, moment: Callable[[], float]) -> Prometheus:
+        """This server as it was at a moment (Unix seconds): queries without a time of their own are evaluated then, windows end
+        then, and the definitions of signals are decided by the series of then. What the rules record is known as of now only.
+
+        It shares the connections of this client, and closes none of them.
+        """
+        past = copy(self)
+        past._clock, past._moment, past._owner = moment, moment, False
+        past.decisions = Decisions(self._signals, before=self.decisions)
+        past._reader, past.rules_expected = None, False
+        past._panels = past.board(WINDOW_SECONDS)
+        past._panels.rules = self._panels.rules
+        return past
+
+    async def leave_moment(self) -> None:
+        """The next refresh is of another time: its trends do not continue those of the last one."""
+        before = self._panels
+        self._panels = self.board(WINDOW_SECONDS)
+        self._panels.rules = before.rules
+        await before.close()
+
+    async def current_relabeling(self) -> AlertRelabeling:
+        """How this server rewrites the labels of its alerts, as its configuration says now. Raises nothing."""
+        return await self._sent_labels.current()
+
+    async def retention(self) -> str:
+        """How long the server keeps samples, in its own words (`15d`); empty if it does not say. Raises SourceError."""
+        decode = partial(responses.decode_retention, where=self.where)
+        return await self._client.fetch("/api/v1/status/runtimeinfo", decode=decode)
 
     @property
     def where(self) -> str:
@@ -115,6 +151,7 @@ class Prometheus:
 
     async def query(self, text: str, *, at: float | None = None) -> InstantResult:
         """The instant vector of `text`, now or at Unix seconds `at`; a scalar is one sample without labels."""
+        at = self._moment() if at is None and self._moment is not None else at
         params = [("query", text), self._limit] + ([("time", f"{at:.3f}")] if at is not None else [])
         result = await self._fetch("/api/v1/query", params, decode=partial(responses.decode_instant, where=self.where))
         return await self._note_missing(result)
@@ -126,13 +163,16 @@ class Prometheus:
         result = await self._fetch("/api/v1/query_range", params, decode=partial(responses.decode_range, where=self.where))
         return await self._note_missing(result)
 
-    async def panels(self, specs: Sequence[PanelSpec]) -> PanelResults:
-        """One refresh of these panels: one request, two if a recorded series is missing, and at first one for the trends."""
+    async def panels(self, specs: Sequence[PanelSpec], *, beside: Sequence[BatchQuery] = ()) -> PanelResults:
+        """One refresh of these panels: one request, two if a recorded series is missing, and at first one for the trends.
+
+        `beside` are queries of no panel that the first request takes along.
+        """
         if self.rules_expected and not self._rules_received.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(_RULES_WAIT_SECONDS):
                     await self._rules_received.wait()
-        return await self._panels.refresh(specs)
+        return await self._panels.refresh(specs, beside=beside)
 
     async def panel(self, spec: PanelSpec, query: str, *, at: float | None = None) -> PanelResult:
         """One panel evaluated with this expression, now or at Unix seconds `at`, with its contradictions: one request."""
@@ -332,6 +372,8 @@ class Prometheus:
 
     async def close(self) -> None:
         await self._panels.close()
+        if not self._owner:
+            return
         await self._client.close()
         if self._ruler is not self._client:
             await self._ruler.close()

@@ -126,7 +126,8 @@ def _state(word: str) -> str:
 class Decisions:
     """The decisions for one server, from refresh to refresh. `signals` defaults to the catalogue's."""
 
-    def __init__(self, signals: Mapping[str, Signal] | None = None) -> None:
+    def __init__(self, signals: Mapping[str, Signal] | None = None, *, before: Decisions | None = None) -> None:
+        """`before` are those of another time on this server: their help texts, and their choice until evidence comes."""
         self._signals = signals
         self.choice = DefinitionChoice(signals=signals)
         self._decided: Mapping[str, Decision] = MappingProxyType({})
@@ -138,6 +139,9 @@ class Decisions:
         self._basis_cache: dict[str, tuple[str, ...]] = {}
         """By text, because every refresh needs it for every panel; cleared with new evidence."""
         self._due = self._help_due = float("-inf")
+        if before is not None:
+            self.choice, self._decided, self._types = before.choice, before._decided, dict(before._types)
+            self._encodings, self._encoding_source = dict(before._encodings), dict(before._encoding_source)
 
     @property
     def signals(self) -> Mapping[str, Signal]:

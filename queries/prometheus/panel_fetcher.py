@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from queries.catalogue.error_code_series import CODE
@@ -44,6 +44,8 @@ class PanelResults:
     """Advice from the server that refers to no panel's query; it does not degrade the source."""
     partial: str = ""
     """The server's message about what is missing from its results; empty if they are complete."""
+    beside: Mapping[str, tuple[Sample, ...] | Fault] = field(default_factory=dict)
+    """What the same request returned for queries that are of no panel, by their key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ class PanelFetcher:
         """Whether the panel used its recorded series at the last refresh, or would at the first."""
         return spec.recorded is not None and spec.id not in self._unrecorded
 
-    async def refresh(self, specs: Sequence[PanelSpec]) -> PanelResults:
-        """Query all panels. Raises SourceError if the server as a whole does not answer."""
+    async def refresh(self, specs: Sequence[PanelSpec], *, beside: Sequence[BatchQuery] = ()) -> PanelResults:
+        """Query all panels, and what else is asked beside them. Raises SourceError if the server as a whole does not answer."""
         now = self._clock()
         prometheus_specs = [spec for spec in specs if spec.source == "prometheus"]
         plans = [self.recorded.plan(self.expand(spec)) for spec in prometheus_specs]
@@ -114,7 +116,8 @@ class PanelFetcher:
         specs = [plan.spec for plan in plans]
         parts = [_recorded(spec) for spec in specs if spec.recorded is not None] + [_raw(spec) for spec in raw]
         parts.extend([evidence] if evidence else ())
-        answer = await self._instant.fetch([*parts, *self._witnesses.due_queries(specs, self.decisions.choice)])
+        witnesses = self._witnesses.due_queries(specs, self.decisions.choice)
+        answer = await self._instant.fetch([*parts, *witnesses, *beside])
         # Series missing from a partial result may exist: they overrule no decision and contradict no other count.
         suspects = [] if answer.partial else self._witnesses.ingest(answer)
         if evidence and evidence.key not in answer.faults and (not answer.partial or self.decisions.undecided):
@@ -151,7 +154,8 @@ class PanelFetcher:
         warnings = [*general, *_describe_refusals(specs, answer), *self._witnesses.refusals(answer)]
         complete = (self._complete(spec, item, now) for spec, item in zip(specs, results, strict=True))
         infos = tuple(text for text in answer.annotations.get("", ()) if not is_warning(text))
-        return PanelResults(tuple(complete), tuple(dict.fromkeys(warnings)), infos, answer.partial)
+        others = {part.key: answer.faults.get(part.key) or tuple(answer.items[part.key]) for part in beside}
+        return PanelResults(tuple(complete), tuple(dict.fromkeys(warnings)), infos, answer.partial, others)
 
     def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]:
         """The second counts that the panel is checked against."""

@@ -81,6 +81,11 @@ class SentLabels:
             self._added = added
         return tuple([added[id(alert)][1] for alert in alerts])
 
+    async def current(self) -> AlertRelabeling:
+        """The server's relabelling; never raises: while the configuration cannot be read, the last one is used."""
+        await self._refresh()
+        return self._relabeling
+
     async def _refresh(self) -> None:
         now = self._clock()
         if 0 <= now - self._fetched_at < _EVERY_SECONDS:

@@ -170,6 +170,10 @@ class _Groups(msgspec.Struct):
     """Only where a request or a proxy sets `group_limit`."""
 
 
+class _Runtime(msgspec.Struct):
+    storageRetention: str = ""
+
+
 class _Envelope(msgspec.Struct):
     """`data` is decoded after the status, because an error has none."""
 
@@ -196,6 +200,7 @@ _ITEM = msgspec.json.Decoder(_Item)
 _SERIES = msgspec.json.Decoder(_Series)
 _INSTANCE = msgspec.json.Decoder(_Instance)
 _RULES = msgspec.json.Decoder(_Groups)
+_RUNTIME = msgspec.json.Decoder(_Runtime)
 _METADATA = msgspec.json.Decoder(dict[str, list[FamilyMetadata]])
 
 
@@ -294,6 +299,11 @@ class RulesDecoder:
 def decode_metadata(body: bytes, *, where: str) -> Mapping[str, list[FamilyMetadata]]:
     """Decode a response of /api/v1/metadata. Raises as `decode_instant`."""
     return _decode(_METADATA, _envelope(body, where).data, where)
+
+
+def decode_retention(body: bytes, *, where: str) -> str:
+    """Decode how long samples are kept, from /api/v1/status/runtimeinfo; empty without it. Raises as `decode_instant`."""
+    return _decode(_RUNTIME, _envelope(body, where).data, where).storageRetention
 
 
 def decode_rule_groups(body: bytes, *, where: str) -> tuple[RuleGroup, ...]:

@@ -156,6 +156,17 @@ def zone_seconds(naive: datetime) -> float:
     return (naive if _zones[0] is None else naive.replace(tzinfo=_zones[0])).timestamp()
 
 
+def find_moments(naive: datetime, *, is_utc: bool = False) -> tuple[float, ...]:
+    """Unix seconds of every moment at which the clock of the zone that is shown, or UTC, shows this time: none where the clocks
+    skip it, two where they go back.
+    """
+    if is_utc:
+        return (naive.replace(tzinfo=UTC).timestamp(),)
+    found = dict.fromkeys(zone_seconds(naive.replace(fold=fold)) for fold in (0, 1))
+    shown = ((at, to_shown(at)) for at in found)
+    return tuple(at for at, moment in shown if moment is not None and moment.replace(tzinfo=None, fold=0) == naive)
+
+
 def is_same_period(started_at: float, now: float, *, due: str) -> bool:
     """Whether a checklist run that started then is still the current one: the same local day, or hour if `due` is `hourly`.
 

@@ -19,9 +19,12 @@ class ToldPlatform:
     """`vector` gives the series for a query; `pages` any other page, as a value for JSON or a (status, text) pair."""
 
     vector: Callable[[str], list[Series]] = lambda query: []
+    then: Callable[[str, float], list[Series]] | None = None
+    """The series for a query with a time of its own, Unix seconds; by default those of `vector`."""
     pages: dict[str, Any] = field(default_factory=dict)
     queries: list[str] = field(default_factory=list)
     methods: set[str] = field(default_factory=set)
+    paths: list[str] = field(default_factory=list)
     url: str = ""
 
     def environ(self, home: str) -> dict[str, str]:
@@ -36,14 +39,16 @@ class ToldPlatform:
             "CAD_CONSOLE_ENVIRONMENT": "test",
         }
 
-    def answer(self, path: str, query: str) -> tuple[int, str, str]:
+    def answer(self, path: str, query: str, time: str = "") -> tuple[int, str, str]:
         """Status, media type and body."""
+        self.paths.append(path)
         if path in self.pages:
             page = self.pages[path]
             return (page[0], "text/plain", page[1]) if isinstance(page, tuple) else (200, "application/json", json.dumps(page))
         if path == "/api/v1/query":
             self.queries.append(query)
-            result = [{"metric": dict(labels), "value": [1_800_000_000, value]} for labels, value in self.vector(query)]
+            found = self.then(query, float(time)) if time and self.then is not None else self.vector(query)
+            result = [{"metric": dict(labels), "value": [1_800_000_000, value]} for labels, value in found]
             data: Any = {"resultType": "vector", "result": result}
         elif path == "/api/v1/query_range":
             data = {"resultType": "matrix", "result": []}
@@ -65,7 +70,8 @@ def told_platform(**told: Any) -> Iterator[ToldPlatform]:
 
     def answer(request: Request) -> Reply:
         platform.methods.add(request.method)
-        status, media, text = platform.answer(request.path, parse_qs(request.form).get("query", [""])[0])
+        asked = parse_qs(request.form)
+        status, media, text = platform.answer(request.path, asked.get("query", [""])[0], asked.get("time", [""])[0])
         return Reply(text.encode(), status, {"Content-Type": media})
 
     with serve(answer) as platform.url:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,29 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
     return call
 
 
+def test_a_past_moment_is_said_in_text_and_json(run: Any) -> None:
+    """`--at` names the moment in both, asks with it, and refuses a text that is none, or one in the future."""
+    asked: list[float] = []
+
+    def then(query: str, at: float) -> list[Series]:
+        asked.append(at)
+        return [({"__q__": key}, "1") for key in ("error_ratio/recorded", "then/scraped", "then/evaluated")]
+
+    with told_platform(then=then, pages={"/api/v2/alerts": [ALERT]}) as platform:
+        code, out = run(platform, "status", "--at", "2026-06-01T03:12:00Z", "--format", "json")
+        output = json.loads(out)
+        assert output["as_of"] == "2026-06-01T03:12:00Z" and output["taken_at"] > output["as_of"]
+        assert set(asked) == {datetime(2026, 6, 1, 3, 12, tzinfo=UTC).timestamp()}
+        assert output["alerts"] == [] and output["sources"]["platform"]["state"] == "not known then"
+        code, out = run(platform, "status", "--at", "-2h")
+        assert "AS OF 20" in out.splitlines()[0] and "READ-ONLY" in out.splitlines()[0] and "HighErrorRate" not in out
+        for text in ("2999-01-01", "soon"):
+            assert run(platform, "status", "--at", text)[0] == 2
+    with told_platform() as platform:
+        code, out = run(platform, "status", "--at", "03:12")
+    assert code == 2 and "Alerts: unknown" in out, "an empty server knows nothing of that moment"
+
+
 def test_the_published_shape(run: Any) -> None:
     """JSON has exactly the keys that were published, with the values that the servers gave."""
     vector = recorded(error_ratio="0.42", request_rate="NaN", error_budget="+Inf")
@@ -64,8 +88,8 @@ def test_the_published_shape(run: Any) -> None:
     output = json.loads(out)
     assert code == 1  # a critical alert is active
     assert list(output) == [
-        "schema", "environment", "taken_at", "sources", "panels", "alerts_from", "alerts_caveat", "alerts", "workloads",
-        "workloads_not_visible",
+        "schema", "environment", "taken_at", "as_of", "sources", "panels", "alerts_from", "alerts_caveat", "alerts",
+        "workloads", "workloads_not_visible",
         "platform",
     ]  # fmt: skip
     assert (output["alerts_from"], output["alerts_caveat"]) == ("alertmanager", None)

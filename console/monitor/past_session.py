@@ -1,0 +1,331 @@
+"""A session of a past moment: every source as it was then, from what keeps it, and read-only by transport."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from console.alerts.recent_changes import recent_changes
+from console.journal.errors import JournalError
+from console.journal.presence import Presence
+from console.monitor.session import Session
+from console.monitor.source_results import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES
+from console.state.journal_state import JournalState
+from console.state.past_journal import PastJournal
+from console.state.snapshot import AsOf, Snapshot
+from queries.errors import NotKnownThen, SourceError
+from queries.model.alert import AlertRule
+from queries.model.fault import Fault, FaultKind
+from queries.model.series import Sample, quote
+from queries.model.silence import KEPT_SECONDS, Silence, find_silences_at, known_since
+from queries.model.source import Health, PollResult, SourceState
+from queries.prometheus import alert_series, kube_state
+from queries.prometheus.query_batch import BatchQuery
+from queries.prometheus.responses import RulesResult
+from queries.text.durations import format_duration
+from queries.text.times import format_moment
+
+if TYPE_CHECKING:
+    from console.logs.loki_source import LokiSource
+    from console.logs.query import LogQuery
+    from console.state.incident import Incident
+    from queries.kubernetes.client import Kubernetes
+    from queries.model.cluster import Cluster
+    from queries.model.log import LogSource
+    from queries.prometheus.client import PanelResults, Prometheus
+    from queries.prometheus.relabel import AlertRelabeling
+
+WHY_READ_ONLY = "what is shown is past; `:live` returns to now, where it can be changed"
+_ALERTS, _CLUSTER, _SCRAPED, _EVALUATED = "then/alerts", "then/cluster", "then/scraped", "then/evaluated"
+_MOST_NAMES = 20
+"""Recorded series of which one shows that rules were evaluated."""
+_CLUSTER_UNKNOWN = (
+    "Prometheus has no series of kube-state-metrics for that moment, and nothing else keeps what the cluster said"
+)
+_PLATFORM_UNKNOWN = "nothing keeps what the platform's own status said"
+_NO_OBJECTS = "the cluster tells only what is now"
+_INHIBITED = "Prometheus recorded these alerts: whether one was inhibited or muted is not known then"
+_NOBODY = "nothing keeps who was on"
+
+
+class FutureMoment(ValueError):
+    """A moment that has not been; the message is for a person."""
+
+
+class PastSession(Session):
+    """What `live` would have shown at a moment. `go` moves it there; nothing polls it, and nothing of now gets in.
+
+    Prometheus is asked with the time, Alertmanager for the silences that it still keeps, the journal up to the moment. It
+    shares the connections of `live`, which stays open, and has a journal that can only be read.
+    """
+
+    def __init__(self, live: Session, *, clock: Callable[[], float] = time.time) -> None:
+        self.moment = 0.0
+        """Unix seconds; 0 before `go`."""
+        self._now = clock
+        self._live = live
+        settings = replace(live.settings, read_only=True)
+        prometheus = live.prometheus.as_of(self._moment) if live.prometheus is not None else None
+        super().__init__(
+            settings,
+            specs=live.specs,
+            runbooks=live.runbooks,
+            actions=live.actions,
+            journal_fault=live.journal_fault or f"nothing is written: {WHY_READ_ONLY}",
+            prometheus=prometheus,
+            clock=self._moment,
+        )
+        self.boards = live.boards
+        self.severity_policies = live.severity_policies
+        self._store.presence = Presence(error=_NOBODY)
+        self._read_error = live.journal_fault
+        self._past_journal: PastJournal | None = None
+        self._silences: tuple[Silence, ...] = ()
+        self._cluster: Cluster | None = None
+        self._as_of = AsOf(0.0, 0.0)
+        self._manager = SourceState(ALERTMANAGER, Health.WAITING)
+        self._loaded: tuple[AlertRule, ...] = ()
+        self._turn = asyncio.Lock()
+
+    def _moment(self) -> float:
+        return self.moment
+
+    def check(self, moment: float) -> None:
+        """Raises FutureMoment for one that has not been."""
+        if moment > self._now():
+            raise FutureMoment(f"{format_moment(moment)} is in the future: nothing is known of it")
+
+    def start(self, on_snapshot: Callable[[Snapshot], None]) -> None:
+        """From now on, `go` passes what it finds to `on_snapshot`. Nothing else is started."""
+        self._snapshots.open(on_snapshot)
+
+    async def go(self, moment: float, *, follows: bool = False) -> Snapshot:
+        """Show this moment, Unix seconds; `follows` if it is the next one of a film, whose trends go on. One call at a time:
+        another waits. Raises FutureMoment.
+        """
+        self.check(moment)
+        async with self._turn:
+            if not follows and self.prometheus is not None:
+                await self.prometheus.leave_moment()
+            self.moment = moment
+            self._store.forget()
+            silences, results, ledger = await asyncio.gather(
+                self._read_silences(), self._read_prometheus(), self._read_journal()
+            )
+            self._silences = silences
+            self._apply(*results)
+            self._store.set_ledger(ledger)
+            await self._snapshots.build_now()
+        return self.snapshot()
+
+    async def once(self, *, timeout_seconds: float = 15.0) -> Snapshot:
+        """The moment again; the sources' own timeouts count."""
+        return await self.go(self.moment)
+
+    def refresh_now(self) -> None:
+        """The past does not change."""
+
+    def set_visible(self, visible: bool) -> None:
+        """Nothing is polled."""
+
+    def check_clock(self) -> None:
+        """The moment stands still."""
+
+    # What a past moment does not have
+
+    def _require_kubernetes(self) -> Kubernetes:
+        raise NotKnownThen("objects of the cluster are not known then", hint=_NO_OBJECTS)
+
+    def create_log_source(self, query: LogQuery) -> LogSource:
+        if query.origin == "loki":
+            return self.create_loki_source(query)
+        raise NotKnownThen("the pods' own logs are not known then", hint=_NO_OBJECTS)
+
+    def create_loki_source(self, query: LogQuery) -> LokiSource:
+        until = self.moment if query.until is None else min(query.until, self.moment)
+        return super().create_loki_source(replace(query, until=until))
+
+    # The journal
+
+    @property
+    def journal_error(self) -> str:
+        return self._read_error
+
+    @property
+    def journal_known(self) -> bool:
+        return not self._read_error
+
+    async def incident(self, name: str) -> Incident | None:
+        incidents = self._store.ledger.incidents.all
+        found = [item for item in incidents if name and (str(item.number) == name or item.id.startswith(name))]
+        return found[0] if len(found) == 1 else None
+
+    async def _read_journal(self) -> JournalState:
+        source = self._live.journal
+        if source is None:
+            return JournalState()
+        try:
+            if self.journal is None:
+                from console.journal.sqlite import Journal  # noqa: PLC0415  # SQLite, after the first frame
+
+                self.journal = await asyncio.to_thread(Journal.open_to_read, source.path)
+                self._past_journal = PastJournal(self.journal, environment=self.settings.environment)
+            assert self._past_journal is not None  # noqa: S101  # set with the journal
+            state = await asyncio.to_thread(self._past_journal.state_at, self.moment)
+        except (JournalError, FileNotFoundError) as error:
+            self._read_error = str(error)
+            return JournalState(behind=1)
+        self._read_error = ""
+        return state
+
+    # The servers
+
+    async def _read_silences(self) -> tuple[Silence, ...]:
+        """The silences of then, with the state of Alertmanager as a source of them."""
+        manager = self._live.alertmanager
+        if manager is None:
+            self._manager = SourceState(ALERTMANAGER, Health.NOT_CONFIGURED)
+            return ()
+        try:
+            listed = await manager.silences()
+        except SourceError as error:
+            self._manager = SourceState(ALERTMANAGER, Health.DOWN, fault=error.fault)
+            return ()
+        known = known_since(listed, now=self._now()) <= self.moment
+        kept = f"Alertmanager keeps silences for {format_duration(KEPT_SECONDS)} after they end, unless it is told otherwise"
+        fault = None if known else Fault(FaultKind.NOT_KNOWN_THEN, "some silences may not be known then", hint=kept)
+        health = Health.UP if known else Health.PARTIAL
+        self._manager = SourceState(ALERTMANAGER, health, detail="silences", last_good_at=self.moment, fault=fault)
+        return find_silences_at(listed, self.moment)
+
+    async def _read_prometheus(self) -> tuple[PanelResults | None, Fault | None, AlertRelabeling | None]:
+        past, live = self.prometheus, self._live.prometheus
+        if past is None or live is None:
+            return None, None, None
+        if not self._loaded:
+            await self._read_rules(live)
+        specs = tuple(spec for spec in self.specs if spec.source == PROMETHEUS)
+        try:
+            relabeling, panels = await asyncio.gather(live.current_relabeling(), past.panels(specs, beside=self._beside(live)))
+        except SourceError as error:
+            return None, error.fault, None
+        if not _has_samples(panels):
+            return None, await self._explain_gap(live), None
+        return panels, None, relabeling
+
+    async def _read_rules(self, live: Prometheus) -> None:
+        """The definitions of the rules as they are loaded now: nothing keeps those of then. Their state is left out."""
+        rules = self._live.snapshot().rules
+        if not rules:
+            try:
+                rules = (await live.rules()).rules
+            except SourceError:
+                return  # alerts are then without annotations, and fire since their expression is true
+        self._loaded = tuple(replace(item, state="", health="", last_error="") for item in rules)
+
+    def _beside(self, live: Prometheus) -> tuple[BatchQuery, ...]:
+        names = sorted(live.recorded_rules)[:_MOST_NAMES]
+        return (
+            BatchQuery(_ALERTS, alert_series.QUERY),
+            BatchQuery(_SCRAPED, "count(up)"),
+            *((BatchQuery(_EVALUATED, f"count({{__name__=~{quote('|'.join(names))}}})"),) if names else ()),
+            *((BatchQuery(_CLUSTER, kube_state.build_cluster_query(self.settings.namespace)),) if self._has_cluster else ()),
+        )
+
+    @property
+    def _has_cluster(self) -> bool:
+        return self.settings.kubernetes is not None
+
+    async def _explain_gap(self, live: Prometheus) -> Fault:
+        """Why Prometheus has no sample of the moment."""
+        try:
+            kept = await live.retention()
+        except SourceError:
+            kept = ""
+        what = f"Prometheus has no samples at {format_moment(self.moment)}"
+        hint = f"it was not scraping then, or the moment is older than what it keeps{f' ({kept})' if kept else ''}"
+        return Fault(FaultKind.NOT_KNOWN_THEN, what, where=live.where, hint=hint)
+
+    # From results to a snapshot
+
+    def _apply(self, panels: PanelResults | None, fault: Fault | None, relabeling: AlertRelabeling | None) -> None:
+        self._cluster = None
+        if self.settings.platform is not None:
+            self._deliver(PLATFORM, fault=Fault(FaultKind.NOT_KNOWN_THEN, "not known then", hint=_PLATFORM_UNKNOWN))
+        if panels is None:
+            if fault is not None:
+                self._deliver(PROMETHEUS, fault=fault)
+                self._deliver(RULES, fault=fault)
+            if self._has_cluster:
+                self._deliver(KUBERNETES, fault=Fault(FaultKind.NOT_KNOWN_THEN, "not known then", hint=_CLUSTER_UNKNOWN))
+            reason = fault.what if fault is not None else "Prometheus is not configured"
+            self._as_of = AsOf(self.moment, self._now(), f"the alerts are not known then: {reason}")
+            return
+        self._deliver(PROMETHEUS, value=panels)
+        self._apply_alerts(panels, relabeling)
+        if self._has_cluster:
+            found = panels.beside.get(_CLUSTER, ())
+            self._cluster = None if isinstance(found, Fault) else kube_state.read_cluster(found, self.settings.namespace)
+            why = found.sentence() if isinstance(found, Fault) else _CLUSTER_UNKNOWN
+            unknown = Fault(FaultKind.NOT_KNOWN_THEN, "not known then", hint=why)
+            self._deliver(KUBERNETES, value=self._cluster, fault=None if self._cluster is not None else unknown)
+
+    def _apply_alerts(self, panels: PanelResults, relabeling: AlertRelabeling | None) -> None:
+        found, error = panels.beside.get(_ALERTS, ()), ""
+        if isinstance(found, Fault):
+            error = found.sentence()
+        elif not found and not _first(panels, _EVALUATED):
+            error = "nothing shows that Prometheus evaluated rules then"
+        if isinstance(found, Fault) or error:
+            self._deliver(RULES, fault=Fault(FaultKind.NOT_KNOWN_THEN, error))
+            self._as_of = AsOf(self.moment, self._now(), f"the alerts are not known then: {error}")
+            return
+        send = relabeling.sent if relabeling is not None else lambda labels: labels
+        alerts = alert_series.read_alerts(found, self._loaded, at=self.moment, send=send)
+        alerts = alert_series.silence_alerts(alerts, self._silences)
+        recorded = tuple(sorted(self._live.prometheus.recorded_rules)) if self._live.prometheus is not None else ()
+        self._deliver(RULES, value=RulesResult(self._loaded, alerts, recorded, partial=panels.partial))
+        silenced = ""
+        if self._manager.health is not Health.UP:
+            why = self._manager.fault.sentence() if self._manager.fault else "Alertmanager is not configured"
+            silenced = f"; nor all silences: {why}"
+        self._as_of = AsOf(self.moment, self._now(), f"{_INHIBITED}{silenced}")
+
+    def _deliver(self, source: str, *, value: Any = None, fault: Fault | None = None) -> None:
+        self._store.apply(PollResult(source, self.moment, 0.0, value, fault))
+
+    def _build_snapshot(self) -> Snapshot:
+        snapshot = self._store.snapshot(self.moment)
+        changes = recent_changes(self._cluster, self._silences, snapshot.ledger.recent, now=self.moment)
+        return replace(
+            snapshot,
+            read_only=True,
+            silences=self._silences,
+            sources=tuple(self._manager if item.name == ALERTMANAGER else _describe(item) for item in snapshot.sources),
+            changes=changes,
+            unfinished=(),
+            unguarded=(),
+            as_of=self._as_of,
+        )
+
+
+def _describe(state: SourceState) -> SourceState:
+    """What a source of then is called beside its word; how long an answer took says nothing about then."""
+    named = {KUBERNETES: "kube-state-metrics"}
+    detail = named.get(state.name, state.detail) if state.health.serves else state.detail
+    warnings = (*state.warnings, kube_state.NOT_READ) if state.name == KUBERNETES and state.health.serves else state.warnings
+    return replace(state, latency_seconds=None, detail=detail, warnings=warnings)
+
+
+def _has_samples(panels: PanelResults) -> bool:
+    """Whether the server has anything of the moment."""
+    beside = any(found and not isinstance(found, Fault) for found in panels.beside.values())
+    return beside or any(item.samples for item in panels.results)
+
+
+def _first(panels: PanelResults, key: str) -> tuple[Sample, ...]:
+    found = panels.beside.get(key, ())
+    return () if isinstance(found, Fault) else found

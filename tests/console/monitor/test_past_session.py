@@ -1,0 +1,325 @@
+"""The past: what was known then, what nothing keeps, and nothing of now."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from told_platform import Series, ToldPlatform, told_platform
+
+from console.actions.writers import Writer
+from console.config.load import load_settings
+from console.journal.errors import JournalError
+from console.journal.event import Event
+from console.journal.payloads import AlertAcknowledged, IncidentDeclared, NoteWritten, create_event
+from console.monitor.moments import resolve_moment
+from console.monitor.past_session import FutureMoment, PastSession
+from console.monitor.session import Session
+from console.state.snapshot_json import document, dumps
+from queries.errors import NotKnownThen, SourceError
+from queries.model.alert import AlertState
+from queries.model.fault import FaultKind
+from queries.model.source import Health
+from queries.model.verdict import Verdict
+from queries.prometheus.alert_series import fingerprint
+from queries.text.times import InvalidTime, format_time
+
+NOW = float(int(time.time()))
+THEN = NOW - 5 * 3600.0
+LATER = NOW - 60.0
+POISON = "leaked-from-now"
+ALERT = {"alertname": "HighErrorRate", "severity": "critical", "component": "platform"}
+FINGERPRINT = fingerprint(tuple(ALERT.items()))
+POISONED_ALERT = {
+    "fingerprint": "abc",
+    "labels": {"alertname": POISON, "severity": "critical"},
+    "annotations": {},
+    "startsAt": "2026-01-01T09:00:00Z",
+    "endsAt": "2026-01-01T10:00:00Z",
+    "updatedAt": "2026-01-01T09:00:00Z",
+    "receivers": [],
+    "status": {"state": "active", "silencedBy": [], "inhibitedBy": []},
+}
+RULE = {
+    "type": "alerting",
+    "name": "HighErrorRate",
+    "query": "platform_error_ratio > 5",
+    "duration": 120,
+    "labels": {"severity": "critical"},
+    "annotations": {"runbook_url": "https://x/high-error-rate.md", "summary": "{{ $value }}"},
+    "health": "err",
+    "lastError": POISON,
+    "state": "firing",
+    "alerts": [
+        {
+            "labels": {"alertname": POISON}, "annotations": {"summary": POISON}, "state": "firing",
+            "activeAt": "2026-01-01T00:00:00Z", "value": "1",
+        }
+    ],
+}  # fmt: skip
+RULES = {"status": "success", "data": {"groups": [{"name": "g", "interval": 30, "rules": [RULE]}]}}
+
+
+def silence(identity: str, *, starts: float, ends: float, value: str = "HighErrorRate", comment: str = "") -> dict[str, object]:
+    """As Alertmanager's API gives it."""
+    return {
+        "id": identity,
+        "matchers": [{"name": "alertname", "value": value, "isRegex": False, "isEqual": True}],
+        "startsAt": format_time(starts),
+        "endsAt": format_time(ends),
+        "updatedAt": format_time(starts),
+        "createdBy": "ann",
+        "comment": comment,
+        "status": {"state": "expired" if ends <= NOW else "active"},
+    }
+
+
+def parts(query: str) -> dict[str, str]:
+    """The expressions of a joined request by their key; a single one under the empty key."""
+    found = re.findall(r'label_replace\(\n(.*?)\n, "__q__", "([^"]*)", "", ""\)', query, re.S)
+    return {key: text for text, key in found} or {"": query}
+
+
+def poisoned(query: str) -> list[Series]:
+    """Without a time every question is about now."""
+    return [({"__q__": key, "provider": POISON}, "666") for key in parts(query)]
+
+
+def series_then(query: str, at: float) -> list[Series]:
+    """Two hours before THEN Prometheus was down; from then on it scraped, and a minute before THEN the alert fires."""
+    if at < THEN - 7200.0:
+        return []
+    firing = at >= THEN - 60.0
+    known: dict[str, list[Series]] = {
+        "error_ratio/recorded": [({"__name__": "platform_error_ratio"}, "7.8" if firing else "0.4")],
+        "/evidence": [({"__name__": "ocr_requests_total", "status": "start"}, "1")],
+        "then/scraped": [({}, "3")],
+        "then/evaluated": [({}, "12")],
+        "then/alerts": [
+            ({"__name__": "ALERTS", "alertstate": "firing", **ALERT}, "1"),
+            ({"__name__": "ALERTS_FOR_STATE", **ALERT}, str(THEN - 180.0)),
+            ({"__name__": "ALERTS", "alertstate": "pending", "alertname": "HighLatency", "severity": "warning"}, "1"),
+            ({"__name__": "ALERTS_FOR_STATE", "alertname": "HighLatency", "severity": "warning"}, str(THEN - 30.0)),
+        ]
+        if firing
+        else [],
+        "then/cluster": [
+            ({"__name__": "kube_deployment_spec_replicas", "namespace": "cad-ml-platform", "deployment": "cad-ml-api"}, "3"),
+            (
+                {
+                    "__name__": "kube_deployment_status_replicas_ready",
+                    "namespace": "cad-ml-platform",
+                    "deployment": "cad-ml-api",
+                },
+                "2",
+            ),
+        ],
+    }
+    return [({"__q__": key, **labels}, value) for key in parts(query) for labels, value in known.get(key, [])]
+
+
+@pytest.fixture
+def platform() -> Iterator[ToldPlatform]:
+    silences = [
+        silence("old", starts=THEN - 3600, ends=THEN + 600, comment="planned"),
+        silence("new", starts=THEN + 3600, ends=NOW + 3600, comment=POISON),
+    ]
+    pages = {
+        "/api/v2/alerts": [POISONED_ALERT],
+        "/api/v2/silences": silences,
+        "/api/v1/rules": RULES,
+        "/health": {"status": POISON, "services": {POISON: "down"}},
+        "/ready": {"status": POISON},
+    }
+    with told_platform(vector=poisoned, then=series_then, pages=pages) as told:
+        yield told
+
+
+@pytest.fixture
+async def live(platform: ToldPlatform, tmp_path: Path) -> AsyncIterator[Session]:
+    config = tmp_path / "kubeconfig"
+    config.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "here",
+                "clusters": [{"name": "here", "cluster": {"server": platform.url}}],
+                "users": [{"name": "you", "user": {"token": "t"}}],
+                "contexts": [{"name": "here", "context": {"cluster": "here", "user": "you"}}],
+            }
+        )
+    )
+    environ = {**platform.environ(str(tmp_path)), "KUBECONFIG": str(config)}
+    settings = load_settings({"refresh": 60.0}, environ, service_account="/nonexistent")
+    opened = await asyncio.to_thread(Session.open, settings)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def past(live: Session) -> AsyncIterator[PastSession]:
+    opened = PastSession(live, clock=lambda: NOW)
+    yield opened
+    await opened.close()
+
+
+def write(live: Session, at: float, subject: str, payload: object) -> Event:
+    assert live.journal is not None
+    event = create_event(payload, at=at, subject=subject, author="ann", environment=live.settings.environment)  # type: ignore[arg-type]
+    return live.journal.append(event)
+
+
+async def test_a_moment_is_shown_as_it_was(past: PastSession, live: Session) -> None:
+    """Panels, alerts with since and silence, owner, workloads and changes are those of then."""
+    write(live, THEN - 600.0, "note", NoteWritten("before"))
+    write(live, THEN - 20.0, FINGERPRINT, AlertAcknowledged("HighErrorRate"))
+    snapshot = await past.go(THEN)
+    panel = snapshot.panel("error_ratio")
+    assert panel is not None and panel.value == 7.8 and panel.verdict is Verdict.CRITICAL
+    firing = snapshot.alert(FINGERPRINT)
+    assert firing is not None
+    assert firing.alert.state is AlertState.SUPPRESSED and firing.alert.silenced_by == ("old",)
+    assert firing.alert.starts_at == THEN - 60.0, "since its `for` of two minutes had passed"
+    assert dict(firing.alert.annotations) == {"runbook_url": "https://x/high-error-rate.md"}, "a template has no value then"
+    assert firing.owner == "ann"
+    pending = [item.alert for item in snapshot.alerts if item.alert.state is AlertState.PENDING]
+    assert [(item.name, item.starts_at) for item in pending] == [("HighLatency", THEN - 30.0)]
+    assert [(item.workload.target, item.workload.ready, item.workload.desired) for item in snapshot.workloads] == [
+        ("deployment/cad-ml-api", 2, 3)
+    ]
+    assert [(item.id, item.state) for item in snapshot.silences] == [("old", "active")]
+    assert {item.text for item in snapshot.changes} == {"before", "silence HighErrorRate (planned)"}
+    assert snapshot.taken_at == THEN and snapshot.as_of is not None and snapshot.as_of.moment == THEN
+    assert [(item.name, item.health) for item in snapshot.sources] == [
+        ("prometheus", Health.UP),
+        ("alertmanager", Health.UP),
+        ("kubernetes", Health.UP),
+        ("platform", Health.NOT_KNOWN_THEN),
+    ]
+
+
+async def test_nothing_of_now_gets_in(past: PastSession, live: Session, platform: ToldPlatform) -> None:
+    """Every source of now is poisoned, and so is the journal after the moment: nothing of it is anywhere in the snapshot."""
+    write(live, LATER, FINGERPRINT, AlertAcknowledged("HighErrorRate", POISON))
+    write(live, LATER, "note", NoteWritten(POISON))
+    write(live, LATER, "incident-1", IncidentDeclared(POISON, "P1"))
+    now = await live.once(timeout_seconds=5.0)
+    assert POISON in repr(now), "the poison does reach a snapshot of now"
+    await asyncio.sleep(0.3)  # the rest of what was asked for now
+    platform.paths.clear()
+    for moment in (THEN, THEN + 30.0, THEN - 3600.0, THEN - 9000.0, THEN):
+        snapshot = await past.go(moment)
+        assert POISON not in repr(snapshot)
+        assert POISON not in dumps(document(snapshot))
+        assert snapshot.alert(FINGERPRINT) is None or not snapshot.alert(FINGERPRINT).owner  # type: ignore[union-attr]
+    asked = set(platform.paths)
+    assert asked <= {
+        "/api/v1/query",
+        "/api/v1/query_range",
+        "/api/v2/silences",
+        "/api/v1/status/config",
+        "/api/v1/status/runtimeinfo",
+    }, "no request goes to a page that only knows now"
+
+
+async def test_objects_and_pod_logs_are_not_known_then(past: PastSession) -> None:
+    """What only the cluster of now could say is refused with the word for it."""
+    await past.go(THEN)
+    with pytest.raises(NotKnownThen) as error:
+        await past.pod_usage()
+    assert error.value.fault.kind is FaultKind.NOT_KNOWN_THEN
+    with pytest.raises(SourceError, match="not known then"):
+        await past.objects.yaml("deployment/cad-ml-api")
+
+
+async def test_without_a_sample_everything_is_unknown_and_says_why(past: PastSession) -> None:
+    """Prometheus was down: no panel has a value, the alerts are unknown and not `none`, and the reason is named."""
+    snapshot = await past.go(THEN - 9000.0)
+    assert not snapshot.alerts_known and not snapshot.alerts
+    assert {item.verdict for item in snapshot.panels} == {Verdict.NO_DATA}
+    prometheus = snapshot.source("prometheus")
+    assert prometheus is not None and prometheus.health is Health.NOT_KNOWN_THEN
+    assert "no samples at" in snapshot.alerts_caveat and prometheus.fault is not None
+    assert "older than what it keeps" in prometheus.fault.hint
+    assert all("no samples" in item.reason or "not known then" in item.reason for item in snapshot.panels)
+
+
+async def test_no_alert_is_only_known_where_rules_were_evaluated(live: Session, platform: ToldPlatform) -> None:
+    """Samples alone do not show that anything evaluated a rule: then no alert is not `none`."""
+
+    def scraped_only(query: str, at: float) -> list[Series]:
+        return [({"__q__": key}, "3") for key in parts(query) if key == "then/scraped"]
+
+    platform.then = scraped_only
+    past = PastSession(live, clock=lambda: NOW)
+    snapshot = await past.go(THEN)
+    assert not snapshot.alerts_known and "nothing shows that Prometheus evaluated rules" in snapshot.alerts_caveat
+    await past.close()
+
+
+async def test_a_jump_leaves_nothing_of_the_moment_before(past: PastSession) -> None:
+    """After the alert's moment, one at which Prometheus answers nothing shows no value of before."""
+    assert (await past.go(THEN)).alerts
+    snapshot = await past.go(THEN - 9000.0)
+    assert not snapshot.alerts and snapshot.cluster is None and all(item.value is None for item in snapshot.panels)
+
+
+async def test_the_future_is_refused(past: PastSession) -> None:
+    """With a sentence, before anything is sent."""
+    with pytest.raises(FutureMoment, match="is in the future"):
+        await past.go(NOW + 60.0)
+
+
+async def test_nothing_is_written(past: PastSession, live: Session) -> None:
+    """The journal and the writers of the past refuse, whoever calls them: the session of now still writes."""
+    await past.go(THEN)
+    with pytest.raises(JournalError, match="what is shown is past"):
+        await past.record("note", NoteWritten("x"))
+    with pytest.raises(JournalError, match="what is shown is past"):
+        await past.acknowledge(FINGERPRINT)
+    assert past.journal is not None
+    with pytest.raises(JournalError):
+        past.journal.append(create_event(NoteWritten("x"), at=NOW, subject="note", author="ann", environment="test"))
+    writer = Writer(past.settings)
+    with pytest.raises(PermissionError, match="read-only"):
+        await writer.post_silence({})
+    await writer.close()
+    assert not live.settings.read_only
+
+
+async def test_a_jump_costs_no_more_round_trips_than_a_refresh(past: PastSession, platform: ToldPlatform) -> None:
+    """From the second jump on: the joined question, the trends, and the silences if they are old; nothing else."""
+    await past.go(THEN)
+    platform.paths.clear()
+    await past.go(THEN + 1800.0)
+    assert platform.paths.count("/api/v1/query") <= 2 and platform.paths.count("/api/v1/query_range") <= 1
+    assert len(platform.paths) <= 4
+
+
+async def test_a_frame_of_a_film_is_one_request(past: PastSession, platform: ToldPlatform) -> None:
+    """At 60×, a frame a second: the joined question alone."""
+    await past.go(THEN)
+    for frame in range(1, 5):
+        platform.paths.clear()
+        await past.go(THEN + 60.0 * frame, follows=True)
+        assert platform.paths.count("/api/v1/query") == 1 and "/api/v1/query_range" not in platform.paths
+
+
+async def test_moments_by_name(live: Session) -> None:
+    """`incident 4` is when it began; what is no moment says what to write."""
+    write(live, THEN, "incident-1", IncidentDeclared("broken", "P1"))
+    await live.once(timeout_seconds=5.0)
+    (incident,) = live.snapshot().ledger.incidents.all
+    assert await resolve_moment(f"incident {incident.number}", live, now=NOW) == incident.began_at
+    assert await resolve_moment("-2h", live, now=NOW) == NOW - 7200.0
+    for text, why in (("incident 99", "there is no incident"), ("incident", "there is no incident"), ("soon", "is not a time")):
+        with pytest.raises(InvalidTime, match=why):
+            await resolve_moment(text, live, now=NOW)
+    with pytest.raises(InvalidTime, match="is in the future"):
+        await resolve_moment(format_time(NOW + 3600.0), live, now=NOW)

@@ -1,0 +1,86 @@
+"""The namespace at a moment, from kube-state-metrics as it exports a real cluster's objects."""
+
+from __future__ import annotations
+
+from queries.model.rollout import RolloutPhase, rollout_status
+from queries.model.series import Sample
+from queries.prometheus.kube_state import build_cluster_query, read_cluster
+
+NAMESPACE = "shop"
+
+
+def series(text: str, prefix: str = "") -> list[Sample]:
+    """Samples of the text format; `prefix` is what a scrape without `honor_labels` puts before a label that it has itself."""
+    found = []
+    for line in text.strip().splitlines():
+        head, value = line.strip().rsplit(" ", 1)
+        name, _, rest = head.partition("{")
+        labels = dict(part.split("=", 1) for part in rest.removesuffix("}").split(",") if part)
+        named = {
+            f"{prefix}{key}" if key in ("namespace", "pod", "container") else key: text.strip('"')
+            for key, text in labels.items()
+        }
+        found.append(Sample(tuple(sorted({"__name__": name, **named}.items())), float(value)))
+    return found
+
+
+ROLLING = """
+kube_deployment_spec_replicas{namespace="shop",deployment="api"} 3
+kube_deployment_status_replicas{namespace="shop",deployment="api"} 4
+kube_deployment_status_replicas_ready{namespace="shop",deployment="api"} 2
+kube_deployment_status_replicas_updated{namespace="shop",deployment="api"} 2
+kube_deployment_status_replicas_available{namespace="shop",deployment="api"} 2
+kube_deployment_metadata_generation{namespace="shop",deployment="api"} 7
+kube_deployment_status_observed_generation{namespace="shop",deployment="api"} 7
+kube_deployment_created{namespace="shop",deployment="api"} 1700000000
+kube_deployment_spec_paused{namespace="shop",deployment="api"} 0
+kube_replicaset_owner{namespace="shop",replicaset="api-2",owner_kind="Deployment",owner_name="api"} 1
+kube_replicaset_created{namespace="shop",replicaset="api-2"} 1700000900
+kube_replicaset_spec_replicas{namespace="shop",replicaset="api-2"} 2
+kube_pod_info{namespace="shop",pod="api-2-x",uid="u1",node="n1",created_by_kind="ReplicaSet",created_by_name="api-2"} 1
+kube_pod_created{namespace="shop",pod="api-2-x"} 1700000901
+kube_pod_container_info{namespace="shop",pod="api-2-x",container="api",image="registry/api:1.9.0"} 1
+kube_pod_status_phase{namespace="shop",pod="api-2-x",phase="Pending"} 1
+kube_pod_container_status_waiting_reason{namespace="shop",pod="api-2-x",container="api",reason="CrashLoopBackOff"} 1
+kube_pod_container_status_restarts_total{namespace="shop",pod="api-2-x",container="api"} 4
+kube_pod_container_status_last_terminated_reason{namespace="shop",pod="api-2-x",container="api",reason="OOMKilled"} 1
+kube_statefulset_replicas{namespace="shop",statefulset="db"} 1
+kube_statefulset_status_replicas_ready{namespace="shop",statefulset="db"} 1
+kube_daemonset_status_desired_number_scheduled{namespace="shop",daemonset="agent"} 5
+kube_daemonset_status_number_ready{namespace="shop",daemonset="agent"} 5
+"""
+
+
+def test_a_rollout_in_progress() -> None:
+    """Numbers, revision, pods with their reason, and whose pods they are."""
+    cluster = read_cluster(series(ROLLING), NAMESPACE)
+    assert cluster is not None
+    api = cluster.workload("deployment/api")
+    assert api is not None and (api.desired, api.ready, api.replicas, api.updated) == (3, 2, 4, 2)
+    assert rollout_status(api).phase is RolloutPhase.WAITING
+    assert [item.image for item in api.containers] == ["registry/api:1.9.0"]
+    assert [(item.name, item.created_at) for item in cluster.revisions_of(api)] == [("api-2", 1_700_000_900.0)]
+    (pod,) = cluster.pods_of(api)
+    assert (pod.reason, pod.restarts, pod.last_exit, pod.ready, pod.node) == ("CrashLoopBackOff", 4, "OOMKilled", False, "n1")
+    assert {(item.kind, item.name, item.ready) for item in cluster.workloads} == {
+        ("Deployment", "api", 2),
+        ("StatefulSet", "db", 1),
+        ("DaemonSet", "agent", 5),
+    }
+
+
+def test_a_scrape_that_renames_labels_gives_the_same() -> None:
+    """Without `honor_labels` the object's own labels are `exported_namespace` and `exported_pod`."""
+    renamed = [
+        Sample(tuple(sorted((*item.labels, ("namespace", "monitoring"), ("pod", "kube-state-metrics-0")))), item.value)
+        for item in series(ROLLING, "exported_")
+    ]
+    assert read_cluster(renamed, NAMESPACE) == read_cluster(series(ROLLING), NAMESPACE)
+    assert "exported_namespace" in build_cluster_query(NAMESPACE)
+
+
+def test_nothing_is_known_without_series() -> None:
+    """No series is not a namespace without workloads; a workload without its ready pods is left out."""
+    assert read_cluster([], NAMESPACE) is None
+    half = read_cluster(series('kube_deployment_spec_replicas{namespace="shop",deployment="api"} 3'), NAMESPACE)
+    assert half is not None and not half.workloads
