@@ -76,8 +76,7 @@ def test_every_moment_is_what_the_reader_had_then(journal: Journal, monkeypatch:
     expected = states(journal, moments, events)
     past = PastJournal(journal, environment="test")
     dice.shuffle(moments)
-    for moment in moments:
-        assert same(past.state_at(moment), expected[moment])
+    assert [moment for moment in moments if not same(past.state_at(moment), expected[moment])] == [] and len(expected) == 50
 
 
 def test_an_event_that_arrives_late_takes_its_place(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
