@@ -35,6 +35,8 @@ _CONFLICTS = 5
 controller writes the object several times a second.
 """
 
+NOT_TAKEN_BACK = ": nothing is taken back"
+"""How the end of a guard reads whose change somebody else changed."""
 RunUndo = Callable[[Request, Callable[[Preview], Awaitable[bool]]], AsyncGenerator[RunStep, None]]
 FindChange = Callable[[], Awaitable[str]]
 """What somebody else did to the change since; empty while it is in place. Raises SourceError."""
@@ -81,10 +83,15 @@ class GuardControl:
         self.stopped_by = ""
         """Who ended the guard: the change stays."""
         self.undo_now = False
+        self.stop_undoes = False
+        """Of a drill: nothing stays that it changed."""
         self._changed = asyncio.Event()
 
     def stop(self, who: str) -> None:
-        self.stopped_by = who
+        if self.stop_undoes:
+            self.undo_now = True
+        else:
+            self.stopped_by = who
         self._changed.set()
 
     def roll_back(self) -> None:
@@ -154,6 +161,8 @@ class GuardChecks:
     def describe(self, undo: ActionCall | None) -> tuple[str, ...]:
         """What the person confirms beside the change."""
         options, specs = self.options, {spec.id: spec for spec in self._source.specs}
+        if options.drill:
+            return describe_drill(options, undo)
         watched = "; ".join(describe_limit(item, specs) for item in self.signals)
         hold = format_duration(options.hold_seconds)
         notices = describe_notices(self._incidents, self._settings.incidents)
@@ -264,6 +273,7 @@ class Guard:
             self._verdicts,
             self.ended,
             self._left_out,
+            self.options.drill,
         )
 
     # From the end of the change on
@@ -297,7 +307,7 @@ class Guard:
             elif self._control.stopped_by:
                 yield await self._end(GuardResult.STOPPED, f"stopped by {self._control.stopped_by}: the change stays, unproved")
             elif self._moved:
-                yield await self._end(GuardResult.CHANGED, f"{self._moved}: nothing is taken back")
+                yield await self._end(GuardResult.CHANGED, f"{self._moved}{NOT_TAKEN_BACK}")
             elif reason := self._why_back():
                 async with aclosing(self._take_back(reason, certain=self._verdict is not GuardVerdict.WORSE)) as reports:
                     async for report in reports:
@@ -327,14 +337,8 @@ class Guard:
     async def _observe(self, *, check_target: bool = True) -> str:
         """One evaluation: the target, then the signals. Returns it in words."""
         self._due = time.monotonic() + self._source.interval_seconds
-        if check_target:
-            self._lost, self._doubt = await self._find_loss(False)
-            if self._lost:
-                return self._lost
-            try:
-                self._moved, self._target_error = await self._find_change(), ""
-            except SourceError as error:
-                self._target_error = str(error)
+        if check_target and not await self._check_target():
+            return self._lost
         self._readings = await self._read()
         verdict = self._verdict = overall_verdict(self._readings)
         now = time.monotonic()
@@ -354,6 +358,17 @@ class Guard:
             self._journalled = verdict
             await self._write(GuardEvaluated(verdict.value, text))
         return self._describe(verdict, text)
+
+    async def _check_target(self) -> bool:
+        """Whether the guard is still this process' own; then also whether somebody changed the target since."""
+        self._lost, self._doubt = await self._find_loss(False)
+        if self._lost:
+            return False
+        try:
+            self._moved, self._target_error = await self._find_change(), ""
+        except SourceError as error:
+            self._target_error = str(error)
+        return True
 
     async def _read(self) -> tuple[SignalReading, ...]:
         names, target, twin = [item.panel for item in self.signals], _name_of(self._target), self.options.twin
@@ -460,7 +475,7 @@ class Guard:
                 with suppress(SourceError):
                     self._moved = await self._find_change()
             if self._moved:
-                return await self._end(GuardResult.CHANGED, f"{self._moved}: nothing is taken back")
+                return await self._end(GuardResult.CHANGED, f"{self._moved}{NOT_TAKEN_BACK}")
         if (last.outcome is Outcome.REFUSED or _is_conflict(last)) and not final:
             return None
         undo = describe_call(self._undo) if self._undo else ""
@@ -513,6 +528,17 @@ OUTCOMES = {
 def _is_conflict(step: RunStep) -> bool:
     """The server has a newer version of the object, so it took nothing."""
     return step.fault is not None and step.fault.status == 409
+
+
+def describe_drill(options: GuardOptions, undo: ActionCall | None) -> tuple[str, ...]:
+    """What the person confirms beside the fault of a drill."""
+    if undo is None:
+        return ("nothing takes this change back",)
+    return (
+        f"a drill: after {format_duration(options.watch_seconds)}, or at once when you stop it, taken back by: "
+        f"{describe_call(undo)}",
+        "if this console ends before, the next one on this host takes it back",
+    )
 
 
 def describe_call(call: ActionCall) -> str:

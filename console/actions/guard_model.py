@@ -26,6 +26,8 @@ class GuardOptions:
     hold_seconds: float = 120.0
     countdown_seconds: float = 10.0
     twin: str = ""
+    drill: str = ""
+    """The drill that makes the change: it is taken back after `watch_seconds`, whatever the signals show."""
 
 
 GUARDED_BY_DEFAULT = ("image",)
@@ -123,3 +125,5 @@ class GuardStatus:
     verdicts: tuple[tuple[float, GuardVerdict, str], ...] = ()
     result: GuardResult | None = None
     left_out: int = 0
+    drill: str = ""
+    """As in the options."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from console.actions.action import Action, ChangeWriter, ClusterReader, Guardable
 from console.actions.guard import OUTCOMES, Guard, GuardControl, GuardSource, RunUndo, describe_call
+from console.actions.guard_drill import guard_class
 from console.actions.guard_fence import GuardFence
 from console.actions.guard_model import GuardOptions, GuardResult
 from console.actions.guard_notices import GuardNotices
@@ -30,6 +31,8 @@ _UNDO_OF = {
     "image": ("image",),
     "rollback": ("rollback",),
     "scale": ("scale",),
+    "limits": ("limits",),
+    "admin": ("admin",),
     "switch": ("switch",),
     "pause": ("resume",),
     "resume": ("rollback",),
@@ -246,14 +249,18 @@ class GuardTakeover:
 
         since = self._clock() - (record.changed_at or record.started_at)
         least = min(start.watch_seconds, _LEAST_INTERVALS * self._source.interval_seconds)
-        return Guard(
-            GuardOptions(
-                start.watch_seconds,
-                tuple(item.panel for item in start.signals),
-                max(_LEAST_HOLD_SECONDS, start.hold_seconds),
-                max(0.0, start.countdown_seconds),
-                start.twin,
-            ),
+        if start.drill:
+            least = 0.0  # nobody has to prove anything before a drill is taken back
+        options = GuardOptions(
+            start.watch_seconds,
+            tuple(item.panel for item in start.signals),
+            max(_LEAST_HOLD_SECONDS, start.hold_seconds),
+            max(0.0, start.countdown_seconds),
+            start.twin,
+            start.drill,
+        )
+        return guard_class(options)(
+            options,
             start.signals,
             target=start.target,
             undo=record.undo,

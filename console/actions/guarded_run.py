@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 from console.actions.action import Action, ClusterReader, Guardable
 from console.actions.guard import Guard, GuardChecks, GuardControl, GuardReport, GuardSource, RunUndo
+from console.actions.guard_drill import describe_protected, guard_class
 from console.actions.guard_fence import GuardFence
 from console.actions.guard_model import GuardOptions, GuardResult
 from console.actions.guard_notices import UNTOLD, AppendTo, GuardNotices, Send
@@ -48,6 +49,8 @@ class GuardedRun:
         """Raises ActionRefused for an action whose change cannot be watched."""
         if not isinstance(action, Guardable):
             raise ActionRefused(f"{action.name} changes nothing that a guard could watch")
+        if options.drill and settings.protected:
+            raise ActionRefused(describe_protected(settings.environment))
         self.guard: Guard | None = None
         self._identity = identity
         self._action = action
@@ -116,6 +119,7 @@ class GuardedRun:
                 dict(undo.parameters) if undo else {},
                 state,
                 plan.request.fingerprint,
+                options.drill,
             ),
         )
         self._open = True
@@ -126,7 +130,7 @@ class GuardedRun:
 
     async def on_accepted(self, plan: Plan) -> None:
         """The server has the change: from now on its signals count."""
-        self.guard = Guard(
+        self.guard = guard_class(self._options)(
             self._options,
             self._checks.signals,
             target=plan.subject,

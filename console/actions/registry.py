@@ -9,6 +9,7 @@ from console.actions.cron_job import RunNow, Suspend, Unsuspend
 from console.actions.expire import Expire
 from console.actions.external import RestoreService, UpdateService
 from console.actions.image import Image
+from console.actions.limits import SetLimits
 from console.actions.node import Cordon, Uncordon
 from console.actions.notify import Notify
 from console.actions.pause import Pause, Resume
@@ -24,6 +25,7 @@ ACTIONS: tuple[Action, ...] = (
     Rollback(),
     Image(),
     Scale(),
+    SetLimits(),
     Restart(),
     Pause(),
     Resume(),

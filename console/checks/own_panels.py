@@ -8,6 +8,7 @@ from typing import Protocol
 
 from console.checks.panels import effective_threshold
 from console.config.settings import Settings
+from queries.catalogue.drills import read_drills
 from queries.catalogue.loader import load_board, load_dashboard
 from queries.catalogue.own import OwnBoards, read_own_boards
 from queries.catalogue.own_signals import OwnSignals, read_own_signals
@@ -78,13 +79,15 @@ def load_board_panels(settings: Settings) -> tuple[PanelSpec, ...]:
 
 
 def find_problems(settings: Settings, runbooks: RunbookNames) -> tuple[str, ...]:
-    """A sentence with file and line for every error in a team's signals, calls and panels; the valid ones are used.
+    """A sentence with file and line for every error in a team's signals, calls, drills and panels; the valid ones are used.
 
     Without any runbooks, none is reported as missing.
     """
     problems = list(load_own_signals(settings).problems) if settings.own.signals else []
     if settings.own.admin_calls:
         problems += read_admin_calls(settings.own.admin_calls).problems
+    if settings.own.drills:
+        problems += read_drills(settings.own.drills).problems
     if not settings.own.panels:
         return tuple(problems)
     own = load_own_boards(settings)

@@ -55,6 +55,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="with --scenario bad-deploy: start before the release; with --check, release the bad image and a good one under a "
         "guard",
     )
+    parser.add_argument(
+        "--drill",
+        metavar="NAME",
+        default="",
+        help="with --check: run a drill of a game day and check its report; bad-image with --scenario bad-deploy",
+    )
     parser.add_argument("--report", metavar="FILE", default="", help="with --incident: write the report to this file")
     parser.add_argument(
         "--stability", metavar="SECONDS", type=float, default=15.0, help="with --incident: the stability window (15)"
@@ -87,6 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.incident and not arguments.check:
         print("cad-console demo: --incident needs --check; in the console, press 9", file=sys.stderr)
         return 2
+    if arguments.drill and (not arguments.check or arguments.guard or arguments.incident):
+        print("cad-console demo: --drill needs --check, alone; in the console, type :drill", file=sys.stderr)
+        return 2
     if arguments.guard and not scenario(arguments.scenario).rolls_out_bad_image:
         print("cad-console demo: --guard needs --scenario bad-deploy", file=sys.stderr)
         return 2
@@ -110,7 +119,7 @@ def _on_stack(arguments: argparse.Namespace) -> int:
     clock, progress = _Clock(), _StartProgress()
     stack = None
     story = scenario(arguments.scenario)
-    if arguments.guard:
+    if arguments.guard or arguments.drill:
         from console.demo.guard import without_release  # noqa: PLC0415
 
         story = without_release(story)
@@ -211,6 +220,10 @@ def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
         from console.demo.guard import play_guard  # noqa: PLC0415
 
         passed = asyncio.run(play_guard(settings, scenario(arguments.scenario).alert, report, stack_up=start()))
+    elif arguments.drill:
+        from console.demo.drill import play_drill  # noqa: PLC0415
+
+        passed = asyncio.run(play_drill(arguments.drill, scenario(arguments.scenario), settings, report, stack_up=start()))
     elif arguments.incident:
         from console.demo.incident import play_incident  # noqa: PLC0415
 

@@ -45,6 +45,7 @@ def describe_settings(settings: Settings) -> tuple[SettingDescription, ...]:
         "signals": ", ".join(settings.own.signals),
         "rules": ", ".join(settings.own.rules),
         "admin_calls": ", ".join(settings.own.admin_calls),
+        "drills": ", ".join(settings.own.drills),
         "thresholds": ", ".join(panel for panel, _ in settings.thresholds) or "built-in",
         "alert_targets": ", ".join(item.alertname for item in settings.alert_targets),
         "channels": ", ".join(f"{item.name} ({item.kind})" for item in settings.incidents.channels),

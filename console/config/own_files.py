@@ -1,4 +1,4 @@
-"""Paths of a team's own runbooks, panels, signals, rules and calls of the platform's administration."""
+"""Paths of a team's own runbooks, panels, signals, rules, calls of the platform's administration, and drills."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from console.config.errors import InvalidSetting
 
-KEYS = ("runbooks", "panels", "signals", "rules", "admin_calls")
+KEYS = ("runbooks", "panels", "signals", "rules", "admin_calls", "drills")
 YAML = (".yaml", ".yml")
 RULES = (*YAML, ".rules")
 
@@ -22,6 +22,7 @@ class OwnFiles:
     signals: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     admin_calls: tuple[str, ...] = ()
+    drills: tuple[str, ...] = ()
 
 
 def find_own_files(table: Mapping[str, str | Sequence[str] | None], base: Path) -> OwnFiles:
@@ -43,6 +44,7 @@ def find_own_files(table: Mapping[str, str | Sequence[str] | None], base: Path) 
         signals=every("signals", lambda place: find_files(base, place)),
         rules=every("rules", lambda place: find_files(base, place, suffixes=RULES)),
         admin_calls=every("admin_calls", lambda place: find_files(base, place)),
+        drills=every("drills", lambda place: find_files(base, place)),
     )
 
 

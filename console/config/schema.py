@@ -628,6 +628,11 @@ DOCUMENT = Fields(
             "files, folders or patterns: a team's own calls for the action `admin`, in the format of "
             "`queries/platform/admin_calls.yaml`; one with an id of ours takes its place",
         ),
+        "drills": Key(
+            PATHS,
+            "files, folders or patterns: a team's own drills for a game day, in the format of `queries/catalogue/drills.yaml`; "
+            "one with an id of ours takes its place",
+        ),
         "rules": Key(
             PATHS,
             "files, folders or patterns: the rule files that should be loaded; `check` reports what is missing, different or "

@@ -219,7 +219,7 @@ class Settings:
     notify: NotifySettings = field(default_factory=NotifySettings)
     """How the console tells somebody who does not look at it."""
     own: OwnFiles = field(default_factory=OwnFiles)
-    """A team's own runbooks, panels, signals, rules and calls of the platform's administration."""
+    """A team's own runbooks, panels, signals, rules, calls of the platform's administration, and drills."""
     services: tuple[Service, ...] = ()
     """The services outside the cluster that the console can update."""
     tokens: tuple[Token, ...] = ()

@@ -216,7 +216,8 @@ class GuardStarted(Payload, frozen=True, tag="guard.started"):
     """A guard watches the change that the console is about to send. `process` identifies the process that runs it; `state` is a
     digest of what the change is about, before it. `undo_…` is the action that takes the change back, empty if nothing does.
     The UIDs are those of the action; a change outside the cluster has none. `fingerprint` is the alert that the change was made
-    for, if one was.
+    for, if one was. `drill` is the id of the drill whose fault it is, empty for none: that is taken back when its time is over,
+    whatever the signals show.
     """
 
     action: str
@@ -235,6 +236,7 @@ class GuardStarted(Payload, frozen=True, tag="guard.started"):
     undo_parameters: dict[str, str] = {}
     state: str = ""
     fingerprint: str = ""
+    drill: str = ""
 
 
 class GuardWatching(Payload, frozen=True, tag="guard.watching"):
@@ -272,6 +274,63 @@ class GuardEnded(Payload, frozen=True, tag="guard.ended"):
     text: str = ""
     target: str = ""
     fingerprint: str = ""
+
+
+# Drills: the subject is the drill's run
+
+
+class DrillTime(msgspec.Struct, frozen=True):
+    """One of the times that a drill is about: `what` is `detect`, `acknowledge` or `recover`, `goal_seconds` its goal.
+
+    `seconds` is None where nothing was observed; `result` is `met`, `missed`, `not observed` or `not expected`. `source` names
+    what showed it, or why nothing did.
+    """
+
+    what: str
+    goal_seconds: float
+    seconds: float | None = None
+    result: str = ""
+    source: str = ""
+
+
+class DrillStarted(Payload, frozen=True, tag="drill.started"):
+    """Somebody confirmed a drill, and the console is about to send its fault. `process` identifies the process that runs it;
+    `undo` says how it is taken back, at the latest after `limit_seconds`. `goals` are in seconds, by what they are for.
+    """
+
+    drill: str
+    title: str
+    target: str
+    process: str = ""
+    limit_seconds: float = 0.0
+    undo: str = ""
+    goals: dict[str, float] = {}
+
+
+class DrillFault(Payload, frozen=True, tag="drill.fault"):
+    """The fault is being sent: from now on the times count. `run` is the id of the action's run, and of its guard."""
+
+    run: str = ""
+    text: str = ""
+
+
+class DrillObserved(Payload, frozen=True, tag="drill.observed"):
+    """The console observed one of the times: `what` is `detect`, `acknowledge` or `recover`, `source` what showed it."""
+
+    what: str
+    seconds: float
+    source: str = ""
+
+
+class DrillEnded(Payload, frozen=True, tag="drill.ended"):
+    """How it ended: `taken back`, `undo failed`, `changed` (by somebody, so nothing was taken back), `not made`, `interrupted`
+    or `unknown`, and why. `times` are the three times with their results; empty where the fault was not made.
+    """
+
+    result: str = ""
+    text: str = ""
+    target: str = ""
+    times: tuple[DrillTime, ...] = ()
 
 
 class RolloutCompleted(Payload, frozen=True, tag="rollout.complete"):
@@ -554,6 +613,10 @@ PAYLOADS: tuple[type[Payload], ...] = (
     GuardAnnounced,
     GuardTakenOver,
     GuardEnded,
+    DrillStarted,
+    DrillFault,
+    DrillObserved,
+    DrillEnded,
     RolloutCompleted,
     RolloutFailed,
     AlertAcknowledged,

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from console.actions.guard import GuardControl
     from console.actions.writers import Writer
     from console.checklists.service import ChecklistService
+    from console.drills.service import DrillService
     from console.handover.service import HandoverService
     from console.incidents.service import IncidentService
     from console.incidents.severity_policy import SeverityPolicies
@@ -215,9 +216,10 @@ class Session(JournalSession):
     def set_visible(self, visible: bool) -> None:
         """Stops polling while nobody can see the screen, and polls everything at once afterwards.
 
-        It keeps polling while an incident is open, because the timeline is recorded from the sources' responses.
+        It keeps polling while an incident or a drill is open, because what the sources respond is recorded.
         """
-        needed = visible or bool(self._store.ledger.incidents.open)
+        ledger = self._store.ledger
+        needed = visible or bool(ledger.incidents.open or ledger.drills.open)
         if self._polling.set_visible(needed):
             self.dashboards.set_visible(needed)
 
@@ -492,6 +494,13 @@ class Session(JournalSession):
         from console.handover.service import HandoverService  # noqa: PLC0415  # as above
 
         return HandoverService(self)
+
+    @cached_property
+    def drills(self) -> DrillService:
+        """What people do with drills."""
+        from console.drills.service import DrillService  # noqa: PLC0415  # not before somebody asks for them
+
+        return DrillService(self, clock=self._clock)
 
     @cached_property
     def incidents(self) -> IncidentService:

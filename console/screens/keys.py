@@ -72,6 +72,9 @@ ROLLBACK = Binding(
 SCALE = Binding("S", "act('scale')", "scale", group=DANGEROUS, tooltip="Change the number of replicas", id="action.scale")
 RESTART = Binding("R", "act('restart')", "restart", group=DANGEROUS, tooltip="Recreate the pods", id="action.restart")
 IMAGE = Binding("I", "act('image')", "image", show=False, group=DANGEROUS, tooltip="Set an image", id="action.image")
+LIMITS = Binding(
+    "M", "act('limits')", "limits", show=False, group=DANGEROUS, tooltip="Set CPU and memory limits", id="action.limits"
+)
 PAUSE = Binding("P", "act('pause')", "pause", group=DANGEROUS, tooltip="Pause the rollout", id="action.pause")
 RESUME = Binding("U", "act('resume')", "resume", group=DANGEROUS, tooltip="Resume the rollout", id="action.resume")
 ACTIONS = Binding("x", "actions", "actions", tooltip="Choose an action for what is under the cursor", id="item.actions")
@@ -79,11 +82,11 @@ ACTIONS = Binding("x", "actions", "actions", tooltip="Choose an action for what 
 INCIDENT = Binding("i", "incident", "incident", show=False, tooltip="Declare an incident from this alert", id="alert.incident")
 
 ALERT_KEYS = [RUNBOOK, ACKNOWLEDGE, HAND_OVER, SILENCE, INCIDENT, WORKLOAD, COPY, ACTIONS]
-WORKLOAD_ACTIONS = [ROLLBACK, SCALE, RESTART, PAUSE, RESUME, IMAGE]
+WORKLOAD_ACTIONS = [ROLLBACK, SCALE, RESTART, PAUSE, RESUME, IMAGE, LIMITS]
 """Capitals: a small letter never changes the cluster."""
 ALERT_ACTIONS = [ROLLBACK, replace(SCALE, show=False), replace(RESTART, show=False)]
 """For screens with more than alerts: the menu lists all actions, the footer only the most common one."""
-PAGE_ACTIONS = [*ALERT_ACTIONS, replace(PAUSE, show=False), replace(RESUME, show=False), IMAGE]
+PAGE_ACTIONS = [*ALERT_ACTIONS, replace(PAUSE, show=False), replace(RESUME, show=False), IMAGE, LIMITS]
 """For a workload's page, whose other keys need the room."""
 MENU_IDS = frozenset({SILENCE.id, ACKNOWLEDGE.id, HAND_OVER.id, NEW.id, EDIT.id})
 """Listed in the menu of actions besides the dangerous ones."""

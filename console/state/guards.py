@@ -74,12 +74,15 @@ def is_unguarded(record: GuardRecord, presence: Presence) -> bool:
 
     While it is not known who is on, a guard of another host counts as guarded.
     """
-    if not record.process:
-        return True
-    running = process.is_running(record.process)
+    return is_abandoned(record.process, presence)
+
+
+def is_abandoned(runner: str, presence: Presence) -> bool:
+    """Whether the process with this text has ended, or its console on another host is gone; so it is without one."""
+    running = process.is_running(runner) if runner else False
     if running is not None:
         return not running
-    return presence.known and all(item.console != record.process for item in presence.others)
+    return presence.known and all(item.console != runner for item in presence.others)
 
 
 class GuardsProjection(Projection[Guards]):

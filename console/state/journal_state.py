@@ -19,6 +19,7 @@ from console.journal.recent_actions import RecentActions
 from console.journal.snapshots import Snapshots, StoredSnapshot, decode_snapshot, encode_snapshot, reducer_fingerprint
 from console.journal.unfinished import UnfinishedProjection
 from console.state.checklist_runs import ChecklistRuns, ChecklistRunsProjection
+from console.state.drills import DrillRecords, DrillsProjection
 from console.state.guards import Guards, GuardsProjection
 from console.state.handovers import HandoverSignature, HandoversProjection
 from console.state.incident import Incident, Incidents, TimelineEntry
@@ -50,6 +51,7 @@ class JournalState:
     settled: frozenset[str] = frozenset()
     revisions: Records = field(default_factory=lambda: NO_RECORDS)
     guards: Guards = field(default_factory=Guards)
+    drills: DrillRecords = field(default_factory=DrillRecords)
     left_out: Mapping[int, LeftOutEvent] = field(default_factory=lambda: MappingProxyType({}))
     """By sequence, the events of this journal that are ignored, except those a person has settled."""
     head: str = ""
@@ -85,6 +87,7 @@ PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
     ("settled", SettledProjection()),
     ("revisions", RevisionRecords()),
     ("guards", GuardsProjection()),
+    ("drills", DrillsProjection()),
 )
 """By the name of the field in JournalState."""
 

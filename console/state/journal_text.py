@@ -5,6 +5,7 @@ from __future__ import annotations
 from console.journal import payloads as p
 from console.journal.event import Event
 from queries.model.verdict import Verdict
+from queries.text.durations import format_span
 
 
 def event_text(event: Event) -> str:
@@ -25,6 +26,24 @@ def _payload_text(event: Event, payload: p.Payload) -> str:
             return _join(payload.target, f"{step} {state}" if not text.startswith(step) else "", text)
         case p.ActionOutcome(outcome=outcome, text=text):
             return _join(_action_text(payload), "" if text.startswith(outcome) else outcome, text)
+        case p.RolloutCompleted() | p.RolloutFailed():
+            return _join(payload.target, payload.text)
+        case p.AlertAcknowledged() | p.AlertReleased():
+            why = f" ({payload.why})" if isinstance(payload, p.AlertReleased) and payload.why else ""
+            return f"{payload.name or event.data.get('text') or event.subject}{why}"
+        case p.NoteWritten(text=text):
+            return text
+        case p.EventSettled(why=why) | p.IncidentClosed(why=why) | p.IncidentReopened(why=why):
+            return why
+    return _guard_text(payload) or _incident_text(payload) or _run_text(event, payload)
+
+
+def _action_text(payload: p.ActionIntent | p.ActionDeclined | p.ActionOutcome) -> str:
+    return payload.title or " ".join(filter(None, (payload.action, payload.target)))
+
+
+def _guard_text(payload: p.Payload) -> str:
+    match payload:
         case p.GuardStarted():
             return f"{payload.title or payload.target}: guard started"
         case p.GuardEvaluated() | p.GuardEnded():
@@ -36,20 +55,15 @@ def _payload_text(event: Event, payload: p.Payload) -> str:
             return "guard watching"
         case p.GuardTakenOver():
             return "guard taken over" if payload.process else "guard left: nothing watches the change"
-        case p.RolloutCompleted() | p.RolloutFailed():
-            return _join(payload.target, payload.text)
-        case p.AlertAcknowledged() | p.AlertReleased():
-            why = f" ({payload.why})" if isinstance(payload, p.AlertReleased) and payload.why else ""
-            return f"{payload.name or event.data.get('text') or event.subject}{why}"
-        case p.NoteWritten(text=text):
-            return text
-        case p.EventSettled(why=why) | p.IncidentClosed(why=why) | p.IncidentReopened(why=why):
-            return why
-    return _incident_text(payload) or _run_text(event, payload)
-
-
-def _action_text(payload: p.ActionIntent | p.ActionDeclined | p.ActionOutcome) -> str:
-    return payload.title or " ".join(filter(None, (payload.action, payload.target)))
+        case p.DrillStarted(drill=drill, target=target):
+            return f"drill {drill} on {target}: started"
+        case p.DrillFault(text=text):
+            return _join("drill", text)
+        case p.DrillObserved(what=what, seconds=seconds, source=source):
+            return _join(f"drill: time to {what} {format_span(seconds)}", source)
+        case p.DrillEnded(result=result, text=text):
+            return _join("drill", "" if text.startswith(result) else result, text)
+    return ""
 
 
 def _incident_text(payload: p.Payload) -> str:

@@ -144,7 +144,7 @@ class ActionFlow:
                 item.name,
                 item.description,
                 request.parameters.get(item.name, self._current_value(request, item.name)),
-                item.required,
+                item.required and not item.unless,
             )
             for item in known
         )

@@ -1,0 +1,1 @@
+"""Game days: drills with an undo and a time limit, and the console as their witness."""

@@ -1,0 +1,75 @@
+"""The limits of a container: what may be asked for, what is sent, and how it is taken back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from action_bench import API, Bench, outcome, quiet
+
+from console.actions.plan import Outcome
+
+TARGET = f"deployment/{API}"
+
+
+def resources(bench: Bench) -> dict[str, Any]:
+    (found,) = [item for item in bench.cluster.objects("deployments") if item["metadata"]["name"] == API]
+    return dict(found["spec"]["template"]["spec"]["containers"][0].get("resources") or {})
+
+
+def give(bench: Bench, **given: Any) -> None:
+    containers = [{"name": API, "resources": given}]
+    bench.cluster.patch("deployments", API, {"spec": {"template": {"spec": {"containers": containers}}}})
+    quiet(bench.cluster)
+
+
+async def test_a_lower_limit_lowers_the_request_and_its_undo_restores_both(bench: Bench) -> None:
+    """The API server rejects a request above its limit; the preview shows both, and the undo of the plan brings both back."""
+    give(bench, limits={"memory": "512Mi", "cpu": "1"}, requests={"memory": "256Mi", "cpu": "100m"})
+    before = resources(bench)
+    steps = await bench.act("limits", TARGET, memory="16Mi")
+    assert outcome(steps)[0] is Outcome.DONE, steps[-1]
+    after = resources(bench)
+    assert (after["limits"], after["requests"]) == ({"memory": "16Mi", "cpu": "1"}, {"memory": "16Mi", "cpu": "100m"})
+    plan = bench.previews[0].plan
+    assert [(item.name, item.before, item.after) for item in plan.differences[:2]] == [
+        ("memory limit", "512Mi", "16Mi"), ("memory request", "256Mi", "16Mi")
+    ]  # fmt: skip
+    (write,) = bench.writes()
+    assert write.headers["content-type"] == "application/json-patch+json"
+    assert json.loads(write.body)[1]["op"] == "test", "it fails if another container took the place"
+    assert plan.undo is not None and plan.undo.parameters["memory_request"] == "256Mi"
+    steps = await bench.act("limits", TARGET, **plan.undo.parameters)
+    assert outcome(steps)[0] is Outcome.DONE, steps[-1]
+    assert resources(bench) == before
+
+
+async def test_a_limit_where_there_was_none_is_removed_by_the_undo(bench: Bench) -> None:
+    """`none` removes a limit, so what had none has none again."""
+    give(bench, limits=None, requests=None)
+    await bench.act("limits", TARGET, cpu="500m")
+    undo = bench.previews[0].plan.undo
+    assert undo is not None and undo.parameters == {"cpu": "none", "container": API}
+    assert outcome(await bench.act("limits", TARGET, **undo.parameters))[0] is Outcome.DONE
+    assert not resources(bench).get("limits")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "why"),
+    [
+        ({}, "needs cpu"),
+        ({"memory": "16 MB"}, "is not a quantity"),
+        ({"memory": "-1"}, "is not a quantity"),
+        ({"memory": "512Mi", "container": "nobody"}, "has no container 'nobody'; it has cad-ml-api"),
+        ({"memory": "512Mi"}, "nothing to do"),
+        ({"memory": "128Mi", "memory_request": "256Mi"}, "the memory request 256Mi is above the limit 128Mi"),
+    ],
+)
+async def test_what_cannot_be_set_is_refused(bench: Bench, parameters: dict[str, str], why: str) -> None:
+    """Nothing is sent, and the sentence says what was expected."""
+    give(bench, limits={"memory": "512Mi"}, requests={"memory": "256Mi"})
+    before = len(bench.writes())
+    result, text = outcome(await bench.act("limits", TARGET, **parameters))
+    assert result is Outcome.REFUSED and why in text, text
+    assert len(bench.writes()) == before

@@ -1,0 +1,37 @@
+"""A cluster in the process, and a session for drills on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from action_bench import NAMESPACE, QUICK, Bench, Facts, settings_for
+from drill_bench import DrillBench
+from steerable_cluster import SteerableCluster
+
+from console.journal.sqlite import Journal
+from queries.http.endpoint import ClusterEndpoint
+
+
+@pytest.fixture
+def cluster() -> Iterator[SteerableCluster]:
+    made = SteerableCluster(NAMESPACE, timings=QUICK, autoscaler_seconds=60.0)
+    made.seed()
+    with made:
+        yield made
+
+
+@pytest.fixture
+async def drills(cluster: SteerableCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DrillBench]:
+    monkeypatch.setattr("console.drills.run._POLL_SECONDS", 0.05)
+    monkeypatch.setattr("console.drills.run.STABLE_SECONDS", 0.3)
+    monkeypatch.setattr("console.drills.witness.STABLE_SECONDS", 0.3)
+    path = tmp_path / "kubeconfig"
+    cluster.kubeconfig(path)
+    endpoint = ClusterEndpoint(NAMESPACE, kubeconfig=str(path), timeout_seconds=3.0)
+    facts = Facts(endpoint)
+    settings = settings_for(tmp_path, endpoint)
+    with Journal.open(settings.paths.journal_file) as journal:
+        yield DrillBench(Bench(cluster, settings, facts, journal))
+    await facts.close()
