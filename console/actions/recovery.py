@@ -105,8 +105,9 @@ class RecoveryWatch:
         self.undone: Progress | None = None
 
     @property
-    def has_trigger(self) -> bool:
-        return bool(self._trigger)
+    def was_unhealthy(self) -> bool:
+        """Whether there was something to recover from: with a trigger that was ok at the time of the change there was not."""
+        return bool(self._trigger) and self._trigger.recovered(self._before) is not True
 
     @property
     def settled(self) -> bool:

@@ -585,7 +585,7 @@ class _ActionRun:
         while not recovery.finished:
             recovered = recovery.recovered
             await recovery.check(self.reader)
-            if recovery.has_trigger and recovery.recovered and self.recovered_at is None:
+            if recovery.was_unhealthy and recovery.recovered and self.recovered_at is None:
                 self.recovered_at = self.clock()
             if not recovered:
                 done_in = self._elapsed()

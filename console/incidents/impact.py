@@ -19,6 +19,8 @@ from queries.prometheus.responses import InstantResult
 AVAILABILITY = 0.999
 """The objective over 30 days; the rest is the error budget."""
 SLO_PERCENT = 100.0 * (1.0 - AVAILABILITY)
+_EXPORTED = '__name__=~"(ocr|vision)_requests_total"'
+_LEAST_SAMPLES = 2
 _MOST_POINTS = 600
 _LOOK_BACK_SECONDS = 3600.0
 _MONTH_SECONDS = 30 * 86_400.0
@@ -106,15 +108,21 @@ class _ImpactQuery:
         self.why: dict[str, str] = {}
 
     async def count_failed(self) -> tuple[float | None, str]:
+        window = max(1.0, round(self.end - self.detected_at, 3))
         if await self._count_exported() is None:
             return None, self.why["requests"]
-        failed = await self._query("failed", failed_text(max(1.0, round(self.end - self.detected_at, 3))))
+        # An increase needs two samples: within one scrape interval it would be 0, whatever failed.
+        short = f"Prometheus has fewer than two samples of these {window:.3g} s"
+        samples = await self._query("samples", f"max(count_over_time({{{_EXPORTED}}}[{_window(window)}]))", empty=short)
+        if samples is None or samples < _LEAST_SAMPLES:
+            return None, self.why.get("samples", short)
+        failed = await self._query("failed", failed_text(window))
         return failed, self.why.get("failed", "")
 
     async def _count_exported(self) -> float | None:
         """The series of requests; without any, none of the other expressions means anything."""
         missing = "nobody exported ocr_requests_total or vision_requests_total at the end of the window"
-        return await self._query("requests", 'count({__name__=~"(ocr|vision)_requests_total"})', empty=missing)
+        return await self._query("requests", f"count({{{_EXPORTED}}})", empty=missing)
 
     async def measure(self, ratio: PanelSpec | None) -> Impact:
         bad_since, outside, unseen = await self._ratio(ratio)

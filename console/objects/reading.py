@@ -32,7 +32,7 @@ from queries.kubernetes.workload_decode import decode_workload
 from queries.model.object_page import Dependency, ObjectEvent, TemplateRevision
 from queries.model.pod import Pod
 from queries.model.replica_limits import Autoscaler, DisruptionBudget
-from queries.model.workload import WORKLOAD_KINDS, Workload
+from queries.model.workload import WORKLOAD_KINDS, Workload, rolled_out_at
 
 T = TypeVar("T")
 
@@ -120,6 +120,18 @@ class WorkloadReading:
         if self.workload.kind == "StatefulSet":
             return next((item for item in found if item.name == self.workload.update_revision), None)
         return found[0] if found else None
+
+    def current_since(self) -> float:
+        """When the current revision was rolled out, Unix seconds; 0 if nobody knows.
+
+        A ControllerRevision that comes back gets another number and keeps its creation, which leaves a gap in the numbers.
+        """
+        current = self.current_revision()
+        if current is not None and self.workload.kind in ("StatefulSet", "DaemonSet"):
+            numbers = {item.number for item in self.revisions.value or ()}
+            if numbers == set(range(1, current.number + 1)):
+                return current.since
+        return rolled_out_at(self.workload, ())
 
     @property
     def has_revisions(self) -> bool:

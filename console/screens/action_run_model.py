@@ -119,6 +119,8 @@ def summarize_run(run: ActionRunModel) -> str:
         result = f"recovered {max(0.0, run.recovered_at - confirmed_at):.0f} s after confirmation"
     elif not (run.request.fingerprint or run.request.panel_id):
         result = f"{end.outcome} {max(0.0, end.at - confirmed_at):.0f} s after confirmation; no alert or panel led to it"
+    elif end.outcome is Outcome.DONE:
+        result = f"done {max(0.0, end.at - confirmed_at):.0f} s after confirmation; nothing had to recover"
     elif end.outcome is Outcome.FAILED:
         result = f"not recovered {max(0.0, end.at - confirmed_at):.0f} s after confirmation"
     else:

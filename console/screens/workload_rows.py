@@ -24,7 +24,7 @@ COLUMNS = (
     Column("ready", 7, right=True, key=lambda item: item.workload.ready / max(1, item.workload.desired)),
     Column("restarts", 8, right=True),
     Column("rollout", 7, right=True, rank=1),
-    Column("by", 10, flex=1, rank=4),
+    Column("by", 8, flex=1, rank=4),
     Column("why", 18, flex=6),
     Column("HPA, PDB", 14, rank=2),
     Column("image", 15, flex=1, rank=3, key=lambda item: [image_name(each.image) for each in item.workload.containers]),
@@ -33,7 +33,7 @@ COLUMNS = (
     Column("CPU", 11, rank=6),
     Column("memory", 11, rank=7),
 )
-USAGE_WIDTH = 147
+USAGE_WIDTH = 145
 """From this many columns on the bars of CPU and memory are shown."""
 _STATES = {verdict.word.casefold(): verdict for verdict in Verdict}
 _BAR = 5

@@ -34,7 +34,7 @@ from queries.model.pod import Pod
 from queries.model.series import label
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.model.workload import Revision, rolled_out_at
+from queries.model.workload import Revision
 from queries.text.durations import format_age
 from queries.text.numbers import format_quantity
 from widgets.formatting import VERDICT_WIDTH
@@ -202,7 +202,7 @@ class _Page:
             count = f"{len(own)} pods" if own else "-"
             line: Line = (
                 (f" {revision.number:>4} ", "strong"),
-                (f"{self._age(rolled_out_at(reading.workload, ()) if is_current else revision.since):>8} ", ""),
+                (f"{self._age(reading.current_since() if is_current else revision.since):>8} ", ""),
                 (f"{count:<8} ", "" if own else "dim"),
                 text(f"{_images(revision)}  ", "strong" if is_current else ""),
                 text(note, "dim"),

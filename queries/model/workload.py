@@ -19,6 +19,8 @@ class WorkloadKind:
     serves: bool = True
 
 
+_SKEW_SECONDS = 60.0
+"""How far the clock of whoever restarts a workload may differ from the API server's."""
 WORKLOAD_KINDS = (
     WorkloadKind("Deployment", "deploy", "deployments"),
     WorkloadKind("StatefulSet", "sts", "statefulsets"),
@@ -276,9 +278,11 @@ def rolled_out_at(workload: Workload, revisions: Iterable[Revision]) -> float:
 
     Source: the condition Progressing, which scaling does not change; after a rollback the revision is older than its
     rollout. Without that condition the creation of the revision, or of the workload. A StatefulSet or DaemonSet has neither:
-    its last restart, or its creation if its spec never changed.
+    its last restart, unless somebody wrote the template later, or its creation if its spec never changed; else 0.
     """
     if workload.kind in ("StatefulSet", "DaemonSet"):
+        if 0.0 < workload.restarted_at < workload.written_at - _SKEW_SECONDS:
+            return 0.0
         return workload.restarted_at or (workload.created_at if workload.generation <= 1 else 0.0)
     if workload.batch is not None:
         return workload.batch.started_at

@@ -157,3 +157,17 @@ async def test_the_verdict_says_what_is_known(tmp_path: Path) -> None:
     calm = watch(trigger(tmp_path), reconcilers=reconcilers[2:])
     await calm.check(Reader())  # type: ignore[arg-type]
     assert calm.settled and calm.finished and calm.left_early.endswith("the console exited before the platform had recovered")
+
+
+def test_what_was_ok_before_has_nothing_to_recover_from(tmp_path: Path) -> None:
+    """A panel that was ok at the time of the change, or that has no threshold: its value afterwards is no recovery."""
+    plan = Plan(Request("rollback", "deployment/api"), "t", "s", (), (), "", "", {})
+
+    def was_unhealthy(own: Trigger, value: float | None) -> bool:
+        before = RecoveryProbe(value)
+        return RecoveryWatch(Action(), plan, own, before, "rolled out", settings=settings(tmp_path)).was_unhealthy  # type: ignore[arg-type]
+
+    panel = trigger(tmp_path, panel_id="error_ratio")
+    assert [was_unhealthy(panel, value) for value in (7.8, None, 0.0)] == [True, True, False]
+    assert not was_unhealthy(trigger(tmp_path, panel_id="workloads"), 18.0)
+    assert not was_unhealthy(trigger(tmp_path), None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from console.incidents.impact import AVAILABILITY, Impact, failed_text, measure, requests_text
+from console.incidents.impact import AVAILABILITY, Impact, count_failed, failed_text, measure, requests_text
 from queries.errors import Unreachable
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import PanelSpec, Point, Unit
@@ -179,3 +179,13 @@ async def test_an_impossible_value_is_left_out_and_an_incident_has_a_second_at_l
     found = await measured(known(points=(*every_second(0, 49, 100.0), *every_second(50, 100, 100.5))))
     assert found.outside_seconds == 50.0 and found.unseen_seconds == 50.0
     assert (await measured(known(), seconds=0.0)).end == T + 1.0
+
+
+@pytest.mark.parametrize(("samples", "failed"), [(None, None), (1.0, None), (2.0, 30.0)])
+async def test_a_window_within_one_scrape_interval_has_no_count(samples: float | None, failed: float | None) -> None:
+    """An increase needs two samples: with fewer the expression is 0, and nobody knows how many requests failed."""
+    metrics = known()
+    metrics.values = {"count_over_time": samples, **metrics.values}
+    count, why = await count_failed(metrics, start=T, end=T + 2.0)
+    assert count == failed
+    assert why == ("" if failed else "Prometheus has fewer than two samples of these 2 s")

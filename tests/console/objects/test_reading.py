@@ -254,3 +254,33 @@ async def test_an_answer_that_never_comes_leaves_the_other_parts(cluster: Steera
             cluster.fail_next(503, times=1)
         seen.append(item)
     assert len(seen[-1].unread_parts()) == 1 and seen[-1].workload.name == API
+
+
+async def test_a_stateful_set_is_current_since_its_revision_unless_that_came_back(
+    cluster: SteerableCluster, objects: Objects
+) -> None:
+    """Its only revisions are 1 and 2: the creation of 2 is when it was rolled out. 1 again is 3, created before: unknown."""
+    container = {"name": "store", "image": "registry.example.com/store:1"}
+    template = {"metadata": {"labels": {"app": "store"}}, "spec": {"containers": [container]}}
+    spec = {"replicas": 1, "selector": {"matchLabels": {"app": "store"}}, "serviceName": "store", "template": template}
+    cluster.apply([{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "store"}, "spec": spec}])
+
+    async def rolled_out(number: int) -> WorkloadReading:
+        async def complete() -> WorkloadReading | None:
+            page = await read(objects(), "statefulset/store")
+            current = page.current_revision()
+            done = current is not None and current.number == number and page.workload.updated == page.workload.ready == 1
+            return page if done else None
+
+        found: WorkloadReading = await until(complete)
+        return found
+
+    await rolled_out(1)
+    for tag, number in (("2", 2), ("1", 3)):
+        change = {"spec": {"template": {"spec": {"containers": [{**container, "image": f"registry.example.com/store:{tag}"}]}}}}
+        cluster.patch("statefulsets", "store", change)
+        page = await rolled_out(number)
+        current = page.current_revision()
+        assert current is not None
+        assert page.current_since() == (current.since if number == 2 else 0.0)
+        assert current.since > 0.0

@@ -77,6 +77,11 @@ def ended(outcome: Outcome = Outcome.DONE, *, recovered_at: float | None = None,
             "unknown whether it recovered; failed requests unknown: Prometheus is not configured",
         ),
         (Outcome.DONE, NOW - 51.0, None, "recovered 9 s after confirmation; counting failed requests …"),
+        (
+            Outcome.DONE, None, (None, "Prometheus has fewer than two samples of these 2 s"),
+            "done 40 s after confirmation; nothing had to recover; "
+            "failed requests unknown: Prometheus has fewer than two samples of these 2 s",
+        ),
         (Outcome.REFUSED, None, None, ""),
     ],
 )  # fmt: skip

@@ -153,9 +153,13 @@ def test_what_a_pod_requests() -> None:
     assert sum_resources(()) == RequestsAndLimits()
 
 
-@pytest.mark.parametrize(("width", "shown"), [(78, "state kind workload ready restarts rollout why"), (USAGE_WIDTH - 2, "CPU")])
+@pytest.mark.parametrize(
+    ("width", "shown"), [(78, "state kind workload ready restarts rollout why"), (118, "why by"), (USAGE_WIDTH - 2, "CPU")]
+)
 def test_the_columns_fit_the_width(width: int, shown: str) -> None:
-    """At 80 columns why a workload is not well is still there; CPU appears at the width from which its usage is asked for."""
+    """At 80 columns why a workload is not well is still there, at 120 who rolled it out; CPU
+    appears at the width from which its usage is asked for.
+    """
     titles = {COLUMNS[at].title or "state": size for at, size in arrange_columns(COLUMNS, width)}
     assert set(shown.split()) <= set(titles) and sum(titles.values()) + len(titles) <= width
     assert "CPU" not in {COLUMNS[at].title for at, _ in arrange_columns(COLUMNS, USAGE_WIDTH - 3)}

@@ -77,3 +77,6 @@ def test_a_stateful_set_is_not_as_old_as_its_last_rollout() -> None:
     assert cluster.rolled_out_at(found) == 10.0
     assert cluster.rolled_out_at(replace(found, generation=2)) == 0.0
     assert cluster.rolled_out_at(replace(found, generation=2, restarted_at=70.0)) == 70.0
+    assert cluster.rolled_out_at(replace(found, generation=2, restarted_at=70.0, written_at=130.0)) == 70.0
+    later = replace(found, generation=3, restarted_at=70.0, written_at=130.1)
+    assert cluster.rolled_out_at(later) == 0.0, "the template was written again after the restart"
