@@ -28,6 +28,7 @@ from queries.concurrency import DaemonPool
 from queries.errors import AccessDenied, InvalidResponse, NotConfigured, RequestRejected, SourceError
 from queries.http.client import Client
 from queries.http.endpoint import ClusterIdentity, Endpoint, parse_credentials
+from queries.http.health_check import probe_health
 from queries.http.redact import find_secrets, redact_error
 from queries.kubernetes.api import Query, quote_segment, resource_path
 from queries.kubernetes.client import Kubernetes
@@ -251,14 +252,7 @@ class Writer:
         found = self._settings.service(service)
         if found is None or not found.health_url:
             raise NotConfigured(f"the service {service} has no health URL", hint="set `health` in the config file")
-        client = Client(Endpoint(found.health_url), name=f"{EXTERNAL}/{service}")
-        try:
-            await client.fetch("", decode=bytes, any_body=True)
-        except SourceError as error:
-            return error.fault.sentence()
-        finally:
-            await client.close()
-        return ""
+        return await probe_health(found.health_url, name=f"{EXTERNAL}/{service}")
 
     async def write_secret(self, name: str, key: str, value: SecretText, *, version: str = "", dry_run: bool = False) -> None:
         """Sets one key of a Secret; no error contains the value, whatever the server echoes."""

@@ -156,14 +156,22 @@ class JournalSession:
 
     async def action_steps(self, target: str) -> tuple[Event, ...]:
         """The newest steps of actions on this target, newest first; none if the journal cannot be read."""
+        from console.journal.unfinished import STEP  # noqa: PLC0415  # not before an action
+
+        return await self._newest_about(target, STEP)
+
+    async def action_outcomes(self, target: str) -> tuple[Event, ...]:
+        """The newest ends of actions on this target, newest first; none if the journal cannot be read."""
+        return await self._newest_about(target, "action.outcome")
+
+    async def _newest_about(self, target: str, kind: str) -> tuple[Event, ...]:
         if self.journal is None:
             return ()
         from console.journal.errors import JournalError  # noqa: PLC0415  # not before an action
         from console.journal.search import SearchQuery, search  # noqa: PLC0415  # as above
-        from console.journal.unfinished import STEP  # noqa: PLC0415  # as above
 
         try:
-            page = await asyncio.to_thread(search, self.journal, SearchQuery(kinds=(STEP,), words=(target,)))
+            page = await asyncio.to_thread(search, self.journal, SearchQuery(kinds=(kind,), words=(target,)))
         except JournalError:
             return ()  # an action then asks for what it would have found
         return tuple(hit.event for hit in page.entries if hit.event.data.get("target") == target)

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from console.logs.pattern_report import PatternReport
     from console.logs.query import LogQuery
     from console.monitor.guard_source import LiveGuardSource
+    from console.objects.outside import ServiceReading
     from console.objects.service import ObjectService
     from console.state.guards import GuardRecord
     from queries.alertmanager import Alertmanager
@@ -487,6 +488,19 @@ class Session(JournalSession):
         from console.objects.service import ObjectService  # noqa: PLC0415  # as above
 
         return ObjectService(self._require_kubernetes, self.evaluate, clock=self._clock)
+
+    def outside_services(self) -> AsyncIterator[tuple[ServiceReading, ...]]:
+        """The services outside the cluster: what the journal knows of each, then with its health."""
+        from console.objects.outside import read_outside  # noqa: PLC0415  # not before the first frame
+        from queries.http.health_check import probe_health  # noqa: PLC0415  # as above
+
+        return read_outside(
+            self.settings.services,
+            health=lambda service: probe_health(service.health_url, name=f"external/{service.name}"),
+            steps=self.action_steps,
+            outcomes=self.action_outcomes,
+            unfinished=self.unfinished_actions,
+        )
 
     @cached_property
     def handovers(self) -> HandoverService:

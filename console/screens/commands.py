@@ -228,6 +228,10 @@ def _open_nodes(app: ConsoleApp, argument: str) -> None:
     app.flows.navigation.open(messages.OpenNodesRequested())
 
 
+def _open_services(app: ConsoleApp, argument: str) -> None:
+    app.flows.navigation.open(messages.OpenServicesRequested())
+
+
 def _open_logs(app: ConsoleApp, argument: str) -> None:
     if argument:
         app.flows.navigation.open(messages.OpenLogsRequested(argument))
@@ -484,6 +488,7 @@ COMMANDS = (
     Command("alert", "Open an alert by name", _open_alert, _list_alerts, needs_argument=True),
     Command("workload", "Open the page of a workload by name", _open_workload, _list_workloads, needs_argument=True),
     Command("nodes", "Nodes: conditions, requests and pods; pods without a node; volume usage", _open_nodes),
+    Command("services", "Services outside the cluster: health, last backup and change", _open_services),
     Command("guard", "The page of the running guard", _open_guard),
     Command("env", "Switch to another environment", partial(_switch, "environment"), _list_environments),
     Command("ctx", "Switch to another context of the kubeconfig", partial(_switch, "context"), _list_contexts),

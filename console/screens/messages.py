@@ -152,6 +152,10 @@ class OpenNodesRequested(OpenRequested):
     pass
 
 
+class OpenServicesRequested(OpenRequested):
+    """Show the services outside the cluster."""
+
+
 @dataclass(eq=False, repr=False)
 class OpenExploreRequested(OpenRequested):
     query: str = ""

@@ -25,6 +25,7 @@ from console.screens.presence import PresenceScreen
 from console.screens.registry import MODES
 from console.screens.revision_diff import RevisionDiffScreen
 from console.screens.runbook import RunbookScreen
+from console.screens.services import ServicesScreen
 from console.screens.workload import WorkloadScreen
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ _DETAILS: dict[type[messages.OpenRequested], Callable[[Any], ConsoleScreen]] = {
     messages.OpenDescriptionRequested: lambda request: DescriptionScreen(request.target),
     messages.OpenRevisionDiffRequested: RevisionDiffScreen,
     messages.OpenNodesRequested: lambda _: NodesScreen(),
+    messages.OpenServicesRequested: lambda _: ServicesScreen(),
     messages.OpenExploreRequested: lambda request: ExploreScreen(request.query),
 }
 """The screen that each request opens."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from console.screens.filterable_screen import FilterableScreen
 from console.screens.messages import ChoicesChanged
 from console.screens.nodes import NodesScreen
+from console.screens.services import ServicesScreen
 from queries.model.text import visible
 
 if TYPE_CHECKING:
@@ -84,4 +85,6 @@ class ViewFlow:
         """The command that opens this screen; empty for the page of one object."""
         if isinstance(screen, NodesScreen):
             return "nodes"
+        if isinstance(screen, ServicesScreen):
+            return "services"
         return self.app.current_mode if len(self.app.screen_stack) == 1 else ""
