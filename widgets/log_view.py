@@ -99,6 +99,32 @@ class LogView(LineView, can_focus=True):
         lines = self._log.window(first, min(count, first + max(1, len(self._rows))))
         return (lines[0].at_ns, lines[-1].at_ns) if lines else (0, 0)
 
+    def current(self) -> LogLine | None:
+        """The line of the cursor, else the last one in view at the end of the log, and the first one elsewhere."""
+        first, count = self.position()
+        if self.cursor is not None:
+            first = self._log.index_of(self.cursor)
+        elif self._top is None:
+            return self._nearest(count - 1, -1)
+        return self._nearest(first, 1) or self._nearest(first, -1)
+
+    def next_line(self, line: LogLine, direction: int) -> LogLine | None:
+        """The line before (-1) or after (1) this one, which gets the cursor; None at the end. Notices are no lines."""
+        index = self._log.index_of(line[:2])
+        gone = direction > 0 and self._log.window(index, index + 1) != [line]
+        found = self._nearest(index if gone else index + direction, direction)
+        if found is not None:
+            self.show_line(found[:2])
+        return found
+
+    def _nearest(self, index: int, direction: int) -> LogLine | None:
+        while 0 <= index < self._log.count():
+            found = self._log.window(index, index + 1)
+            if found and not found[0].notice:
+                return found[0]
+            index += direction
+        return None
+
     def update(self, *, lines: LogLines | None = None) -> None:
         """Lay out what is in view now; `lines` replaces the log."""
         if lines is not None:

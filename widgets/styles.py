@@ -54,12 +54,15 @@ TONES = tuple(_TONES)
 
 
 def tone_style(tone: str, base: Style, background: Color, tokens: Mapping[str, str]) -> Style:
-    """The style of `tone` over the widget's own; `under+over` puts the second on the background of the first."""
+    """The style of `tone` over the widget's own; `under+over` puts the second on the background of the first, and `tone@URL`
+    makes the text a link.
+    """
+    tone, _, link = tone.partition("@")
     under, _, over = tone.partition("+")
     style = _lay_tone(_TONES[under], base, background, tokens) if under else base
     if over:
         style = _lay_tone(_TONES[over], base, background, tokens) + Style(bgcolor=style.bgcolor)
-    return style
+    return style + Style(link=link) if link else style
 
 
 def _lay_tone(tone: _Tone, base: Style, background: Color, tokens: Mapping[str, str]) -> Style:

@@ -44,3 +44,9 @@ def find_last_change(tracked: TrackedAlert, changes: Iterable[Change], *, after:
     workloads = {item.target for item in tracked.suggestions if names_workload(item.target)}
     fitting = (item for item in changes if item.subject in workloads and after <= item.at <= before)
     return max(fitting, key=lambda item: item.at, default=None)
+
+
+def find_workload_change(target: str, changes: Iterable[Change], *, now: float) -> Change | None:
+    """The last change of this workload in the hour before `now`, Unix seconds; None if there was none."""
+    fitting = (item for item in changes if item.subject == target and now - BEFORE_SECONDS <= item.at < now)
+    return max(fitting, key=lambda item: item.at, default=None) if names_workload(target) else None

@@ -23,6 +23,7 @@ from console.config.servers import (
     read_loki_labels,
     read_redis,
     read_store,
+    read_trace_url,
 )
 from console.config.services import read_services, read_tokens
 from console.config.settings import Contact, IncidentSettings, Paths, Settings
@@ -118,6 +119,7 @@ def _load(sources: Sources, service_account: str) -> Settings:
         redis=read_redis(sources),
         loki=read_endpoint(sources, "loki", variable="LOKI_URL"),
         loki_labels=read_loki_labels(sources),
+        trace_url=read_trace_url(sources),
         # Never in the context's namespace: another person's kubeconfig would silently lead to another store.
         store=read_store(sources, own_namespace or DEFAULT_NAMESPACE),
         own=own_files,

@@ -20,6 +20,7 @@ from console.config.validators import (
     is_secret_key,
     is_store,
     is_target,
+    is_trace_url,
     is_url,
     is_webhook,
 )
@@ -241,6 +242,7 @@ PROMETHEUS = OneOf(
         ("url",),
     ),
 )
+TRACE_URL = Scalar("an http:// or https:// URL with {trace_id}", is_trace_url)
 LOKI = OneOf(
     URL,
     Fields(
@@ -257,6 +259,9 @@ LOKI = OneOf(
                 ),
                 "the labels that your agent sets; those of Promtail, Alloy, OpenTelemetry's collector and Fluent Bit are found "
                 "without this",
+            ),
+            "trace_url": Key(
+                TRACE_URL, "where a trace is shown, with `{trace_id}` in place of its id; the fields of a line link there"
             ),
         },
         ("url",),

@@ -65,6 +65,12 @@ def read_loki_labels(sources: Sources) -> tuple[tuple[str, str], ...]:
     return tuple(entry.get("labels", {}).items()) if isinstance(entry, dict) else ()
 
 
+def read_trace_url(sources: Sources) -> str:
+    """Where a trace is shown, with `{trace_id}` in place of its id; empty if the config names no place."""
+    entry = sources.own("loki")
+    return str(entry.get("trace_url", "")) if isinstance(entry, dict) else ""
+
+
 def read_store(sources: Sources, namespace: str) -> StoreSettings | None:
     """The journal's shared store, by default in `namespace`; None without one. Raises ConfigError."""
     value, origin = sources.given("", "CAD_CONSOLE_STORE")

@@ -195,6 +195,8 @@ class Settings:
     loki: Endpoint | None = None
     loki_labels: tuple[tuple[str, str], ...] = ()
     """The labels with namespace, pod, container and workload, where a team names them."""
+    trace_url: str = ""
+    """Where a trace is shown, with `{trace_id}` in place of its id."""
     store: StoreSettings | None = None
     """Where the journal is shared; None keeps it on this machine."""
     refresh_seconds: float = 5.0

@@ -13,6 +13,11 @@ _SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
+def is_trace_url(value: Any) -> bool:
+    """Whether this is an http or https URL in which `{trace_id}` stands for a trace."""
+    return is_webhook(value) and "{trace_id}" in value and "{trace_id}" not in value.split("/", 3)[2]
+
+
 def is_url(value: Any) -> bool:
     """Whether this is an http or https URL with a host, without query and fragment."""
     return is_webhook(value) and "?" not in value and "#" not in value

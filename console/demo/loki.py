@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
+from console.logs.line_fields import find_fields
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.model.regex import RegexError, compile_search
 from queries.model.series import Labels
@@ -21,6 +22,8 @@ _TEXT, _JSON = "text/plain; charset=utf-8", "application/json; charset=UTF-8"
 _NANO = 1_000_000_000
 _QUERY = re.compile(r"""\s*(?P<selector>\{(?:[^}"]|"(?:\\.|[^"\\])*")*\})(?P<filters>.*)""", re.DOTALL)
 _FILTER = re.compile(r"""\s*(\|=|!=|\|~|!~)\s*(?:"((?:\\.|[^"\\])*)"|`([^`]*)`)""")
+_PARSER = re.compile(r"""\s*\|\s*(json|logfmt)\s+(\w+)\s*=\s*"((?:\\.|[^"\\])*)["]""")
+_LABEL_FILTER = re.compile(r"""\s*\|\s*(\w+\s*(?:=~|!~|!=|=)\s*"(?:\\.|[^"\\])*")""")
 _COUNT = re.compile(
     r"\s*sum(?:\s+by\s*\((?P<by>[^)]*)\))?\s*\(\s*count_over_time\((?P<query>.*)\[(?P<range>\w+)\]\s*\)\s*\)\s*", re.DOTALL
 )
@@ -126,7 +129,7 @@ class LineStore:
         matchers, filters = _parse_query(query.query)
         with self._lock:
             new = self._arrived[position:]
-        found = [entry for entry in new if _selects(matchers, entry.labels) and all(fits(entry.text) for fits in filters)]
+        found = [entry for entry in new if _selects(matchers, entry.labels) and _passes(entry, filters)]
         return position + len(new), found
 
     def answer(self, path: str, params: Mapping[str, str], headers: Mapping[str, str], *, now: float) -> _Found:
@@ -225,7 +228,7 @@ class LineStore:
             first = bisect_left(self._entries, start_ns, key=lambda entry: entry.at_ns)
             last = bisect_left(self._entries, end_ns, key=lambda entry: entry.at_ns)
             part = self._entries[first:last]
-        return [entry for entry in part if _selects(matchers, entry.labels) and all(fits(entry.text) for fits in filters)]
+        return [entry for entry in part if _selects(matchers, entry.labels) and _passes(entry, filters)]
 
 
 def _tail_message(entries: Sequence[_Entry], dropped: Sequence[_Entry] = ()) -> dict[str, Any]:
@@ -241,7 +244,16 @@ def _tail_message(entries: Sequence[_Entry], dropped: Sequence[_Entry] = ()) -> 
     return message
 
 
-def _parse_query(query: str) -> tuple[tuple[Matcher, ...], tuple[Callable[[str], bool], ...]]:
+_Stage = Callable[[str, dict[str, str]], bool]
+"""Whether a line passes, by its text and its labels, to which a parser adds."""
+
+
+def _passes(entry: _Entry, stages: Sequence[_Stage]) -> bool:
+    labels = dict(entry.labels) | dict(entry.metadata)
+    return all(stage(entry.text, labels) for stage in stages)
+
+
+def _parse_query(query: str) -> tuple[tuple[Matcher, ...], tuple[_Stage, ...]]:
     found = _QUERY.fullmatch(query)
     if found is None:
         raise QueryRefused("parse error at line 1, col 1: syntax error: unexpected $end, expecting {")
@@ -254,26 +266,46 @@ def _parse_query(query: str) -> tuple[tuple[Matcher, ...], tuple[Callable[[str],
             "parse error : queries require at least one regexp or equality matcher that does not have an empty-compatible value"
         )
         raise QueryRefused(text)
-    filters: list[Callable[[str], bool]] = []
+    filters: list[_Stage] = []
     rest = found["filters"].strip()
     while rest:
-        part = _FILTER.match(rest)
-        if part is None:
+        if part := _FILTER.match(rest):
+            filters.append(_line_filter(part[1], json.loads(f'"{part[2]}"') if part[2] is not None else part[3]))
+        elif part := _PARSER.match(rest):
+            filters.append(_parser(part[1], part[2], json.loads(f'"{part[3]}"')))
+        elif part := _LABEL_FILTER.match(rest):
+            filters.append(_label_filter(parse_matchers("{" + part[1] + "}")[0]))
+        else:
             raise QueryRefused(f"parse error at line 1, col {len(query) - len(rest) + 1}: syntax error: unexpected IDENTIFIER")
-        filters.append(_line_filter(part[1], json.loads(f'"{part[2]}"') if part[2] is not None else part[3]))
         rest = rest[part.end() :].strip()
     return matchers, tuple(filters)
 
 
-def _line_filter(operator: str, text: str) -> Callable[[str], bool]:
+def _parser(kind: str, name: str, path: str) -> _Stage:
+    """Adds one field of JSON or logfmt to the labels."""
+
+    def parse(line: str, labels: dict[str, str]) -> bool:
+        requested = re.sub(r'\["([^"]*)"\]', r"\1", path) if kind == "json" else path
+        fields = {field.name: field.value for field in find_fields(line) if field.kind == kind}
+        labels[name] = fields.get(requested, "")
+        return True
+
+    return parse
+
+
+def _label_filter(matcher: Matcher) -> _Stage:
+    return lambda _, labels: matcher.matches(tuple(labels.items()))
+
+
+def _line_filter(operator: str, text: str) -> _Stage:
     keeps = operator[0] == "|"
     if operator in ("|=", "!="):
-        return lambda line: (text in line) is keeps
+        return lambda line, _: (text in line) is keeps
     try:
         search = compile_search(text, ignore_case=False).search
     except RegexError as error:
         raise QueryRefused(f"parse error : error parsing regexp: {error}") from None
-    return lambda line: (search(line.encode()) is not None) is keeps
+    return lambda line, _: (search(line.encode()) is not None) is keeps
 
 
 def _selects(matchers: Sequence[Matcher], labels: Labels) -> bool:

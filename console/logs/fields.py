@@ -24,10 +24,29 @@ def format_fields(line: str) -> str:
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
             return line
         return _join(((name, _value(value)) for name, value in found.items()), line)
+    pairs = _find_pairs(text)
+    return _join(pairs, line) if pairs else line
+
+
+def parse_logfmt(text: str) -> tuple[tuple[str, str], ...]:
+    """Names and values of a logfmt line, quoted ones without their quotes; none for other text."""
+    return tuple((name, _unquote(value)) for name, value in _find_pairs(text))
+
+
+def _find_pairs(text: str) -> list[tuple[str, str]]:
     pairs = _PAIR.findall(text)
     if len(pairs) < 2 or sum(len(name) + len(value) + 1 for name, value in pairs) < 0.8 * len(text) - len(pairs):
-        return line
-    return _join(pairs, line)
+        return []
+    return pairs
+
+
+def _unquote(value: str) -> str:
+    if not (len(value) > 1 and value[0] == value[-1] == '"'):
+        return value
+    try:
+        return msgspec.json.decode(value, type=str)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return value[1:-1]
 
 
 def _join(pairs: Iterable[tuple[str, str]], line: str) -> str:

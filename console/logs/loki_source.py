@@ -10,9 +10,11 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from console.logs.delivered_lines import DeliveredLines
+from console.logs.line_fields import add_filters
 from console.logs.logql import complete
 from console.logs.query import ALL, LogQuery
 from queries.errors import RateLimited, SourceError
+from queries.loki.client import PAGE_LINES
 from queries.loki.selector import build_selector, choose_labels, is_selector
 from queries.model.fault import FaultKind
 from queries.model.log import LogCounts, LogSink, LogStatus, TimedLine
@@ -149,17 +151,30 @@ class LokiSource:
         """What a person types of a query, completed by the labels and values that the server has. Raises SourceError."""
         return await complete(text, self._names or await self._loki.labels(), self._loki.label_values)
 
+    async def find_line(self, at_ns: int, source: str, text: str) -> StoredLine | None:
+        """A line with its labels and metadata, which a live line lacks; None without one. Raises SourceError."""
+        async for page in self._loki.pages(self.selector, start_ns=at_ns, end_ns=at_ns + 1, most=PAGE_LINES):
+            for line in page.lines:
+                if line.text == text and self._source_of(line) == source:
+                    return line
+        return None
+
     async def _prepare(self) -> None:
         self._names = await self._loki.labels()
         self._delivered = DeliveredLines(self._names)
         self._labels = choose_labels(self._names, self._own_labels)
         if is_selector(self.query.target):
+            self.selector = self._filtered(self.query.target)
             return
         whole = build_selector(self.query.target, self._labels, namespace=self._namespace)
         chosen = "" if self.query.container == ALL else self.query.container
-        self.selector = build_selector(self.query.target, self._labels, namespace=self._namespace, container=chosen)
+        selector = build_selector(self.query.target, self._labels, namespace=self._namespace, container=chosen)
+        self.selector = self._filtered(selector)
         if "container" in self._labels:
             self._containers = await self._loki.label_values(self._labels["container"], query=whole)
+
+    def _filtered(self, query: str) -> str:
+        return add_filters(query, self.query.filters) if self.query.filters else query
 
     async def _read_back(self, sink: LogSink, most: int) -> None:
         """Deliver the newest lines of the time, page by page, backwards."""

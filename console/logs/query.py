@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from console.logs.line_fields import LineFilter
 
 ALL = "*"
 """Instead of a container's name: all containers of a pod."""
@@ -32,3 +36,5 @@ class LogQuery:
     follow: bool = False
     origin: LogOrigin = LogOrigin.PODS
     until: float | None = None
+    filters: tuple[LineFilter, ...] = ()
+    """Only for Loki: what is added to its query."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from screen_samples import tracked
 
-from console.alerts.cause import BEFORE_SECONDS, find_cause
+from console.alerts.cause import BEFORE_SECONDS, find_cause, find_workload_change
 from queries.model.change import Change
 
 ALERT = tracked("HighErrorRate", "critical")
@@ -39,3 +39,20 @@ def test_the_last_change_of_its_workload_in_the_hour_before(changes: tuple[Chang
 def test_an_alert_that_concerns_no_workload_has_no_cause() -> None:
     """Without a workload no rollout is blamed."""
     assert find_cause(replace(ALERT, suggestions=()), (rollout(30.0),)) is None
+
+
+@pytest.mark.parametrize(
+    ("target", "changes", "found"),
+    [
+        ("deployment/cad-ml-api", (rollout(60.0), rollout(120.0), rollout(30.0, "deployment/other")), "60"),
+        ("deployment/cad-ml-api", (rollout(BEFORE_SECONDS),), "3600"),
+        ("deployment/cad-ml-api", (rollout(BEFORE_SECONDS + 1.0), rollout(-1.0)), None),
+        ("deployment/cad-ml-api", (), None),
+        ("s-1", (rollout(30.0, "s-1"),), None),
+        ('{app="x"}', (rollout(30.0),), None),
+    ],
+)
+def test_the_last_change_of_a_workload(target: str, changes: tuple[Change, ...], found: str | None) -> None:
+    """Of this workload alone, within the hour; a silence is none, and a query names no workload."""
+    change = find_workload_change(target, changes, now=FIRED)
+    assert (change.text if change else None) == found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from console.screens.messages import OpenAlertRequested, OpenLogPatternsRequeste
 from queries.errors import RequestRejected
 from queries.http.endpoint import Endpoint
 from queries.loki import Loki
+from queries.model.change import Change
 
 NANO = 10**9
 LABELS = {"namespace": "cad-ml-platform", "container": "api"}
@@ -152,3 +154,69 @@ async def test_levels_fields_and_the_lines_around(open_screen: Any, kept: KeptLi
         await open_screen.press(pilot, "v", "end", "x")
         await open_screen.until(pilot, "INFO line 597")
         assert 'Log {container="api"}  around 01-01 13:59:56' in open_screen.text
+
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+async def test_a_filter_by_a_field_of_a_line(open_screen: Any, kept: KeptLines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enter shows labels and metadata; a label that is chosen filters, stands above the lines, and r removes it."""
+    kept.store.push({**LABELS, "pod": POD}, [((kept.now - 2) * NANO, "WARN slow")], metadata={"trace_id": TRACE})
+    url = "https://tempo.test/trace/{trace_id}"
+    monkeypatch.setattr(open_screen.session.settings.__class__, "trace_url", url, raising=False)
+    async with open_screen.app.run_test(size=(120, 30)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogsRequested('{container="api"}'))
+        await open_screen.until(pilot, "WARN slow")
+        await open_screen.press(pilot, "enter")
+        text = await open_screen.until(pilot, "metadata")
+        assert "container" in text and "WARN slow" in text and TRACE in text and "o copies the link of the trace" in text
+        await open_screen.press(pilot, "end", "o")
+        assert any("the link of the trace" in notice for notice in notices_of(open_screen.app))
+        await open_screen.press(pilot, "left_square_bracket")
+        await open_screen.until(pilot, "INFO line 597")
+        await open_screen.press(pilot, "home", "down", "down", "exclamation_mark")
+        text = await open_screen.until(pilot, f'pod!="{POD}"')
+        await open_screen.until(pilot, "ERROR long gone")
+        assert "INFO line" not in open_screen.text and "r removes" in open_screen.text
+        await open_screen.press(pilot, "r")
+        await open_screen.until(pilot, "INFO line 597")
+        assert "r removes" not in open_screen.text
+        await open_screen.press(pilot, "r")
+        assert any("there is no filter" in notice for notice in notices_of(open_screen.app))
+
+
+async def test_what_is_new_since_the_last_change(open_screen: Any, kept: KeptLines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end of a followed log the workload's last change is the moment; without one, a quarter of an hour ago."""
+    opened: list[OpenLogPatternsRequested] = []
+    navigation = open_screen.app.flows.navigation
+    change = Change(open_screen.now - 1234.0, "rollout", "deployment/cad-ml-api", "41 → 42")
+    open_screen.session.shown = replace(open_screen.session.snapshot(), changes=(change,))
+    async with open_screen.app.run_test(size=(120, 30)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        navigation.open(OpenLogsRequested("deployment/cad-ml-api"))
+        await open_screen.until(pilot, "o asks Loki, which may have its lines")
+        await open_screen.press(pilot, "o")
+        await open_screen.until(pilot, "INFO line 597")
+        monkeypatch.setattr(navigation, "open", opened.append)
+        await open_screen.press(pilot, "a")
+        assert [item.moment for item in opened] == [change.at]
+
+
+async def test_a_filter_by_a_field_of_the_text(open_screen: Any, kept: KeptLines) -> None:
+    """A field of JSON is parsed alone, and compared; of plain text only its trace is one."""
+    lines = [((kept.now - 5 + at) * NANO, f'{{"msg":"served {at}","http":{{"code":{200 + at % 2}}}}}') for at in range(4)]
+    kept.store.push({**LABELS, "pod": POD}, lines)
+    async with open_screen.app.run_test(size=(80, 24)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogsRequested('{container="api"} |= "served"'))
+        await open_screen.until(pilot, "served 3")
+        await open_screen.press(pilot, "enter")
+        await open_screen.until(pilot, "http.code")
+        await open_screen.until(pilot, "label")
+        await open_screen.press(pilot, "end", "enter")
+        await open_screen.until(pilot, 'http.code="201"')
+        await open_screen.until(pilot, "served 1")
+        assert "served 3" in open_screen.text and "served 2" not in open_screen.text
+        await open_screen.press(pilot, "e")
+        assert open_screen.app.screen.query_one("#log-query").value.endswith('| json http_code="http.code" | http_code="201"')
