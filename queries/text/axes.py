@@ -80,14 +80,20 @@ def place_time_ticks(start: float, end: float, *, most: int) -> tuple[float, ...
     span = end - start
     if span <= 0 or most < 1:
         return ()
-    step = next((item for item in _TIME_STEPS if span / item <= most), span)
+    least = _label_seconds(span)
+    step = next((item for item in _TIME_STEPS if item >= least and span / item <= most), span)
     first = math.ceil(start / step) * step
     return tuple(first + at * step for at in range(int((end - first) // step) + 1) if first <= end)
+
+
+def _label_seconds(span: float) -> float:
+    """What two labels of an axis differ by at least: a day beyond 26 hours, a second under ten minutes, else a minute."""
+    return _DAY if span > 26 * _HOUR else 1.0 if span < 10 * _MINUTE else _MINUTE
 
 
 def format_tick(at: float, span: float, *, shown: bool = False, mark: bool = False) -> str:
     """A time on the axis: `14:03:30` under ten minutes, `14:03` under a day, `12-31` beyond; in UTC, or in the zone that is
     shown, with its mark if asked for.
     """
-    form = "%m-%d" if span > 26 * 3600 else "%H:%M:%S" if span < 600 else "%H:%M"
+    form = {_DAY: "%m-%d", _MINUTE: "%H:%M", 1.0: "%H:%M:%S"}[_label_seconds(span)]
     return format_shown(at, form, mark=mark) if shown else format_time(at, form)

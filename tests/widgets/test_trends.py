@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from queries.model.chart import ChartData, ChartSeries
 from queries.model.panel import Unit
-from queries.text.axes import place_time_ticks, round_range
+from queries.text.axes import format_tick, place_time_ticks, round_range
 from widgets.plot import render_chart
 from widgets.sparkline import render_sparkline
 from widgets.styled_text import width_of
@@ -108,6 +109,15 @@ def test_a_rounded_range_contains_the_original(low: float, span: float) -> None:
     assert lower <= low + hair
     assert upper >= low + span - hair
     assert upper - lower <= 2.0 * span + 1e-6
+
+
+@pytest.mark.parametrize("seconds", [300.0, 900.0, 3600.0, 6 * 3600.0, 86_400.0, 2 * 86_400.0, 7 * 86_400.0, 30 * 86_400.0])
+@pytest.mark.parametrize("most", [2, 7, 17, 33])
+def test_no_two_times_on_an_axis_read_the_same(seconds: float, most: int) -> None:
+    """However wide the chart is: twelve hours apart, two dates would."""
+    now = 1_767_276_207.0
+    labels = [format_tick(at, seconds) for at in place_time_ticks(now - seconds, now, most=most)]
+    assert labels and len(set(labels)) == len(labels)
 
 
 def test_time_ticks_are_full_minutes_hours_or_days() -> None:
