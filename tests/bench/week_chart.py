@@ -1,6 +1,6 @@
 """How long a chart of seven days takes with the worst value of each step, against one of samples: 100 recorded series.
 
-Both are asked of one server in turn, from the request to the points; the figure is the median of the pairs' ratios.
+Both are asked of one server in turn, from the request to the lines of the chart; the figure is the median of the pairs' ratios.
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ from figure import Figure
 from servers import servers, start_prometheus
 from stage import Stage
 
+from console.alerts.chart import build_chart
 from console.demo.backfill import load_history
 from console.demo.process import ServerProcess
 from queries.catalogue.loader import load_board
 from queries.model.panel import PanelSpec
+from queries.model.panel_result import PanelHistory
+from widgets.plot import render_chart
 
 _DAYS, _EVALUATION_SECONDS, _SERIES, _PAIRS, _POINTS = 7, 30, 100, 15, 240
 _NAME = "provider_health_score"
+_SIZE = 120, 30
+"""Columns and lines of the chart."""
 
 
 def measure(stage: Stage) -> list[Figure]:
@@ -61,12 +66,17 @@ async def _measure_pairs(server: ServerProcess, end: float) -> list[tuple[tuple[
     prometheus = Prometheus(Endpoint(server.url))
     step = float(round(_DAYS * 86_400 / _POINTS))
 
+    def draw(history: PanelHistory) -> int:
+        limits = spec.threshold.lines
+        data = build_chart(history, group_by=spec.group_by, unit=spec.unit, thresholds=limits, lower_is_worse=True)
+        assert len(render_chart(data, *_SIZE)) <= _SIZE[1]
+        return len(history.series)
+
     async def sampled(window: Window) -> int:
-        found = await prometheus.history(spec, start=window.start, end=window.end, step_seconds=step)
-        return len(found.series)
+        return draw(await prometheus.history(spec, start=window.start, end=window.end, step_seconds=step))
 
     async def worst(window: Window) -> int:
-        return [len(found.series) async for found in prometheus.peak_history(spec, window)][-1]
+        return [draw(found) async for found in prometheus.peak_history(spec, window)][-1]
 
     pairs = []
     for number in range(_PAIRS + 2):
