@@ -510,6 +510,16 @@ class WatchLine(msgspec.Struct):
     object: msgspec.Raw
 
 
+class ServedVersion(Struct):
+    group_version: str = ""
+
+
+class ServedGroup(Struct):
+    """The versions of a group, of one kind or another."""
+
+    versions: list[ServedVersion] | None = None
+
+
 class ServedKind(Struct):
     name: str = ""
 

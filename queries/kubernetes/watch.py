@@ -116,7 +116,9 @@ NOT_CONFIGURATION = "cad-console/journal notin (segment, presence)"
 
 
 def is_served(api: KubeApi, kind: Kind) -> bool:
-    """Whether the server has this kind; for a custom resource, what it said the first time. Raises SourceError."""
+    """Whether the server has this kind; for a custom resource, what it said the first time. Raises SourceError, also where
+    it has the custom resource in another version only.
+    """
     if not kind.custom:
         return True
     if kind.prefix not in api.served:
@@ -126,8 +128,25 @@ def is_served(api: KubeApi, kind: Kind) -> bool:
         except SourceError as error:
             if error.fault.status != 404:
                 raise
+            _check_other_versions(api, kind)
             api.served[kind.prefix] = frozenset()
     return kind.name in api.served[kind.prefix]
+
+
+def _check_other_versions(api: KubeApi, kind: Kind) -> None:
+    """Raises RequestRejected if the server has the kind, but in another version than the one that is read."""
+    version = kind.prefix.removeprefix("/apis/")
+    try:
+        group = api.call_decoded(k8s.ServedGroup, "GET", f"/apis/{version.partition('/')[0]}")
+        others = [item.group_version for item in group.versions or ()]
+        for other in others:
+            found = api.call_decoded(k8s.ServedKinds, "GET", f"/apis/{other}")
+            if any(item.name == kind.name for item in found.resources or ()):
+                what = f"the server has {kind.name} as {other} only, and the console reads {version}"
+                raise RequestRejected(what, where=api.where, hint="use a console that reads that version")
+    except SourceError as error:
+        if error.fault.status not in (403, 404):
+            raise
 
 
 def list_kind(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], str]:

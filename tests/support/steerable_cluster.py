@@ -51,6 +51,7 @@ class SteerableCluster(DemoCluster):
         self._failures: list[ApiError] = []
         self._broken: dict[str, ApiError] = {}
         self._unserved: tuple[str, ...] = ()
+        self._documents: dict[str, object] = {}
         self._requests: list[HttpRequest] = []
         self._callback: Callable[[HttpRequest], None] | None = None
         self.server.intercept = self._intercept
@@ -62,6 +63,8 @@ class SteerableCluster(DemoCluster):
             self._callback(request)
         if self._delay_seconds:
             await asyncio.sleep(self._delay_seconds)
+        if request.path in self._documents:
+            return as_json(200, self._documents[request.path])
         if request.path.startswith(self._unserved):
             return as_text(404, "404 page not found\n")
         for part, broken in self._broken.items():
@@ -124,6 +127,10 @@ class SteerableCluster(DemoCluster):
     def stop_serving(self, *starts: str) -> None:
         """As a server without these groups: every path that begins so gets a 404 in plain text."""
         self.call(lambda: setattr(self, "_unserved", starts))
+
+    def serve_document(self, path: str, document: object) -> None:
+        """The answer to every request of this path."""
+        self.call(lambda: self._documents.update({path: document}))
 
     def freeze(self) -> None:
         """Lets every controller finish and stops it for good: what is written from now on stays as it is."""

@@ -81,6 +81,21 @@ async def test_a_kind_of_workload_that_is_not_served_is_named(bench: Bench) -> N
     assert all("does not serve this (404)" in item.what for item in found.faults)
 
 
+async def test_a_definition_of_another_version_is_named(bench: Bench) -> None:
+    """Rollouts that the server has as v1beta1 only are not 'none'; with another kind in that group they are."""
+    group, name = "/apis/argoproj.io", "argoproj.io/v1beta1"
+    versions = [{"groupVersion": name, "version": "v1beta1"}]
+    bench.cluster.serve_document(group, {"kind": "APIGroup", "name": "argoproj.io", "versions": versions})
+    bench.cluster.serve_document(f"{group}/v1beta1", {"kind": "APIResourceList", "resources": [{"name": "pipelines"}]})
+    assert (await list_cluster(bench.facts)).faults == ()
+    bench.facts.api.served.clear()
+    bench.cluster.serve_document(f"{group}/v1beta1", {"kind": "APIResourceList", "resources": [{"name": "rollouts"}]})
+    found = await list_cluster(bench.facts)
+    assert [item.plural for item in found.faults] == ["rollouts"]
+    assert found.faults[0].what == f"the server has rollouts as {name} only, and the console reads argoproj.io/v1alpha1"
+    assert found.workload(TARGET) is not None
+
+
 async def test_events_of_a_server_without_the_older_api_are_read_from_the_newer(bench: Bench) -> None:
     """A page has them under their newer names."""
     before = {(item.reason, item.message) for item in (await read(bench)).events.value or ()}
