@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -22,6 +22,7 @@ from queries.http.client import Client
 from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertState
 from queries.model.fault import Fault, FaultKind
+from queries.model.frozen import dataclass
 from queries.model.matcher import Matcher
 from queries.model.silence import Silence
 from queries.text.times import parse_rfc3339

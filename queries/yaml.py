@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import yaml
+
+from queries.model.frozen import dataclass
 
 try:
     from yaml import CSafeLoader as SafeLoader

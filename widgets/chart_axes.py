@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from queries.model.chart import ChartData, ChartMark
+from queries.model.frozen import dataclass
 from queries.text.axes import format_tick, place_time_ticks, value_range
 from queries.text.numbers import format_scaled
 from widgets.styled_text import Line, Span, fit

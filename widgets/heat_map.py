@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from queries.model.chart import ChartData
+from queries.model.frozen import dataclass
 from queries.model.heat_map import HeatMap, HeatRow
 from queries.text.axes import is_drawable, round_up, shade_level, shade_starts
 from queries.text.numbers import format_bucket, format_scaled

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rich.cells import cell_len
 
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelState
 from queries.model.verdict import Verdict
 from queries.text.numbers import format_quantity

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
@@ -11,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelState
 from queries.model.verdict import Verdict
 from queries.text.numbers import format_quantity

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any, ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from queries.model.frozen import dataclass
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, fit
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from console.actions.plan import Plan, PreflightCheck, Request, StepEnd, StepReport
@@ -14,6 +13,7 @@ from console.state.revisions import Records
 from queries.http.endpoint import ClusterIdentity
 from queries.model.action import ActionCall
 from queries.model.alert import Alert
+from queries.model.frozen import dataclass
 from queries.model.secret import SecretText
 from queries.model.silence import ExistingSilence
 

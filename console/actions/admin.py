@@ -6,7 +6,7 @@ import asyncio
 import json
 import shlex
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlencode
 
@@ -15,6 +15,7 @@ from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, Pr
 from console.actions.writers import ADMINISTRATION_HINT
 from queries.errors import SourceError
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.model.secret import redact_value
 from queries.model.text import visible
 from queries.text.numbers import format_brief

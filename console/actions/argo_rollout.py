@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from console.actions.action import ClusterReader, Parameter, Progress
@@ -13,6 +13,7 @@ from console.actions.new_pods import NewPods, check_new_pods
 from console.actions.object_patch import ObjectFacts, ObjectPatch, parse_name
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request, plan_digest
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 
 _YES = ("yes", "true")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
@@ -17,6 +17,7 @@ from queries.errors import SourceError
 from queries.kubernetes.metadata_decode import controller_uid, label_selector, parse_timestamp
 from queries.kubernetes.pod_decode import decode_pod
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.text.durations import format_duration
 
 INSTANTIATE = "cronjob.kubernetes.io/instantiate"

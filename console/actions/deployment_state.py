@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Awaitable, Container
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from console.actions.action import ClusterReader
@@ -18,6 +18,7 @@ from queries.kubernetes.cluster_decode import decode_autoscaler, decode_budget
 from queries.kubernetes.revision_decode import decode_revision
 from queries.kubernetes.workload_decode import decode_workload
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.model.replica_limits import Autoscaler, DisruptionBudget
 from queries.model.workload import Revision, Workload, parse_kind
 

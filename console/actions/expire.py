@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
@@ -12,6 +12,7 @@ from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, Pr
 from console.actions.silence import format_matchers, poll_silence, silence_subject
 from queries.errors import SourceError
 from queries.model.alert import Alert
+from queries.model.frozen import dataclass
 from queries.model.silence import ExistingSilence
 
 

@@ -9,7 +9,6 @@ import shutil
 import socket
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -31,6 +30,7 @@ from console.actions.plan import (
 from console.config.permissions import distrust
 from console.config.services import BACKUP, EXTERNAL, VERSION, Programs, Service
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.model.secret import redact_command
 from queries.model.text import visible
 from queries.text.durations import format_duration

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from console.actions.guard_gates import GateFacts, check_gates, check_others, check_signals
@@ -20,6 +20,7 @@ from console.state.guards import GuardRecord, Guards
 from console.state.incident import Incident
 from queries.errors import SourceError
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec, PanelState
 from queries.model.series import Series
 from queries.text.durations import format_duration

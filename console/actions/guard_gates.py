@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from console.actions.guard_model import GuardOptions
 from console.actions.guard_signals import describe_unknown
@@ -14,6 +13,7 @@ from console.config.settings import QuietHours, Settings
 from console.journal.payloads import GuardSignal
 from console.state.guards import GuardRecord
 from console.state.incident import Incident
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelState
 from queries.model.text import visible
 from queries.model.verdict import Verdict

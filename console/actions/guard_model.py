@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from console.journal.payloads import GuardSignal
+from queries.model.frozen import dataclass
 from queries.text.durations import parse_duration
 
 DEFAULT_SIGNALS = ("error_ratio", "p95_latency")

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from console.actions.action import Action, ChangeWriter, ClusterReader, Guardable
 from console.actions.guard import OUTCOMES, Guard, GuardControl, GuardSource, RunUndo, describe_call
@@ -26,6 +26,7 @@ from console.state.guards import GuardRecord, Guards, GuardsProjection
 from queries.errors import SourceError
 from queries.http.endpoint import ClusterIdentity
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 
 _UNDO_OF = {
     "image": ("image",),

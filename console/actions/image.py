@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
@@ -18,6 +18,7 @@ from console.actions.object_patch import FieldPatch, ObjectFacts, parse_name
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
 from console.actions.reconcilers import TEMPLATE, last_writer, owners
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.model.image import ImageReference, parse_image
 from queries.model.text import visible
 from queries.model.workload import parse_kind

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from console.actions.action import Parameter
@@ -16,6 +15,7 @@ from console.actions.new_pods import NewPods
 from console.actions.plan import ActionRefused, Difference, Plan, Request
 from console.actions.reconcilers import TEMPLATE
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.text.numbers import parse_quantity
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from console.actions.action import ClusterReader
 from console.actions.plan import CheckLevel, PreflightCheck
 from queries.errors import SourceError
 from queries.kubernetes.pod_template_decode import pod_requests
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.text.numbers import format_brief, format_size, parse_quantity
 

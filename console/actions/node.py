@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from console.actions.action import ClusterReader
@@ -13,6 +12,7 @@ from console.actions.object_patch import BooleanPatch, ObjectFacts, parse_name, 
 from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Request
 from console.actions.reconcilers import UNSCHEDULABLE
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 
 _CORDONED_TAINT = "node.kubernetes.io/unschedulable"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
@@ -11,6 +10,7 @@ from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, Pr
 from console.state.incident import DeliveryState, Incident, Update
 from console.state.public_status import public_status
 from queries.model.alert import Priority
+from queries.model.frozen import dataclass
 from queries.text.durations import ago
 from queries.text.times import utc
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
@@ -15,6 +15,7 @@ from console.actions.reconcilers import last_writer
 from console.config.validators import is_object_name
 from queries.errors import SourceError
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
@@ -13,6 +13,7 @@ from console.journal.payloads import RevisionFacts
 from queries.http.endpoint import ClusterIdentity
 from queries.model.action import ActionCall
 from queries.model.fault import Fault
+from queries.model.frozen import dataclass
 from queries.model.secret import SecretText
 
 

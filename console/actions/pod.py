@@ -7,7 +7,7 @@ import json
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
@@ -18,6 +18,7 @@ from queries.errors import SourceError
 from queries.kubernetes.cluster_decode import decode_budget
 from queries.kubernetes.metadata_decode import label_selector
 from queries.kubernetes.pod_decode import decode_pod
+from queries.model.frozen import dataclass
 from queries.model.pod import Pod
 from queries.model.replica_limits import DisruptionBudget
 from queries.model.text import visible

@@ -14,8 +14,8 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
+from queries.model.frozen import dataclass
 from queries.text.durations import format_duration
 
 ANSWER_BYTES = 16 << 10

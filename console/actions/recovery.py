@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from console.actions.action import Action, ClusterReader, Progress
 from console.actions.plan import Outcome, Plan, Request
@@ -11,6 +10,7 @@ from console.checks.own_panels import load_overview
 from console.config.settings import Settings
 from queries.errors import SourceError
 from queries.model.alert import AlertState
+from queries.model.frozen import dataclass
 
 _COUNTDOWN_SECONDS = 5
 """The countdown changes in steps of this size, so that it does not flood a log."""

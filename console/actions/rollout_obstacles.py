@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from queries.model.cluster import ClusterEvent
+from queries.model.frozen import dataclass
 from queries.model.pod import Pod
 from queries.model.text import visible
 from queries.model.workload import Workload

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -42,6 +42,7 @@ from console.actions.reconcilers import owners
 from console.actions.restart import Restart
 from console.config.services import EXTERNAL, TOKEN, Service, Token
 from queries.errors import SourceError
+from queries.model.frozen import dataclass
 from queries.model.secret import SecretText
 from queries.model.text import visible
 from queries.text.durations import format_duration

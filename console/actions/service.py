@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from console.actions.action import ClusterReader, Parameter, Progress
@@ -15,6 +14,7 @@ from console.actions.reconcilers import SELECTOR, owners
 from console.config.validators import is_object_name
 from queries.kubernetes.pod_decode import decode_pod
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.model.pod import Pod
 from queries.model.text import visible
 

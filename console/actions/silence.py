@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Pa
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request, plan_digest
 from queries.errors import SourceError
 from queries.model.alert import Alert
+from queries.model.frozen import dataclass
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.model.regex import RegexError, check_regex
 from queries.model.series import quote

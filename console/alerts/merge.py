@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from queries.model.alert import Alert, AlertRule, AlertState, Priority
+from queries.model.frozen import dataclass
 from queries.model.series import Labels, label
 
 UNDELIVERED_SECONDS = 30.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from console.checklists.alert_history import AlertHistory, AlertWindow, identity_labels
 from console.checklists.definition import Item
 from console.checklists.result import Detail, ItemResult, NavigationTarget
 from console.state.snapshot import Snapshot
 from queries.model.alert import TrackedAlert
+from queries.model.frozen import dataclass
 from queries.model.identity_cache import IdentityCache
 from queries.model.series import Labels, label
 from queries.model.severity import BUILT_IN, Priority, Severities

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+from queries.model.frozen import dataclass
 from queries.model.series import Labels, Point, Series, label, quote
 
 IDENTITY = ("alertname", "severity", "priority", "component", "team", "provider", "deployment", "service", "endpoint")

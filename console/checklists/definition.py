@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec, Threshold
 
 HOURLY = "hourly"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from console.checklists import alert_evidence
@@ -30,6 +29,7 @@ from console.checks.panels import describe_contradiction, evaluate_panel, grade
 from console.state.guards import GuardRecord
 from console.state.incident import Incidents
 from console.state.snapshot import Snapshot
+from queries.model.frozen import dataclass
 from queries.model.panel import MOST_SERIES, Origin, PanelSpec, PanelState, Threshold, Unit, aggregate
 from queries.model.panel_result import PanelResult
 from queries.model.series import Sample, Series, drop_labels, format_labels, label

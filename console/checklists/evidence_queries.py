@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import chain
 from typing import Protocol, TypeVar
@@ -25,6 +25,7 @@ from console.state.snapshot import Snapshot
 from queries.concurrency import run_cpu_bound
 from queries.errors import NotConfigured, RequestRejected, SourceError, partial_answer
 from queries.model.annotations import Annotations
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec
 from queries.model.panel_result import Contradiction
 from queries.model.series import Sample, Series

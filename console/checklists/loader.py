@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from console.config.validation import NUMBER, TEXT, Fields, Kind, ListOf, MapOf,
 from console.runbooks.index import RunbookIndex
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import Signal, SignalError
+from queries.model.frozen import dataclass
 from queries.model.panel import Aggregation, PanelSpec, Range, Threshold, Unit
 from queries.text.durations import parse_duration
 from queries.text.suggestions import suggest_spelling

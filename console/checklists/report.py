@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from console.checklists import section
@@ -14,6 +13,7 @@ from console.checklists.section import ReportSection
 from console.state import snapshot_json
 from console.state.checklist_runs import ChecklistRun
 from console.state.snapshot import Snapshot
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.model.verdict import UNKNOWN
 from queries.text.durations import format_span

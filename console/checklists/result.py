@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from console.checklists.definition import Item
 from queries.model.alert import Suggestion
+from queries.model.frozen import dataclass
 from queries.model.series import Point
 from queries.model.verdict import UNKNOWN, Verdict
 

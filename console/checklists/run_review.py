@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from console.checklists.definition import Checklist, Item
 from console.checklists.result import ItemResult
 from console.state.checklist_runs import AGREE, KEPT, OVERRULE, ChecklistRun, ChecklistRuns, ItemAnswer
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.times import format_timestamp

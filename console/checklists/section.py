@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from console.checklists.result import Detail
+from queries.model.frozen import dataclass
 from queries.text.tables import escape_markdown
 
 

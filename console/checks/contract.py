@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from console.checks.result import CONTRACT, METRICS, CheckResult, Result
 from queries.catalogue.contract import PLATFORM, ContractMetric, Need
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 
 EXPORTER, PROMETHEUS = "/metrics", "Prometheus"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from console.checks.contract import EXPORTER, PROMETHEUS, MetricObservation
 from queries.catalogue.contract import PLATFORM, Contract, ContractMetric
@@ -13,6 +12,7 @@ from queries.catalogue.exposition import Exposition
 from queries.errors import SourceError, partial_answer
 from queries.model.annotations import Annotations
 from queries.model.fault import Fault
+from queries.model.frozen import dataclass
 from queries.model.series import Sample, label, quote
 from queries.prometheus.client import Prometheus
 from queries.prometheus.code_counts import Counts, RangeQuery, date_codes, seen_query

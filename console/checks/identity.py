@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from console.config.settings import Settings
 from queries.http.endpoint import ClusterIdentity
+from queries.model.frozen import dataclass
 
 _UNREAD = "not readable with these permissions"
 _REVIEW = "the API server (SelfSubjectReview)"

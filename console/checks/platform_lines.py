@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
+from queries.model.frozen import dataclass
 from queries.model.identity_cache import IdentityCache
 from queries.model.platform import PlatformHealth
 from queries.model.source import Health

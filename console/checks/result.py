@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from queries.model.frozen import dataclass
 
 PASSED, FAILED_GENERALLY, API, HEALTH, METRICS, CONTRACT, MAPPING = range(7)
 MEANING = {

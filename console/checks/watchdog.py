@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from console.checks.result import FAILED_GENERALLY, CheckResult, Result
 from queries.model.alert import Alert, AlertRule
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.text.durations import format_span
 

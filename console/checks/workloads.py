@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from console.checks.panels import effective_threshold
 from queries.model.cluster import Cluster, describe_forbidden
+from queries.model.frozen import dataclass
 from queries.model.panel import Origin, PanelSpec, PanelState, Threshold
 from queries.model.pod import STARTING_REASONS, Pod
 from queries.model.rollout import RolloutPhase, rollout_status

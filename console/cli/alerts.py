@@ -13,6 +13,7 @@ from console.config.load import load_settings
 from console.journal.acknowledgements import held_sentence, outcome_sentence
 from console.journal.sqlite import JournalError
 from console.monitor.session import Session
+from console.monitor.source_results import ALERTMANAGER, KUBERNETES, RULES
 from console.state import snapshot_json
 from queries.model.matcher import MatcherError, parse_matchers
 from queries.model.text import visible
@@ -20,6 +21,8 @@ from queries.text.durations import format_span
 from queries.text.suggestions import nearest_names
 from queries.text.tables import align, format_markdown_table
 
+_SOURCES = frozenset({ALERTMANAGER, RULES})
+"""Where alerts come from; JSON also has the actions that fit each, for which the cluster is read."""
 _HEAD = ("priority", "severity", "alert", "component", "since", "state", "owner", "runbook")
 
 
@@ -55,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         matchers = parse_matchers(arguments.filter)
     except MatcherError as error:
         raise ConfigError(source="flag --filter", expected=str(error)) from None
-    snapshot = fetch_snapshot(settings)
+    snapshot = fetch_snapshot(settings, _SOURCES | ({KUBERNETES} if arguments.format == "json" else set()))
     print_caveat(snapshot)
     alerts = [item for item in snapshot.alerts if all(matcher.matches(item.alert.labels) for matcher in matchers)]
     if arguments.format == "json":

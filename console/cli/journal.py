@@ -7,9 +7,9 @@ import json
 import sys
 import time
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from console.cli.journal_verify import parse_head_argument, run_verify
-from console.cli.one_shot import with_session
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.journal.errors import VERIFY
@@ -18,12 +18,14 @@ from console.journal.hash_chain import ChainEnd, Head, format_end, format_entry
 from console.journal.payloads import EventSettled
 from console.journal.search import SearchQuery, search
 from console.journal.sqlite import Journal, JournalError
-from console.monitor.session import Session
 from console.state.journal_text import event_text
 from queries.model.text import visible
 from queries.text.durations import format_span
 from queries.text.tables import align, format_markdown_table
 from queries.text.times import format_time
+
+if TYPE_CHECKING:
+    from console.monitor.session import Session
 
 _HEAD = ("#", "time", "kind", "environment", "who", "what")
 _UNFINISHED_SHOWN = 20
@@ -102,6 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settle(settings: Settings, run: str) -> int:
+    from console.cli.one_shot import with_session  # noqa: PLC0415  # a session, which no other part of this verb needs
+
     async def settle(session: Session) -> int:
         ledger, caveat = await session.newest_ledger()
         if caveat:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TypeVar
 
 from console.config.permissions import file_warnings
 from console.config.settings import Settings
 from console.monitor.session import Session
+from console.monitor.source_results import EVERY_SOURCE
 from console.state.snapshot import Snapshot
 from queries.model.text import visible
 from queries.text.times import InvalidTime
@@ -53,11 +54,11 @@ def print_caveat(snapshot: Snapshot) -> None:
         _report(snapshot.alerts_caveat)
 
 
-def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) -> T:
-    """Opens a session, runs `work` in a new event loop, and closes the session whatever happens."""
+def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]], sources: Collection[str] = EVERY_SOURCE) -> T:
+    """Opens a session of these sources, runs `work` in a new event loop, and closes the session whatever happens."""
 
     async def run() -> T:
-        session = Session.open(settings)
+        session = Session.open(settings, sources)
         _print_notices(settings, session.file_warnings)
         session.report_to(_report)
         try:
@@ -72,12 +73,12 @@ def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) ->
     return asyncio.run(run())
 
 
-def fetch_snapshot(settings: Settings, *, at: str = "") -> Snapshot:
-    """A snapshot after one poll of every source, or of the moment that `at` names.
+def fetch_snapshot(settings: Settings, sources: Collection[str] = EVERY_SOURCE, *, at: str = "") -> Snapshot:
+    """A snapshot after one poll of each of these sources, or of the moment that `at` names.
 
     Raises UsageError for a text that names no moment, or one that has not been.
     """
-    return with_session(settings, lambda session: _fetch_moment(session, at) if at else session.once())
+    return with_session(settings, lambda session: _fetch_moment(session, at) if at else session.once(), sources)
 
 
 async def _fetch_moment(session: Session, text: str) -> Snapshot:

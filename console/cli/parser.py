@@ -7,10 +7,10 @@ import importlib
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from console import __version__
+from queries.model.frozen import dataclass
 from queries.text.suggestions import nearest_names
 
 

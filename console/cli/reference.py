@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from console.cli.parser import VERBS, build_parser, flags
+from queries.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import argparse
 import gc
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from queries.catalogue.contract import load_contract
 from queries.catalogue.error_codes import load_taxonomy, use_team_codes
 from queries.catalogue.exported import load_exported
 from queries.errors import InvalidResponse, NotConfigured, RequestRejected, SourceError
+from queries.model.frozen import dataclass
 from queries.model.rule import RuleGroup, RuleKind
 from queries.model.series import label, quote
 from queries.model.text import visible

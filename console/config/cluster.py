@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.config.errors import ConfigError
 from console.config.validators import is_dns_name
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
+from queries.model.frozen import dataclass
 from queries.text.variables import read_env
 
 if TYPE_CHECKING:

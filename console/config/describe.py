@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from console.config.settings import Settings
 from queries.http.endpoint import ClusterEndpoint
+from queries.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from console.config.sources import Sources
+from queries.model.frozen import dataclass
 from queries.text.times import InvalidTime, local_seconds, next_week_minute, week_minute
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from console.config.errors import InvalidSetting
+from queries.model.frozen import dataclass
 
 KEYS = ("runbooks", "panels", "signals", "rules", "admin_calls", "drills")
 YAML = (".yaml", ".yml")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from console.config.sources import KeyPath, Sources
 from console.config.validators import is_dns_name
 from queries.http.endpoint import parse_credentials
+from queries.model.frozen import dataclass
 
 EXTERNAL, TOKEN = "external", "token"  # the kinds of target
 VERSION, BACKUP = "{version}", "{backup}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlsplit
 
 from console.config.freeze import Freeze
 from console.config.own_files import OwnFiles
 from console.config.services import EXTERNAL, Programs, Service, Token
 from queries.http.endpoint import ClusterEndpoint, Endpoint, HttpConfig, RedisEndpoint
+from queries.model.frozen import dataclass
 from queries.model.panel import Threshold
 from queries.model.severity import BUILT_IN, Priority, Severities
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from console.config.errors import ConfigError
 from console.config.load import ADDRESSES, load_settings
 from console.config.settings import Settings
 from console.config.sources import NOTHING_TYPED
+from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from queries.kubernetes.kubeconfig import ContextSummary

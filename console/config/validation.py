@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from queries.model.frozen import dataclass
 from queries.yaml import Path, YamlDocument, format_path
 
 

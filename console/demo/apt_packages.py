@@ -8,10 +8,10 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from console.demo.errors import SourceFailed
+from queries.model.frozen import dataclass
 
 _PROGRAMS = {
     "prometheus": ("prometheus",),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from console.demo.cluster import DemoCluster
+from queries.model.frozen import dataclass
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 

@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 
 from console.demo.scenario_test import Say, ScenarioTimeout, wait_for
 from console.demo.scenarios import SLOW_PROVIDER
 from console.demo.simulator import Simulator
 from console.monitor.session import Session
 from console.state.snapshot import Snapshot
+from queries.model.frozen import dataclass
 from queries.model.panel import Origin, PanelState
 from queries.model.text import visible
 from queries.model.verdict import Verdict

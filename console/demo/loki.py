@@ -7,12 +7,13 @@ import re
 import threading
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
 from console.logs.line_fields import find_fields
+from queries.model.frozen import dataclass
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.model.regex import RegexError, compile_search
 from queries.model.series import Labels

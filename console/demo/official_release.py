@@ -7,7 +7,6 @@ import platform
 import shutil
 import tarfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -15,6 +14,7 @@ import httpx
 from console.demo import http_get
 from console.demo.errors import SourceFailed
 from queries.errors import SourceError
+from queries.model.frozen import dataclass
 from queries.text.numbers import format_size
 
 VERSIONS = (("prometheus", "3.5.0"), ("alertmanager", "0.28.1"))

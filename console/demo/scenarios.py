@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Protocol
 
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 
 API = "cad-ml-api"
 SLOW_PROVIDER = "deepseek"

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +15,7 @@ from console.config.permissions import distrust
 from console.demo.apt_packages import DistributionPackages
 from console.demo.errors import SourceFailed
 from console.demo.official_release import OfficialRelease
+from queries.model.frozen import dataclass
 from queries.text.variables import home_folder, read_env
 
 PROGRAMS = ("prometheus", "promtool", "alertmanager", "amtool")

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 from urllib.parse import urlsplit
@@ -33,6 +32,7 @@ from console.demo.server_args import launch_alertmanager, launch_prometheus
 from console.demo.server_binaries import Servers
 from console.demo.simulator import CPU_LIMIT_CORES, MEMORY_LIMIT_BYTES, NAMESPACE, Simulator
 from queries.errors import SourceError
+from queries.model.frozen import dataclass
 from queries.promql.rule_templates import rule_text
 from queries.text.variables import home_folder, read_env
 

@@ -6,7 +6,8 @@ import functools
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from queries.model.frozen import dataclass
 
 DAY = 86400.0
 OBJECTIVE_PERCENT = 99.9

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from console.demo import http_get
+from queries.model.frozen import dataclass
 from queries.text.times import parse_rfc3339
 
 EVALUATION_SECONDS = 4.0

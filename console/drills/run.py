@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,6 +25,7 @@ from queries.catalogue.drills import Drill
 from queries.errors import SourceError
 from queries.kubernetes.pod_decode import decode_pod
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.text.durations import format_duration, format_span
 
 if TYPE_CHECKING:

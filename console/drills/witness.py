@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from console.checks.workloads import WorkloadVerdict
 from console.journal.payloads import DrillTime
@@ -11,6 +10,7 @@ from console.state.drills import MET, MISSED, NOT_EXPECTED, NOT_OBSERVED
 from console.state.snapshot import Snapshot
 from queries.catalogue.drills import Drill
 from queries.model.alert import AlertState, TrackedAlert
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelState
 from queries.model.text import visible
 from queries.model.verdict import Verdict

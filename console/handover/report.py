@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from console.checklists import section
@@ -10,6 +9,7 @@ from console.checklists.section import ReportSection
 from console.handover.shift import Shift
 from console.state import snapshot_json
 from console.state.snapshot import Snapshot
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.text.tables import escape_markdown
 from queries.text.times import format_local

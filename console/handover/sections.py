@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from console.checklists.alert_evidence import summarize_alerts
 from console.checklists.alert_history import AlertWindow
@@ -20,6 +19,7 @@ from console.state.checklist_runs import OVERRULE, ChecklistRuns
 from console.state.incident import Incidents
 from console.state.snapshot import Snapshot
 from queries.model.change import Change
+from queries.model.frozen import dataclass
 from queries.model.series import Point
 from queries.model.source import Health, PollResult
 from queries.model.text import visible

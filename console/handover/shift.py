@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 
 from console.checklists.evidence_queries import MetricsSource
 from console.state.handovers import HandoverSignature
 from console.state.snapshot import Snapshot
 from queries.errors import NotConfigured, SourceError, partial_answer
+from queries.model.frozen import dataclass
 from queries.model.panel import Origin, aggregate
 from queries.model.series import Point
 from queries.model.source import PollResult

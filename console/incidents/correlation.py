@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from console.alerts.recent_changes import recent_changes
@@ -12,6 +11,7 @@ from console.state.snapshot import Snapshot
 from queries.errors import SourceError
 from queries.model.change import Change, LastWrite
 from queries.model.cluster import Cluster
+from queries.model.frozen import dataclass
 from queries.model.series import Series, quote
 from queries.model.text import visible
 from queries.prometheus.responses import RangeResult

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from console.checks.panels import describe_contradiction
 from queries.errors import SourceError
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec
 from queries.model.panel_result import Contradiction, PanelHistory
 from queries.model.verdict import Verdict

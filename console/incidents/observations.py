@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from console.journal.payloads import Source
 from console.state.incident import FIRING, RESOLVED, Incident
@@ -11,6 +10,7 @@ from console.state.revisions import image_change
 from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState, TrackedAlert
 from queries.model.cluster import Cluster
+from queries.model.frozen import dataclass
 from queries.model.identity_cache import IdentityCache
 from queries.model.panel import PanelState
 from queries.model.rollout import RolloutPhase, rollout_status

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -30,6 +29,7 @@ from console.logs.pattern_report import PatternReport, change_object, count_line
 from console.state.incident import Incident, TimelineEntry, Update
 from console.state.incident_metrics import IncidentMetrics
 from queries.model.change import Change
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.text.durations import format_span
 from queries.text.numbers import format_brief

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from queries.model.chart import ChartData
+from queries.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

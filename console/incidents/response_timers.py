@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from console.incidents.severity_policy import SeverityPolicies, SeverityPolicy
 from console.journal.payloads import Step
 from console.state.incident import Incident, StepCompletion
+from queries.model.frozen import dataclass
 from queries.text.durations import format_brief_age
 
 

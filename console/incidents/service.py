@@ -6,7 +6,6 @@ import asyncio
 import datetime
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,6 +35,7 @@ from console.journal.payloads import (
 from console.state.incident import FollowUp, Incident, Incidents, StepCompletion, Update
 from console.state.public_status import public_status
 from queries.model.alert import TrackedAlert
+from queries.model.frozen import dataclass
 from queries.model.severity import Priority
 from queries.model.text import visible
 from queries.text.durations import YEAR_SECONDS, parse_duration

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
@@ -11,6 +10,7 @@ from typing import Any
 
 from console.config.errors import ConfigError
 from console.config.settings import Contact, IncidentSettings
+from queries.model.frozen import dataclass
 from queries.model.severity import Priority
 from queries.text.durations import YEAR_SECONDS, parse_duration
 from queries.text.times import InvalidTime

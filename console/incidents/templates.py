@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -16,6 +15,7 @@ from console.state.incident import Incident
 from console.state.public_status import PublicStatus, public_status
 from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState
+from queries.model.frozen import dataclass
 from queries.model.series import label
 from queries.model.text import visible
 from queries.model.verdict import Verdict

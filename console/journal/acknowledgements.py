@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from types import MappingProxyType
 
@@ -12,6 +12,7 @@ from console.journal.event import Event
 from console.journal.payloads import AlertAcknowledged, AlertReleased, decode, event_kinds
 from console.journal.presence import Presence
 from console.journal.projection import Projection, keep_last
+from queries.model.frozen import dataclass
 
 MOST = 2000
 """Acknowledgements that are kept: where nobody sees an alert end, the oldest are forgotten."""

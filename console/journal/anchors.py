@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 
 from console.journal.event import Event
 from console.journal.shared_store import SharedStore
 from console.journal.sqlite import Journal
 from queries.errors import TimedOut
+from queries.model.frozen import dataclass
 
 _MOST = 20
 """Differences that the report lists one by one."""

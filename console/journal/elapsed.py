@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import msgspec
 
 from console.journal import process
+from queries.model.frozen import dataclass
 
 _LONGEST_SECONDS = 1e10
 """No machine stays up for three hundred years: a larger value was not measured."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
+
+from queries.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

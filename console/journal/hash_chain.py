@@ -13,10 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
 from typing import Any
 
 from console.journal.event import Event
+from queries.model.frozen import dataclass
 
 HEAD_DIGITS = 32
 """The length of a hash that people note: 128 bits, infeasible to find a second chain for."""

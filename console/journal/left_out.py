@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from console.journal.event import Event
 from console.journal.payloads import EventSettled, event_kinds
 from console.journal.projection import Projection
 from console.journal.shared_store import left_out_sentence
+from queries.model.frozen import dataclass
 
 NOT_UNDERSTOOD = "its data is not understood"
 

@@ -7,12 +7,12 @@ compared with it, and the reader counts them at the end.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from console.journal.errors import VERIFY, JournalError
 from console.journal.event import Event
 from console.journal.schema import decode_row
+from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal

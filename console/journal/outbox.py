@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from console.journal.event import Anchor, Event
 from console.journal.schema import CHAINED, COLUMNS, decode_row
+from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:
     import sqlite3

@@ -12,7 +12,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -21,6 +20,7 @@ from console.journal import process
 from queries.decoding import decoder
 from queries.errors import SourceError
 from queries.model.fault import Fault
+from queries.model.frozen import dataclass
 
 _log = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar
 
 from console.journal.event import Event
+from queries.model.frozen import dataclass
 
 State = TypeVar("State")
 Key = TypeVar("Key")

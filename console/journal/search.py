@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from console.journal.errors import VERIFY, JournalError
 from console.journal.event import Event
 from console.journal.schema import decode_row
 from console.journal.sqlite import Journal
+from queries.model.frozen import dataclass
 
 PAGE = 200
 WAITS = "waiting to be shared"

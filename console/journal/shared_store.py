@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 import msgspec
@@ -13,6 +13,7 @@ from console.journal.event import AHEAD, Anchor, Event, make_storable, validate
 from console.journal.presence import PresenceBoard
 from queries.decoding import decoder
 from queries.model.fault import Fault
+from queries.model.frozen import dataclass
 
 EVENT_BYTES = 256 << 10
 """Limit of one event, far above what people and consoles write; a larger one stays local."""

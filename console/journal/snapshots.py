@@ -15,7 +15,6 @@ import sqlite3
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -26,6 +25,7 @@ import msgspec
 from console import __version__
 from console.journal.ordered import FIRST
 from console.journal.projection import Settled
+from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal

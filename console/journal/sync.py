@@ -6,13 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from console.journal.event import Event, validate
 from console.journal.shared_store import READ_ONLY, SharedStore
 from queries.errors import SourceError, TimedOut
 from queries.model.fault import Fault
+from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal

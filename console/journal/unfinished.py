@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from console.journal import process
 from console.journal.event import Event
 from console.journal.payloads import ActionIntent, ActionOutcome, ActionStep, event_kind, event_kinds, try_decode
 from console.journal.projection import Projection, keep_last
+from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from console.config.settings import Settings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 from urllib.parse import quote as quote_url
@@ -13,6 +12,7 @@ import msgspec
 
 from console.logs.fields import parse_logfmt
 from queries.loki.selector import drop_filters
+from queries.model.frozen import dataclass
 from queries.model.series import Labels, quote
 
 MOST_FIELDS = 100

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from console.logs.patterns import MOST_SOURCES, Novelty, PatternChange, PatternMiner, Span, compare_patterns
 from console.logs.query import LogOrigin, LogQuery
 from queries.concurrency import CPU_LOCK
+from queries.model.frozen import dataclass
 from queries.model.log import LogLine, LogStatus, TimedLine
 from queries.text.durations import format_duration
 

@@ -12,10 +12,11 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from itertools import compress
 
+from queries.model.frozen import dataclass
 from queries.model.log import LogLevel, LogLine, find_level
 
 WILD = "<*>"

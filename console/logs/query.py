@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from console.logs.line_fields import LineFilter
+
+from queries.model.frozen import dataclass
 
 ALL = "*"
 """Instead of a container's name: all containers of a pod."""

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from console.checks.panels import evaluate_panel
@@ -18,6 +18,7 @@ from queries.concurrency import run_cpu_bound
 from queries.errors import NotConfigured
 from queries.model.dashboard import Dashboard, DashboardChoice, DashboardResult, DashboardState, PeriodComparison
 from queries.model.fault import Fault, FaultKind
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec, aggregate
 from queries.model.panel_result import HistoryRange, PanelHistory, PanelResult
 from queries.model.source import PollResult

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from console.config.settings import NotifySettings, QuietHours
 from console.handover.shift import current_shift
@@ -11,6 +10,7 @@ from console.incidents.response_timers import TimerState, response_timers
 from console.incidents.severity_policy import SeverityPolicies
 from console.state.snapshot import ALERTMANAGER, Snapshot
 from queries.model.alert import TrackedAlert
+from queries.model.frozen import dataclass
 from queries.model.series import Labels
 from queries.model.severity import Priority
 from queries.model.text import visible

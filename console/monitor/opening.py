@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from collections.abc import Collection
+from typing import TYPE_CHECKING, TypedDict
 
-from console.actions.action import Action
-from console.actions.registry import ACTIONS
 from console.checks.own_panels import load_configured_signals, load_overview
 from console.config.settings import Settings
 from console.journal.shared_store import READ_ONLY, SharedStore
 from console.journal.sqlite import Journal, JournalError
 from console.journal.store_factory import former_names, open_store, store_name
+from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, KUBERNETES, PLATFORM, PROMETHEUS, RULES
 from console.runbooks.index import RunbookIndex
-from queries.alertmanager import Alertmanager
-from queries.kubernetes.client import Kubernetes
 from queries.model.panel import PanelSpec
-from queries.platform.administration import Administration
-from queries.platform.client import Platform
-from queries.prometheus.client import Prometheus
+
+if TYPE_CHECKING:
+    from queries.alertmanager import Alertmanager
+    from queries.kubernetes.client import Kubernetes
+    from queries.platform.administration import Administration
+    from queries.platform.client import Platform
+    from queries.prometheus.client import Prometheus
 
 
 class SessionParts(TypedDict):
@@ -25,7 +27,6 @@ class SessionParts(TypedDict):
 
     specs: tuple[PanelSpec, ...]
     runbooks: RunbookIndex
-    actions: tuple[Action, ...]
     journal: Journal | None
     journal_fault: str
     store: SharedStore | None
@@ -36,8 +37,8 @@ class SessionParts(TypedDict):
     administration: Administration | None
 
 
-def open_parts(settings: Settings) -> SessionParts:
-    """Everything that the settings configure. Sends nothing; a journal that cannot be opened is a `journal_fault`."""
+def open_parts(settings: Settings, sources: Collection[str] = EVERY_SOURCE) -> SessionParts:
+    """What the settings configure of these sources. Sends nothing; a journal that cannot be opened is a `journal_fault`."""
     journal, journal_fault = None, ""
     try:
         journal = Journal.open(
@@ -48,18 +49,52 @@ def open_parts(settings: Settings) -> SessionParts:
         )
     except JournalError as error:
         journal_fault = str(error)
-    signals, administration = load_configured_signals(settings), settings.administration
     return SessionParts(
-        specs=load_overview(settings),
+        specs=load_overview(settings) if PROMETHEUS in sources else (),
         runbooks=RunbookIndex.from_settings(settings),
-        actions=ACTIONS,
         journal=journal,
         journal_fault=journal_fault,
         store=open_store(settings),
-        prometheus=Prometheus(settings.prometheus, signals=signals) if settings.prometheus else None,
-        alertmanager=Alertmanager(settings.alertmanagers) if settings.alertmanagers else None,
-        # This client only reads; an action's write goes through `Writer`.
-        kubernetes=Kubernetes(settings.kubernetes) if settings.kubernetes else None,
-        platform=Platform(settings.platform) if settings.platform else None,
-        administration=Administration(administration) if administration and administration.url else None,
+        prometheus=_open_prometheus(settings) if settings.prometheus and not {PROMETHEUS, RULES}.isdisjoint(sources) else None,
+        alertmanager=_open_alertmanager(settings) if settings.alertmanagers and ALERTMANAGER in sources else None,
+        kubernetes=_open_kubernetes(settings) if settings.kubernetes and KUBERNETES in sources else None,
+        platform=_open_platform(settings) if settings.platform and PLATFORM in sources else None,
+        administration=_open_administration(settings) if PLATFORM in sources else None,
     )
+
+
+# Each imports its client: a command that does not need a source does not load it.
+
+
+def _open_prometheus(settings: Settings) -> Prometheus | None:
+    from queries.prometheus.client import Prometheus  # noqa: PLC0415
+
+    return Prometheus(settings.prometheus, signals=load_configured_signals(settings)) if settings.prometheus else None
+
+
+def _open_alertmanager(settings: Settings) -> Alertmanager:
+    from queries.alertmanager import Alertmanager  # noqa: PLC0415
+
+    return Alertmanager(settings.alertmanagers)
+
+
+def _open_kubernetes(settings: Settings) -> Kubernetes | None:
+    """It only reads; an action's write goes through `Writer`."""
+    from queries.kubernetes.client import Kubernetes  # noqa: PLC0415
+
+    return Kubernetes(settings.kubernetes) if settings.kubernetes else None
+
+
+def _open_platform(settings: Settings) -> Platform | None:
+    from queries.platform.client import Platform  # noqa: PLC0415
+
+    return Platform(settings.platform) if settings.platform else None
+
+
+def _open_administration(settings: Settings) -> Administration | None:
+    administration = settings.administration
+    if not (administration and administration.url):
+        return None
+    from queries.platform.administration import Administration  # noqa: PLC0415
+
+    return Administration(administration)

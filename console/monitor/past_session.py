@@ -73,7 +73,6 @@ class PastSession(Session):
             settings,
             specs=live.specs,
             runbooks=live.runbooks,
-            actions=live.actions,
             journal_fault=live.journal_fault or f"nothing is written: {WHY_READ_ONLY}",
             prometheus=prometheus,
             clock=self._moment,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from queries.model.frozen import dataclass
 
 BEAT_SECONDS = 1.0
 _SUSPENDED_SECONDS = 3.0

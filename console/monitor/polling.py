@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from console.config.settings import Settings
 from console.monitor.pauses import ClockPause, PauseDetector
 from console.monitor.poller import Fetch, Poller, keep_watching
-from console.monitor.source_results import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, SOURCES
+from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, KUBERNETES, PLATFORM, PROMETHEUS, RULES, SOURCES
 from queries.model.fault import FaultKind
 from queries.model.panel import PanelSpec
 from queries.model.source import PollResult
@@ -96,14 +96,17 @@ class SourcePolling:
             loops[KUBERNETES] = keep_watching(KUBERNETES, watch.follow, self._deliver_watched, cap=cap, clock=self._clock)
         return loops
 
-    def one_time_fetches(self) -> dict[str, Fetch]:
-        """What one snapshot needs, by source."""
-        fetches = dict(self._fetches)
+    def one_time_fetches(self, sources: Collection[str] = EVERY_SOURCE) -> dict[str, Fetch]:
+        """What one snapshot of these sources needs, by source."""
+        fetches = {source: fetch for source, fetch in self._fetches.items() if source in sources}
+        if PROMETHEUS not in sources and self._prometheus is not None:
+            # Only panels read recorded series, which makes it necessary to compare the rules with ours.
+            fetches[RULES] = fetch_with_warnings(partial(self._prometheus.rules, compare=False))
         if self._kubernetes is not None:
             from queries.kubernetes.cluster_list import list_cluster  # noqa: PLC0415  # as above
 
             fetches[KUBERNETES] = fetch_with_warnings(partial(list_cluster, self._kubernetes), self._kubernetes)
-        if self._prometheus is not None:
+        if self._prometheus is not None and PROMETHEUS in sources:
             # A single snapshot has no later one to correct it: read the meaning of the numbers first.
             prometheus, fetch_panels = self._prometheus, fetches[PROMETHEUS]
 

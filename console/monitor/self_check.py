@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from console.checks import contract, error_codes, platform, rule_evaluation, servers, watchdog
@@ -20,6 +19,7 @@ from queries.errors import NotConfigured, SourceError
 from queries.http.endpoint import Endpoint
 from queries.model.annotations import Annotations
 from queries.model.fault import Fault, FaultKind
+from queries.model.frozen import dataclass
 from queries.model.platform import PlatformHealth
 from queries.model.rule import RuleGroup, RuleKind
 from queries.model.series import Sample

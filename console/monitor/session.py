@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
 from contextlib import aclosing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from console.actions.cluster_reader import LiveClusterReader
-from console.actions.plan import Preview, Request, RunStep
 from console.alerts.lookup import find_matches, find_rule
 from console.config.permissions import file_warnings
 from console.config.settings import Settings
@@ -23,11 +21,9 @@ from console.monitor.metric_history import MetricHistory
 from console.monitor.pauses import BEAT_SECONDS, ClockPause, PauseDetector
 from console.monitor.poller import poll_once
 from console.monitor.polling import SourcePolling
-from console.monitor.source_results import ALERTMANAGER, SOURCES
+from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, SOURCES
 from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookFound, RunbookIndex
-from console.runbooks.page import Runbook
-from console.runbooks.steps import StepContext, StepResult, evaluate_steps
 from console.state.place import Place
 from console.state.snapshot import Snapshot
 from queries.catalogue.error_codes import use_team_codes
@@ -44,7 +40,9 @@ from queries.model.source import PollResult
 
 if TYPE_CHECKING:
     from console.actions.action import Action
+    from console.actions.cluster_reader import LiveClusterReader
     from console.actions.guard import GuardControl
+    from console.actions.plan import Preview, Request, RunStep
     from console.actions.writers import Writer
     from console.checklists.service import ChecklistService
     from console.drills.service import DrillService
@@ -60,6 +58,8 @@ if TYPE_CHECKING:
     from console.monitor.guard_source import LiveGuardSource
     from console.objects.outside import ServiceReading
     from console.objects.service import ObjectService
+    from console.runbooks.page import Runbook
+    from console.runbooks.steps import StepResult
     from console.state.guards import GuardRecord
     from queries.alertmanager import Alertmanager
     from queries.kubernetes.client import Kubernetes
@@ -87,7 +87,6 @@ class Session(JournalSession):
         *,
         specs: tuple[PanelSpec, ...],
         runbooks: RunbookIndex,
-        actions: tuple[Action, ...] = (),
         journal: Journal | None = None,
         journal_fault: str = "",
         store: SharedStore | None = None,
@@ -102,7 +101,8 @@ class Session(JournalSession):
         super().__init__(settings, state, journal=journal, journal_fault=journal_fault, shared=store, clock=clock)
         self.specs = specs
         self.runbooks = runbooks
-        self.actions = actions
+        self.sources: frozenset[str] = EVERY_SOURCE
+        """What `once` polls."""
         self.file_warnings: tuple[str, ...] = ()
         """One sentence for each config file with unsafe permissions and each error in a team's own files."""
         self.boards = DASHBOARDS
@@ -113,19 +113,6 @@ class Session(JournalSession):
         self.platform = platform
         self._administration = administration
         self._detector = PauseDetector()
-        self.reader = LiveClusterReader(
-            kubernetes=kubernetes,
-            alertmanager=alertmanager,
-            prometheus=prometheus,
-            specs=specs,
-            state=self._store,
-            ledger=self.ledger,
-            incident=self.incident,
-            settings=settings,
-            administration=administration,
-            steps=self.action_steps,
-            unfinished=self.unfinished_actions,
-        )
         self.dashboards = DashboardPoller(settings, prometheus, self._on_dashboard, clock=clock, detector=self._detector)
         self._history = MetricHistory(prometheus, clock=clock)
         self._polling = SourcePolling(
@@ -145,17 +132,22 @@ class Session(JournalSession):
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    def open(cls, settings: Settings) -> Session:
-        """Imports the clients, reads catalogue and runbooks, opens the journal; sends nothing. May run in a thread."""
+    def open(cls, settings: Settings, sources: Collection[str] = EVERY_SOURCE) -> Session:
+        """Imports the clients, reads catalogue and runbooks, opens the journal; sends nothing. May run in a thread.
+
+        Without some of the sources it is a session for `once`, whose snapshots lack what those would have told.
+        """
         from console.checks.own_panels import find_problems, list_boards  # noqa: PLC0415  # not before the first frame
         from console.monitor.opening import open_parts  # noqa: PLC0415  # as above
 
         log_to(settings.paths.log_file)
         use_team_codes(settings.error_codes)
-        session = cls(settings, **open_parts(settings))
+        session = cls(settings, **open_parts(settings, sources))
         session.boards = list_boards(settings)
         session.file_warnings = (*file_warnings(settings), *find_problems(settings, session.runbooks))
-        _ = session.severity_policies
+        session.sources = frozenset(sources)
+        if session.sources == EVERY_SOURCE:
+            _ = session.severity_policies
         return session
 
     # Living
@@ -185,12 +177,12 @@ class Session(JournalSession):
         self._store.starting = starting
 
     async def once(self, *, timeout_seconds: float = ONCE_SECONDS) -> Snapshot:
-        """Polls every source once, all at the same time, each for at most `timeout_seconds`."""
+        """Polls every source of this session once, all at the same time, each for at most `timeout_seconds`."""
         syncing = asyncio.ensure_future(self._journal_service.sync()) if self._journal_service is not None else None
         results = await asyncio.gather(
             *(
                 poll_once(source, fetch, limit_seconds=timeout_seconds, clock=self._clock)
-                for source, fetch in self._polling.one_time_fetches().items()
+                for source, fetch in self._polling.one_time_fetches(self.sources).items()
             )
         )
         # Alertmanager before the rules: the store decides what was not delivered when the rules arrive.
@@ -314,6 +306,8 @@ class Session(JournalSession):
 
     async def runbook_steps(self, runbook: Runbook, tracked: TrackedAlert | None) -> AsyncIterator[StepResult]:
         """Evaluates every step of the runbook."""
+        from console.runbooks.steps import StepContext, evaluate_steps  # noqa: PLC0415  # not before a runbook is opened
+
         shown = self.snapshot()
         context = StepContext(
             self.evaluate,
@@ -384,6 +378,32 @@ class Session(JournalSession):
         return self.kubernetes
 
     # Acting
+
+    @cached_property
+    def reader(self) -> LiveClusterReader:
+        """What actions read."""
+        from console.actions.cluster_reader import LiveClusterReader  # noqa: PLC0415  # not before an action
+
+        return LiveClusterReader(
+            kubernetes=self.kubernetes,
+            alertmanager=self.alertmanager,
+            prometheus=self.prometheus,
+            specs=self.specs,
+            state=self._store,
+            ledger=self.ledger,
+            incident=self.incident,
+            settings=self.settings,
+            administration=self._administration,
+            steps=self.action_steps,
+            unfinished=self.unfinished_actions,
+        )
+
+    @cached_property
+    def actions(self) -> tuple[Action, ...]:
+        """Every action."""
+        from console.actions.registry import ACTIONS  # noqa: PLC0415  # not before the first frame
+
+        return ACTIONS
 
     def targets(self, tracked: TrackedAlert) -> tuple[Suggestion, ...]:
         """The actions that fit an alert."""

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PROMETHEUS, RULES, ALERTMANAGER, KUBERNETES, PLATFORM = "prometheus", "rules", "alertmanager", "kubernetes", "platform"
 SOURCES = (PROMETHEUS, ALERTMANAGER, KUBERNETES, PLATFORM)
+EVERY_SOURCE = frozenset({RULES, *SOURCES})
+"""What a session polls; a command may need only some of it."""
 RULES_NOT_VISIBLE = "rules are not visible here"
 _TITLES = {PROMETHEUS: "Prometheus", ALERTMANAGER: "Alertmanager", KUBERNETES: "Kubernetes", PLATFORM: "the platform's API"}
 _HEALTHS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from console.actions.reconcilers import owners
@@ -12,6 +11,7 @@ from console.objects.problems import Problem, describe_condition, describe_count
 from console.objects.reading import WorkloadReading
 from queries.kubernetes.object_decode import decode_conditions
 from queries.kubernetes.redact import redact_tree
+from queries.model.frozen import dataclass
 from queries.model.object_page import Dependency, Existence, Node, NodePod, ObjectEvent
 from queries.model.replica_limits import Autoscaler, DisruptionBudget
 from queries.model.rollout import rollout_status

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from console.config.services import EXTERNAL, Service
 from console.journal.event import Event
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 

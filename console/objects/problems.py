@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from console.checks.workloads import RECENT_SECONDS, assess_status
 from console.objects.reading import WorkloadReading
 from queries.kubernetes.object_decode import decode_conditions
+from queries.model.frozen import dataclass
 from queries.model.object_page import EventCount, Existence, ObjectEvent
 from queries.model.pod import Pod
 from queries.model.text import visible

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -29,6 +29,7 @@ from queries.kubernetes.object_reader import ObjectReader
 from queries.kubernetes.pod_decode import decode_pod
 from queries.kubernetes.revision_decode import TEMPLATE_HASH
 from queries.kubernetes.workload_decode import decode_workload
+from queries.model.frozen import dataclass
 from queries.model.object_page import Dependency, ObjectEvent, TemplateRevision
 from queries.model.pod import Pod
 from queries.model.replica_limits import Autoscaler, DisruptionBudget

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from console.config.settings import Settings
 from console.runbooks.page import Runbook, read_page
 from queries.model.alert import Alert, RunbookMatch
+from queries.model.frozen import dataclass
 from queries.model.series import Labels, label
 from queries.text.suggestions import nearest_names
 

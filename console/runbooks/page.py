@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.model.panel import Range, Threshold
 from queries.yaml import NodeError, YamlDocument, load_with_lines
 

@@ -6,7 +6,7 @@ import asyncio
 import math
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from queries.concurrency import maybe_offload
 from queries.errors import NotConfigured, SourceError
 from queries.model.alert import Alert
 from queries.model.cluster import Cluster, ClusterEvent
+from queries.model.frozen import dataclass
 from queries.model.panel import Aggregation, Origin, PanelSpec, Range, Threshold, Unit, aggregate
 from queries.model.panel_result import Contradiction, PanelResult
 from queries.model.pod import Pod

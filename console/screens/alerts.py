@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
@@ -20,6 +19,7 @@ from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_are_stale, alerts_caveat
 from console.state.snapshot import Snapshot
 from queries.model.alert import TrackedAlert
+from queries.model.frozen import dataclass
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.model.series import label
 from widgets.formatting import NO_ANSWER

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from console.checklists.definition import Checklist
 from console.checklists.result import ItemResult
@@ -11,6 +10,7 @@ from console.checklists.run_review import answer_text, last_answer, open_items, 
 from console.checklists.section import ReportSection
 from console.screens.base import section
 from console.state.checklist_runs import OVERRULE, ChecklistRun, ChecklistRuns, ItemAnswer
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.durations import format_span

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from console.screens.chart_choices import ChartChoices
 from console.screens.views import Views
+from queries.model.frozen import dataclass
 from queries.model.source import Health
 
 if TYPE_CHECKING:

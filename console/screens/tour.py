@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from console.screens.base import ConsoleScreen, section
+from queries.model.frozen import dataclass
 from widgets.styled_text import Line, wrap
 from widgets.text_view import TextView
 

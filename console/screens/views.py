@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from queries.model.frozen import dataclass
 from widgets.table import Arrangement
 
 MOST = 100

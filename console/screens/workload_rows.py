@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from console.checks.workloads import WorkloadVerdict
 from console.state.revisions import NO_AUTHORS, Authors, name_rollout_author
 from queries.model.cluster import Cluster
+from queries.model.frozen import dataclass
 from queries.model.pod import Pod, PodUsage
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.verdict import Verdict

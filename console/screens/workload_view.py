@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from console.actions.reconcilers import owners
 from console.objects.description import (
@@ -28,6 +28,7 @@ from console.state.revisions import NO_RECORDS, Records, name_rollout_author, re
 from console.state.snapshot import Snapshot
 from queries.kubernetes.object_decode import decode_conditions
 from queries.model.alert import TrackedAlert
+from queries.model.frozen import dataclass
 from queries.model.object_page import EventCount, Existence, ObjectEvent, TemplateRevision
 from queries.model.panel import PanelState
 from queries.model.pod import Pod

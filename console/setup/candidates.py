@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from console.config.validators import is_url
 from queries.http.endpoint import parse_credentials
 from queries.kubernetes.server_search import FoundServer
+from queries.model.frozen import dataclass
 from queries.text.variables import read_env
 
 PROMETHEUS, ALERTMANAGER, PLATFORM, GRAFANA, LOKI = "prometheus", "alertmanager", "platform", "grafana", "loki"

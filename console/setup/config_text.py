@@ -6,12 +6,13 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from console.config import schema
 from console.config.load import DEFAULT_NAMESPACE
 from console.config.validation import Key
 from console.setup.candidates import ALERTMANAGER, GRAFANA, KINDS, LOKI, PLATFORM, PROMETHEUS
+from queries.model.frozen import dataclass
 
 _WIDTH = 72
 _PLAIN = re.compile(r"[A-Za-z_/~][\w./~@:+-]*(?<!:)")

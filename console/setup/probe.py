@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from console.setup.candidates import ALERTMANAGER, GRAFANA, KINDS, LOKI, PLATFORM, PROMETHEUS
 from queries.alertmanager import Alertmanager
@@ -17,6 +16,7 @@ from queries.http.endpoint import Endpoint
 from queries.loki import Loki
 from queries.model.annotations import Annotations
 from queries.model.fault import Fault, FaultKind
+from queries.model.frozen import dataclass
 from queries.model.rule import RuleMatch
 from queries.model.series import Sample, quote
 from queries.model.text import visible

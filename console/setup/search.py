@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from queries.kubernetes.client import METADATA, Kubernetes
 from queries.kubernetes.identity import find_absence
 from queries.kubernetes.server_search import search_servers
 from queries.model.fault import Fault, FaultKind
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.text.variables import home_folder, read_env
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from console.journal.elapsed import NO_TIMESTAMP, BootTimestamp, Elapsed, elapsed_between
 from console.journal.event import Event
 from console.journal.payloads import ItemAnswered, RunNoteAdded, RunSigned, RunStarted, decode, event_kinds
 from console.journal.projection import Projection
+from queries.model.frozen import dataclass
 from queries.model.verdict import Verdict
 from queries.text.times import is_same_period
 

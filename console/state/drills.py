@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from console.journal import payloads as p
 from console.journal.event import Event
 from console.journal.payloads import DrillTime
 from console.journal.projection import Projection, keep_last
+from queries.model.frozen import dataclass
 
 GOALS = {"detect": 120.0, "acknowledge": 300.0, "recover": 1200.0}
 """In seconds: to detect and to recover from the fault on, to acknowledge from the detection on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from console.journal import payloads as p
 from console.journal import process
@@ -12,6 +12,7 @@ from console.journal.presence import Presence
 from console.journal.projection import Projection
 from queries.http.endpoint import ClusterIdentity
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 
 _KEPT = 50
 _MOST_OPEN = 200

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from console.journal.event import Event
 from console.journal.payloads import HandoverSigned, decode, event_kinds
 from console.journal.projection import Projection
+from queries.model.frozen import dataclass
 
 _KEPT = 50
 

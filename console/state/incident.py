@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
 from console.journal.acknowledgements import Acknowledgement
 from console.journal.payloads import DeliveryState, LinkedAlert, Role, Source, Step
+from queries.model.frozen import dataclass
 from queries.model.severity import Priority
 
 __all__ = (

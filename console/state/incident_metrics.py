@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from console.state.incident import Incident
+from queries.model.frozen import dataclass
 from queries.model.severity import Priority
 
 PERIOD_SECONDS = 30 * 86_400.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from console.state.handovers import HandoverSignature, HandoversProjection
 from console.state.incident import Incident, Incidents, TimelineEntry
 from console.state.incident_projection import INCIDENT, OUTLINE, TIMELINE, IncidentsProjection
 from console.state.revisions import NO_RECORDS, Records, RevisionRecords
+from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from console.config.load import UNNAMED
 from queries.model.alert import Elsewhere
 from queries.model.cluster import Cluster
+from queries.model.frozen import dataclass
 from queries.model.identity_cache import IdentityCache
 from queries.model.series import Labels
 from queries.model.text import visible

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeAlias
@@ -20,6 +20,7 @@ from console.journal.payloads import (
 )
 from console.journal.projection import Projection, keep_last
 from queries.model.cluster import Cluster
+from queries.model.frozen import dataclass
 from queries.model.managing_tools import OWN_MANAGER
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.text import visible

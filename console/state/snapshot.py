@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from console.checks.platform_lines import PlatformVerdict, evaluate_platform
 from console.checks.workloads import WorkloadVerdict, assess_workloads
@@ -16,6 +16,7 @@ from queries.model.alert import AlertRule, AlertState, TrackedAlert
 from queries.model.change import Change
 from queries.model.cluster import Cluster
 from queries.model.dashboard import DashboardState
+from queries.model.frozen import dataclass
 from queries.model.identity_cache import IdentityCache
 from queries.model.panel import PanelState
 from queries.model.platform import PlatformHealth

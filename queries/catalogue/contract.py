@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -12,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from queries.decoding import convert
+from queries.model.frozen import dataclass
 from queries.yaml import load_yaml
 
 PLATFORM = "platform"

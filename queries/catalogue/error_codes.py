@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 
 import msgspec
 
 from queries.decoding import convert
+from queries.model.frozen import dataclass
 from queries.model.series import Sample, label
 from queries.yaml import load_yaml
 

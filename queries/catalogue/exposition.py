@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from queries.errors import InvalidResponse
+from queries.model.frozen import dataclass
 from queries.model.series import Labels, Sample
 
 _LIMIT_SAMPLES = 500_000

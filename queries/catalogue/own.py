@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from queries.catalogue.loader import (
 from queries.catalogue.own_signals import read_own_signals
 from queries.catalogue.signals import Signal, find_references
 from queries.model.dashboard import DASHBOARDS, Dashboard
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec, Unit
 from queries.text.suggestions import suggest_spelling
 from queries.yaml import NodeError, YamlDocument, format_path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ from queries.catalogue.signals import (
     load_catalogue_signals,
     read_signal,
 )
+from queries.model.frozen import dataclass
 from queries.text.suggestions import suggest_spelling
 from queries.yaml import NodeError, YamlDocument, format_path
 from queries.yaml import Path as Part

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from types import MappingProxyType
 import msgspec
 
 from queries.decoding import convert
+from queries.model.frozen import dataclass
 from queries.model.panel import Unit
 from queries.yaml import load_yaml
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import promql_parser as ast
 
@@ -13,6 +12,7 @@ from queries.errors import RequestRejected
 from queries.grafana.dashboard_values import VariableValues
 from queries.grafana.model import GrafanaQueries, GrafanaQuery
 from queries.model.annotations import Annotations
+from queries.model.frozen import dataclass
 from queries.model.series import Sample
 from queries.prometheus.client import Prometheus
 from queries.prometheus.query_batch import BatchQuery, QueryBatch

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from queries.grafana.variables import VARIABLE, Variable, fill_variables, name_of, read_variable
+from queries.model.frozen import dataclass
 from queries.promql.syntax import PromqlError, parse_promql
 
 _LABEL_VALUES = re.compile(r"^\s*label_values\(\s*(?:(?P<expression>.+),)?\s*(?P<label>[A-Za-z_]\w*)\s*\)\s*$", re.DOTALL)

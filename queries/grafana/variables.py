@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import promql_parser as ast
 
+from queries.model.frozen import dataclass
 from queries.model.series import quote
 from queries.promql.syntax import lex
 from queries.text.durations import UNIT_SECONDS

@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote_plus
@@ -24,6 +23,7 @@ from queries.http.clock_skew import ServerClock
 from queries.http.credentials import Credentials
 from queries.http.endpoint import Endpoint
 from queries.http.proxy import proxy_for
+from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from queries.http.web_socket import WebSocket

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from pathlib import Path
 
 from queries.errors import AccessDenied, SourceError
 from queries.http.endpoint import HttpConfig
+from queries.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote, urlsplit
+
+from queries.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True, repr=False)

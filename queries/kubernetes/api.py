@@ -289,41 +289,27 @@ class KubeApi:
         limit: WireLimit,
         read_seconds: float,
     ) -> BaseHTTPResponse:
-        from urllib3 import HTTPHeaderDict  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
-
-        client, impersonation = self._access.login()
-        verb, url, given, sent_body, _ = client.param_serialize(
-            method,
-            path,
-            query_params=list(query),
-            header_params={"Accept": "application/json, */*", **(headers or {})},
-            body=body,
-            auth_settings=["BearerToken"],
-        )
-        sent = HTTPHeaderDict(given)
-        for name, value in impersonation:
-            # A dict holds one header of each name, but there is one for each group.
-            sent.add(name, value)
-        request = (verb, url, sent, sent_body)
+        connection, impersonation = self._access.login()
+        given = {"Accept": "application/json, */*", **(headers or {})}
+        request = (method, path, query, (*given.items(), *impersonation), body)
         timeout = (self._timeout, read_seconds)
         limit.grant(HEAD_BYTES, seconds=read_seconds)  # from here on: credentials have their own limit
         sent_at = time.time()
         try:
-            answer = client.call_api(*request, _request_timeout=timeout)
+            response = connection.send(*request, timeout=timeout)
         except Exception as error:
             if method != "GET" or not _dropped(error):
                 mapped = self._map_error(error)
                 raise (self._map_lost(method, mapped) if _dropped(error) else mapped) from error
             try:
-                answer = client.call_api(*request, _request_timeout=timeout)
+                response = connection.send(*request, timeout=timeout)
             except Exception as second:
                 raise self._map_error(second) from second
-        response: BaseHTTPResponse = answer.response
         self._clock.on_response(response.headers, sent_at=sent_at, received_at=time.time())
         if 200 <= response.status < 300 and "html" not in response.headers.get("Content-Type", ""):
             return response
         if response.status == 401:
-            self._access.reject(client)
+            self._access.reject(connection)
         try:
             limit.grant(0, seconds=self._timeout)
             content = self._read(response, limit, _REFUSAL_BYTES).whole()
@@ -357,8 +343,7 @@ class KubeApi:
         )
 
     def _map_error(self, error: Exception) -> SourceError:
-        from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
-        from urllib3 import exceptions  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
+        from urllib3 import exceptions  # noqa: PLC0415 - not before the first request
 
         where = self.where
         if isinstance(error, SourceError):
@@ -374,7 +359,7 @@ class KubeApi:
             return self._map_connect_error(error)
         if isinstance(error, exceptions.ConnectTimeoutError):
             return Unreachable(f"no connection within {self._timeout:g} s", where=where, hint="check network and VPN")
-        if isinstance(error, exceptions.SSLError) or (isinstance(error, ApiException) and error.status == 0):
+        if isinstance(error, exceptions.SSLError):
             text = str(reason or error).splitlines()[-1][:200]
             return Unreachable("no TLS connection to the API server", where=where, hint=text)
         if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):

@@ -8,34 +8,31 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import unquote, urlsplit
+from typing import Any, TypeAlias
 
 from queries.errors import AccessDenied, NotConfigured, SourceError, Unreachable
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 from queries.http.wire_limit import limit_pools
+from queries.kubernetes.connection import Connection, open_plain
 from queries.kubernetes.exec_plugin import ExecCredential, run_plugin
 from queries.kubernetes.kubeconfig import ChosenContext, choose_context, kubeconfig_files
 from queries.kubernetes.kubeconfig_fields import AuthProvider, UserFields, check_fields, impersonation_headers
 from queries.kubernetes.socks import SCHEME, SocksProxy, dial_through
+from queries.model.frozen import dataclass
 from queries.text.variables import read_env
-
-if TYPE_CHECKING:
-    from kubernetes.client.api_client import ApiClient
 
 _EARLY_SECONDS = 30.0
 """A credential is renewed this long before it expires."""
 
 _Headers: TypeAlias = tuple[tuple[str, str], ...]
-_Loaded: TypeAlias = tuple[ClusterPlace, _Headers]
+_Loaded: TypeAlias = tuple[Connection, ClusterPlace, _Headers]
 _plugin_credentials: dict[str, ExecCredential] = {}
 """The credentials of exec plugins in this process: the reading and the writing client share one log-in."""
 
 
 class KubeAccess:
-    """Provides an `ApiClient` with valid credentials, from any thread; reloads changed, expired or rejected ones.
+    """Provides a `Connection` with valid credentials, from any thread; reloads changed, expired or rejected ones.
 
     Loading uses no network but runs the exec plugin, if any. Raises SourceError.
     """
@@ -45,7 +42,7 @@ class KubeAccess:
         self._pinned = endpoint.place
         self._environ = os.environ if environ is None else environ
         self._lock = threading.Lock()
-        self._client: ApiClient | None = None
+        self._client: Connection | None = None
         self._stamps: tuple[tuple[str, int], ...] = ()
         self._expires_at: float | None = None
         self._plugin = ""
@@ -60,10 +57,10 @@ class KubeAccess:
         self.running = ""
         """The command of the exec plugin that is running now."""
 
-    def client(self, *, now: float | None = None) -> ApiClient:
+    def client(self, *, now: float | None = None) -> Connection:
         return self.login(now=now)[0]
 
-    def login(self, *, now: float | None = None) -> tuple[ApiClient, _Headers]:
+    def login(self, *, now: float | None = None) -> tuple[Connection, _Headers]:
         """The client, and the impersonation headers for every request through it."""
         moment = time.time() if now is None else now
         with self._lock:
@@ -82,7 +79,7 @@ class KubeAccess:
             self._failed = None
             return self._client, self._headers
 
-    def reject(self, client: ApiClient) -> None:
+    def reject(self, client: Connection) -> None:
         """Forget these credentials after a 401, so that the next request loads new ones."""
         with self._lock:
             if self._client is client:
@@ -95,58 +92,35 @@ class KubeAccess:
         self._end_plugin()
         client, self._client = self._client, None
         if client is not None:
-            client.close()  # type: ignore[no-untyped-call]
+            client.close()
 
     def _is_fresh(self, now: float) -> bool:
         if self._expires_at is not None and now > self._expires_at - _EARLY_SECONDS:
             return False
         return _stamps(path for path, _ in self._stamps) == self._stamps
 
-    def _load(self, now: float) -> ApiClient:
-        import urllib3  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
-        from kubernetes.client.api_client import ApiClient  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
-        from kubernetes.client.configuration import Configuration  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
-        from kubernetes.config.config_exception import ConfigException  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
-
-        configuration = Configuration()
-        configuration.retries = False
-        configuration.keep_alive = True
-        configuration.connection_pool_maxsize = 16
-        try:
-            if self._endpoint.in_cluster:
-                place, headers = self._load_service_account(configuration)
-            else:
-                place, headers = self._load_kubeconfig(configuration, now)
-        except ConfigException as error:
-            what = str(error).splitlines()[0][:300]
-            raise NotConfigured(f"the kubeconfig cannot be used: {what}", hint="check it with kubectl config view") from None
-        if not configuration.verify_ssl:
-            # The user chose it in the kubeconfig; a warning per request would be written over the screen.
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self.where = str(configuration.host)
-        client = ApiClient(configuration)
+    def _load(self, now: float) -> Connection:
+        connection, place, headers = self._load_service_account() if self._endpoint.in_cluster else self._load_kubeconfig(now)
+        self.where = connection.host
         if self._socks is not None:
-            dial_through(client.rest_client.pool_manager, self._socks)
-        limit_pools(client.rest_client.pool_manager)
-        client.user_agent = "cad-console"
+            dial_through(connection.manager, self._socks)
+        limit_pools(connection.manager)
         self.place, self._headers = place, headers
-        return client
+        return connection
 
     def _plugin_runs(self, end: Callable[[], None]) -> None:
         self._end_plugin = end
         if self._closed:
             end()
 
-    def _load_service_account(self, configuration: Any) -> _Loaded:
-        from kubernetes.config.incluster_config import load_incluster_config  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
+    def _load_service_account(self) -> _Loaded:
+        from queries.kubernetes.official_client import open_service_account  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
 
-        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        connection = open_service_account()
         self._stamps, self._expires_at = (), None
-        return ClusterPlace(server=str(configuration.host)), ()
+        return connection, ClusterPlace(server=connection.host), ()
 
-    def _load_kubeconfig(self, configuration: Any, now: float) -> _Loaded:
-        from kubernetes.config.kube_config import KubeConfigLoader  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
-
+    def _load_kubeconfig(self, now: float) -> _Loaded:
         files = kubeconfig_files(self._endpoint.kubeconfig or read_env(self._environ, "KUBECONFIG") or "~/.kube/config")
         chosen = choose_context(files, self._endpoint.context)
         cluster, user = check_fields(chosen)
@@ -162,32 +136,21 @@ class KubeAccess:
         socks = SocksProxy.parse(proxy_url) if proxy_url.startswith(f"{SCHEME}://") else None
         watched = [str(path) for path in files]
         given = self._credentials(user, chosen, now=now, watched=watched)
-        loader: Any = KubeConfigLoader(  # type: ignore[no-untyped-call]
-            {
-                "current-context": "chosen",
-                "contexts": [{"name": "chosen", "context": {"cluster": "chosen", "user": "chosen"}}],
-                "clusters": [{"name": "chosen", "cluster": _cluster_section(chosen.cluster, socks=socks is not None)}],
-                "users": [{"name": "chosen", "user": given.certificates}],
-            },
-            config_base_path="/",
-        )
-        loader.load_and_set(configuration)
-        # `login` decides on renewal, not the loader's own hook.
-        configuration.refresh_api_key_hook = None
-        if given.authorization:
-            configuration.api_key["BearerToken"] = given.authorization
+        if cluster.insecure_skip_tls_verify:
+            import urllib3  # noqa: PLC0415 - not before the first request
+
+            # The user chose it in the kubeconfig; a warning per request would be written over the screen.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        if cluster.proxy_url or _names_proxy():
+            from queries.kubernetes.official_client import open_kubeconfig  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
+
+            connection = open_kubeconfig(chosen.cluster, given.certificates, given.authorization, socks=socks, basic=_basic)
+        else:
+            connection = open_plain(cluster, given.certificates, given.authorization)
         self._socks = socks
-        if socks is not None:
-            configuration.proxy = None  # one of the environment: the cluster's own overrides it
-        elif cluster.proxy_url:
-            # As in client-go the cluster's own proxy overrides NO_PROXY.
-            configuration.no_proxy = None
-            name, _, password = urlsplit(cluster.proxy_url).netloc.rpartition("@")[0].partition(":")
-            if name:
-                configuration.proxy_headers = {"Proxy-Authorization": _basic(unquote(name), unquote(password))}
         self._stamps = _stamps(watched)
         self._pinned = place
-        return place, impersonation_headers(user)
+        return connection, place, impersonation_headers(user)
 
     def _credentials(self, user: UserFields, chosen: ChosenContext, *, now: float, watched: list[str]) -> _Credentials:
         """The credentials, with exec plugin, token file and auth-provider replaced by their results."""
@@ -235,9 +198,11 @@ class _Credentials:
     certificates: Mapping[str, str]
 
 
-def _cluster_section(cluster: Mapping[str, Any], *, socks: bool) -> dict[str, Any]:
-    """Without empty fields, and without a proxy that `dial_through` uses: the client's own SOCKS needs another package."""
-    return {key: value for key, value in cluster.items() if value and not (socks and key == "proxy-url")}
+def _names_proxy() -> bool:
+    """Whether the environment, or the system's settings on other systems than Linux, names a proxy."""
+    from urllib.request import getproxies  # noqa: PLC0415 - not before the first request
+
+    return any(name != "no" for name in getproxies())
 
 
 def _basic(name: str, password: str) -> str:

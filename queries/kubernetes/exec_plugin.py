@@ -11,12 +11,12 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from queries.errors import AccessDenied, NotConfigured, TimedOut
+from queries.model.frozen import dataclass
 from queries.text.numbers import format_size
 
 LIMIT_SECONDS = 8.0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from queries.errors import NotConfigured
 from queries.http.endpoint import ClusterPlace
+from queries.model.frozen import dataclass
 
 _MOST_VALUES = 100_000
 _PATHS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,6 +13,7 @@ from queries.kubernetes.api import quote_segment
 from queries.kubernetes.client import Kubernetes
 from queries.kubernetes.object_decode import build_node_pod, decode_object_event, sort_events
 from queries.kubernetes.watch import PAGE
+from queries.model.frozen import dataclass
 from queries.model.object_page import NodePod, ObjectEvent
 
 _METADATA_ONLY = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}

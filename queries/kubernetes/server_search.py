@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from queries.errors import SourceError
 from queries.kubernetes.api import quote_segment
 from queries.kubernetes.client import Kubernetes
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 
 _WORDS: Mapping[str, tuple[str, ...]] = {

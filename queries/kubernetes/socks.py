@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from queries.errors import AccessDenied, SourceError, Unreachable
 from queries.http.endpoint import parse_credentials
+from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:
     import urllib3

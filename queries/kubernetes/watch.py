@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 import msgspec
@@ -27,6 +27,7 @@ from queries.kubernetes.workload_decode import (
     build_workload,
 )
 from queries.model.fault import Fault
+from queries.model.frozen import dataclass
 
 T = TypeVar("T")
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from queries.model.action import ActionCall
+from queries.model.frozen import dataclass
 from queries.model.series import Labels, label
 from queries.model.severity import BUILT_IN, Grade
 from queries.model.severity import Priority as Priority  # noqa: PLC0414  # an alert's own word

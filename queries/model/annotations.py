@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from queries.model.frozen import dataclass
 
 _INFO, _WARNING = "PromQL info: ", "PromQL warning: "
 _POSITION = re.compile(r"\((\d+):(\d+)\)$")

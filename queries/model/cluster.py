@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
+from queries.model.frozen import dataclass
 from queries.model.identity_cache import IdentityCache
 from queries.model.label_selector import Requirement, matches_selector
 from queries.model.pod import Pod

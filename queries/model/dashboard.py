@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from queries.model.fault import Fault
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec, PanelState
 from queries.model.panel_result import PanelResult
 

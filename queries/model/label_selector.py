@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from queries.model.frozen import dataclass
 from queries.model.series import Labels
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from queries.model.frozen import dataclass
 from queries.model.regex import RegexError, compile_regex
 from queries.model.series import Labels, label, quote
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from queries.model.frozen import dataclass
 from queries.model.series import Point, Sample
 from queries.model.verdict import Verdict
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from queries.model.fault import Fault
+from queries.model.frozen import dataclass
 from queries.model.heat_map import HeatMap
 from queries.model.panel import Origin, Unit
 from queries.model.series import Point, Sample, Series

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from queries.model.frozen import dataclass
 from queries.model.series import Labels
 
 

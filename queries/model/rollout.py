@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from queries.model.frozen import dataclass
 from queries.model.workload import Workload
 
 

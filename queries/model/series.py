@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from queries.model.frozen import dataclass
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 """Label pairs, sorted by name."""

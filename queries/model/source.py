@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, TypeVar
 
 from queries.model.fault import Fault
+from queries.model.frozen import dataclass
 
 T = TypeVar("T")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from queries.model.frozen import dataclass
 from queries.model.label_selector import Requirement, matches_selector
 from queries.model.series import Labels
 

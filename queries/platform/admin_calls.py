@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from queries.catalogue.faults import EntryError, explain_error, read_document
+from queries.model.frozen import dataclass
 from queries.yaml import NodeError, YamlDocument
 from queries.yaml import Path as Part
 

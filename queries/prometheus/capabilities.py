@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from types import MappingProxyType
 from typing import TypeVar
@@ -14,6 +14,7 @@ import msgspec
 from queries.errors import InvalidResponse, RequestRejected, SourceError
 from queries.http.client import Client
 from queries.http.error_mapping import AGENT
+from queries.model.frozen import dataclass
 from queries.prometheus.responses import decode_instant
 
 T = TypeVar("T")

@@ -309,16 +309,20 @@ class Prometheus:
         self.decisions.ingest_help(metric, [item.type for item in found], [item.help for item in found if item.help])
         return any(item.help for item in found)
 
-    async def rules(self) -> RulesResult:
-        """The rules with their pending and firing alerts, which lack the server's external labels."""
+    async def rules(self, *, compare: bool = True) -> RulesResult:
+        """The rules with their pending and firing alerts, which lack the server's external labels.
+
+        Without `compare` nothing is learned about recorded series, which saves most of the time.
+        """
         try:
             answer = await self._ruler.fetch("/api/v1/rules", decode=self._read_rules)
             answer = replace(answer, alerts=await self._sent_labels.add(answer.alerts))
             if self._ruler is self._client and not answer.partial:
                 answer = replace(answer, partial=await self._stores.missing(is_thanos=answer.is_thanos, rules=True))
-            self._panels.rules = frozenset(answer.recorded)
-            self.recorded.update_intervals(answer.recording)
-            self.recorded.update(await self.match_rules(answer.recording))
+            if compare:
+                self._panels.rules = frozenset(answer.recorded)
+                self.recorded.update_intervals(answer.recording)
+                self.recorded.update(await self.match_rules(answer.recording))
         except SourceError as error:
             self.recorded.update(NOTHING_SEEN, f"the rules cannot be read: {error.fault.sentence()}")
             raise

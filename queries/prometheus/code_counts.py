@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from queries.catalogue.error_codes import CodeSource, Taxonomy
 from queries.catalogue.exposition import Exposition
 from queries.errors import SourceError
 from queries.model.annotations import Annotations
 from queries.model.fault import Fault
+from queries.model.frozen import dataclass
 from queries.model.series import Labels, Sample, Series, drop_labels, label, quote
 from queries.prometheus.query_batch import BatchQuery, QueryBatch
 from queries.prometheus.responses import RangeResult

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
 from queries.catalogue.signals import (
@@ -17,6 +17,7 @@ from queries.catalogue.signals import (
     find_signals,
     load_catalogue_signals,
 )
+from queries.model.frozen import dataclass
 from queries.model.series import Sample, quote
 from queries.prometheus.query_batch import BatchQuery
 

@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from queries.catalogue.error_code_series import CODE
 from queries.concurrency import run_cpu_bound, task_group
 from queries.errors import RequestRejected, SourceError, TimedOut
 from queries.model.annotations import Annotations
+from queries.model.frozen import dataclass
 from queries.model.panel import Aggregation, PanelSpec
 from queries.model.panel_result import PanelHistory
 from queries.model.series import Labels, Series, drop_labels

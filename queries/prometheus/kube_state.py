@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from queries.model.cluster import Cluster
+from queries.model.frozen import dataclass
 from queries.model.pod import Pod
 from queries.model.series import Sample, label, quote
 from queries.model.workload import Condition, Container, Revision, Workload

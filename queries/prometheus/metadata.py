@@ -10,7 +10,6 @@ import os
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
@@ -26,6 +25,7 @@ from queries.http.credentials import Credentials
 from queries.http.endpoint import Endpoint
 from queries.http.proxy import proxy_for
 from queries.model.annotations import NO_ANNOTATIONS, Annotations
+from queries.model.frozen import dataclass
 from queries.model.series import Labels
 
 if TYPE_CHECKING:

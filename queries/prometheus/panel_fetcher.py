@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 from queries.catalogue.error_code_series import CODE
@@ -15,6 +15,7 @@ from queries.concurrency import maybe_offload, run_cpu_bound
 from queries.errors import SourceError
 from queries.model.annotations import Annotations, is_warning, without_position
 from queries.model.fault import Fault, FaultKind
+from queries.model.frozen import dataclass
 from queries.model.panel import MOST_SERIES, Aggregation, Origin, PanelSpec, aggregate
 from queries.model.panel_result import PanelResult
 from queries.model.series import Sample, Series, drop_labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -12,6 +12,7 @@ from queries.concurrency import maybe_offload
 from queries.errors import RequestRejected, SourceError, TimedOut
 from queries.model.annotations import Annotations, line_of, without_position
 from queries.model.fault import Fault
+from queries.model.frozen import dataclass
 from queries.model.series import Sample, Series, drop_labels, label, quote
 
 BATCH_LABEL = "__q__"

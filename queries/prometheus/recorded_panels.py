@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from zlib import crc32
 
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec, Unit, aggregate
 from queries.model.panel_result import Caveat, Contradiction, ContradictionKind, Figure
 from queries.model.rule import NOTHING_SEEN, RecordedBook, RuleGroup, RuleMatch

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from queries.catalogue.signals import DefinitionChoice
+from queries.model.frozen import dataclass
 from queries.model.rule import NOTHING_SEEN, RecordedBook, RecordedSeries, Rule, RuleGroup, RuleKind, RuleMatch
 from queries.promql.equivalence import Forms, Incomparable
 from queries.promql.normal_form import Form

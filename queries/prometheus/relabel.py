@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from queries.concurrency import maybe_offload
 from queries.errors import AccessDenied, InvalidResponse, RequestRejected, SourceError
 from queries.http.client import Client
 from queries.model.alert import Alert
+from queries.model.frozen import dataclass
 from queries.model.series import Labels
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from hashlib import blake2b
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from queries.errors import InvalidResponse, SourceError
 from queries.http.error_mapping import from_response
 from queries.model.alert import Alert, AlertRule, AlertState
 from queries.model.annotations import NO_ANNOTATIONS, Annotations
+from queries.model.frozen import dataclass
 from queries.model.rule import Rule, RuleGroup, RuleKind
 from queries.model.series import Labels, Point, Sample, Series
 from queries.text.times import parse_rfc3339

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from queries.catalogue.loader import expand_spec
 from queries.catalogue.signals import IN_FLIGHT, SETTLED, UNDECIDED, DefinitionChoice, Signal, Witness, find_witnessed
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec, Unit
 from queries.model.panel_result import Contradiction, ContradictionKind, Figure
 from queries.model.series import Sample, drop_labels

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 
+from queries.model.frozen import dataclass
 from queries.promql.normal_form import Blind, Form, Incomparable, Key, NodeTable, Normalizer, format_factor
 from queries.text.durations import format_duration
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import promql_parser as ast
 
+from queries.model.frozen import dataclass
 from queries.promql.syntax import (
     COMPARISONS,
     MIRRORED,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import promql_parser as ast
 
+from queries.model.frozen import dataclass
 from queries.promql.syntax import PromqlError, constant, parse_tree, strip_parens
 from queries.text.durations import format_duration
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from queries.model.chart import ChartData
+from queries.model.frozen import dataclass
 from queries.model.heat_map import HeatMap, HeatRow
 from queries.model.text import visible
 from queries.text.axes import is_drawable, round_up, shade_level, shade_starts

@@ -188,14 +188,21 @@ CLIENTS: dict[str, Asking] = {
     "a write": Asking(_write, (), text=True),
     "kubernetes": Asking(
         _kubernetes(list_cluster),
-        ("queries/kubernetes/api.py", "queries/kubernetes/auth.py", "queries/kubernetes/client.py"),
+        (
+            "queries/kubernetes/api.py",
+            "queries/kubernetes/auth.py",
+            "queries/kubernetes/client.py",
+            "queries/kubernetes/connection.py",
+        ),
         at_once=6,
     ),
     "kubernetes, one object": Asking(_kubernetes(lambda made: made.deployment("x")), ()),
     "kubernetes, logs": Asking(_kubernetes(lambda made: PodLogReader(made).read_end(LogRequest("x"))), (), text=True),
     "kubernetes, a write": Asking(_kubernetes(lambda made: made.call("PATCH", NAMESPACE_PODS, (), {})), (), text=True),
     "kubernetes, a watch": Asking(_watch, ("queries/kubernetes/watch.py",), text=True),
-    "kubernetes through a proxy": Asking(_kubernetes(list_cluster, **{"proxy-url": "{url}"}), (), at_once=6),
+    "kubernetes through a proxy": Asking(
+        _kubernetes(list_cluster, **{"proxy-url": "{url}"}), ("queries/kubernetes/official_client.py",), at_once=6
+    ),
     "the demo": Asking(
         _demo,
         (

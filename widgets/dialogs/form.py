@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
@@ -12,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
+from queries.model.frozen import dataclass
 from widgets.dialogs.button import DialogButton
 from widgets.styled_text import text
 from widgets.text_view import TextView

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
@@ -14,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from queries.model.alert import TrackedAlert
+from queries.model.frozen import dataclass
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.text.durations import parse_duration
 from widgets.dialogs.button import DialogButton

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from console.demo.cluster.resource import Resource
+from queries.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

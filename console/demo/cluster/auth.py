@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from console.demo.cluster import api_errors
 from console.demo.cluster.request import HttpRequest
 from console.demo.cluster.resource import NAMESPACES, REVIEWS, SELF_REVIEWS, Object, Resource
+from queries.model.frozen import dataclass
 
 Grants: TypeAlias = frozenset[tuple[str, str, str, str]]
 """API group, resource (with its subresource, `pods/log`), verb, and the name of the one object; empty for all."""

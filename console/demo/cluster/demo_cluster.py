@@ -10,7 +10,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +32,7 @@ from console.demo.cluster.server import ApiServer
 from console.demo.cluster.stateful_set_controller import StatefulSets
 from console.demo.cluster.store import Store, WatchEvent
 from console.demo.cluster.timers import Timers
+from queries.model.frozen import dataclass
 
 T = TypeVar("T")
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"

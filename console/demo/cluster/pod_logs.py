@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 
 from console.demo.cluster import api_errors
 from console.demo.cluster.resource import Object
 from console.demo.cluster.store import Store
+from queries.model.frozen import dataclass
 from queries.text.times import parse_rfc3339
 
 LogLines = Callable[[Object, str, float, float], list[tuple[float, str]]]

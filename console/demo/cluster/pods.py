@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from console.demo.cluster import event_recorder
@@ -14,6 +13,7 @@ from console.demo.cluster.registry import Registry
 from console.demo.cluster.resource import NODES, PODS, REPLICA_SETS, Object
 from console.demo.cluster.store import Store
 from console.demo.cluster.timers import Timers
+from queries.model.frozen import dataclass
 
 NODE_COUNT = 3
 FAILING = "failing"

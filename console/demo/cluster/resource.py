@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from queries.model.frozen import dataclass
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON; objects in the store are never changed in place."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from console.demo.cluster import api_errors, discovery, endpoints, eviction, list_pages, newer_events, patch
@@ -26,6 +25,7 @@ from console.demo.cluster.resource import (
 )
 from console.demo.cluster.store import Store
 from console.demo.cluster.watch import WatchRequest, typed
+from queries.model.frozen import dataclass
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 DEFAULT_WATCH_SECONDS = 1800.0

@@ -6,10 +6,10 @@ import copy
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from console.demo.cluster import api_errors
 from console.demo.cluster.resource import Object, Resource
+from queries.model.frozen import dataclass
 from queries.text.times import format_time
 
 Key = tuple[str, str]

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from console.demo.cluster.api_errors import ApiError
 from console.demo.cluster.resource import Object, Resource
 from console.demo.cluster.selector import Match
 from console.demo.cluster.store import Store, WatchEvent
+from queries.model.frozen import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from console.lint.finding import Finding, Level, LintRule
 from console.lint.runbooks.kubectl import Kubectl, KubectlResult
 from console.lint.runbooks.page import RunbookPage, ShellLine
 from console.lint.runbooks.shell import NotRunnable, simple_commands
+from queries.model.frozen import dataclass
 
 _PARALLEL = 4
 

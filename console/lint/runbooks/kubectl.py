@@ -9,10 +9,10 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from console.lint.runbooks.page import suggest_name
+from queries.model.frozen import dataclass
 
 _LIMIT_SECONDS = 20
 _OWN_SERVER = ("--kubeconfig", "--server", "-s", "--context", "--cluster", "--user", "--token", "--as", "--tls-server-name")

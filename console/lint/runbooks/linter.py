@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from console.lint.context import build_context, parse_rules
 from console.lint.finding import Finding, Level, LintRule
@@ -30,6 +29,7 @@ from console.runbooks.index import RunbookIndex
 from console.runbooks.page import Runbook
 from queries.catalogue.contract import load_contract
 from queries.catalogue.error_codes import load_taxonomy
+from queries.model.frozen import dataclass
 from queries.model.rule import RuleKind
 from queries.promql.metric_catalog import MetricCatalog
 from queries.promql.rule_files import PlacedRule

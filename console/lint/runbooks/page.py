@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from console.lint.finding import Finding, Level, LintRule
 from console.runbooks.page import Runbook, split_page
+from queries.model.frozen import dataclass
 from queries.yaml import YamlDocument, load_with_lines
 
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*$")

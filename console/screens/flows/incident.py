@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -24,6 +23,7 @@ from console.screens.flows.clipboard import copy_text
 from console.screens.incident import IncidentScreen
 from console.state.incident import Incident, Update, update_target
 from console.state.public_status import public_status
+from queries.model.frozen import dataclass
 from queries.model.severity import Priority
 from queries.text.durations import YEAR_SECONDS, parse_duration
 from queries.text.times import InvalidTime, format_clock

@@ -44,7 +44,7 @@ def access(path: object, *, context: str = "", environ: dict[str, str] | None = 
 
 
 def bearer(given: KubeAccess, **named: float) -> str:
-    return str(given.client(**named).configuration.api_key.get("BearerToken", ""))
+    return str(given.client(**named).authorization)
 
 
 def plugin(folder: Path, body: str) -> str:
@@ -82,8 +82,8 @@ def test_the_context_chooses_server_and_user(tmp_path: Path) -> None:
         ],
     }
     path = config(tmp_path / "k", **other)
-    assert access(path).client().configuration.host == SERVER
-    assert access(path, context="two").client().configuration.host == "http://127.0.0.1:10"
+    assert access(path).client().host == SERVER
+    assert access(path, context="two").client().host == "http://127.0.0.1:10"
     assert bearer(access(path)) == "Bearer abc"
 
 
@@ -277,7 +277,7 @@ def test_proxies_and_no_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     def manager(server: str, **cluster: str) -> str:
         config(path, clusters=[{"name": "c", "cluster": {"server": server, **cluster}}])
-        return type(access(path).client().rest_client.pool_manager).__name__
+        return type(access(path).client().manager).__name__
 
     assert manager("https://api.example.com") == "ProxyManager"
     assert manager("https://10.1.2.3:6443") == "PoolManager"

@@ -174,7 +174,7 @@ def test_extensions_and_disable_compression_pass(tmp_path: Path) -> None:
     client, headers = login(
         write(tmp_path / "k", cluster={"disable-compression": True, **more}, user={"token": "abc", **more}, **more)
     )
-    assert client.configuration.api_key["BearerToken"] == "Bearer abc"
+    assert client.authorization == "Bearer abc"
     assert headers == ()
 
 
@@ -192,7 +192,7 @@ def test_who_one_is_as_client_go_has_it(tmp_path: Path, user: dict[str, Any], au
     """A user without password is sent too, in UTF-8; a token file beats a token, and a token saves the plugin."""
     (tmp_path / "token").write_text("from-file\n")
     client, _ = login(write(tmp_path / "k", user=user))
-    assert client.configuration.api_key["BearerToken"] == authorization
+    assert client.authorization == authorization
 
 
 def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_the_clusters_own_proxy_is_used_whatever_no_proxy_says(tmp_path: Path, m
     """As in client-go NO_PROXY is for proxies of the environment; credentials in proxy-url go to the proxy."""
     monkeypatch.setenv("NO_PROXY", "*")
     client, _ = login(write(tmp_path / "k", cluster={"proxy-url": "http://me:p%40ss@127.0.0.1:1"}))
-    manager = client.rest_client.pool_manager
+    manager = client.manager
     assert type(manager).__name__ == "ProxyManager"
     assert manager.proxy_headers == {"Proxy-Authorization": "Basic bWU6cEBzcw=="}
 
@@ -240,7 +240,7 @@ def test_files_paths_and_plugins_belong_to_the_file_that_names_them(tmp_path: Pa
     write(tmp_path / "b" / "config", user={"exec": {"command": "./token.sh", "apiVersion": V1}})
     monkeypatch.chdir(tmp_path)
     client = KubeAccess(ClusterEndpoint("ns", kubeconfig="a/config:b/config"), environ={"PATH": "/usr/bin:/bin"}).client()
-    assert client.configuration.api_key["BearerToken"] == "Bearer from-b"
+    assert client.authorization == "Bearer from-b"
 
 
 def test_a_plugin_gets_the_authority_and_its_own_settings(tmp_path: Path) -> None:

@@ -1,0 +1,124 @@
+"""What each verb imports when its servers answer, seen from outside of the process and without a clock: a verb loads what its
+sources need, and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from steerable_cluster import SteerableCluster
+from told_platform import told_platform
+
+from console.cli.parser import VERBS
+from console.demo.cluster import PodTimings
+
+ROOT = Path(__file__).resolve().parents[3]
+ALERT = {
+    "fingerprint": "abc",
+    "labels": {"alertname": "HighErrorRate", "severity": "critical", "component": "platform"},
+    "annotations": {},
+    "startsAt": "2026-01-01T09:00:00Z",
+    "endsAt": "2036-01-01T10:00:00Z",
+    "updatedAt": "2026-01-01T09:00:00Z",
+    "generatorURL": "",
+    "receivers": [{"name": "pager"}],
+    "status": {"state": "active", "silencedBy": [], "inhibitedBy": []},
+}
+RUN = """
+import json, sys
+from console.cli.main import main
+try:
+    code = main(sys.argv[1:])
+except SystemExit as error:
+    code = error.code
+print(json.dumps([code, sorted(name for name, module in sys.modules.items() if module)]), file=sys.stderr)
+"""
+SCREENS = ("textual", "rich", "widgets", "console.screens", "console.demo")
+OFFICIAL = ("kubernetes", "requests", "pydantic", "dateutil", "prometheus_api_client", "pandas")
+STORES = ("redis", "psycopg")
+CLUSTER = ("urllib3", "queries.kubernetes.client", "queries.kubernetes.auth")
+"""The settings read which context a kubeconfig chooses."""
+PANELS = ("promql_parser", "queries.promql", "queries.prometheus.recorded_series")
+NETWORK = ("httpx", "httpcore", "anyio", "ssl", "asyncio", "queries.prometheus", "queries.alertmanager")
+ACTIONS = ("console.actions",)
+FORBIDDEN: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("status",): (*SCREENS, *OFFICIAL, *STORES, *ACTIONS, "console.lint", "console.checklists", "console.setup"),
+    ("status", "--format", "json"): (*SCREENS, *OFFICIAL, *STORES, *ACTIONS),
+    ("alerts",): (*SCREENS, *OFFICIAL, *STORES, *ACTIONS, *CLUSTER, *PANELS, "queries.platform.client", "console.lint"),
+    ("alerts", "--format", "json"): (*SCREENS, *OFFICIAL, *STORES, *ACTIONS, *PANELS),
+    ("checklist", "hourly"): (*SCREENS, *OFFICIAL, *STORES, *ACTIONS, "console.lint", "console.setup"),
+    ("journal",): (*SCREENS, *OFFICIAL, *STORES, *ACTIONS, *CLUSTER, *PANELS, *NETWORK, "console.monitor", "re2"),
+    ("journal", "export"): (*SCREENS, *OFFICIAL, *STORES, *ACTIONS, *CLUSTER, *PANELS, *NETWORK, "console.monitor"),
+    ("journal", "verify"): (*SCREENS, *OFFICIAL, *STORES, *ACTIONS, *CLUSTER, *PANELS, *NETWORK, "console.monitor"),
+    ("runbook", "--list"): (*SCREENS, *OFFICIAL, *STORES),
+    ("doctor",): (*SCREENS, *STORES),
+    ("config",): (*SCREENS, *OFFICIAL, *STORES, *ACTIONS, *CLUSTER, *PANELS, *NETWORK),
+}
+NEEDED: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    ("status",): ("httpx", "queries.kubernetes.client", "urllib3", "queries.prometheus.client", "sqlite3"),
+    ("alerts",): ("httpx", "queries.alertmanager", "sqlite3"),
+    ("alerts", "--format", "json"): ("httpx", "queries.kubernetes.client", "urllib3"),
+    ("checklist", "hourly"): ("httpx", "queries.kubernetes.client", "console.checklists.evaluate"),
+    ("journal",): ("sqlite3",),
+}
+"""So that a verb which did nothing, or met no server, proves nothing."""
+
+
+@pytest.fixture(scope="module")
+def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """Servers that answer, and a cluster behind a kubeconfig with a token."""
+    folder = tmp_path_factory.mktemp("budgets")
+    made = SteerableCluster("cad-ml-platform", timings=PodTimings(), autoscaler_seconds=60.0, anonymous=False)
+    made.seed()
+    with made, told_platform(pages={"/api/v2/alerts": [ALERT]}) as platform:
+        made.kubeconfig(folder / "kubeconfig")
+        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "TZ")}
+        yield {**kept, **platform.environ(str(folder)), "KUBECONFIG": str(folder / "kubeconfig"), "PYTHONPATH": str(ROOT)}
+
+
+def run(environ: Mapping[str, str], *words: str) -> tuple[int, frozenset[str], str]:
+    """Exit code, every module that was loaded, and what was printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *words], env=dict(environ), capture_output=True, text=True, timeout=120, check=True
+    )
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    return code, frozenset(modules), done.stdout
+
+
+def within(modules: frozenset[str], names: tuple[str, ...]) -> list[str]:
+    """The modules that are one of these, or inside one."""
+    return sorted(module for module in modules if module.startswith(tuple(f"{name}." for name in names)) or module in names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", FORBIDDEN, ids=" ".join)
+def test_a_verb_imports_what_its_sources_need(environ: dict[str, str], words: tuple[str, ...]) -> None:
+    """With every server answering: no user interface, no official client where a token is enough, no source that the verb does
+    not print; and what it does need is there.
+    """
+    assert words[0] in {verb.name for verb in VERBS}
+    run(environ, "alerts")  # there is a journal from now on
+    _, modules, out = run(environ, *words)
+    assert within(modules, FORBIDDEN[words]) == []
+    assert set(NEEDED.get(words, ())) <= modules
+    assert out.strip()
+
+
+@pytest.mark.slow
+def test_alerts_prints_the_same_without_the_sources_that_it_leaves_out(environ: dict[str, str]) -> None:
+    """The list is that of `status`, which polls everything: the same alert with the same priority, age and runbook."""
+    _, _, alerts = run(environ, "alerts", "--format", "markdown")
+    _, _, status = run(environ, "status", "--format", "markdown")
+    rows = [line for line in alerts.splitlines() if "HighErrorRate" in line]
+    assert len(rows) == 1
+    assert rows[0] in status
+    _, _, listed = run(environ, "alerts", "--format", "json")
+    _, _, whole = run(environ, "status", "--format", "json")
+    assert json.loads(listed) == json.loads(whole)["alerts"]
+    assert json.loads(listed)[0]["actions"], "which come from the cluster"

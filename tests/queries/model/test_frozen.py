@@ -1,0 +1,240 @@
+"""Frozen classes with slots: exactly the standard library's in use, and no method of theirs is compiled by an import."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, asdict, astuple, field, fields, replace
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pytest
+
+from queries.model import frozen
+
+T = TypeVar("T")
+Decorator = Callable[..., Any]
+
+
+def classes(dataclass: Decorator) -> dict[str, Any]:
+    """The same classes by one decorator or the other."""
+
+    @dataclass(frozen=True, slots=True)
+    class Empty:
+        """Nothing."""
+
+    @dataclass(frozen=True, slots=True)
+    class One:
+        value: float
+
+    @dataclass(frozen=True, slots=True)
+    class Many:
+        LIMIT: ClassVar[int] = 7
+        name: str
+        count: int = 3
+        items: tuple[int, ...] = ()
+        made: dict[str, int] = field(default_factory=dict, hash=False)
+        age: float = field(default=0.0, compare=False)
+        secret: str = field(default="x", repr=False)
+        upper: str = field(init=False)
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "upper", self.name.upper())
+
+        @property
+        def double(self) -> int:
+            return 2 * self.count
+
+    @dataclass(frozen=True, slots=True)
+    class Child(Many):
+        more: str = "more"
+        count: int = 9
+
+    @dataclass(frozen=True, slots=True)
+    class Box(Generic[T]):
+        content: T
+        note: str | None = None
+
+    @dataclass(frozen=True, slots=True, repr=False)
+    class Quiet:
+        token: str
+
+        def __repr__(self) -> str:
+            return "Quiet(…)"
+
+    @dataclass(frozen=True, slots=True)
+    class Own:
+        name: str
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Own) and other.name.lower() == self.name.lower()
+
+        def __hash__(self) -> int:
+            return hash(self.name.lower())
+
+    return {item.__name__: item for item in (Empty, One, Many, Child, Box, Quiet, Own)}
+
+
+OURS, THEIRS = classes(frozen.dataclass), classes(dataclasses.dataclass)
+NAN = float("nan")
+CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("Empty", (), {}),
+    ("One", (1.5,), {}),
+    ("One", (NAN,), {}),
+    ("One", (), {"value": 2.0}),
+    ("Many", ("a",), {}),
+    ("Many", ("a", 4, (1,)), {"age": 7.0}),
+    ("Many", (), {"name": "b", "made": {"k": 1}, "secret": "s"}),
+    ("Child", ("a",), {}),
+    ("Child", ("a", 1, (), {}, 0.0, "s", "last"), {}),
+    ("Box", ([1],), {}),
+    ("Quiet", ("t",), {}),
+    ("Own", ("A",), {}),
+    ("Own", ("a",), {}),
+]
+
+
+def outcome(act: Callable[[], Any]) -> Any:
+    """What it returns, or the kind of what it raises."""
+    try:
+        return act()
+    except Exception as error:
+        return type(error)
+
+
+@pytest.mark.parametrize(("name", "values", "named"), CALLS)
+def test_an_instance_is_the_standard_librarys(name: str, values: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Text, fields, conversions, hash, copies, and what is refused are equal for the same class and arguments."""
+    one, other = OURS[name](*values, **named), THEIRS[name](*values, **named)
+    assert repr(one) == repr(other)
+    assert [(item.name, item.type, item.init, item.compare) for item in fields(one)] == [
+        (item.name, item.type, item.init, item.compare) for item in fields(other)
+    ]
+    assert repr(asdict(one)) == repr(asdict(other))
+    assert repr(astuple(one)) == repr(astuple(other))
+    assert outcome(lambda: hash(one)) == outcome(lambda: hash(other))
+    assert one == copy.copy(one) == copy.deepcopy(one) or repr(one).find("nan") > 0
+    assert one.__slots__ == other.__slots__
+    assert not hasattr(one, "__dict__")
+    assert type(one).__match_args__ == type(other).__match_args__
+    for act in (lambda item: setattr(item, "count", 1), lambda item: delattr(item, "name"), lambda item: setattr(item, "x", 1)):
+        with pytest.raises((FrozenInstanceError, TypeError)):
+            act(one)
+
+
+def test_equality_and_order_of_all_pairs() -> None:
+    """Each pair of instances is equal here if and only if it is with the standard library, NaN and subclasses included."""
+    made = [(OURS[name](*values, **named), THEIRS[name](*values, **named)) for name, values, named in CALLS]
+    found = [(one == other, their_one == their_other) for one, their_one in made for other, their_other in made]
+    assert all(ours == theirs for ours, theirs in found)
+    assert 0 < sum(ours for ours, _ in found) < len(found)
+    assert OURS["Many"]("a", age=1.0) == OURS["Many"]("a", age=2.0) != OURS["Many"]("a", 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "named"),
+    [
+        ("Empty", (1,), {}),
+        ("One", (), {}),
+        ("One", (1, 2), {}),
+        ("One", (1,), {"value": 2}),
+        ("One", (), {"other": 2}),
+        ("Many", (), {}),
+        ("Many", ("a",), {"upper": "A"}),
+    ],
+)
+def test_wrong_arguments_are_refused_alike(name: str, values: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Missing, unknown and repeated arguments are a TypeError that names the class, at the first instance and later."""
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"__init__\(\)"):
+            OURS[name](*values, **named)
+        with pytest.raises(TypeError, match=r"__init__\(\)"):
+            THEIRS[name](*values, **named)
+
+
+def test_replace_makes_another_and_leaves_the_first() -> None:
+    """`replace` runs `__post_init__` again, and refuses a field that is not an argument."""
+    first = OURS["Child"]("a")
+    second = replace(first, name="b", count=1)
+    assert (second.upper, second.double, second.more) == ("B", 2, "more")
+    assert (first.upper, first.count) == ("A", 9)
+    with pytest.raises(ValueError, match="init=False"):
+        replace(first, upper="X")
+
+
+def test_each_instance_gets_its_own_default() -> None:
+    """A default_factory is called for each instance."""
+    one, other = OURS["Many"]("a"), OURS["Many"]("a")
+    assert one.made == {} and one.made is not other.made
+
+
+@pytest.mark.parametrize("dataclass", [frozen.dataclass, dataclasses.dataclass])
+def test_classes_that_cannot_be_are_refused(dataclass: Decorator) -> None:
+    """A field without default after one that has one, and a default that all instances would share."""
+    with pytest.raises(TypeError):
+
+        @dataclass(frozen=True, slots=True)
+        class Order:
+            first: int = 1
+            second: int  # type: ignore[misc]
+
+    with pytest.raises(ValueError, match="mutable default"):
+
+        @dataclass(frozen=True, slots=True)
+        class Shared:
+            items: list[int] = []  # noqa: RUF012
+
+
+def test_every_other_kind_is_the_standard_librarys() -> None:
+    """Classes that can change, are ordered, or have no slots behave as always."""
+
+    @frozen.dataclass
+    class Plain:
+        count: int = 0
+
+    @frozen.dataclass(frozen=True, slots=True, order=True)
+    class Ordered:
+        count: int = 0
+
+    plain = Plain()
+    plain.count = 4
+    assert plain == Plain(4)
+    assert sorted([Ordered(2), Ordered(1)]) == [Ordered(1), Ordered(2)]
+
+
+def test_instances_can_be_pickled() -> None:
+    """One that another process makes is equal."""
+    from queries.model.alert import RunbookMatch
+
+    match = RunbookMatch("a", "a.md", "alertname")
+    assert pickle.loads(pickle.dumps(match)) == match
+
+
+def test_importing_a_class_compiles_no_method() -> None:
+    """Importing settings and model compiles no generated method; the first instance compiles `__init__`."""
+    code = """
+import sys
+seen = []
+def watch(event, values):
+    if event == "compile" and values[1] == "<string>":
+        source = values[0]
+        seen.append(source.decode() if isinstance(source, bytes) else source)
+import dataclasses, enum, typing, collections
+import queries.model.frozen
+sys.addaudithook(watch)
+import console.config.settings, console.state.incident, queries.model.workload, queries.model.panel
+from queries.model.alert import RunbookMatch
+def count():
+    return len([source for source in seen if source and "def __" in source])
+print(count())
+RunbookMatch("a", "b", "c")
+RunbookMatch("a", "b", "c")
+print(count())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    before, after = map(int, done.stdout.split())
+    assert after == before + 1
+    assert before <= 12, "only of classes whose instances are defaults"
