@@ -63,6 +63,14 @@ def fit(content: str, width: int, *, right: bool = False) -> str:
     return padding + content if right else content + padding
 
 
+def cut_left(content: str, cells: int) -> str:
+    """The text without its first `cells` cells; the half of a wide character is a space."""
+    if cells >= cell_len(content):
+        return ""
+    kept = set_cell_size(content, cells)
+    return content[len(kept) :] if content.startswith(kept) else " " + content[len(kept) :]
+
+
 def cut(line: Line, width: int) -> Line:
     """The line, cut to `width` cells with an ellipsis if it is longer."""
     if width_of(line) <= width:

@@ -7,39 +7,20 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Any, ClassVar, TypeVar
 
+from rich.cells import cell_len
 from textual.binding import Binding, BindingType
 from textual.message import Message
+from textual.strip import Strip
 
 from queries.model.frozen import dataclass
+from widgets.column_widths import Column, Sizes, arrange, page_starts, split_spare
 from widgets.rows import Rows
-from widgets.styled_text import Line, Span, fit
+from widgets.styled_text import Line, Span, cut_left, fit
 
 T = TypeVar("T")
 
 _MEASURED = 200
 """Rows whose cells decide how wide a column is once a person scrolls to it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column, `width` cells wide; `flex` is its share of the spare width. The higher `rank`, the sooner it is dropped.
-
-    `name` is for one whose heading is empty. `key` returns what a row is sorted by, None for unknown, which is last in both
-    directions; without one, the text of its cell is.
-    """
-
-    title: str
-    width: int
-    flex: int = 0
-    rank: int = 0
-    right: bool = False
-    name: str = ""
-    key: Callable[[Any], Any] | None = None
-
-    @property
-    def label(self) -> str:
-        """What a person calls it; empty for a column that is only a mark."""
-        return self.name or self.title
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +37,8 @@ class Arrangement:
 class Table(Rows[T]):
     """Rows of cells; `cells` returns one span per column, in the order of `columns`.
 
+    A column whose cells in view are cut takes the room that others do not need. Where there is none, `>` scrolls.
+
     `orders` are the orders that whoever gives the rows knows, the usual one first: it reads `arrangement` and gives them so.
     A table by any column the table sorts itself. Without `sortable` the rows have one order, such as that of time.
     """
@@ -66,7 +49,7 @@ class Table(Rows[T]):
         Binding("C", "columns", "columns", show=False, tooltip="Choose the columns, and the one to sort by", id="rows.columns"),
         Binding(
             "greater_than_sign", "scroll_columns(1)", "right", show=False,
-            tooltip="Further columns: scroll to the right", id="rows.columns_right",
+            tooltip="Scroll to the right: cut texts and further columns", id="rows.columns_right",
         ),
         Binding(
             "less_than_sign", "scroll_columns(-1)", "left", show=False,
@@ -115,9 +98,15 @@ class Table(Rows[T]):
         self._orders = orders
         self._sortable = sortable
         self.arrangement = Arrangement()
-        self._first = 0
-        """How many columns a person scrolled past; those up to the first that stretches stay."""
-        self._layout: tuple[int, tuple[tuple[int, int], ...]] = (-1, ())
+        self._stop = 0
+        """How far a person scrolled to the right, in columns and pages of one; those up to the first that stretches stay."""
+        self._layout: tuple[int, Sizes] = (-1, ())
+        self._more_right = False
+        """Whether there is more to the right."""
+        self._scrolled, self._skipped = 0, 0
+        """The first scrolled column, and how many of its cells lie to the left of it."""
+        self._widest = [0] * len(columns)
+        """The widest cell of each column among the rows in view, from one repaint to the next."""
         self._arranged: tuple[Any, ...] = ()
         """The rows and the arrangement of the last sort, and its result."""
 
@@ -152,7 +141,7 @@ class Table(Rows[T]):
         requested = replace(arrangement, order=order, hidden=arrangement.hidden & labels)
         if requested != self.arrangement:
             self.arrangement = requested
-            self._first, self._layout, self._arranged = 0, (-1, ()), ()
+            self._stop, self._layout, self._arranged = 0, (-1, ()), ()
             self.post_message(self.Rearranged(self))
             self.show(self._given)
             self.redraw()
@@ -170,9 +159,8 @@ class Table(Rows[T]):
         self.post_message(self.ColumnsRequested(self))
 
     def action_scroll_columns(self, by: int) -> None:
-        """Show the columns to the right, each as wide as its cells; the first ones stay."""
-        others = self._split()[1]
-        self._first = min(max(0, self._first + by), max(0, len(others) - 1))
+        """Show what is to the right, each column as wide as its cells; the first ones stay."""
+        self._stop = max(0, self._stop + by)
         self._layout = (-1, ())
         self.refresh_changes()
 
@@ -209,23 +197,46 @@ class Table(Rows[T]):
 
     def heading(self, width: int) -> Line:
         layout = self._layout_for(width - 1)
-        spans: list[Span] = [("‹" if self._first else " ", "dim")]
+        spans: list[Span] = [("‹" if self._stop else " ", "dim")]
         for at, size in layout:
             column = self._columns[at]
             title = column.title
             if self.arrangement.order and self.arrangement.order == column.label:
                 title = f"{title or column.label}{'↓' if self.arrangement.descending else '↑'}"
             spans.append((fit(title, size, right=column.right) + " ", "dim"))
-        last = layout[-1][0] if layout else 0
-        shown = {at for at, _ in layout}
-        more = any(at not in shown for at in self._visible() if not self._first or at > last)
-        return (*spans[:-1], (spans[-1][0][:-1], "dim"), ("›", "dim")) if more else tuple(spans)
+        return (*spans[:-1], (spans[-1][0][:-1], "dim"), ("›", "dim")) if self._more_right else tuple(spans)
+
+    def redraw(self) -> None:
+        self._widest = [0] * len(self._columns)
+        super().redraw()
+
+    def refresh_changes(self) -> None:
+        self._widest = [0] * len(self._columns)
+        super().refresh_changes()
+        self._widen()
+
+    def render_line(self, y: int) -> Strip:
+        strip = super().render_line(y)
+        if y == self.size.height - 1:  # all lines of a repaint are drawn
+            self.call_next(self._widen)
+        return strip
 
     def _row(self, item: T, width: int) -> Line:
         cells = self._cells(item)
-        return tuple(
-            (fit(cells[at][0], size, right=self._columns[at].right) + " ", cells[at][1]) for at, size in self._layout_for(width)
-        )
+        layout = self._layout_for(width)
+        self._measure(cells)
+        spans: list[Span] = []
+        for at, size in layout:
+            content, tone = cells[at]
+            if self._skipped and at == self._scrolled:
+                content = cut_left(content, self._skipped)
+            spans.append((fit(content, size, right=self._columns[at].right) + " ", tone))
+        return tuple(spans)
+
+    def _widen(self) -> None:
+        if (shared := self._share_width()) != self._layout[1]:
+            self._layout = (self._layout[0], shared)
+            super().refresh_changes()
 
     def _visible(self) -> list[int]:
         return [at for at, item in enumerate(self._columns) if item.label not in self.arrangement.hidden or not item.label]
@@ -236,28 +247,65 @@ class Table(Rows[T]):
         main = next((place for place, at in enumerate(visible) if self._columns[at].flex), 0)
         return visible[: main + 1], visible[main + 1 :]
 
-    def _layout_for(self, width: int) -> tuple[tuple[int, int], ...]:
+    def _layout_for(self, width: int) -> Sizes:
         if self._layout[0] != width:
-            self._layout = (width, self._scrolled_layout(width) if self._first else self._fitted_layout(width))
+            self._layout = (width, self._scrolled_layout(width) if self._stop else self._fitted_layout(width))
+            if not self._stop:
+                top = self.scroll_offset.y
+                for item in self._items[top : top + self.size.height]:
+                    self._measure(self._cells(item))
+                self._layout = (width, self._share_width())
         return self._layout[1]
 
-    def _fitted_layout(self, width: int) -> tuple[tuple[int, int], ...]:
+    def _measure(self, cells: Sequence[Span]) -> None:
+        for at, (content, _) in enumerate(cells):
+            length = len(content) if content.isascii() else cell_len(content)
+            self._widest[at] = max(self._widest[at], length)
+
+    def _share_width(self) -> Sizes:
+        """The widths in use; if a cell in view is cut, others give its column the room that they do not need."""
+        width, layout = self._layout
+        if self._stop or all(self._widest[at] <= size for at, size in layout):
+            return layout
+        fitted = self._fitted_layout(width)
+        needs = {at: self._need(at, size) for at, size in fitted}
+        return split_spare(fitted, needs)
+
+    def _need(self, at: int, size: int) -> int:
+        """The cells that a column needs; one that does not stretch keeps its `size` at least, so that little moves."""
+        column = self._columns[at]
+        return max(self._widest[at], cell_len(column.title) if column.flex else size)
+
+    def _fitted_layout(self, width: int) -> Sizes:
         visible = self._visible()
         fitted = arrange(tuple(self._columns[at] for at in visible), width)
+        self._skipped, self._more_right = 0, len(fitted) < len(visible)
         return tuple((visible[place], size) for place, size in fitted)
 
-    def _scrolled_layout(self, width: int) -> tuple[tuple[int, int], ...]:
+    def _scrolled_layout(self, width: int) -> Sizes:
+        """The columns from the stop on, as wide as their cells; a column wider than the screen has several stops."""
         kept, others = self._split()
-        sizes = [(at, self._columns[at].width) for at in kept]
-        left = width - sum(size + 1 for _, size in sizes)
-        cells = [self._cells(item) for item in self._items[:_MEASURED]]
-        for at in others[self._first :]:
-            if left < 4:
+        rows = [self._cells(item) for item in self._items[:_MEASURED]]
+        natural = {at: max([self._columns[at].width, *(cell_len(row[at][0]) for row in rows)]) for at in (*kept, *others)}
+        *first, main = ((at, self._columns[at].width) for at in kept)
+        sizes = [*first, (main[0], min(natural[main[0]], max(main[1], width // 2)))]
+        room = width - sum(size + 1 for _, size in sizes) - 1
+        stops = [(place, start) for place, at in enumerate(others) for start in page_starts(natural[at], room)]
+        fitted = dict(self._fitted_layout(width))
+        if others and fitted.get(others[0], 0) >= natural[others[0]]:
+            stops = stops[1:]  # it is in view without scrolling
+        self._stop = min(self._stop, len(stops))
+        if not self._stop:
+            return tuple(fitted.items())
+        self._more_right = self._stop < len(stops)
+        place, self._skipped = stops[self._stop - 1]
+        for at in others[place:]:
+            if room < 3:
                 break
-            column = self._columns[at]
-            size = min(left - 1, max(column.width, *(len(row[at][0]) for row in cells), 0))
+            size = min(room, natural[at] - (self._skipped if at == others[place] else 0))
             sizes.append((at, size))
-            left -= size + 1
+            room -= size + 1
+        self._scrolled = others[place]
         return tuple(sizes)
 
 
@@ -275,18 +323,3 @@ def cell_key(text: str) -> tuple[Any, ...]:
         return (2, 0.0, "")
     number = measure_text(stripped)
     return (1, 0.0, stripped) if number is None else (0, number, stripped)
-
-
-def arrange(columns: tuple[Column, ...], width: int) -> tuple[tuple[int, int], ...]:
-    """The columns that fit into `width` cells, as (position, width); each is followed by a space."""
-    kept = list(range(len(columns)))
-    while len(kept) > 1 and sum(columns[at].width + 1 for at in kept) > width:
-        worst = max(kept, key=lambda at: (columns[at].rank, at))
-        kept.remove(worst)
-    spare = max(0, width - sum(columns[at].width + 1 for at in kept))
-    shares = sum(columns[at].flex for at in kept)
-    sizes: list[tuple[int, int]] = []
-    for at in kept:
-        extra = spare * columns[at].flex // shares if shares else 0
-        sizes.append((at, columns[at].width + extra))
-    return tuple(sizes)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from console.alerts.cause import find_cause
 from queries.model.series import label
 from queries.text.durations import format_age, format_span
+from widgets.column_widths import Column
 from widgets.formatting import severity_label
 from widgets.styled_text import Span, severity_tone, text
-from widgets.table import Column
 
 if TYPE_CHECKING:
     from console.state.snapshot import Snapshot

@@ -16,9 +16,10 @@ from console.screens.action_run import OUTCOME_TONES, ActionRunScreen
 from console.screens.action_run_model import ActionRunModel, describe_outcome
 from console.screens.base import ConsoleScreen
 from console.screens.render_context import RenderContext
+from widgets.column_widths import Column
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, text, wrap
-from widgets.table import Column, Table
+from widgets.table import Table
 from widgets.text_view import TextView
 
 COLUMNS = (Column("target", 24, flex=2, name="target"), Column("state", 10), Column("what happened", 30, flex=5))

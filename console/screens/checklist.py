@@ -22,10 +22,11 @@ from console.state.checklist_runs import ChecklistRun, ChecklistRuns, Signature
 from queries.model.text import visible
 from queries.text.durations import format_span
 from queries.text.times import due_today, format_local, local_hour
+from widgets.column_widths import Column
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, text
-from widgets.table import Column, Table, set_keys
+from widgets.table import Table, set_keys
 from widgets.text_view import TextView
 
 _LISTS = (

@@ -20,10 +20,11 @@ from console.screens.render_context import RenderContext
 from console.state.incident import Incident
 from console.state.incident_metrics import compute_metrics
 from queries.text.times import format_minute
+from widgets.column_widths import Column
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Span, text
-from widgets.table import Column, Table
+from widgets.table import Table
 from widgets.text_view import TextView
 
 PAGE = 200

@@ -22,11 +22,12 @@ from console.screens.render_context import RenderContext
 from console.state.journal_text import event_text
 from queries.text.durations import format_age
 from queries.text.times import format_minute, format_moment
+from widgets.column_widths import Column
 from widgets.dialogs.confirm import ConfirmDialog
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, fit, text, wrap
-from widgets.table import Column, Table
+from widgets.table import Table
 from widgets.text_view import TextView
 
 COLUMNS = (

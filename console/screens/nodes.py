@@ -28,9 +28,10 @@ from queries.model.object_page import Node, NodePod, Resources, VolumeClaim, Vol
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.durations import format_age
+from widgets.column_widths import Column
 from widgets.rows import Rows
 from widgets.styled_text import VERDICT_TONES, Line, Span, cut, text
-from widgets.table import Column, Table, set_keys
+from widgets.table import Table, set_keys
 from widgets.text_view import TextView
 
 REFRESH_SECONDS = 30.0

@@ -15,10 +15,11 @@ from console.screens.messages import OpenRunbookRequested
 from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_caveat
 from queries.model.severity import BUILT_IN
+from widgets.column_widths import Column
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Span, severity_tone, text
-from widgets.table import Column, Table
+from widgets.table import Table
 from widgets.text_view import TextView
 
 if TYPE_CHECKING:

@@ -20,10 +20,11 @@ from queries.model.silence import Silence
 from queries.model.source import Health
 from queries.text.durations import format_age
 from queries.text.times import format_minute
+from widgets.column_widths import Column
 from widgets.formatting import NO_ANSWER, severity_label
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, severity_tone, text, wrap
-from widgets.table import Column, Table
+from widgets.table import Table
 from widgets.text_view import TextView
 
 COLUMNS = (

@@ -14,8 +14,8 @@ from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.verdict import Verdict
 from queries.model.workload import Workload, sum_resources
 from queries.text.durations import format_age
+from widgets.column_widths import Column
 from widgets.styled_text import VERDICT_TONES, Span, text
-from widgets.table import Column
 
 SORTS = ("worst first", "by name", "most restarts", "newest first")
 COLUMNS = (

@@ -27,10 +27,11 @@ from queries.model.pod import Pod
 from queries.model.source import Health
 from queries.model.workload import Revision
 from queries.text.durations import format_age
+from widgets.column_widths import Column
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, text
-from widgets.table import Column, Table, set_keys
+from widgets.table import Table, set_keys
 from widgets.text_view import TextView
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from queries.model.cluster import Cluster, KindFault
 from queries.model.pod import Pod, PodUsage
 from queries.model.replica_limits import Autoscaler, DisruptionBudget
 from queries.model.workload import BatchJob, Container, RequestsAndLimits, Revision, Workload, sum_resources
+from widgets.column_widths import arrange as arrange_columns
 from widgets.styled_text import Span
-from widgets.table import arrange as arrange_columns
 
 NOW = 1_800_000_000.0
 LIMITS = RequestsAndLimits(cpu_request=0.25, cpu_limit=1.0, memory_request=256 << 20, memory_limit=512 << 20)
