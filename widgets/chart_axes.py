@@ -75,7 +75,7 @@ def render_times(scale: ChartScale, *, axis_width: int = AXIS_WIDTH) -> Line:
     marks = [" "] * scale.columns
     free = 0
     for at in place_time_ticks(scale.start, scale.end, most=max(2, scale.columns // 9)):
-        label = format_tick(at, span, shown=True, mark=not free)  # the first one names the zone
+        label = format_tick(at, span, mark=not free)  # the first one names the zone
         x = int((at - scale.start) / span * scale.columns)
         if x >= free and x + len(label) <= scale.columns:
             marks[x : x + len(label)] = label

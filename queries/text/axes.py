@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from queries.model.chart import ChartData
-from queries.text.times import format_shown, format_time
+from queries.text.times import find_moments, format_shown, to_datetime, wall_clock_seconds
 
 _MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 _TIME_STEPS = (
@@ -76,14 +76,20 @@ def _round_step(rough: float) -> float:
 
 
 def place_time_ticks(start: float, end: float, *, most: int) -> tuple[float, ...]:
-    """At most `most` Unix times within the window, equally spaced, on full minutes, hours or days of UTC."""
+    """At most `most` Unix times within the window, on full minutes, hours or days of the zone that is shown.
+
+    They are equally spaced on its clock: where it is set forward or back, a step is shorter or longer.
+    """
     span = end - start
     if span <= 0 or most < 1:
         return ()
     least = _label_seconds(span)
     step = next((item for item in _TIME_STEPS if item >= least and span / item <= most), span)
-    first = math.ceil(start / step) * step
-    return tuple(first + at * step for at in range(int((end - first) // step) + 1) if first <= end)
+    first, last = (math.floor(wall_clock_seconds(at) / step) for at in (start, end))
+    naive = (to_datetime(at * step) for at in range(first, last + 1))
+    # Of an hour that occurs twice the first: no two ticks have one label.
+    ticks = {at for moment in naive if moment is not None for at in find_moments(moment.replace(tzinfo=None))[:1]}
+    return tuple(at for at in sorted(ticks) if start <= at <= end)
 
 
 def _label_seconds(span: float) -> float:
@@ -91,9 +97,9 @@ def _label_seconds(span: float) -> float:
     return _DAY if span > 26 * _HOUR else 1.0 if span < 10 * _MINUTE else _MINUTE
 
 
-def format_tick(at: float, span: float, *, shown: bool = False, mark: bool = False) -> str:
-    """A time on the axis: `14:03:30` under ten minutes, `14:03` under a day, `12-31` beyond; in UTC, or in the zone that is
-    shown, with its mark if asked for.
+def format_tick(at: float, span: float, *, mark: bool = False) -> str:
+    """A time on the axis, in the zone that is shown: `14:03:30` under ten minutes, `14:03` under a day, `12-31` beyond.
+
+    `mark` adds the zone's name.
     """
-    form = {_DAY: "%m-%d", _MINUTE: "%H:%M", 1.0: "%H:%M:%S"}[_label_seconds(span)]
-    return format_shown(at, form, mark=mark) if shown else format_time(at, form)
+    return format_shown(at, {_DAY: "%m-%d", _MINUTE: "%H:%M", 1.0: "%H:%M:%S"}[_label_seconds(span)], mark=mark)

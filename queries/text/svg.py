@@ -8,7 +8,7 @@ from html import escape
 from queries.model.chart import ChartData
 from queries.model.text import visible
 from queries.text.axes import format_tick, place_time_ticks
-from queries.text.times import format_timestamp
+from queries.text.times import format_moment
 
 Place = Callable[[float], float]
 LEFT, RIGHT, TOP, BOTTOM = 72.0, 24.0, 34.0, 80.0
@@ -28,7 +28,7 @@ def open_picture(title: str, data: ChartData, width: float, height: float) -> li
         render_text(LEFT, 20, title, size=14, weight="bold"),
     ]
     if data.end > data.start:
-        span = f"{format_timestamp(data.start)} to {format_timestamp(data.end)}"
+        span = f"{format_moment(data.start)} to {format_moment(data.end)}"
         parts.append(render_text(width - RIGHT, 20, span, anchor="end", colour=GREY))
     return parts
 
@@ -43,7 +43,8 @@ def render_time_axis(data: ChartData, x: Place, bottom: float) -> list[str]:
     parts: list[str] = []
     for at in place_time_ticks(data.start, data.end, most=8):
         parts.append(f'<line x1="{x(at):.1f}" y1="{bottom}" x2="{x(at):.1f}" y2="{bottom + 4}" stroke="{GREY}"/>')
-        parts.append(render_text(x(at), bottom + 16, format_tick(at, data.end - data.start), anchor="middle"))
+        label = format_tick(at, data.end - data.start, mark=len(parts) == 1)  # the first one names the zone
+        parts.append(render_text(x(at), bottom + 16, label, anchor="middle"))
     return parts
 
 
@@ -52,7 +53,7 @@ def render_events(data: ChartData, x: Place, bottom: float) -> list[str]:
     parts: list[str] = []
     for mark in data.marks:
         if data.start <= mark.at <= data.end:
-            happened = f"{format_timestamp(mark.at)} {mark.kind}: {mark.text}"
+            happened = f"{format_moment(mark.at)} {mark.kind}: {mark.text}"
             parts.append(f"<g><title>{escape_text(happened)}</title>")
             parts.append(f'<line x1="{x(mark.at):.1f}" y1="{TOP}" x2="{x(mark.at):.1f}" y2="{bottom}" stroke="#8c959f"/>')
             parts.append(render_text(x(mark.at), bottom + 30, mark.letter, anchor="middle", weight="bold") + "</g>")

@@ -167,6 +167,13 @@ def find_moments(naive: datetime, *, is_utc: bool = False) -> tuple[float, ...]:
     return tuple(at for at, moment in shown if moment is not None and moment.replace(tzinfo=None, fold=0) == naive)
 
 
+def wall_clock_seconds(at: float) -> float:
+    """What the clock of the zone that is shown reads, in seconds since that clock's 1970: full hours and days divide it."""
+    moment = to_shown(at)
+    offset = moment.utcoffset() if moment is not None else None
+    return at + offset.total_seconds() if offset is not None else at
+
+
 def is_same_period(started_at: float, now: float, *, due: str) -> bool:
     """Whether a checklist run that started then is still the current one: the same local day, or hour if `due` is `hourly`.
 

@@ -13,6 +13,7 @@ from queries.model.chart import ChartData, ChartMark, ChartSeries
 from queries.model.heat_map import HeatMap, HeatRow
 from queries.model.panel import Unit
 from queries.text.chart_svg import render_svg
+from queries.text.times import use_zone
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -33,6 +34,21 @@ def test_a_spike_a_gap_the_threshold_and_units() -> None:
     assert min(heights) < float(threshold.get("y1", "0")) < max(heights)
     words = [item.text for item in root.iter(f"{SVG}text")]
     assert "100 %" in words and "critical 50 %" in words and "Error ratio <x>" in words
+
+
+def test_times_are_in_the_zone_that_is_shown() -> None:
+    """The axis, the range and the events are on the clock of the chosen zone, which the first tick and each moment name."""
+    mark = ChartMark(1800.0, "R", "rollout", "api")
+    words = [item.text for item in ElementTree.fromstring(render_svg(chart(), "t")).iter(f"{SVG}text")]
+    assert "00:00Z" in words and "00:10" in words and "1970-01-01 00:00:00Z to 1970-01-01 01:00:00Z" in words
+    use_zone("Asia/Kolkata")  # half an hour off
+    try:
+        root = ElementTree.fromstring(render_svg(chart(marks=(mark,)), "t"))
+    finally:
+        use_zone("")
+    words = [item.text for item in root.iter(f"{SVG}text")]
+    assert "05:30 IST" in words and "05:40" in words and "1970-01-01 05:30:00 IST to 1970-01-01 06:30:00 IST" in words
+    assert "1970-01-01 06:00:00 IST rollout: api" in [item.text for item in root.iter(f"{SVG}title")]
 
 
 def test_events_ghost_and_several_series() -> None:

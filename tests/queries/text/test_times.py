@@ -7,13 +7,14 @@ import math
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queries.text.axes import format_tick
+from queries.text.axes import format_tick, place_time_ticks
 from queries.text.moments import parse_moment
 from queries.text.times import (
     UNKNOWN,
@@ -130,7 +131,11 @@ def test_a_zone_of_ones_choice_is_shown_and_typed() -> None:
     assert format_minute(winter, now=summer) == "01 Jan 15:03 CET"
     assert format_timestamp(winter) == "2026-01-01 14:03:27Z" and format_time(winter) == "2026-01-01T14:03:27Z"
     assert parse_moment("15:03", now=winter) == winter - 27 and parse_moment("2026-07-01 16:03:27", now=winter) == summer
-    assert format_tick(winter, 3600.0, shown=True, mark=True) == "15:03 CET" and format_tick(winter, 3600.0) == "14:03"
+    assert format_tick(winter, 3600.0, mark=True) == "15:03 CET" and format_tick(winter, 3600.0) == "15:03"
+    half_a_day = place_time_ticks(winter - 43_200.0, winter, most=4)
+    assert [format_tick(at, 43_200.0) for at in half_a_day] == ["06:00", "09:00", "12:00", "15:00"]
+    month = place_time_ticks(1_774_000_000.0, 1_774_000_000.0 + 14 * 86_400.0, most=14)  # summer time begins on 2026-03-29
+    assert [format_minute(at)[:5] for at in month] == ["00:00"] * 14 and 82_800.0 in {b - a for a, b in pairwise(month)}
     assert local_midnight(summer) == 1_782_914_607.0 - 16 * 3600 - 3 * 60 - 27
     assert due_today("09:00", winter) == winter - 6 * 3600 - 3 * 60 - 27 and local_hour(winter) == winter - 3 * 60 - 27
     use_zone("utc")
