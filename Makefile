@@ -26,12 +26,23 @@ python:
 # Every dependency is installed by hash and as a wheel: a source archive would need unlocked build requirements. The project itself is
 # installed without an index. pip is the interpreter's own.
 PIP_LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement
+# The same with its output, which INSTALL_PROGRESS counts up to the packages of that lock, on one line of a terminal.
+PIP_SHOWN := -m pip install --progress-bar off --disable-pip-version-check --require-hashes --only-binary :all: --requirement
+INSTALL_PROGRESS = { \
+	begin='  ' end='\n' done='' count=0 failed=0 total=$$(grep -c '^[^ ].*==' $(1)); \
+	if [ -t 1 ]; then begin='\r\033[K  ' end='' done='\r\033[K'; fi; \
+	while read -r word rest; do case "$$word" in \
+	Collecting|Requirement) count=$$((count + 1)); \
+		[ -n "$$end" ] && [ "$$count" -gt 1 ] || printf "$${begin}fetching package $$count of $$total$$end";; \
+	Installing) printf "$${begin}unpacking $$total packages …$$end";; \
+	pip-failed) failed=1;; \
+	esac; done; printf "$$done"; exit $$failed; }
 PIP_OWN := -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable
 
 $(STAMP): pyproject.toml requirements-test.lock | python
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@echo "installing into $(VENV) …"
-	@$(BIN)/python $(PIP_LOCKED) requirements-test.lock
+	@{ $(BIN)/python $(PIP_SHOWN) requirements-test.lock || echo pip-failed; } | $(call INSTALL_PROGRESS,requirements-test.lock)
 	@$(BIN)/python $(PIP_OWN) .
 	@touch $@
 

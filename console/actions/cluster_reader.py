@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from console.actions.plan import ActionRefused
 from console.checks.panels import evaluate_panel
+from console.config.missing import missing_server
 from console.config.services import Service, Token
 from console.config.settings import Settings
 from console.journal.event import Event
 from console.state.incident import Incident, Update
 from console.state.journal_state import JournalState
 from console.state.revisions import NO_RECORDS, Records
-from queries.errors import NotConfigured, partial_answer
+from queries.errors import partial_answer
 from queries.model.alert import Alert
 from queries.model.panel import PanelSpec, Threshold
 from queries.model.silence import ExistingSilence
@@ -209,7 +210,7 @@ class LiveClusterReader:
             ready, desired = cluster.count_ready()
             return float(ready), f"{ready}/{desired} ready"
         if self._prometheus is None:
-            raise NotConfigured("Prometheus is not configured")
+            raise missing_server("Prometheus")
         result = await self._prometheus.panel(spec, self._state.query_of(spec))
         state = evaluate_panel(spec, Threshold(), result, taken_at=0.0, now=0.0, stale_after=1.0)
         text = format_figure(state.value, spec.unit, spec.decimals) if state.value is not None else state.reason
@@ -219,15 +220,15 @@ class LiveClusterReader:
 
     def _require_prometheus(self) -> Prometheus:
         if self._prometheus is None:
-            raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
+            raise missing_server("Prometheus")
         return self._prometheus
 
     def _require_kubernetes(self) -> Kubernetes:
         if self._kubernetes is None:
-            raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
+            raise missing_server("Kubernetes")
         return self._kubernetes
 
     def _require_alertmanager(self) -> Alertmanager:
         if self._alertmanager is None:
-            raise NotConfigured("Alertmanager is not configured", hint="set ALERTMANAGER_URL or --alertmanager-url")
+            raise missing_server("Alertmanager")
         return self._alertmanager

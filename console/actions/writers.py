@@ -22,6 +22,7 @@ import msgspec
 from console.actions.environment import build_environment, read_variables, secret_values
 from console.actions.plan import ActionRefused, StepEnd
 from console.actions.program import ANSWER_BYTES, Program, ProgramEnd
+from console.config.missing import missing_server
 from console.config.services import EXTERNAL
 from console.config.settings import Channel, Settings
 from queries.concurrency import DaemonPool
@@ -109,7 +110,7 @@ class Writer:
     ) -> dict[str, Any]:
         """One request to a kind, an object of it, and a subresource; the latter two may be empty."""
         if self._kubernetes is None:
-            raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
+            raise missing_server("Kubernetes")
         resource, name, subresource = to
         path = resource_path(resource, self._kubernetes.namespace, name, subresource)
         return await self._kubernetes.call_object(method, path, query, body, {"Content-Type": content_type})
@@ -117,7 +118,7 @@ class Writer:
     async def cluster_identity(self) -> ClusterIdentity:
         """The cluster that a patch would reach, and the identity it would use."""
         if self._kubernetes is None:
-            raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
+            raise missing_server("Kubernetes")
         return await fetch_identity(self._kubernetes)
 
     async def post_silence(self, silence: dict[str, Any]) -> str:
@@ -281,7 +282,7 @@ class Writer:
         """The first peer that answers a GET; a failed write is not repeated on the next one."""
         if self._read_only:
             raise PermissionError("read-only: nothing will be sent")
-        failure: SourceError = NotConfigured("Alertmanager is not configured", hint="set ALERTMANAGER_URL")
+        failure: SourceError = missing_server("Alertmanager")
         for peer in self._peers:
             try:
                 await peer.get("/api/v2/status", type=dict[str, Any])

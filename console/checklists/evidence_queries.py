@@ -20,10 +20,11 @@ from console.checklists.definition import (
     PanelEvidence,
     QueryEvidence,
 )
+from console.config.missing import missing_server
 from console.state.checklist_runs import ChecklistRuns
 from console.state.snapshot import Snapshot
 from queries.concurrency import run_cpu_bound
-from queries.errors import NotConfigured, RequestRejected, SourceError, partial_answer
+from queries.errors import RequestRejected, SourceError, partial_answer
 from queries.model.annotations import Annotations
 from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec
@@ -155,7 +156,7 @@ class _EvidenceFetcher:
     @property
     def metrics(self) -> MetricsSource:
         if self.prometheus is None:
-            raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
+            raise missing_server("Prometheus")
         return self.prometheus
 
     def expression(self, spec: PanelSpec) -> str:
@@ -252,7 +253,7 @@ class _EvidenceFetcher:
 
     async def batch(self, evidence: BatchEvidence) -> tuple[BatchJob, ...]:
         if self.kubernetes is None:
-            raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
+            raise missing_server("Kubernetes")
         return await (self.kubernetes.cron_jobs() if evidence.kind == "CronJob" else self.kubernetes.jobs())
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 
 from console.checks.result import exit_code
 from console.cli.check_report import EPILOG, FORMATS, report
 from console.config.load import load_settings
+from console.config.missing import NO_SERVER
 from console.monitor.self_check import run_contract_check
 
 
@@ -22,6 +24,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
+    if not settings.has_source:
+        print(f"cad-console: {NO_SERVER}", file=sys.stderr)
     results = asyncio.run(run_contract_check(settings, strict=arguments.strict, metrics_url=arguments.metrics_url))
     print(report(results, format=arguments.format, name="cad-console contract", whole=True))
     return exit_code(results)

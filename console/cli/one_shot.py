@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import TypeVar
 
+from console.config.missing import NO_SERVER
 from console.config.permissions import file_warnings
 from console.config.settings import Settings
 from console.monitor.session import Session
@@ -44,7 +45,7 @@ def print_notices(settings: Settings) -> None:
 
 
 def _print_notices(settings: Settings, warnings: Iterable[str]) -> None:
-    for note in (*([settings.cluster_note] if settings.cluster_note else ()), *warnings):
+    for note in filter(None, ("" if settings.has_source else NO_SERVER, settings.cluster_note, *warnings)):
         _report(note)
 
 

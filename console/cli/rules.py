@@ -15,6 +15,7 @@ from console.cli.parser import add_flags
 from console.cli.rules_export import add_export, run_export
 from console.config.errors import ConfigError
 from console.config.load import load_settings
+from console.config.missing import missing_server
 from console.config.settings import Settings
 from console.lint.context import SCRAPE_SECONDS, LintContext, build_context, parse_rules
 from console.lint.finding import Finding, exit_code
@@ -25,7 +26,7 @@ from console.lint.tools import Tools, merge, run_tools
 from queries.catalogue.contract import load_contract
 from queries.catalogue.error_codes import load_taxonomy, use_team_codes
 from queries.catalogue.exported import load_exported
-from queries.errors import InvalidResponse, NotConfigured, RequestRejected, SourceError
+from queries.errors import InvalidResponse, RequestRejected, SourceError
 from queries.model.frozen import dataclass
 from queries.model.rule import RuleGroup, RuleKind
 from queries.model.series import label, quote
@@ -155,7 +156,7 @@ async def _query_server(settings: Settings, placed: Sequence[PlacedRule]) -> _Se
     from queries.prometheus.metadata import Discovery  # noqa: PLC0415
 
     if settings.prometheus is None:
-        raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
+        raise missing_server("Prometheus")
     prometheus, discovery = Prometheus(settings.prometheus), Discovery(settings.prometheus)
     try:
         live = tuple(_placed(await prometheus.rule_groups(), where=prometheus.where))

@@ -6,6 +6,7 @@ import math
 import time
 
 from console.checklists.evidence_queries import MetricsSource
+from console.config.missing import missing_server
 from console.state.handovers import HandoverSignature
 from console.state.snapshot import Snapshot
 from queries.errors import NotConfigured, SourceError, partial_answer
@@ -47,7 +48,7 @@ async def fetch_budget(
     began = time.monotonic()
     try:
         if prometheus is None:
-            raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
+            raise missing_server("Prometheus")
         state = snapshot.panel(BUDGET)
         if state is None or not state.query:
             raise NotConfigured("there is no error budget panel")

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from console.checks.panels import evaluate_panel
+from console.config.missing import missing_server
 from console.config.settings import Settings
 from console.monitor.metric_history import chart_window
 from console.monitor.pauses import PauseDetector
@@ -278,7 +279,7 @@ class DashboardPoller:
         """The console's own client, or one for another environment of the config file."""
         if not environment or environment == self._settings.environment:
             if self._own is None:
-                raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
+                raise missing_server("Prometheus")
             return self._own
         if environment not in self._clients:
             from console.checks.own_panels import load_configured_signals  # noqa: PLC0415

@@ -10,12 +10,13 @@ from typing import TypeVar
 from console.checks import contract, error_codes, platform, rule_evaluation, servers, watchdog
 from console.checks.contract_probe import StoredMetrics, fetch_stored_metrics, observe_in_exposition, observe_in_prometheus
 from console.checks.result import API, METRICS, CheckResult, Result, sort_by_area
+from console.config.missing import missing_server
 from console.config.settings import Settings
 from queries.alertmanager import Alertmanager
 from queries.catalogue.contract import PLATFORM, ContractMetric, load_contract
 from queries.catalogue.error_codes import load_taxonomy, use_team_codes
 from queries.catalogue.exposition import Exposition
-from queries.errors import NotConfigured, SourceError
+from queries.errors import SourceError
 from queries.http.endpoint import Endpoint
 from queries.model.annotations import Annotations
 from queries.model.fault import Fault, FaultKind
@@ -31,6 +32,7 @@ from queries.prometheus.metadata import Discovery
 from queries.prometheus.query_batch import BatchQuery, QueryBatch
 from queries.promql.rule_files import load_built_in
 from queries.redis_ping import ping
+from queries.text.durations import format_duration
 
 T = TypeVar("T")
 _METRICS_PATH = "/metrics"
@@ -135,7 +137,7 @@ def _observe(
 async def _probe_api(settings: Settings, metrics_url: str) -> ApiProbe:
     """Health first: without a connection, the exporter at the same address is not queried."""
     if settings.platform is None:
-        missing = NotConfigured("the platform's API is not configured", hint="set CAD_ML_API_URL or --api-url").fault
+        missing = missing_server("the platform's API").fault
         exposed, exposed_fault = await _probe_exporter(metrics_url) if metrics_url else (None, None)
         return ApiProbe(None, missing, exposed, exposed_fault)
     client = Platform(settings.platform)
@@ -203,7 +205,7 @@ async def _probe_prometheus(
 ) -> tuple[MetricsProbe, tuple[CheckResult, ...], list[tuple[str, float]]]:
     """The contract's metrics, then targets and rules, and the clock's offset."""
     if settings.prometheus is None:
-        missing = NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
+        missing = missing_server("Prometheus")
         return MetricsProbe(fault=missing.fault), () if contract_only else _skipped("Prometheus is not configured"), []
     prometheus, discovery = Prometheus(settings.prometheus), Discovery(settings.prometheus)
     try:
@@ -304,7 +306,7 @@ async def _last_samples(prometheus: Prometheus, back: Mapping[str, float]) -> tu
 
 
 def _offset(seconds: float) -> str:
-    return f" offset {seconds * 1000:.0f}ms" if seconds else ""
+    return f" offset {format_duration(seconds)}" if seconds else ""
 
 
 async def _catch(call: Awaitable[T]) -> tuple[T | None, Fault | None]:

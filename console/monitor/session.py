@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from console.alerts.lookup import find_matches, find_rule
+from console.config.missing import missing_server
 from console.config.permissions import file_warnings
 from console.config.settings import Settings
 from console.journal.errors import JournalError
@@ -249,7 +250,7 @@ class Session(JournalSession):
     async def evaluate(self, query: str) -> InstantResult:
         """One PromQL query, now. Raises SourceError."""
         if self.prometheus is None:
-            raise NotConfigured("Prometheus is not configured", hint="set PROMETHEUS_URL or --prometheus-url")
+            raise missing_server("Prometheus")
         return await self.prometheus.query(self.prometheus.expand(query))
 
     def histories(self, panel_id: str, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
@@ -374,7 +375,7 @@ class Session(JournalSession):
 
     def _require_kubernetes(self) -> Kubernetes:
         if self.kubernetes is None:
-            raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig")
+            raise missing_server("Kubernetes")
         return self.kubernetes
 
     # Acting

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from console.checks.panels import evaluate_panel
+from console.config.missing import missing_server
 from console.config.settings import AlertTarget
 from console.runbooks.page import Runbook, RunbookStep
 from console.runbooks.suggested_actions import fill_target, target_of
@@ -18,7 +19,7 @@ from console.state.place import Place, owners_of, pod_of
 from console.state.revisions import NO_RECORDS, Records, image_change, revision_choices
 from queries.catalogue.error_code_series import counts_codes, group_samples_by_code
 from queries.concurrency import maybe_offload
-from queries.errors import NotConfigured, SourceError
+from queries.errors import SourceError
 from queries.model.alert import Alert
 from queries.model.cluster import Cluster, ClusterEvent
 from queries.model.frozen import dataclass
@@ -146,7 +147,7 @@ async def _evaluate_query(index: int, step: RunbookStep, context: StepContext) -
 
 async def _look_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, context: StepContext) -> str:
     if context.kubernetes is None:
-        raise NotConfigured("Kubernetes is not configured", hint="set KUBECONFIG or --kubeconfig to see this step")
+        raise missing_server("Kubernetes")
     from queries.kubernetes.cluster_list import list_cluster  # noqa: PLC0415  # only with Kubernetes
 
     cluster = context.cluster or await list_cluster(context.kubernetes)
