@@ -19,6 +19,7 @@ from queries.errors import (
     Unreachable,
 )
 from queries.http.endpoint import RedisEndpoint
+from queries.text.durations import format_duration
 
 
 async def ping(endpoint: RedisEndpoint) -> float:
@@ -77,7 +78,9 @@ def _no_redis(endpoint: RedisEndpoint) -> InvalidResponse:
 def _map_error(error: Exception, kinds: Any, endpoint: RedisEndpoint) -> SourceError:
     where, limit = endpoint.where, endpoint.timeout_seconds
     if isinstance(error, TimeoutError | kinds.TimeoutError):
-        return TimedOut(f"no PONG within {limit:g} s", where=where, hint="it is overloaded, or a firewall swallows the request")
+        return TimedOut(
+            f"no PONG within {format_duration(limit)}", where=where, hint="it is overloaded, or a firewall swallows the request"
+        )
     if isinstance(error, kinds.AuthenticationError | kinds.AuthorizationError | kinds.NoPermissionError):
         return AccessDenied("Redis refuses the user or the password", where=where, hint="check the credentials in REDIS_URL")
     if isinstance(error, kinds.BusyLoadingError):

@@ -151,9 +151,9 @@ def check_autoscaling(state: DeploymentState, *, replicas: int | None = None) ->
     elif state.workload.desired == 0:
         text = f"{name} was disabled at 0 replicas; this enables it again"
     elif replicas > scaler.maximum:
-        text = f"{name} WILL REVERT this within 15 s: {replicas} is above its maximum {scaler.maximum}"
+        text = f"{name} WILL REVERT this within 15s: {replicas} is above its maximum {scaler.maximum}"
     elif replicas < scaler.minimum:
-        text = f"{name} WILL REVERT this within 15 s: {replicas} is below its minimum {scaler.minimum}"
+        text = f"{name} WILL REVERT this within 15s: {replicas} is below its minimum {scaler.minimum}"
     else:
         text = f"{name} is active and may change {replicas} again"
     return (PreflightCheck(WARN, text, "HPA"),)

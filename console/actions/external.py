@@ -33,7 +33,7 @@ from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
 from queries.model.secret import redact_command
 from queries.model.text import visible
-from queries.text.durations import format_duration
+from queries.text.durations import format_duration, format_elapsed
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:@/-]{0,127}")
 """It becomes part of an argument: neither an option nor an expression of a shell that the program may start."""
@@ -97,7 +97,7 @@ class StepRun:
 def report_end(step: str, end: StepEnd, stage: Stage) -> StepReport:
     """The report after a step, with the last line of what it printed."""
     last = end.output.rpartition("\n")[2]
-    result = f"failed: {end.error}" if end.error else f"done in {end.seconds:.1f} s"
+    result = f"failed: {end.error}" if end.error else f"done in {format_elapsed(end.seconds)}"
     text = "; ".join(filter(None, (f"{step}: {result}", last, end.note)))
     return StepReport(step, text, stage, done=not end.error, seconds=end.seconds, output=end.output, answer=end.answer)
 

@@ -23,7 +23,7 @@ from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec, PanelState
 from queries.model.series import Series
-from queries.text.durations import format_duration
+from queries.text.durations import format_duration, format_span
 
 _VERDICTS_KEPT = 500
 _WITH_SERIES = ("deployment", "rollout")
@@ -172,7 +172,7 @@ class GuardChecks:
             lines.append(f"compared with {options.twin} too, where a signal has series for it")
         if undo is None:
             return (*lines, "nothing takes this change back: the guard only watches and reports", *notices)
-        seconds = f"{options.countdown_seconds:g} s after it says so"
+        seconds = f"{format_duration(options.countdown_seconds)} after it says so"
         return (
             *lines,
             f"if it gets worse, the guard rolls back by itself, {seconds}, unless you stop it: {describe_call(undo)}",
@@ -384,7 +384,7 @@ class Guard:
         if verdict is GuardVerdict.UNKNOWN and self._unknown_since is not None:
             left = max(0.0, self.options.hold_seconds - (time.monotonic() - self._unknown_since))
             then = "rolls back" if self._undo else "gives up"
-            text = f"{text}; holding, {then} in {left:.0f} s"
+            text = f"{text}; holding, {then} in {format_span(left)}"
         return "; ".join(filter(None, (text, self._doubts())))
 
     def _doubts(self) -> str:
@@ -405,7 +405,7 @@ class Guard:
         seconds = 0.0 if self._control.undo_now else self.options.countdown_seconds
         deadline = time.monotonic() + seconds
         self._acts_at = self._clock() + seconds
-        yield await self._announce(f"{reason}: rolls back in {seconds:g} s: {describe_call(self._undo)}")
+        yield await self._announce(f"{reason}: rolls back in {format_duration(seconds)}: {describe_call(self._undo)}")
 
         async def confirm(preview: Preview) -> bool:
             return not preview.blocked and await self._count_down(deadline, certain=certain)

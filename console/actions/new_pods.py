@@ -13,6 +13,7 @@ from queries.errors import SourceError
 from queries.kubernetes.pod_template_decode import pod_requests
 from queries.model.frozen import dataclass
 from queries.model.text import visible
+from queries.text.durations import format_duration
 from queries.text.numbers import format_brief, format_size, parse_quantity
 
 T = TypeVar("T")
@@ -80,7 +81,7 @@ async def _attempt(call: Awaitable[T]) -> T | _NotRead:
         async with asyncio.timeout(LIST_SECONDS):
             return await call
     except TimeoutError:
-        return _NotRead(f"the list takes longer than {LIST_SECONDS:g} s")
+        return _NotRead(f"the list takes longer than {format_duration(LIST_SECONDS)}")
     except SourceError as error:
         if error.fault.status not in (403, 404):
             raise

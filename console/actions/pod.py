@@ -22,7 +22,7 @@ from queries.model.frozen import dataclass
 from queries.model.pod import Pod
 from queries.model.replica_limits import DisruptionBudget
 from queries.model.text import visible
-from queries.text.durations import ago
+from queries.text.durations import ago, format_seconds_field
 
 _PLURALS = {
     "ReplicaSet": "replicasets", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets", "Job": "jobs",
@@ -126,7 +126,9 @@ class _RemovePod(ABC):
                 Difference("node", pod.node or "-", pod.node or "-"),
                 *((Difference("others ready", str(ready), str(ready)),) if owner else ()),
             ),
-            notes=(f"its containers get {raw['spec'].get('terminationGracePeriodSeconds', 30)} s to shut down",),
+            notes=(
+                f"its containers get {format_seconds_field(raw['spec'].get('terminationGracePeriodSeconds', 30))} to shut down",
+            ),
             command=self.command(facts),
             confirm_word=pod.name,
             body={"preconditions": {"uid": pod.uid}},

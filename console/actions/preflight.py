@@ -13,6 +13,7 @@ from console.state.place import Place, PodOwners, names_namespace, pod_of
 from queries.errors import SourceError
 from queries.model.action import ActionCall
 from queries.model.alert import Alert, Elsewhere
+from queries.text.durations import format_duration
 
 _ALERT_PLACE = "place of the alert"
 _NO_POD = PodOwners({}, {})
@@ -42,7 +43,7 @@ def check_reconcilers(plan: Plan, settings: Settings) -> tuple[PreflightCheck, .
     checks = []
     for item in plan.reconcilers:
         seconds = settings.settle_seconds(item.kind)
-        watched = f"watched for {seconds:g} s after it is done" if seconds else "its next run sets it again"
+        watched = f"watched for {format_duration(seconds)} after it is done" if seconds else "its next run sets it again"
         way = f"; instead: {item.own_way}" if item.own_way else ""
         checks.append(PreflightCheck(CheckLevel.WARN, f"{item.name} also sets this: {watched}{way}", item.why))
     return tuple(checks)

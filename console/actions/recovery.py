@@ -11,6 +11,7 @@ from console.config.settings import Settings
 from queries.errors import SourceError
 from queries.model.alert import AlertState
 from queries.model.frozen import dataclass
+from queries.text.durations import format_duration, format_span
 
 _COUNTDOWN_SECONDS = 5
 """The countdown changes in steps of this size, so that it does not flood a log."""
@@ -135,15 +136,16 @@ class RecoveryWatch:
         left = self._seconds_left()
         coarse = min(-(-left // _COUNTDOWN_SECONDS) * _COUNTDOWN_SECONDS, round(self.settle_seconds))
         error = f" (cannot check: {self._error})" if self._error else ""
-        return f"watching whether {self._names} reverts it: {coarse} of {self.settle_seconds:g} s left; safe to leave{error}"
+        left_of = f"{format_span(coarse)} of {format_duration(self.settle_seconds)} left"
+        return f"watching whether {self._names} reverts it: {left_of}; safe to leave{error}"
 
     @property
     def left_early(self) -> str:
         """The outcome for a person who leaves now."""
         if self.settled:
             return f"unknown: {self._result}; the console exited before the platform had recovered"
-        seconds = self._seconds_left()
-        return f"unknown: {self._result}; the console exited {seconds} s before it was clear whether {self._names} reverts it"
+        left = format_span(self._seconds_left())
+        return f"unknown: {self._result}; the console exited {left} before it was clear whether {self._names} reverts it"
 
     def verdict(self, done_in: str) -> tuple[Outcome, str]:
         if self._names and self._error:
@@ -152,9 +154,9 @@ class RecoveryWatch:
         if self.recovered is None:
             return Outcome.UNKNOWN, f"unknown: {self._result}; could not check whether the platform recovered: {self._summary}"
         if not self.recovered:
-            text = f"{self._result}, but the platform did not recover within {self._timeout_seconds:g} s: {self._summary}"
-            return Outcome.FAILED, text
-        kept = f"; {self._names} did not revert it within {self.settle_seconds:g} s" if self._names else ""
+            limit = format_duration(self._timeout_seconds)
+            return Outcome.FAILED, f"{self._result}, but the platform did not recover within {limit}: {self._summary}"
+        kept = f"; {self._names} did not revert it within {format_duration(self.settle_seconds)}" if self._names else ""
         return Outcome.DONE, f"done in {done_in}; {self._summary or self._result}{kept}"
 
     def _seconds_left(self) -> int:

@@ -50,6 +50,7 @@ from console.journal.sqlite import Journal, JournalError
 from console.state.news import describe_action
 from queries.errors import SourceError
 from queries.model.fault import Fault
+from queries.text.durations import format_duration, format_span
 from queries.text.times import InvalidTime
 
 APPLIED_SECONDS = 10.0
@@ -151,7 +152,7 @@ class _Effect:
         if self.fault is not None:
             return Outcome.UNKNOWN, f"unknown: sent, but its result could not be checked; {seen}"
         outcome = Outcome.UNKNOWN if self.takes_long else Outcome.FAILED
-        return outcome, f"{outcome}: not done after {limit_seconds:g} s; {seen}"
+        return outcome, f"{outcome}: not done after {format_duration(limit_seconds)}; {seen}"
 
 
 class _ActionRun:
@@ -336,7 +337,7 @@ class _ActionRun:
         return _Refused(f"{_NOTHING_SENT}{meanwhile}; {str(refusal).removeprefix(_NOTHING_SENT)}", refusal.fault)
 
     async def _meanwhile(self) -> str:
-        """`bob@vm: Roll back deployment/x, image 1.9.0 → 1.8.2, 1 s ago: …`; empty where nobody else did anything."""
+        """`bob@vm: Roll back deployment/x, image 1.9.0 → 1.8.2, 1s ago: …`; empty where nobody else did anything."""
         journal, before = self.journal, self.journal_before
         if journal is None or before is None:
             return ""
@@ -351,7 +352,7 @@ class _ActionRun:
         if not others:
             return ""
         seconds = self.clock() - others[-1].at + self.clock_ahead_seconds(others[-1].author)
-        return describe_action(others, f"{max(0.0, seconds):.0f} s")
+        return describe_action(others, format_span(seconds))
 
     async def _last_sequence(self) -> int | None:
         try:
@@ -531,7 +532,7 @@ class _ActionRun:
             if applied.plan is not None or applied.final:
                 return applied
             if time.monotonic() > deadline:
-                return AppliedCheck(text=f"{applied.text} {APPLIED_SECONDS:g} s later; it may still arrive")
+                return AppliedCheck(text=f"{applied.text} {format_duration(APPLIED_SECONDS)} later; it may still arrive")
             await asyncio.sleep(2 * self.settings.verify_poll_seconds)
 
     async def _verify(
@@ -708,7 +709,7 @@ class _ActionRun:
 
     def _elapsed(self) -> str:
         """Since it was sent: how long a person read the preview is not part of it."""
-        return f"{max(0.0, self.clock() - self.sent_at):.0f} s"
+        return format_span(self.clock() - self.sent_at)
 
     def _step(
         self, text: str, *, preview: Preview | None = None, outcome: Outcome | None = None, fault: Fault | None = None

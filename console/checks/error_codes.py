@@ -10,7 +10,7 @@ from queries.catalogue.error_codes import Taxonomy
 from queries.model.fault import Fault
 from queries.model.text import visible
 from queries.prometheus.code_counts import CodeCount, Counts
-from queries.text.durations import format_span
+from queries.text.durations import format_duration
 from queries.text.times import format_moment, format_time
 
 _MAX_LISTED = 8
@@ -21,9 +21,7 @@ def check_mapping(taxonomy: Taxonomy, counted: Counts | Fault, *, window_seconds
 
     Codes that were unmapped only before the window are listed in that line too.
     """
-    within = (
-        f"within {window_seconds / 3600.0:g}h" if window_seconds % 3600.0 == 0.0 else f"within {format_span(window_seconds)}"
-    )
+    within = f"within {format_duration(window_seconds)}"
     if isinstance(counted, Fault):
         text = f"could not read the codes counted {within}: {visible(counted.sentence())}"
         return (CheckResult("mapping", "codes", Result.FAILED, text, MAPPING),)

@@ -11,6 +11,7 @@ from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.durations import format_duration
 
 _UNCONNECTED = (FaultKind.UNREACHABLE, FaultKind.TIMED_OUT, FaultKind.NOT_CONFIGURED)
 _GROUPED = (PlatformSection.BREAKERS, PlatformSection.MODELS, PlatformSection.PROVIDERS)
@@ -85,7 +86,7 @@ def check_redis(seconds: float | None, fault: Fault | None, *, strict: bool) -> 
         return CheckResult("redis", "ping", Result.SKIPPED if missing else Result.FAILED, visible(fault.sentence()), HEALTH)
     if seconds is None:
         return CheckResult("redis", "ping", Result.SKIPPED, "REDIS_URL is not set", HEALTH)
-    return CheckResult("redis", "ping", Result.PASSED, f"PONG in {seconds * 1000:.0f} ms", HEALTH)
+    return CheckResult("redis", "ping", Result.PASSED, f"PONG in {format_duration(seconds)}", HEALTH)
 
 
 def check_metrics(fault: Fault | None, platform_metrics: Iterable[str]) -> CheckResult:

@@ -10,7 +10,7 @@ from queries.model.fault import Fault
 from queries.model.rule import RecordedBook, RuleGroup, RuleKind, RuleMatch
 from queries.model.text import visible
 from queries.prometheus.recorded_series import SLACK_SECONDS, find_duplicate_records, is_on_time
-from queries.text.durations import format_span
+from queries.text.durations import format_duration, format_elapsed, format_span
 
 _MAX_LISTED = 5
 _FRESH_INTERVALS = 3.0
@@ -154,8 +154,8 @@ def _fresh_for(interval_seconds: float) -> float:
 def _age(group: RuleGroup, now: float) -> str:
     if group.evaluated_at is None:
         return "never evaluated"
-    return f"{format_span(now - group.evaluated_at)} ago, every {group.interval_seconds:g} s"
+    return f"{format_span(now - group.evaluated_at)} ago, every {format_duration(group.interval_seconds)}"
 
 
 def _slow(group: RuleGroup) -> str:
-    return f"{group.name} (takes {group.evaluation_seconds:.1f} s, every {group.interval_seconds:g} s)"
+    return f"{group.name} (takes {format_elapsed(group.evaluation_seconds)}, every {format_duration(group.interval_seconds)})"

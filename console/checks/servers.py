@@ -12,7 +12,7 @@ from queries.model.fault import Fault
 from queries.model.series import label
 from queries.model.text import visible
 from queries.prometheus.metadata import Target
-from queries.text.durations import format_span
+from queries.text.durations import format_duration, format_span
 
 _MAX_LISTED = 5
 _OURS = re.compile(r"cad[-_]?ml|cad[-_]render|ocr|vision")
@@ -68,7 +68,7 @@ def check_clocks(ahead: Iterable[tuple[str, float]]) -> tuple[CheckResult, ...]:
         )
     wrong = [(name, seconds) for name, seconds in offsets if abs(seconds) >= NOTABLE_SECONDS]
     if not wrong:
-        text = f"{len(offsets)} clocks agree with this machine's to {NOTABLE_SECONDS:.0f} s"
+        text = f"{len(offsets)} clocks agree with this machine's to {format_duration(NOTABLE_SECONDS)}"
         return (CheckResult("clock", "skew", Result.PASSED, text, FAILED_GENERALLY),)
     return tuple(
         CheckResult("clock", visible(name), Result.FAILED, f"{_describe_offset(seconds)} this machine's", FAILED_GENERALLY)

@@ -33,7 +33,7 @@ from console.config.settings import Settings
 from console.monitor.session import Session
 from queries.model.fault import FaultKind
 from queries.model.text import visible
-from queries.text.durations import parse_duration
+from queries.text.durations import format_duration, format_elapsed, parse_duration
 from queries.text.times import format_clock
 
 _CODES = {
@@ -96,7 +96,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--guard",
         metavar="DURATION",
         help="watch the change for so long, such as 10m; if it gets worse, roll it back; off for no guard (the default of "
-        f"{', '.join(GUARDED_BY_DEFAULT)} in a protected environment is {guard.watch_seconds:g}s)",
+        f"{', '.join(GUARDED_BY_DEFAULT)} in a protected environment is {format_duration(guard.watch_seconds)})",
     )
     signals = ",".join(guard.signals)
     parser.add_argument("--signals", metavar="PANEL,…", help=f"with --guard: the panels that are watched ({signals})")
@@ -104,12 +104,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hold",
         metavar="DURATION",
-        help=f"with --guard: roll back after a signal was unknown for so long ({guard.hold_seconds:g}s)",
+        help=f"with --guard: roll back after a signal was unknown for so long ({format_duration(guard.hold_seconds)})",
     )
     parser.add_argument(
         "--countdown",
         metavar="DURATION",
-        help=f"with --guard: the time between announcing a roll-back and sending it ({guard.countdown_seconds:g}s)",
+        help="with --guard: the time between announcing a roll-back and sending it "
+        f"({format_duration(guard.countdown_seconds)})",
     )
 
 
@@ -292,7 +293,7 @@ def _cancel(task: asyncio.Task[Any] | None) -> None:
 def _print_step(step: RunStep, *, dry_run: bool, code: int) -> int:
     status = step.guard
     at = f" (at {format_clock(status.acts_at)})" if status and status.phase is GuardPhase.COUNTDOWN and status.acts_at else ""
-    print(f"{step.elapsed_seconds:6.1f} s  {step.stage.value:<15} {visible(step.text)}{at}", flush=True)
+    print(f"{format_elapsed(step.elapsed_seconds):>7}  {step.stage.value:<15} {visible(step.text)}{at}", flush=True)
     if step.outcome is None:
         return code
     if step.outcome is Outcome.REFUSED and step.fault is not None and step.fault.kind in _NO_SOURCE:

@@ -22,6 +22,7 @@ from console.config.settings import Settings
 from console.config.switch import SettingsSource
 from console.demo.scenarios import SCENARIOS, Scenario, scenario
 from console.monitor.source_results import ALERTMANAGER, PROMETHEUS, RULES
+from queries.text.durations import format_elapsed, format_span
 
 if TYPE_CHECKING:
     from console.screens.tour import Story
@@ -186,7 +187,7 @@ def _open_console(stack: Any, arguments: argparse.Namespace, progress: _StartPro
 
 def _run_command(stack: Any, command: list[str], clock: _Clock) -> int:
     stack.start()
-    clock.report(f"ready after {stack.settle():.0f} s")
+    clock.report(f"ready after {format_span(stack.settle())}")
     sys.stderr.flush()
     try:
         child = subprocess.Popen(  # noqa: S603  # the user's own command
@@ -213,7 +214,7 @@ def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
             await asyncio.to_thread(stack.settle)
 
     def report(text: str, *, step: str = "") -> None:
-        print(f"{clock.seconds():6.1f} s  {step:<15} {text}".rstrip(), flush=True)
+        print(f"{format_elapsed(clock.seconds()):>7}  {step:<15} {text}".rstrip(), flush=True)
 
     settings = _settings(stack, arguments)
     if arguments.guard:
@@ -279,7 +280,7 @@ class _Clock:
         return time.monotonic() - self._started
 
     def report(self, text: str) -> None:
-        print(f"{self.seconds():6.1f} s  {'stack':<15} {text}", file=sys.stderr, flush=True)
+        print(f"{format_elapsed(self.seconds()):>7}  {'stack':<15} {text}", file=sys.stderr, flush=True)
 
 
 class _StartProgress:
@@ -293,9 +294,9 @@ class _StartProgress:
         self._reported.append(text.partition(" at ")[0])
 
     def sentence(self) -> str:
-        """`cluster, platform, Alertmanager, writing a week of history … 3 s`."""
+        """`cluster, platform, Alertmanager, writing a week of history … 3s`."""
         done = ", ".join(("cluster", "platform", *self._reported))
-        return f"{done} … {self._clock.seconds():.0f} s"
+        return f"{done} … {format_span(self._clock.seconds())}"
 
 
 class _ProgressBar:

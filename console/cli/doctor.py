@@ -36,7 +36,7 @@ from queries.model.text import visible
 from queries.prometheus.client import Prometheus
 from queries.prometheus.metadata import Discovery, Metadata, Target
 from queries.prometheus.recorded_panels import RecordedPanels
-from queries.text.durations import format_span
+from queries.text.durations import format_duration, format_span
 from queries.text.tables import align
 from queries.text.variables import read_env
 from queries.yaml import SafeLoader
@@ -175,7 +175,7 @@ def _permissions(settings: Settings) -> list[tuple[str, ...]]:
 
 
 def _source(state: SourceState, now: float) -> tuple[str, ...]:
-    latency = f"{state.latency_seconds * 1000:.0f} ms" if state.latency_seconds is not None else ""
+    latency = format_duration(state.latency_seconds) if state.latency_seconds is not None else ""
     detail = visible(state.fault.sentence()) if state.fault else state.detail
     warnings = " · ".join(visible(item) for item in state.warnings)
     age = f"last answer {format_span(now - state.last_good_at)} ago" if state.last_good_at is not None else ""

@@ -27,7 +27,7 @@ from console.monitor.session import Session
 from console.state.drills import DrillRecord
 from console.state.guards import is_unguarded
 from queries.model.text import visible
-from queries.text.durations import format_age, format_duration
+from queries.text.durations import format_age, format_duration, format_elapsed
 from queries.text.tables import align
 from queries.text.times import format_minute
 
@@ -154,7 +154,8 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
             async for step in steps:
                 if last is None or step.text != last.text:
                     stage = step.run.stage.value if step.run is not None else "drill"
-                    print(f"{step.elapsed_seconds:6.1f} s  {stage:<15} {visible(step.text)}", file=progress, flush=True)
+                    elapsed = format_elapsed(step.elapsed_seconds)
+                    print(f"{elapsed:>7}  {stage:<15} {visible(step.text)}", file=progress, flush=True)
                 last = step
         record = next((item for item in (await session.ledger()).drills.ended if item.id == drill.identity), None)
     except DrillRefused as refusal:

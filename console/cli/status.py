@@ -19,7 +19,7 @@ from queries.model.source import Health, SourceState
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import Workload
-from queries.text.durations import format_span
+from queries.text.durations import format_duration, format_span
 from queries.text.numbers import format_brief, format_figure
 from queries.text.tables import align, escape_markdown, format_markdown_table
 
@@ -145,7 +145,7 @@ def alert_row(tracked: TrackedAlert, now: float) -> tuple[str, ...]:
 
 def _source(state: SourceState, now: float) -> tuple[str, ...]:
     age = f"{format_span(now - state.last_good_at)} ago" if state.last_good_at is not None and state.fault else ""
-    latency = f"{state.latency_seconds * 1000:.0f} ms" if state.latency_seconds is not None else age
+    latency = format_duration(state.latency_seconds) if state.latency_seconds is not None else age
     word = state.health.value if state.health in (Health.UP, Health.NOT_CONFIGURED) else state.health.value.upper()
     # A source that responds, but is degraded or partial, shows the reason.
     error = visible(state.fault.sentence() if state.fault else next(iter(state.warnings), ""))

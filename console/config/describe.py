@@ -5,6 +5,7 @@ from __future__ import annotations
 from console.config.settings import Settings
 from queries.http.endpoint import ClusterEndpoint
 from queries.model.frozen import dataclass
+from queries.text.durations import format_duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def describe_settings(settings: Settings) -> tuple[SettingDescription, ...]:
         "loki": settings.loki.url if settings.loki else "",
         "redis": settings.redis.where if settings.redis else "",
         "store": settings.store.where if settings.store else "",
-        "refresh": f"{settings.refresh_seconds:g} s, stale after {settings.stale_after_seconds:g} s",
+        "refresh": f"{format_duration(settings.refresh_seconds)}, stale after {format_duration(settings.stale_after_seconds)}",
         "runbooks": ", ".join(settings.own.runbooks),
         "panels": ", ".join(settings.own.panels),
         "signals": ", ".join(settings.own.signals),

@@ -550,11 +550,11 @@ NOTIFY = Fields(
             "desktop notices of the terminal (default none); tmux must have `allow-passthrough` on, otherwise they appear in "
             "its status line",
         ),
-        "tmux": Key(PRIORITIES, "the severities that appear in tmux's status line for 8 s (default none)"),
+        "tmux": Key(PRIORITIES, "the severities that appear in tmux's status line for 8s (default none)"),
         "command": Key(
             ListOf(TEXT),
             "a program and its arguments, started for every notification, never through a shell; `{severity}`, `{kind}`, "
-            "`{title}` and `{text}` are filled in; the console stops it after 10 s",
+            "`{title}` and `{text}` are filled in; the console stops it after 10s",
         ),
         "commands": Key(
             MapOf(Key(ListOf(TEXT), "the program for this severity, instead of `command`"), ("P1", "P2", "P3", "P4")),

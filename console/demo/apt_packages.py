@@ -12,6 +12,7 @@ from pathlib import Path
 
 from console.demo.errors import SourceFailed
 from queries.model.frozen import dataclass
+from queries.text.durations import format_duration
 
 _PROGRAMS = {
     "prometheus": ("prometheus",),
@@ -118,7 +119,7 @@ def _load(names: list[str], folder: Path, report: Callable[[str, int, int], None
         try:
             while process.poll() is None:
                 if time.monotonic() - started > _LIMIT_SECONDS:
-                    raise SourceFailed(f"apt-get download took more than {_LIMIT_SECONDS:.0f} s")
+                    raise SourceFailed(f"apt-get download took more than {format_duration(_LIMIT_SECONDS)}")
                 report("downloading packages", sum(file.stat().st_size for file in folder.glob("*.deb")), total)
                 time.sleep(0.1)
         finally:
@@ -144,7 +145,7 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise SourceFailed(f"{command[0]} took more than {_LIMIT_SECONDS:.0f} s") from error
+        raise SourceFailed(f"{command[0]} took more than {format_duration(_LIMIT_SECONDS)}") from error
 
 
 def _environment(folder: Path) -> Mapping[str, str]:

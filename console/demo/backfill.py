@@ -11,6 +11,7 @@ from console.demo import traffic
 from console.demo.exposition import bucket_bounds
 from console.demo.scenarios import RuleSet
 from console.demo.simulator import WORKLOADS, Simulator
+from queries.text.durations import format_duration
 
 DAYS = 7.0
 _HOUR = 3600.0
@@ -148,7 +149,7 @@ def load_history(promtool: str, text: Path, data: Path, *, limit_seconds: float 
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_seconds, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise HistoryFailed(f"promtool took more than {limit_seconds:.0f} s to load the history") from error
+        raise HistoryFailed(f"promtool took more than {format_duration(limit_seconds)} to load the history") from error
     if result.returncode != 0:
         raise HistoryFailed(f"promtool rejected the history: {result.stderr.strip().splitlines()[-1:]}")
 

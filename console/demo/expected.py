@@ -19,6 +19,7 @@ from queries.model.frozen import dataclass
 from queries.model.panel import Origin, PanelState
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.durations import format_duration
 from queries.text.numbers import format_figure
 
 SHARE = 0.15
@@ -94,7 +95,7 @@ async def expect_foreign_rules(watch: Watch) -> None:
         if recorded:
             raise ScenarioTimeout(f"read from foreign rules: {', '.join(_sentence(state) for state in recorded)}")
         await asyncio.sleep(_POLL_SECONDS)
-    watch.say(f"no panel read a foreign rule for {WATCH_SECONDS:.0f} s", step="rules")
+    watch.say(f"no panel read a foreign rule for {format_duration(WATCH_SECONDS)}", step="rules")
 
 
 def _rules_compared(now: Snapshot) -> bool | None:

@@ -15,6 +15,7 @@ from queries.decoding import decode_json
 from queries.errors import InvalidResponse, TimedOut
 from queries.http import error_mapping
 from queries.http.body import Body
+from queries.text.durations import format_duration
 
 LIMIT_BYTES = 16 << 20
 _HOPS = 5
@@ -60,7 +61,7 @@ def read_body(response: httpx.Response, *, limit_bytes: int, where: str, seconds
     for piece in raw_chunks(response):
         body.feed(piece)
         if time.monotonic() > until:
-            raise TimedOut(f"no complete response within {seconds:g} s", where=where)
+            raise TimedOut(f"no complete response within {format_duration(seconds)}", where=where)
     return body.whole()
 
 

@@ -23,6 +23,7 @@ from console.monitor.session import Session
 from console.state.incident import Incident
 from queries.errors import SourceError
 from queries.model.text import visible
+from queries.text.durations import format_duration
 from queries.text.times import format_clock
 
 _WAIT_SECONDS = 90.0
@@ -90,7 +91,7 @@ class _Play:
         )
         await self._report_step(Step.ASSESS)
         await self._tell()
-        say(f"for {_FAULT_SECONDS:g} s requests fail", step="fault")
+        say(f"for {format_duration(_FAULT_SECONDS)} requests fail", step="fault")
         await asyncio.sleep(_FAULT_SECONDS)
 
         request = Request(
@@ -111,7 +112,10 @@ class _Play:
         )
         own = session.severity_policies.for_severity(quiet.severity)
         due = stable_at(quiet, own)
-        say(f"quiet since {format_clock(quiet.quiet_since or 0.0)}, stable after {stability_seconds:g} s", step="stability")
+        say(
+            f"quiet since {format_clock(quiet.quiet_since or 0.0)}, stable after {format_duration(stability_seconds)}",
+            step="stability",
+        )
         await self._until(
             lambda now: True if due is not None and stable_at(now, own) == due and time.time() >= due else None,
             "it did not stay quiet",
@@ -183,4 +187,4 @@ class _Play:
             if found is not None:
                 return found
             await asyncio.sleep(_POLL_SECONDS)
-        raise ScenarioTimeout(f"{error} within {_WAIT_SECONDS:.0f} s")
+        raise ScenarioTimeout(f"{error} within {format_duration(_WAIT_SECONDS)}")

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from queries.http.wire_limit import WireLimit, limit_connection
+from queries.text.durations import format_duration
 
 _SUPERVISOR = Path(__file__).with_name("child_supervisor.py")
 _READY_SECONDS = 30.0
@@ -139,7 +140,7 @@ def _wait_ready(
         if _answers(port, path):
             return
         time.sleep(0.03)
-    raise StartFailed(f"{name} was not ready after {limit_seconds:.0f} s: {_tail(log)}")
+    raise StartFailed(f"{name} was not ready after {format_duration(limit_seconds)}: {_tail(log)}")
 
 
 def _answers(port: int, path: str) -> bool:

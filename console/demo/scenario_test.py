@@ -19,6 +19,7 @@ from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState, TrackedAlert
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.durations import format_duration
 
 ALERT_SECONDS = 90.0
 CALM_SECONDS = 15.0
@@ -190,7 +191,7 @@ async def _watch_quiet(scenario: Scenario, session: Session, say: Say) -> None:
         if found:
             raise ScenarioTimeout(f"unexpected alerts: {', '.join(found)}")
         await asyncio.sleep(_POLL_SECONDS)
-    say(f"none for {CALM_SECONDS:.0f} s, not even a pending one", step="alerts")
+    say(f"none for {format_duration(CALM_SECONDS)}, not even a pending one", step="alerts")
     now = session.snapshot()
     for state in now.panels:
         value = "no data" if state.value is None else f"{state.value:.2f} {state.spec.unit.value}"
@@ -218,7 +219,7 @@ async def wait_for(session: Session, find: Callable[[Snapshot], T | None], error
         if result is not None:
             return result
         await asyncio.sleep(_POLL_SECONDS)
-    raise ScenarioTimeout(f"{error} within {ALERT_SECONDS:.0f} s")
+    raise ScenarioTimeout(f"{error} within {format_duration(ALERT_SECONDS)}")
 
 
 def active_alert(now: Snapshot, name: str) -> TrackedAlert | None:

@@ -11,7 +11,7 @@ import yaml
 
 from console.demo.scenarios import RuleSet
 from queries.promql.rule_templates import rule_names, rule_text
-from queries.text.durations import DURATION, parse_duration
+from queries.text.durations import DURATION, format_duration, parse_duration
 from queries.yaml import load_yaml
 
 JOB = "cad-ml-platform"
@@ -40,7 +40,7 @@ def fast_window(duration: str) -> str:
     Windows of a day or more stay, since they read the backfilled history.
     """
     length = parse_duration(duration)
-    return duration if length >= 86400 else "20s" if length <= 1800 else f"{length / 60.0:.0f}s"
+    return duration if length >= 86400 else "20s" if length <= 1800 else format_duration(round(length / 60.0))
 
 
 def fast_windows() -> dict[str, str]:
@@ -60,7 +60,7 @@ def fast_rules(text: str, *, where: str) -> str:
             for key, value in rule.get("annotations", {}).items():
                 rule["annotations"][key] = _STATED.sub(lambda match: fast_window(match[1] + match[2][0]), str(value))
             if "for" in rule:
-                rule["for"] = f"{min(parse_duration(rule['for']), FOR_SECONDS):g}s"
+                rule["for"] = format_duration(min(parse_duration(rule["for"]), FOR_SECONDS))
     return _dump(document)
 
 

@@ -34,6 +34,7 @@ from console.demo.simulator import CPU_LIMIT_CORES, MEMORY_LIMIT_BYTES, NAMESPAC
 from queries.errors import SourceError
 from queries.model.frozen import dataclass
 from queries.promql.rule_templates import rule_text
+from queries.text.durations import format_duration
 from queries.text.variables import home_folder, read_env
 
 DEFAULT_SEED = 7
@@ -231,7 +232,7 @@ class DemoStack:
                 return time.monotonic() - started
             time.sleep(0.25)
         alerts = ", ".join(sorted(self.active_alerts())) or "none"
-        raise NotReady(f"no {what} within {timeout_seconds:.0f} s; active alerts: {alerts}")
+        raise NotReady(f"no {what} within {format_duration(timeout_seconds)}; active alerts: {alerts}")
 
     def active_alerts(self) -> frozenset[str]:
         """Names of the current alerts in Alertmanager, without the heartbeat alert."""

@@ -24,7 +24,7 @@ from queries.model.series import Point
 from queries.model.source import Health, PollResult
 from queries.model.text import visible
 from queries.model.verdict import Verdict
-from queries.text.durations import format_span
+from queries.text.durations import format_duration, format_span
 from queries.text.times import due_today, format_local, local_hour, local_midnight
 
 _UNSEEN = 0.02
@@ -164,7 +164,7 @@ def _remarks(facts: HandoverInput) -> ReportSection:
 def _silences(facts: HandoverInput) -> ReportSection:
     """Those that end soon, and those that match nothing: nobody would notice either."""
     snapshot, now = facts.snapshot, facts.now
-    title = f"Silences that end within {_ENDS_SECONDS / 3600.0:.0f} h, or match nothing"
+    title = f"Silences that end within {format_duration(_ENDS_SECONDS)}, or match nothing"
     manager = snapshot.source("alertmanager")
     if manager is None or manager.last_good_at is None:
         return ReportSection(title, empty="not known: Alertmanager has not answered", known=False)
@@ -193,7 +193,7 @@ def _changes(facts: HandoverInput) -> ReportSection:
     # The next shift has to know what may still be running.
     running = (f"{item.sentence(format_span(now - item.intent.at))}" for item in facts.snapshot.unfinished)
     lines = (*(Detail(visible(text), Verdict.WARN) for text in running), *lines)
-    title = "Changes of the last 24 h"
+    title = "Changes of the last 24h"
     cluster = facts.snapshot.source("kubernetes")
     if facts.snapshot.cluster is None and cluster is not None and cluster.health is not Health.NOT_CONFIGURED:
         unknown = Detail("rollouts are not known: the cluster has not answered", Verdict.NO_DATA)

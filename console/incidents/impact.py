@@ -15,6 +15,7 @@ from queries.model.panel_result import Contradiction, PanelHistory
 from queries.model.verdict import Verdict
 from queries.prometheus.history import Window
 from queries.prometheus.responses import InstantResult
+from queries.text.durations import format_span
 
 AVAILABILITY = 0.999
 """The objective over 30 days; the rest is the error budget."""
@@ -112,7 +113,7 @@ class _ImpactQuery:
         if await self._count_exported() is None:
             return None, self.why["requests"]
         # An increase needs two samples: within one scrape interval it would be 0, whatever failed.
-        short = f"Prometheus has fewer than two samples of these {window:.3g} s"
+        short = f"Prometheus has fewer than two samples of these {format_span(window)}"
         samples = await self._query("samples", f"max(count_over_time({{{_EXPORTED}}}[{_window(window)}]))", empty=short)
         if samples is None or samples < _LEAST_SAMPLES:
             return None, self.why.get("samples", short)

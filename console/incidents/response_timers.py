@@ -9,7 +9,7 @@ from console.incidents.severity_policy import SeverityPolicies, SeverityPolicy
 from console.journal.payloads import Step
 from console.state.incident import Incident, StepCompletion
 from queries.model.frozen import dataclass
-from queries.text.durations import format_brief_age
+from queries.text.durations import format_brief_age, format_span
 
 
 class TimerState(StrEnum):
@@ -135,7 +135,7 @@ def early_resolution(incident: Incident, policy: SeverityPolicy, now: float) -> 
     until = stable_at(incident, policy)
     if until is None:
         return "while alerts still fire: " + ", ".join(item.name for item in incident.firing)
-    return f"{until - now:.0f} s before the stability window ended" if now < until else ""
+    return f"{format_span(until - now)} before the stability window ended" if now < until else ""
 
 
 def escalate_at(incident: Incident, policy: SeverityPolicy) -> float | None:

@@ -10,6 +10,7 @@ from console.journal.shared_store import SharedStore
 from console.journal.sqlite import Journal
 from queries.errors import TimedOut
 from queries.model.frozen import dataclass
+from queries.text.durations import format_duration
 
 _MOST = 20
 """Differences that the report lists one by one."""
@@ -36,7 +37,9 @@ def compare(journal: Journal, store: SharedStore, *, seconds: float) -> AnchorCo
             if (fault := store.fault) is not None and left <= 0:
                 raise TimedOut(fault.what, where=fault.where, hint=fault.hint)
             if left <= 0:
-                raise TimedOut(f"no answer within {seconds:g} s", where=store.where, hint="check that the store is up")
+                raise TimedOut(
+                    f"no answer within {format_duration(seconds)}", where=store.where, hint="check that the store is up"
+                )
             woken.wait(min(left, 0.2))
             woken.clear()
     finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from queries.text.durations import format_duration
+
 BUSY_SECONDS = 2.0
 VERIFY = "`cad-console journal verify` says more"
 
@@ -23,7 +25,10 @@ def explain(error: sqlite3.Error, file: Path) -> JournalError:
 
 
 _TEXTS = (
-    ("SQLITE_BUSY", f"has been locked by another process for over {BUSY_SECONDS:g} s; stop that process or try again"),
+    (
+        "SQLITE_BUSY",
+        f"has been locked by another process for over {format_duration(BUSY_SECONDS)}; stop that process or try again",
+    ),
     ("SQLITE_LOCKED", "is locked by another process; stop that process or try again"),
     ("SQLITE_FULL", "cannot be written: the disk is full; free some space"),
     ("SQLITE_READONLY", "cannot be written: it is read-only; check its permissions"),

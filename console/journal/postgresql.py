@@ -25,6 +25,7 @@ from console.journal.shared_store import AGAIN_SECONDS, EVENT_BYTES, LeftOut, On
 from queries.errors import AccessDenied, NotConfigured, RateLimited, RequestRejected, SourceError, TimedOut, Unreachable
 from queries.kubernetes.watch import Backoff
 from queries.model.fault import Fault
+from queries.text.durations import format_duration
 
 if TYPE_CHECKING:
     import psycopg
@@ -253,7 +254,7 @@ class PostgreSQL:
         except BaseException as error:
             if late.is_set() and not isinstance(error, SourceError):
                 raise TimedOut(
-                    f"no answer within {self._call_seconds + 1.0:g} s", hint="check that the database is up"
+                    f"no answer within {format_duration(self._call_seconds + 1.0)}", hint="check that the database is up"
                 ) from None
             raise
         finally:

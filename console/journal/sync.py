@@ -14,6 +14,7 @@ from console.journal.shared_store import READ_ONLY, SharedStore
 from queries.errors import SourceError, TimedOut
 from queries.model.fault import Fault
 from queries.model.frozen import dataclass
+from queries.text.durations import format_duration, format_span
 
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal
@@ -132,7 +133,9 @@ class SyncWorker:
             status = self._status
         if busy is None or time.monotonic() - busy < _LATE_SECONDS or status.fault:
             return status
-        late = TimedOut(f"no answer for {time.monotonic() - busy:.0f} s", where=status.store, hint="check that the store is up")
+        late = TimedOut(
+            f"no answer for {format_span(time.monotonic() - busy)}", where=status.store, hint="check that the store is up"
+        )
         return replace(status, fault=late.fault)
 
     def fetch(self, seconds: float) -> Fault | None:
@@ -147,7 +150,9 @@ class SyncWorker:
             fault = self._answer
         if answered and not self._stopped:
             return fault
-        late = TimedOut(f"no answer within {seconds:g} s", where=self._store.where, hint="check that the store is up")
+        late = TimedOut(
+            f"no answer within {format_duration(seconds)}", where=self._store.where, hint="check that the store is up"
+        )
         return self.status().fault or late.fault
 
     def flush(self, seconds: float) -> None:

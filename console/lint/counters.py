@@ -10,6 +10,7 @@ from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Level, LintMatch, LintRule
 from queries.model.rule import RuleKind
 from queries.promql.syntax import COMPARISONS, constant, is_scalar, nodes, selector, selectors, strip_parens, vector_argument
+from queries.text.durations import format_duration
 
 _OF_COUNTERS = frozenset({"rate", "irate", "increase"})
 _MAKES_A_RATE = _OF_COUNTERS | {"delta", "idelta", "deriv", "resets", "changes"}
@@ -82,10 +83,10 @@ def _find_short_range(item: ParsedRule, context: LintContext) -> Iterator[LintMa
         inner = vector_argument(node)
         seconds = selector(inner).range_seconds if isinstance(inner, ast.MatrixSelector) else None
         if seconds is not None and seconds < 2 * context.scrape_seconds:
-            line = item.placed.line_of("expr", f"{seconds:g}s")
-            every = f"{context.scrape_seconds:g}s"
+            window, every = format_duration(seconds), format_duration(context.scrape_seconds)
             yield LintMatch(
-                line, f"{node.func.name}() over {seconds:g}s, where one scrape every {every} may leave fewer than two samples"
+                item.placed.line_of("expr", window),
+                f"{node.func.name}() over {window}, where one scrape every {every} may leave fewer than two samples",
             )
 
 

@@ -17,6 +17,7 @@ from queries.errors import SourceError
 from queries.model.panel import PanelSpec, PanelState
 from queries.model.series import Series
 from queries.model.source import Health
+from queries.text.durations import format_duration
 
 if TYPE_CHECKING:
     from queries.prometheus.client import Prometheus
@@ -75,7 +76,7 @@ class LiveGuardSource:
             async with asyncio.timeout(_SELF_CHECK_SECONDS):
                 checks = await run_self_check(self._settings, strict=False)
         except TimeoutError:
-            checks, error = (), f"no result within {_SELF_CHECK_SECONDS:g} s"
+            checks, error = (), f"no result within {format_duration(_SELF_CHECK_SECONDS)}"
         except SourceError as failure:
             checks, error = (), str(failure)
         ledger, caveat = await self._newest_ledger()

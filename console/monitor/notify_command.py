@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from queries.text.durations import format_duration
+
 LIMIT_SECONDS = 10.0
 MOST = 4
 """Programs that run at once: a program that hangs must not pile up with every alert."""
@@ -58,7 +60,7 @@ def run_notify_command(arguments: Sequence[str], *, limit_seconds: float) -> str
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            return f"{name} was stopped: it was still running after {limit_seconds:g} s"
+            return f"{name} was stopped: it was still running after {format_duration(limit_seconds)}"
         if code == 0:
             return ""
         stderr.seek(0, os.SEEK_END)

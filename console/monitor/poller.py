@@ -14,6 +14,7 @@ from console.monitor.pauses import PauseDetector
 from queries.errors import SourceError
 from queries.model.fault import Fault, FaultKind
 from queries.model.source import PollResult
+from queries.text.durations import format_duration
 
 Fetch: TypeAlias = Callable[[], Awaitable[tuple[Any, tuple[str, ...]]]]
 """One request: the value and the server's warnings. Raises SourceError."""
@@ -50,7 +51,9 @@ async def poll_once(
         fault = error.fault
     except TimeoutError:
         fault = Fault(
-            FaultKind.TIMED_OUT, f"{source} did not respond within {limit_seconds:g} s", hint="it will be polled again"
+            FaultKind.TIMED_OUT,
+            f"{source} did not respond within {format_duration(limit_seconds)}",
+            hint="it will be polled again",
         )
     except Exception as error:
         fault = _unexpected_error("polling", source, error)

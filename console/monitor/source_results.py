@@ -11,6 +11,7 @@ from console.config.settings import Settings
 from console.monitor.pauses import ClockPause
 from queries.model.fault import FaultKind
 from queries.model.source import Health, PollResult, SourceState
+from queries.text.durations import format_span
 
 if TYPE_CHECKING:
     from queries.alertmanager import AlertmanagerState
@@ -147,7 +148,7 @@ class SourceResults:
         if health.serves and source in self.late:
             # `partial` says more than `degraded`.
             health = health if health is Health.PARTIAL else Health.DEGRADED
-            detail = f"no answer for {max(0.0, now - self.late[source]):.0f} s"
+            detail = f"no answer for {format_span(now - self.late[source])}"
         paused_at = self.paused_at(source, now)
         silent = paused_at is None and self._silent_seconds(source, now) > self._silence_limit(source)
         if health.answers and silent:

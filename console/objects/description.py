@@ -18,7 +18,7 @@ from queries.model.rollout import rollout_status
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import BatchJob, UpdateStrategy, Workload
-from queries.text.durations import format_age
+from queries.text.durations import format_age, format_seconds_field
 from queries.text.times import format_moment, parse_rfc3339
 
 _MOST_PODS = 200
@@ -55,9 +55,9 @@ def describe_strategy(item: Workload, raw: Mapping[str, Any]) -> str:
         text += f"; pods below ordinal {strategy.partition} keep the old template"
     spec = raw.get("spec") or {}
     if spec.get("minReadySeconds"):
-        text += f"; a pod counts after {spec['minReadySeconds']} s ready"
+        text += f"; a pod counts after {format_seconds_field(spec['minReadySeconds'])} ready"
     if item.kind == "Deployment" and spec.get("progressDeadlineSeconds"):
-        text += f"; fails after {spec['progressDeadlineSeconds']} s without progress"
+        text += f"; fails after {format_seconds_field(spec['progressDeadlineSeconds'])} without progress"
     return text
 
 
@@ -356,9 +356,10 @@ def _describe_probe(probe: Mapping[str, Any]) -> str:
         what = f"gRPC {grpc.get('port', '')}"
     elif run := probe.get("exec"):
         what = f"run {' '.join(map(str, run.get('command') or ()))}"
-    delay = f" after {probe['initialDelaySeconds']} s" if probe.get("initialDelaySeconds") else ""
-    times = f"every {probe.get('periodSeconds', 10)} s, timeout {probe.get('timeoutSeconds', 1)} s"
-    return f"{what}{delay}, {times}, fails after {probe.get('failureThreshold', 3)}"
+    delay = f" after {format_seconds_field(probe['initialDelaySeconds'])}" if probe.get("initialDelaySeconds") else ""
+    every = format_seconds_field(probe.get("periodSeconds", 10))
+    limit = format_seconds_field(probe.get("timeoutSeconds", 1))
+    return f"{what}{delay}, every {every}, timeout {limit}, fails after {probe.get('failureThreshold', 3)}"
 
 
 def _describe_source(source: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ from queries.model.panel_result import HistoryRange, PanelHistory
 from queries.model.rollout import rollout_status
 from queries.model.verdict import Verdict
 from queries.model.workload import Workload
+from queries.text.durations import format_elapsed, format_span
 from queries.text.times import format_clock
 from widgets.chart import Chart
 from widgets.panel import PanelRow, render_panel
@@ -328,7 +329,7 @@ class ActionRunScreen(ConsoleScreen):
             yield render_panel(PanelRow(state), width)
         if self._has_chart():
             name = state.spec.title if state is not None and self._charts_panel() else run.alert or "the alert's expression"
-            yield section(f"{text(name)[0]}, the last 5 minutes", width)
+            yield section(f"{text(name)[0]}, the last 5m", width)
 
     def _stage_lines(self, context: RenderContext, width: int) -> Iterable[Line]:
         run = self.run
@@ -341,7 +342,7 @@ class ActionRunScreen(ConsoleScreen):
             return
         if not run.finished and run.steps:
             since = max(0, int(context.now - run.steps[-1].at))
-            yield ((f" … {_progress_label(run.steps[-1])}", "dim"), (f"  {since}s" if since else "", "dim"))
+            yield ((f" … {_progress_label(run.steps[-1])}", "dim"), (f"  {format_span(since)}" if since else "", "dim"))
 
     def _outcome(self, width: int) -> Iterable[Line]:
         step = self.run.outcome
@@ -384,7 +385,7 @@ def _progress_label(step: RunStep) -> str:
 
 def _step_lines(step: RunStep, width: int) -> Iterable[Line]:
     when = f" {format_clock(step.at)}" if width >= 100 else ""
-    head = f"{when}{step.elapsed_seconds:7.1f} s  {step.stage.value:<15} "
+    head = f"{when} {format_elapsed(step.elapsed_seconds):>7}  {step.stage.value:<15} "
     part = wrap(text(step.text)[0], width - len(head) - 1)
     yield ((head, "dim"), (part[0], ""))
     for rest in part[1:]:

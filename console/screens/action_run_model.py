@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from console.actions.guard import GuardControl
 from console.actions.guard_model import GuardPhase, GuardStatus
 from console.actions.plan import Outcome, Preview, Request, RunStep
+from queries.text.durations import format_span
 
 if TYPE_CHECKING:
     from console.monitor.session import Session
@@ -108,7 +109,7 @@ class ActionRunModel:
 
 
 def summarize_run(run: ActionRunModel) -> str:
-    """`recovered 9 s after confirmation; 2,286 requests failed since HighErrorRate began`: only what was measured.
+    """`recovered 9s after confirmation; 2,286 requests failed since HighErrorRate began`: only what was measured.
 
     Empty before the outcome, and for a run that sent nothing.
     """
@@ -116,13 +117,13 @@ def summarize_run(run: ActionRunModel) -> str:
     if not run.was_sent or end is None or confirmed_at is None:
         return ""
     if run.recovered_at is not None:
-        result = f"recovered {max(0.0, run.recovered_at - confirmed_at):.0f} s after confirmation"
+        result = f"recovered {format_span(run.recovered_at - confirmed_at)} after confirmation"
     elif not (run.request.fingerprint or run.request.panel_id):
-        result = f"{end.outcome} {max(0.0, end.at - confirmed_at):.0f} s after confirmation; no alert or panel led to it"
+        result = f"{end.outcome} {format_span(end.at - confirmed_at)} after confirmation; no alert or panel led to it"
     elif end.outcome is Outcome.DONE:
-        result = f"done {max(0.0, end.at - confirmed_at):.0f} s after confirmation; nothing had to recover"
+        result = f"done {format_span(end.at - confirmed_at)} after confirmation; nothing had to recover"
     elif end.outcome is Outcome.FAILED:
-        result = f"not recovered {max(0.0, end.at - confirmed_at):.0f} s after confirmation"
+        result = f"not recovered {format_span(end.at - confirmed_at)} after confirmation"
     else:
         result = "unknown whether it recovered"
     since = f" since {run.alert} began" if run.began_at is not None else " since confirmation"
@@ -136,7 +137,7 @@ def summarize_run(run: ActionRunModel) -> str:
 
 
 def describe_outcome(step: RunStep) -> str:
-    """`done in 41 s; …`: the text, with the outcome in front unless the text starts with it."""
+    """`done in 41s; …`: the text, with the outcome in front unless the text starts with it."""
     word = step.outcome.value if step.outcome else ""
     return step.text if step.text.startswith(word) else f"{word}: {step.text}"
 

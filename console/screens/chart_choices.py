@@ -8,8 +8,8 @@ from typing import Any
 from widgets.plot import Drawing
 
 WINDOWS = (
-    ("5 m", 300.0), ("15 m", 900.0), ("1 h", 3600.0), ("6 h", 6 * 3600.0), ("24 h", 86400.0), ("7 d", 7 * 86400.0),
-    ("30 d", 30 * 86400.0),
+    ("5m", 300.0), ("15m", 900.0), ("1h", 3600.0), ("6h", 6 * 3600.0), ("24h", 86400.0), ("7d", 7 * 86400.0),
+    ("30d", 30 * 86400.0),
 )  # fmt: skip
 COMPARISONS = (("", 0.0), ("yesterday", 86400.0), ("last week", 7 * 86400.0))
 """The same time of an earlier day, with which the values can be compared."""

@@ -8,7 +8,7 @@ from console.actions.guard_gates import HOW
 from console.actions.guard_model import GuardPhase, GuardResult, GuardStatus, GuardVerdict, SignalReading
 from console.actions.plan import CheckLevel, PreflightCheck
 from queries.model.panel import PanelState
-from queries.text.durations import format_age
+from queries.text.durations import format_age, format_span
 from queries.text.numbers import format_figure
 from queries.text.times import format_clock
 from widgets.styled_text import Line, text, wrap
@@ -38,7 +38,7 @@ def describe_next(status: GuardStatus, now: float) -> tuple[str, str]:
     """What the guard does next and when, in words, and their tone."""
     undo = status.undo or "nothing takes it back"
     acts_at = status.acts_at
-    left = f"{max(0.0, acts_at - now):.0f} s ({format_clock(acts_at)})" if acts_at is not None else ""
+    left = f"{format_span(acts_at - now)} ({format_clock(acts_at)})" if acts_at is not None else ""
     match status.phase:
         case GuardPhase.COUNTDOWN:
             return f"ROLLS BACK IN {left}: {status.reason}; {undo}; s stops it, r does it now", "critical"

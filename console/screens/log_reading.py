@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 RANGES: tuple[tuple[int | None, bool, str], ...] = (
     (None, True, ""),
-    (300, False, "last 5 min"),
+    (300, False, "last 5m"),
     (3600, False, "last hour"),
     (None, False, "whole log"),
 )

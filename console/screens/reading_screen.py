@@ -11,7 +11,7 @@ from console.screens import keys
 from console.screens.base import ConsoleScreen
 from console.screens.staleness import PAUSED, unhealthy_label
 from queries.errors import SourceError
-from queries.text.durations import format_age
+from queries.text.durations import format_age, format_span
 from widgets.styled_text import Line, text, wrap
 
 _GROUP = "read"
@@ -81,13 +81,13 @@ class ReadingScreen(ConsoleScreen):
         self.redraw()
 
     def state_of_reading(self, pending: tuple[str, ...] = ()) -> Line:
-        """`  reading pods, events (2 s)`, `  as of 40s ago`; nothing for a fresh one."""
+        """`  reading pods, events … 2s`, `  as of 40s ago`; nothing for a fresh one."""
         spans: list[tuple[str, str]] = []
         if self._reading_since is not None:
             seconds = time.monotonic() - self._reading_since
             if seconds >= _PATIENCE_SECONDS:
                 what = f" {', '.join(pending)}" if pending else ""
-                spans.append((f"  reading{what} … {seconds:.0f} s", "dim"))
+                spans.append((f"  reading{what} … {format_span(seconds)}", "dim"))
         if self.read_at and self.context is not None:
             age = max(0.0, self.context.now - self.read_at)
             if not self.current:

@@ -22,9 +22,10 @@ from console.screens.render_context import RenderContext
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.durations import format_age
+from widgets.column_widths import Column
 from widgets.rows import Rows
 from widgets.styled_text import VERDICT_TONES, Line, Span, text, wrap
-from widgets.table import Column, Table, set_keys
+from widgets.table import Table, set_keys
 from widgets.text_view import TextView
 
 REFRESH_SECONDS = 15.0

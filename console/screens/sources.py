@@ -17,7 +17,7 @@ from queries.errors import SourceError
 from queries.model.panel import Origin
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
-from queries.text.durations import format_age
+from queries.text.durations import format_age, format_duration
 from widgets.formatting import NO_ANSWER, VERDICT_WIDTH
 from widgets.styled_text import VERDICT_TONES, Line, fit, text, wrap
 from widgets.text_view import TextView
@@ -78,7 +78,7 @@ class SourcesScreen(ConsoleScreen):
         parts = [f"not polled for {format_age(context.now - state.paused_at)}"] if state.paused_at is not None else []
         parts += [state.detail] if state.detail and state.detail != word else []
         if state.latency_seconds is not None:
-            parts.append(f"{state.latency_seconds * 1000:.0f} ms")
+            parts.append(format_duration(state.latency_seconds))
         if state.last_good_at is not None:
             parts.append(f"last good response {format_age(context.now - state.last_good_at)} ago")
         elif state.health is not Health.NOT_CONFIGURED:

@@ -45,7 +45,7 @@ class WorkloadScreen(FilterableScreen, ReadingScreen, WorkloadActionsScreen):
     SCREEN_TITLE = "Workload"
     HELP_TEXT = (
         "One workload: what is wrong first, then its pods by revision, events, revisions, strategy, HPA, PDB, manager, what it "
-        "depends on, its alerts and panels. It is read from the API server when it opens and every 10 s. Enter opens what is "
+        "depends on, its alerts and panels. It is read from the API server when it opens and every 10s. Enter opens what is "
         "under the cursor: a pod's description, an alert, what a revision changed; c marks a revision, then compares it with "
         "the one under the cursor. What could not be read is named, and never counts as healthy."
     )

@@ -75,7 +75,7 @@ def describe_news(event: Event) -> str:
 
 def describe_action(events: Sequence[Event], elapsed: str) -> str:
     """What the newest of these intents and outcomes of one target did: `bob@vm: Roll back deployment/x, image 1.9.0 → 1.8.2,
-    1s ago: done in 3 s`; empty without one.
+    1s ago: done in 3s`; empty without one.
     """
     decoded = [(event, payload) for event in events if (payload := p.try_decode(event)) is not None]
     intents = {event.subject: payload for event, payload in decoded if isinstance(payload, p.ActionIntent)}

@@ -24,6 +24,7 @@ from queries.http.credentials import Credentials
 from queries.http.endpoint import Endpoint
 from queries.http.proxy import proxy_for
 from queries.model.frozen import dataclass
+from queries.text.durations import format_duration
 
 if TYPE_CHECKING:
     from queries.http.web_socket import WebSocket
@@ -217,7 +218,7 @@ class Client:
                 return await self._attempt(request, progress)
         except TimeoutError:
             raise TimedOut(
-                f"no complete answer within {self._timeout:g} s ({progress.phase})",
+                f"no complete answer within {format_duration(self._timeout)} ({progress.phase})",
                 where=self.where,
                 hint=_hint(progress.phase),
             ) from None

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 
 from queries.errors import AccessDenied, InvalidResponse, RateLimited, RequestRejected, SourceError, TimedOut, Unreachable
+from queries.text.durations import format_duration
 
 _SAMPLE = 200
 """How many characters of a server's message are quoted."""
@@ -48,7 +49,11 @@ def from_response(status: int, headers: Mapping[str, str], body: bytes, *, where
         return _denied(status, message, where)
     busy = retry_after is not None or "concurrent" in message  # Alertmanager sends no Retry-After
     if status == 429 or (status == 503 and busy and not error_type):
-        wait = f"it asks to wait {retry_after:.0f} s" if retry_after is not None else "the polling interval is increased"
+        wait = (
+            f"it asks to wait {format_duration(round(retry_after))}"
+            if retry_after is not None
+            else "the polling interval is increased"
+        )
         return RateLimited(
             f"the server is over its limit: {status}{quoted}",
             where=where,

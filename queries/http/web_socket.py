@@ -20,6 +20,7 @@ from queries.errors import AccessDenied, InvalidResponse, SourceError, TimedOut,
 from queries.http import error_mapping, tls
 from queries.http.endpoint import HttpConfig
 from queries.http.wire_limit import WireLimit, WireLimitPassed
+from queries.text.durations import format_duration
 
 if TYPE_CHECKING:
     import httpx
@@ -99,7 +100,7 @@ class WebSocket:
             try:
                 self._limit.left_seconds()
             except TimeoutError:
-                what = f"the stream was silent for {SILENCE_SECONDS:g} s"
+                what = f"the stream was silent for {format_duration(SILENCE_SECONDS)}"
                 raise self._end(TimedOut(what, where=self._where, hint="check VPN, firewall and proxy")) from None
             return None
         except (OSError, WebSocketException, struct.error, ValueError, AttributeError) as error:

@@ -19,6 +19,7 @@ from queries.http.body import Body
 from queries.http.clock_skew import ServerClock
 from queries.http.wire_limit import HEAD_BYTES, WireLimit
 from queries.kubernetes.auth import KubeAccess
+from queries.text.durations import format_duration
 from queries.text.numbers import format_size
 
 if TYPE_CHECKING:
@@ -337,7 +338,7 @@ class KubeApi:
 
     def _late(self) -> TimedOut:
         return TimedOut(
-            f"the API server did not answer within {self._timeout:g} s",
+            f"the API server did not answer within {format_duration(self._timeout)}",
             where=self.where,
             hint="check the network and the cluster's health",
         )
@@ -358,7 +359,9 @@ class KubeApi:
         if isinstance(error, exceptions.NewConnectionError):
             return self._map_connect_error(error)
         if isinstance(error, exceptions.ConnectTimeoutError):
-            return Unreachable(f"no connection within {self._timeout:g} s", where=where, hint="check network and VPN")
+            return Unreachable(
+                f"no connection within {format_duration(self._timeout)}", where=where, hint="check network and VPN"
+            )
         if isinstance(error, exceptions.SSLError):
             text = str(reason or error).splitlines()[-1][:200]
             return Unreachable("no TLS connection to the API server", where=where, hint=text)

@@ -41,6 +41,7 @@ from queries.kubernetes.watch import (
 from queries.model.change import LastWrite
 from queries.model.pod import PodUsage
 from queries.model.workload import BatchJob, Workload
+from queries.text.durations import format_duration
 
 T = TypeVar("T")
 
@@ -134,7 +135,7 @@ class Kubernetes:
             async with asyncio.timeout(limit):
                 return await self.pool.run(call, *args)
         except TimeoutError:
-            raise TimedOut(f"Kubernetes did not answer within {limit:g} s", where=self.where) from None
+            raise TimedOut(f"Kubernetes did not answer within {format_duration(limit)}", where=self.where) from None
 
     async def close(self) -> None:
         for stop in tuple(self.closers):

@@ -11,6 +11,7 @@ from queries.kubernetes.api import Query
 from queries.kubernetes.client import METADATA, Kubernetes
 from queries.kubernetes.watch import DEPLOYMENTS, KINDS, Kind
 from queries.model.fault import Fault, FaultKind
+from queries.text.durations import format_span
 
 LATE_SECONDS = 0.5
 """What a request may take beyond its own timeout before it counts as late."""
@@ -83,9 +84,9 @@ class ConsistentRead:
 def late_fault(kubernetes: Kubernetes, seconds: float) -> Fault:
     """The fault of a request that has had no response for so long."""
     if plugin := kubernetes.api.plugin:
-        what = f"the exec plugin {plugin} has returned no credential for {seconds:.0f} s"
+        what = f"the exec plugin {plugin} has returned no credential for {format_span(seconds)}"
         return TimedOut(what, hint="it may be waiting for a log-in; run it in a shell").fault
-    what = f"no complete answer for {seconds:.0f} s"
+    what = f"no complete answer for {format_span(seconds)}"
     return TimedOut(what, where=kubernetes.where, hint="check the network and the cluster's health").fault
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from queries.errors import AccessDenied, NotConfigured, TimedOut
 from queries.model.frozen import dataclass
+from queries.text.durations import format_duration
 from queries.text.numbers import format_size
 
 LIMIT_SECONDS = 8.0
@@ -82,7 +83,7 @@ def run_plugin(
     except TimeoutError:
         _kill(process)
         raise TimedOut(
-            f"the exec plugin {name} returned no credential within {limit_seconds:.0f} s",
+            f"the exec plugin {name} returned no credential within {format_duration(limit_seconds)}",
             hint="it may be waiting for a log-in; run it in a shell",
         ) from None
     if len(output) > LIMIT_BYTES:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from queries.errors import AccessDenied, SourceError, Unreachable
 from queries.http.endpoint import parse_credentials
 from queries.model.frozen import dataclass
+from queries.text.durations import format_duration
 
 if TYPE_CHECKING:
     import urllib3
@@ -76,7 +77,7 @@ def connect_through(proxy: SocksProxy, host: str, port: int, *, seconds: float) 
         return found
     except TimeoutError:
         found.close()
-        what = f"the SOCKS5 proxy did not connect within {seconds:g} s"
+        what = f"the SOCKS5 proxy did not connect within {format_duration(seconds)}"
         # Not TimedOut: nothing was sent to the API server, and that fault would leave the outcome of a write unknown.
         raise Unreachable(what, where=proxy.where, hint="check the proxy and the cluster's address") from None
     except OSError as error:

@@ -24,6 +24,7 @@ from queries.platform.pages import (
     readiness_of,
     vectors_of,
 )
+from queries.text.durations import format_duration
 
 READY, BREAKERS, EXTENDED, PROVIDERS = "/ready", "/health/circuit-breakers", "/health/extended", "/api/v1/providers/health"
 _RARE = {BREAKERS: 0.0, EXTENDED: 60.0, PROVIDERS: 60.0}
@@ -148,7 +149,9 @@ class Platform:
         except SourceError as error:
             return error.fault
         except TimeoutError:
-            return Fault(FaultKind.TIMED_OUT, f"{path} gave no answer within {_PAGE_SECONDS:g} s", where=self.where)
+            return Fault(
+                FaultKind.TIMED_OUT, f"{path} gave no answer within {format_duration(_PAGE_SECONDS)}", where=self.where
+            )
 
     async def _ready(self) -> Readiness | Fault:
         try:

@@ -107,10 +107,10 @@ def _pairs(source: CodeSource, items: Iterable[Sample]) -> tuple[tuple[str, str]
 def _parts(source: CodeSource, codes: Sequence[str], step: float) -> tuple[BatchQuery, BatchQuery]:
     """The counters and their creation times, the maximum of each step so that short-lived pods are included."""
     named = quote("|".join(map(re.escape, codes)))
-    window = f"{max(_LOOKBACK_SECONDS, step):.0f}s"
+    seconds = max(_LOOKBACK_SECONDS, step)
     return (
-        BatchQuery(source.metric, f"max_over_time({source.metric}{{code=~{named}}}[{window}])"),
-        BatchQuery(source.created, f"max_over_time({source.created}{{code=~{named}}}[{window}])"),
+        BatchQuery(source.metric, f"max_over_time({source.metric}{{code=~{named}}}[{seconds:.0f}s])"),
+        BatchQuery(source.created, f"max_over_time({source.created}{{code=~{named}}}[{seconds:.0f}s])"),
     )
 
 

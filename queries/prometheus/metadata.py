@@ -27,6 +27,7 @@ from queries.http.proxy import proxy_for
 from queries.model.annotations import NO_ANNOTATIONS, Annotations
 from queries.model.frozen import dataclass
 from queries.model.series import Labels
+from queries.text.durations import format_duration
 
 if TYPE_CHECKING:
     import requests
@@ -144,7 +145,9 @@ class Discovery:
             async with asyncio.timeout(self._endpoint.timeout_seconds):
                 return await self._pool.run(self._call, call)
         except TimeoutError:
-            raise TimedOut(f"no complete answer within {self._endpoint.timeout_seconds:g} s", where=self.where) from None
+            raise TimedOut(
+                f"no complete answer within {format_duration(self._endpoint.timeout_seconds)}", where=self.where
+            ) from None
 
     def _call(self, call: Callable[[PrometheusConnect], T]) -> T:
         import requests  # noqa: PLC0415 - slow to import, and only needed here

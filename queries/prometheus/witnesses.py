@@ -13,7 +13,7 @@ from queries.model.panel import PanelSpec, Unit
 from queries.model.panel_result import Contradiction, ContradictionKind, Figure
 from queries.model.series import Sample, drop_labels
 from queries.prometheus.query_batch import BatchQuery, BatchResult
-from queries.text.durations import parse_duration
+from queries.text.durations import format_duration, parse_duration
 
 FIGURE = "__figure__"
 """The label that distinguishes the figures of one label set: `first`, `second`, and the bounds of `first`."""
@@ -185,7 +185,7 @@ def _pair(key: str, spec: PanelSpec, signal: Signal, witness: Witness, *, window
 
 
 def _readable(window: str) -> str:
-    return f"{_seconds(window):.0f}s" if window.endswith("ms") else window
+    return format_duration(_seconds(window)) if window.endswith("ms") else window
 
 
 def _seconds(window: str) -> float:

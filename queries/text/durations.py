@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 
+from queries.model.text import visible
 from queries.text.times import InvalidTime
 
 UNIT_SECONDS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
@@ -35,7 +36,12 @@ def parse_duration(text: str, *, least: float = 0.0, most: float = LONGEST_SECON
 
 
 def format_duration(seconds: float) -> str:
-    """`2h`, `1h30m`, `500ms`: the shortest text that `parse_duration` reads back, in days and less; to the millisecond."""
+    """`2h`, `1h30m`, `500ms`: the shortest text that `parse_duration` reads back, in days and less; to the millisecond.
+
+    `-` for NaN and infinity.
+    """
+    if not math.isfinite(seconds):
+        return "-"
     left = round(max(0.0, seconds) * 1000.0)
     if not left:
         return "0s"
@@ -44,6 +50,11 @@ def format_duration(seconds: float) -> str:
         count, left = divmod(left, size)
         parts.append(f"{count}{unit}" if count else "")
     return "".join(parts)
+
+
+def format_seconds_field(value: object) -> str:
+    """A field of seconds as an object of an API has it; what is not a number is shown as it is."""
+    return format_duration(value) if isinstance(value, int | float) else visible(str(value))
 
 
 def measure_text(text: str) -> float | None:
@@ -74,6 +85,11 @@ def format_span(seconds: float) -> str:
     if days:
         return _join((days, "d"), (hours, "h"))
     return _join((hours, "h"), (minutes, "m")) if hours else _join((minutes, "m"), (rest, "s"))
+
+
+def format_elapsed(seconds: float) -> str:
+    """How long a step took: `240ms`, `4s`, `2m12s`; milliseconds only under a second, `-` for NaN and infinity."""
+    return format_duration(seconds) if seconds < 1.0 else format_span(seconds)
 
 
 def format_age(seconds: float) -> str:

@@ -139,7 +139,7 @@ async def test_a_webhook_slower_than_the_console_changes_nothing_that_is_called_
         await asyncio.sleep(3.0)  # in force
         result, text = outcome(await bench.act("restart", TARGET))
         assert result is Outcome.REFUSED, text
-        assert "could not check whether the server would accept it: the API server did not answer within 10 s" in text
+        assert "could not check whether the server would accept it: the API server did not answer within 10s" in text
         assert ns.get(ns.deployments("web"))["spec"] == before
     finally:
         hook.remove()

@@ -205,7 +205,7 @@ async def test_a_limit_that_passed_while_it_stood_still_is_no_failure() -> None:
         asked += 1
         if asked == 1:
             now += 60.0
-            raise TimedOut("no answer within 5 s")
+            raise TimedOut("no answer within 5s")
         if asked == 2:
             await asyncio.sleep(60)
         return "good", ()

@@ -75,12 +75,12 @@ def test_what_is_wrong_with_the_cluster_is_named(bench: Bench, good: FaultyServe
             kubeconfig(bench, "http://127.0.0.1:1", token): ("down", "refuses connections"),
             kubeconfig(bench, cluster.url, token, current="gone"): ("down", "gone"),
             kubeconfig(bench, cluster.url, {"token": "expired"}): ("denied", "401"),
-            kubeconfig(bench, cluster.url, plugin(bench, HANGS)): ("down", "returned no credential within 8 s"),
+            kubeconfig(bench, cluster.url, plugin(bench, HANGS)): ("down", "returned no credential within 8s"),
             kubeconfig(bench, cluster.url, plugin(bench, PROMPTS)): ("denied", "plugin"),
             kubeconfig(bench, cluster.url, plugin(bench, "echo '{\"kind\": [31mgarbage'")): ("denied", "plugin"),
             kubeconfig(bench, page.url, token): ("denied", "log-in page"),
             kubeconfig(bench, broken.url, token): ("down", "503"),
-            kubeconfig(bench, silent.url, token): ("down", "within 5 s"),
+            kubeconfig(bench, silent.url, token): ("down", "within 5s"),
             kubeconfig(bench, shape.url, token): ("down", "not in Kubernetes' format"),
         }
         commands = [

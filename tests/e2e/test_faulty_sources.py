@@ -40,14 +40,14 @@ SENTENCES: dict[str, tuple[str, str]] = {
     REFUSE: (DOWN, "the connection was refused"),
     "reset": (DOWN, "reset the connection"),
     "close": (DOWN, "closed the connection without an answer"),
-    "silence": (DOWN, "no complete answer within 1.5 s (waiting for the answer)"),
-    "trickle": (DOWN, "no complete answer within 1.5 s (receiving the answer)"),
+    "silence": (DOWN, "no complete answer within 1s500ms (waiting for the answer)"),
+    "trickle": (DOWN, "no complete answer within 1s500ms (receiving the answer)"),
     "endless": (DOWN, "larger than|no complete answer within"),
     "no http": (DOWN, "does not speak HTTP here"),
     "401": (DENIED, "401 the server requires credentials"),
     "403": (DENIED, "403 these credentials lack read permission"),
     "404": (DOWN, "check the URL and its path prefix"),
-    "429": (DOWN, "it asks to wait 120 s"),
+    "429": (DOWN, "it asks to wait 2m"),
     "500": (DOWN, "500 the server failed"),
     "502": (DOWN, "502 the server is starting, stopping or behind a broken proxy"),
     "503": (DOWN, "503 the server is starting, stopping or behind a broken proxy"),
@@ -247,7 +247,7 @@ def test_the_screen_lives_through_every_fault(bench: Bench) -> None:
             assert time.monotonic() - begun < extend(3.0)
             terminal.send("7")
             terminal.wait_for("no response so far", seconds=2)
-            terminal.wait_for("prom DOWN", "no complete answer within 1.5 s")
+            terminal.wait_for("prom DOWN", "no complete answer within 1s500ms")
             for fault, (words, sentence) in ON_SCREEN.items():
                 server.fault = fault
                 terminal.wait_for(words, sentence, seconds=8)

@@ -44,7 +44,7 @@ def copied(terminal: Terminal) -> str:
     """The query of the first panel, copied; gives the notice in one line."""
     terminal.wait_for("Error ratio", "1.25 %")
     terminal.send(ENTER)
-    terminal.wait_for("Error ratio", "[1 h]")
+    terminal.wait_for("Error ratio", "[1h]")
     terminal.send("y")
     terminal.wait_for("the query")
     terminal.pump(0.5)

@@ -42,10 +42,10 @@ MOST_ASKED = KINDS * 2 * 6 + 4
 SAYS: dict[str, tuple[Health, str]] = {
     "refused": (DOWN, "the API server refuses connections & does this context's cluster still exist?"),
     "reset": (DOWN, "the connection to the API server broke & it may be restarting"),
-    "accepted and never answered": (DOWN, "did not answer within 0.8 s/no complete answer for & check the network"),
+    "accepted and never answered": (DOWN, "did not answer within 800ms/no complete answer for & check the network"),
     "closed without an answer": (DOWN, "the connection to the API server broke & it may be restarting"),
-    "silence": (DOWN, "did not answer within 0.8 s/no complete answer for & check the network"),
-    "trickle": (DOWN, "did not answer within 0.8 s/no complete answer for & check the network"),
+    "silence": (DOWN, "did not answer within 800ms/no complete answer for & check the network"),
+    "trickle": (DOWN, "did not answer within 800ms/no complete answer for & check the network"),
     "1 GB body": (
         DOWN,
         "the answer is larger than 64 MiB/a line of more than 8 MiB/no complete answer & check/network",

@@ -56,9 +56,9 @@ ANSWERS = [
     ("405", http_answer("405 Method Not Allowed", b"", "text/plain"), RequestRejected, "405"),
     ("407", http_answer("407 Proxy Authentication Required", b"", "text/plain"), AccessDenied, "proxy"),
     ("408", http_answer("408 Request Timeout", b"", "text/plain"), TimedOut, "408"),
-    ("429", http_answer("429 Too Many Requests", b"slow down", "text/plain", "Retry-After: 17"), RateLimited, "17 s"),
+    ("429", http_answer("429 Too Many Requests", b"slow down", "text/plain", "Retry-After: 17"), RateLimited, "17s"),
     ("429-silent", http_answer("429 Too Many Requests", b"", ""), RateLimited, "limit"),
-    ("503-retry", http_answer("503 Service Unavailable", b"busy", "text/plain", "Retry-After: 5"), RateLimited, "5 s"),
+    ("503-retry", http_answer("503 Service Unavailable", b"busy", "text/plain", "Retry-After: 5"), RateLimited, "5s"),
     ("503-starting", http_answer("503 Service Unavailable", b"Service Unavailable", "text/plain"), Unreachable, "starting"),
     (
         "503-timeout",

@@ -196,7 +196,7 @@ def test_every_figure_is_true(shown: dict[str, Shown], rules: str) -> None:
 
 @pytest.mark.parametrize("rules", list(RULES))
 def test_the_requests_that_an_action_says_failed_are_those_that_did(shown: dict[str, Shown], rules: str) -> None:
-    """`recovered 9 s after confirmation; N requests failed`: N is the number of events that failed in the window, also across
+    """`recovered 9s after confirmation; N requests failed`: N is the number of events that failed in the window, also across
     restarts and replaced pods, and with foreign rules of the same names; it may differ by the scrapes at both ends.
     """
     failures = shown[rules].failures

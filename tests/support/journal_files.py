@@ -145,7 +145,7 @@ def _action(name: str, chance: random.Random) -> Iterator[_Told]:
     }  # fmt: skip
     outcome = chance.choices(("done", "failed", "refused"), (8, 1, 1))[0]
     yield "action.outcome", name, {
-        **base, "outcome": outcome, "text": f"{outcome} in 12 s; error ratio 7.8 → 0.4 %", "elapsed_seconds": 12.0,
+        **base, "outcome": outcome, "text": f"{outcome} in 12s; error ratio 7.8 → 0.4 %", "elapsed_seconds": 12.0,
         "command": f"kubectl {action} x", "cause": "", "fingerprint": "",
     }  # fmt: skip
 

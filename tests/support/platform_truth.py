@@ -312,10 +312,10 @@ def _objectives(at: float) -> dict[str, Truth]:
         "latency_budget": Truth(
             "the same, as a share of the 1 % that may be slow: what is left", 100.0 * (1.0 - slow(month) / SLOW_OBJECTIVE)
         ),
-        "burn_1h": Truth(f"{asked_for}, 1 h, over 0.1 %", bad(hour) / OBJECTIVE),
-        "burn_6h": Truth("the same, 6 h", bad(six_hours) / OBJECTIVE),
-        "burn_3d": Truth("the same, 3 d", bad(three_days) / OBJECTIVE),
-        "latency_burn_1h": Truth(f"{in_time}, 1 h, over 1 %", slow(hour) / SLOW_OBJECTIVE),
+        "burn_1h": Truth(f"{asked_for}, 1h, over 0.1 %", bad(hour) / OBJECTIVE),
+        "burn_6h": Truth("the same, 6h", bad(six_hours) / OBJECTIVE),
+        "burn_3d": Truth("the same, 3d", bad(three_days) / OBJECTIVE),
+        "latency_burn_1h": Truth(f"{in_time}, 1h, over 1 %", slow(hour) / SLOW_OBJECTIVE),
         "requests_30d": Truth("all user requests, including refusals", float(len(users(month)))),
         "failed_30d": Truth("failed requests and refusals by an open circuit breaker", float(len(failed(users(month))))),
     }

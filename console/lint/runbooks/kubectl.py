@@ -13,6 +13,7 @@ from pathlib import Path
 
 from console.lint.runbooks.page import suggest_name
 from queries.model.frozen import dataclass
+from queries.text.durations import format_duration
 
 _LIMIT_SECONDS = 20
 _OWN_SERVER = ("--kubeconfig", "--server", "-s", "--context", "--cluster", "--user", "--token", "--as", "--tls-server-name")
@@ -104,7 +105,7 @@ class Kubectl:
                 timeout=_LIMIT_SECONDS, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return KubectlResult(unchecked=f"kubectl did not finish within {_LIMIT_SECONDS} s")
+            return KubectlResult(unchecked=f"kubectl did not finish within {format_duration(_LIMIT_SECONDS)}")
         except OSError as error:
             return KubectlResult(unchecked=f"kubectl cannot be run: {error.strerror}")
         output = f"{done.stderr}\n{done.stdout}"

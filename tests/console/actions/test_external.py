@@ -128,7 +128,7 @@ async def test_a_good_update_is_kept(outside: Outside, open_desk: Callable[..., 
     desk = open_desk(outside.service())
     steps = await desk.act("update-service", to="1.9.0")
     result, text = outcome(steps)
-    assert (result, text) == (Outcome.DONE, "done in 0 s; update render to 1.9.0: healthy, and its smoke test passed")
+    assert (result, text) == (Outcome.DONE, "done in 0s; update render to 1.9.0: healthy, and its smoke test passed")
     assert outside.calls == ["backup", "update", "restart", "health", "smoke"]
     assert (outside.version, (outside.folder / "running").read_text().strip()) == ("1.9.0", "1.9.0")
     names = [name for name in outside.calls for _ in range(2)]

@@ -74,7 +74,7 @@ async def test_a_change_whose_signals_stay_as_before_is_kept(bench: Bench) -> No
         "action.intent", "guard.started", "guard.watching", "action.outcome", "guard.verdict", "guard.ended"
     ]  # fmt: skip
     notes = " ".join(bench.previews[0].plan.notes)
-    assert "if it gets worse, the guard rolls back by itself, 0.2 s after it says so, unless you stop it: uncordon" in notes
+    assert "if it gets worse, the guard rolls back by itself, 200ms after it says so, unless you stop it: uncordon" in notes
     assert "Error ratio 0.30 %, worse from 1.00 % on" in notes
     assert "if a signal is unknown for" in notes
     (ended,) = guards_of(bench.journal).ended
@@ -98,7 +98,7 @@ async def test_a_worse_signal_takes_the_change_back_through_the_same_runner(benc
     assert bench.cluster.deployment(API).image.endswith(":1.9.0")
     (announced,) = [step for step in steps if step.guard and step.guard.phase is GuardPhase.COUNTDOWN][:1]
     assert announced.guard is not None and announced.guard.acts_at is not None
-    assert "rolls back in 0.2 s: rollback" in announced.text
+    assert "rolls back in 200ms: rollback" in announced.text
     assert 0.0 <= sent[-1] - announced.guard.acts_at < extend(1.0)
     assert len(bench.writes()) == len(sent) == 2
     assert bench.journal is not None

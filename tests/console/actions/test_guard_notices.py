@@ -94,7 +94,7 @@ async def test_the_incident_and_its_channel_get_announcement_and_end(bench: Benc
     announced, ended = guard_lines(bench)
     assert sent == [announced, ended]
     assert announced.startswith(
-        "guard of node/node-1: Error ratio 8.00 % is at or over 1.00 %, 0.30 % before: rolls back in 0.5 s"
+        "guard of node/node-1: Error ratio 8.00 % is at or over 1.00 %, 0.30 % before: rolls back in 500ms"
     )
     assert ended.startswith("guard of node/node-1: rolled back: Error ratio 8.00 %")
     assert [item.deliveries[-1].state for item in incident(bench).updates] == [DeliveryState.SENT] * 3

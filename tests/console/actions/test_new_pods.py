@@ -132,7 +132,7 @@ async def test_what_cannot_be_read_is_not_checked_and_never_ok(bench: Bench, mon
     assert not {"requests", "quota", "references", "images"} & found.keys()
     bench.cluster.allow_all()
     monkeypatch.setattr(new_pods, "LIST_SECONDS", 0.0)
-    assert "room on the nodes (the list takes longer than 0 s)" in (await preview(bench, "resume"))["new pods"][1]
+    assert "room on the nodes (the list takes longer than 0s)" in (await preview(bench, "resume"))["new pods"][1]
 
 
 async def test_a_node_that_reports_nothing_is_unknown(bench: Bench) -> None:

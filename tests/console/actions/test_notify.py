@@ -107,13 +107,13 @@ async def test_slack_takes_it(tmp_path: Path) -> None:
     """Sent once to the very URL, as plain text that calls nobody; the step is ticked and the timeline says so."""
     async with desk(tmp_path, always(http_answer("200 OK", b"ok", "text/plain"))) as made:
         end = await made.send()
-        assert (end.outcome, end.text) == (Outcome.DONE, "done in 0 s; chat accepted it")
+        assert (end.outcome, end.text) == (Outcome.DONE, "done in 0s; chat accepted it")
         assert made.server.requests[0].startswith(f"POST /services/{SECRET}?token=alsoSecret99 HTTP".encode())
         assert json.loads(made.server.bodies[0]) == {"text": "8 % of requests fail &lt;!channel&gt;\nwe roll back"}
         assert await made.state() == (DeliveryState.SENT, "")
         incident = await made.incident()
         assert incident.completions[IncidentStep.COMMUNICATE].because == "update sent to chat"
-        assert incident.entries[-1].text == "update to chat: done in 0 s; chat accepted it"
+        assert incident.entries[-1].text == "update to chat: done in 0s; chat accepted it"
         await made.send()
         assert [check.text for check in made.previews[1].checks][1] == "tester already sent it there"
     assert SECRET.encode() not in written(tmp_path)
@@ -140,7 +140,7 @@ async def test_a_generic_webhook_and_the_pager(tmp_path: Path) -> None:
 
 
 FAULTS = {
-    "hangs": (hang, Outcome.UNKNOWN, DeliveryState.UNKNOWN, "no complete answer within 0.5 s"),
+    "hangs": (hang, Outcome.UNKNOWN, DeliveryState.UNKNOWN, "no complete answer within 500ms"),
     "breaks off": (reset, Outcome.UNKNOWN, DeliveryState.UNKNOWN, "the connection broke"),
     "500": (
         always(http_answer("500 Oops", b"boom", "text/plain")), Outcome.UNKNOWN, DeliveryState.UNKNOWN, "500 the server failed"

@@ -95,7 +95,7 @@ async def test_a_job_that_outlasts_the_wait_is_unknown(bench: Bench) -> None:
     settings = replace(bench.settings, verify_timeout_seconds=0.5)
     end, text = outcome(await bench.act("run-now", JOB, settings=settings))
     assert end is Outcome.UNKNOWN
-    assert text.startswith("unknown: not done after 0.5 s; last seen: job/nightly-backup-manual-1: 1 pod running")
+    assert text.startswith("unknown: not done after 500ms; last seen: job/nightly-backup-manual-1: 1 pod running")
     await bench.act("run-now", JOB, settings=settings)
     warned = check(bench, "Jobs")
     assert (warned.level, warned.text) == (
@@ -168,7 +168,7 @@ async def test_a_bare_pod_is_done_when_it_is_gone(bench: Bench) -> None:
     )
     await asyncio.sleep(0.1)
     end, text = outcome(await bench.act("evict", "pod/bare"))
-    assert (end, text) == (Outcome.DONE, "done in 0 s; pod/bare is gone")
+    assert (end, text) == (Outcome.DONE, "done in 0s; pod/bare is gone")
     owner = check(bench, "owner")
     assert (owner.level, owner.text) == (CheckLevel.WARN, "a bare pod: nothing recreates it")
     mirror = {"name": "static", "annotations": {"kubernetes.io/config.mirror": "x"}}
@@ -182,7 +182,7 @@ async def test_a_node_is_cordoned_and_uncordoned(bench: Bench) -> None:
     names = [f"node-{number}" for number in (1, 2, 3)]
     for name in names:
         end, text = outcome(await bench.act("cordon", f"node/{name}"))
-        assert (end, text) == (Outcome.DONE, f"done in 0 s; node/{name} is cordoned")
+        assert (end, text) == (Outcome.DONE, f"done in 0s; node/{name} is cordoned")
     last = check(bench, "nodes")
     assert (last.level, last.text) == (CheckLevel.WARN, "0 of 2 other nodes take new pods: no pod can be scheduled any more")
     assert "already cordoned" in outcome(await bench.act("cordon", "node/node-1"))[1]

@@ -127,16 +127,16 @@ async def test_the_verdict_says_what_is_known(tmp_path: Path) -> None:
     panel = trigger(tmp_path, panel_id="error_ratio")
     gone = watch(panel)
     await gone.check(Reader(0.0))  # type: ignore[arg-type]
-    assert gone.finished and gone.verdict("2 s") == (Outcome.DONE, f"done in 2 s; {panel.title} 7.8 % → 0 %")
+    assert gone.finished and gone.verdict("2s") == (Outcome.DONE, f"done in 2s; {panel.title} 7.8 % → 0 %")
     still = watch(panel)
     await still.check(Reader(50.0))  # type: ignore[arg-type]
     assert not still.finished and still.text == f"waiting for the platform: {panel.title} 7.8 % → 50 %"
-    assert still.verdict("2 s")[0] is Outcome.FAILED
+    assert still.verdict("2s")[0] is Outcome.FAILED
     unknown = watch(panel)
     await unknown.check(Reader(None))  # type: ignore[arg-type]
-    assert unknown.verdict("2 s")[0] is Outcome.UNKNOWN and "could not check" in unknown.verdict("2 s")[1]
+    assert unknown.verdict("2s")[0] is Outcome.UNKNOWN and "could not check" in unknown.verdict("2s")[1]
     nobody = watch(trigger(tmp_path))
-    assert nobody.finished and nobody.verdict("2 s") == (Outcome.DONE, "done in 2 s; rolled out")
+    assert nobody.finished and nobody.verdict("2s") == (Outcome.DONE, "done in 2s; rolled out")
     reconcilers = (
         Reconciler("argocd", "Argo CD", "", (), ()),
         Reconciler("hpa", "HPA api", "", (), ()),
@@ -145,15 +145,15 @@ async def test_the_verdict_says_what_is_known(tmp_path: Path) -> None:
     watched = watch(trigger(tmp_path), broken=True, reconcilers=reconcilers)
     await watched.check(Reader())  # type: ignore[arg-type]
     assert watched.settle_seconds == 45.0 and not watched.settled and not watched.finished
-    outcome, text = watched.verdict("2 s")
+    outcome, text = watched.verdict("2s")
     assert outcome is Outcome.UNKNOWN
     assert (
         text.startswith("unknown: rolled out; could not check whether Argo CD or HPA api reverted it: ") and "no answer" in text
     )
     assert watched.text.startswith(
-        "watching whether Argo CD or HPA api reverts it: 45 of 45 s left; safe to leave (cannot check: "
+        "watching whether Argo CD or HPA api reverts it: 45s of 45s left; safe to leave (cannot check: "
     )
-    assert "the console exited 45 s before" in watched.left_early
+    assert "the console exited 45s before" in watched.left_early
     calm = watch(trigger(tmp_path), reconcilers=reconcilers[2:])
     await calm.check(Reader())  # type: ignore[arg-type]
     assert calm.settled and calm.finished and calm.left_early.endswith("the console exited before the platform had recovered")

@@ -105,7 +105,7 @@ async def test_a_lost_request_is_unknown_and_claims_nothing(tower: Tower, monkey
         )
     result, text = outcome(steps)
     assert result is Outcome.UNKNOWN
-    assert "Alertmanager lists no such silence 1 s later; it may still arrive" in text
+    assert "Alertmanager lists no such silence 1s later; it may still arrive" in text
     assert tower.silences() == []
 
 

@@ -60,9 +60,9 @@ async def test_an_hpa_that_takes_a_scale_back_is_named(tmp_path: Path) -> None:
         assert result is Outcome.UNDONE, text
         assert text.startswith("undone by HPA cad-ml-api")
         assert "was scaled back to 20" in text
-        watched = [check.text for check in bench.previews[0].checks if "watched for 4 s" in check.text]
+        watched = [check.text for check in bench.previews[0].checks if "watched for 4s" in check.text]
         own_way = "instead: kubectl -n cad-ml-platform edit hpa/cad-ml-api"
-        assert watched == [f"HPA cad-ml-api also sets this: watched for 4 s after it is done; {own_way}"]
+        assert watched == [f"HPA cad-ml-api also sets this: watched for 4s after it is done; {own_way}"]
         assert bench.journal is not None
         end = bench.journal.events()[-1]
         assert (end.data["outcome"], end.data["text"]) == ("undone", text)
@@ -74,9 +74,9 @@ async def test_a_scale_that_an_hpa_leaves_alone_is_done_after_its_settle_time(tm
         steps = await bench.act("scale", TARGET, settings=replace(bench.settings, settle=(("hpa", 2.0),)), replicas="4")
         result, text = outcome(steps)
         assert result is Outcome.DONE, text
-        assert text.endswith("HPA cad-ml-api did not revert it within 2 s")
+        assert text.endswith("HPA cad-ml-api did not revert it within 2s")
         said = [step.text for step in steps if step.stage is Stage.VERIFY]
-        assert "watching whether HPA cad-ml-api reverts it: 2 of 2 s left; safe to leave" in said
+        assert "watching whether HPA cad-ml-api reverts it: 2s of 2s left; safe to leave" in said
 
 
 MANAGERS = [
@@ -108,7 +108,7 @@ async def test_a_gitops_controller_that_takes_a_rollback_back_is_named(
         result, text = outcome(steps)
         assert result is Outcome.UNDONE, text
         assert text.startswith(f"undone by {name} ")
-        assert any(check.text.startswith(f"{name} also sets this: watched for 4 s") for check in bench.previews[0].checks)
+        assert any(check.text.startswith(f"{name} also sets this: watched for 4s") for check in bench.previews[0].checks)
 
 
 async def test_somebody_who_changes_it_during_the_rollout_is_named(tmp_path: Path) -> None:
@@ -209,11 +209,11 @@ async def test_an_undone_rollback_mitigates_nothing() -> None:
     told = IncidentsProjection()
     state = told.apply(told.initial(), Event(1.0, "incident.declared", "i1", "ann", data={"title": "x", "severity": "P1"}))
     data = {"action": "rollback", "title": "Roll back deployment/web", "target": "deployment/web", "outcome": "undone",
-            "text": "undone by Argo CD application shop within 8 s"}  # fmt: skip
+            "text": "undone by Argo CD application shop within 8s"}  # fmt: skip
     state = told.apply(state, Event(2.0, "action.outcome", "r1", "ann", data=json.loads(json.dumps(data))))
     (incident,) = state.all
     assert IncidentStep.MITIGATE not in incident.completions
-    assert incident.entries[-1].text == "Roll back deployment/web: undone by Argo CD application shop within 8 s"
+    assert incident.entries[-1].text == "Roll back deployment/web: undone by Argo CD application shop within 8s"
 
 
 async def _yes(_: Preview) -> bool:

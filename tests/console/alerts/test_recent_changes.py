@@ -108,6 +108,6 @@ def test_only_what_the_cluster_says_is_told() -> None:
 
 def test_who_took_a_change_back_stands_among_the_changes() -> None:
     """Of an action that was undone the sentence says by whom."""
-    data = {"title": "Scale deployment/web to 8 replicas", "outcome": "undone", "text": "undone by HPA web within 9 s: wants 4"}
+    data = {"title": "Scale deployment/web to 8 replicas", "outcome": "undone", "text": "undone by HPA web within 9s: wants 4"}
     (change,) = recent_changes(None, (), (Event(NOW, "action.outcome", "r", "ann", data=data),), now=NOW)
-    assert change.text == "Scale deployment/web to 8 replicas: undone by HPA web within 9 s: wants 4"
+    assert change.text == "Scale deployment/web to 8 replicas: undone by HPA web within 9s: wants 4"

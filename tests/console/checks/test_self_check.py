@@ -237,7 +237,7 @@ def test_redis_is_judged_by_its_pong() -> None:
     assert platform.check_redis(None, None, strict=True).result is Result.SKIPPED
     assert platform.check_redis(None, missing, strict=False).result is Result.SKIPPED
     assert platform.check_redis(None, missing, strict=True).result is Result.FAILED
-    assert platform.check_redis(0.002, None, strict=True).text == "PONG in 2 ms"
+    assert platform.check_redis(0.002, None, strict=True).text == "PONG in 2ms"
     lost = platform.check_redis(None, DOWN, strict=False)
     assert (lost.result, lost.code) == (Result.FAILED, 3)
 

@@ -126,7 +126,7 @@ def test_a_gap_is_what_was_counted_lately(ask: Ask, exporter: ServedPlatform, pr
     """A code counted before the window is named and fails nothing; counted again it fails with provider, code, count and since
     when, and a team's `error_codes` maps it. What a new series has is counted from 0, an older one only by its increase."""
     _, out = ask("contract")
-    assert any("; unmapped, but not counted within 24h: ODD" in line for line in texts(out, "passed"))
+    assert any("; unmapped, but not counted within 1d: ODD" in line for line in texts(out, "passed"))
     whole = exporter.metrics
     began = time.time()
     exporter.metrics = (

@@ -20,7 +20,9 @@ def empty_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("empty_home")
-@pytest.mark.parametrize("words", [("status",), ("check",), ("contract",), ("doctor",), ("alerts",), ("rules", "lint", "--live")])
+@pytest.mark.parametrize(
+    "words", [("status",), ("check",), ("contract",), ("doctor",), ("alerts",), ("rules", "lint", "--live")]
+)
 def test_a_verb_without_any_server_names_init(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """It does not succeed, and the way out is in what it says: the verb that finds the servers, not only variables."""
     assert main(list(words)) != 0

@@ -173,7 +173,7 @@ def test_killed_while_it_counts_down(desk: Desk) -> None:
         if WATCHING in line:
             desk.signals.value = 8.0
 
-    kill_at(desk.start(countdown="3s"), "rolls back in 3 s", meanwhile=worsen)
+    kill_at(desk.start(countdown="3s"), "rolls back in 3s", meanwhile=worsen)
     assert desk.image().endswith(":1.8.3")
     with desk.second() as second:
         second.wait_for("took over the guard of tester")

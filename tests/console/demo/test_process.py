@@ -87,7 +87,7 @@ def test_what_never_gets_ready_is_ended(tmp_path: Path) -> None:
     """A server that runs and does not answer is stopped, and told of."""
     marker = tmp_path / "pid"
     code = f"import os, time; open({str(marker)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
-    with pytest.raises(StartFailed, match="not ready after 1 s"):
+    with pytest.raises(StartFailed, match="not ready after 1s"):
         start_server("mute", lambda port: [sys.executable, "-c", code], folder=tmp_path, ready_seconds=1.0)
     assert gone_within(2.0, int(marker.read_text()))
 
@@ -156,6 +156,6 @@ socketserver.ThreadingTCPServer(("127.0.0.1", int(sys.argv[1])), Never).serve_fo
 def test_a_server_whose_answer_never_begins_is_not_ready(tmp_path: Path) -> None:
     """Informational answers for ever are no answer: whoever waits for the server is told in time."""
     began = time.monotonic()
-    with pytest.raises(StartFailed, match="was not ready after 2 s"):
+    with pytest.raises(StartFailed, match="was not ready after 2s"):
         start_server("web", lambda port: [sys.executable, "-c", ENDLESS_HEAD, str(port)], folder=tmp_path, ready_seconds=2.0)
     assert time.monotonic() - began < extend(12)

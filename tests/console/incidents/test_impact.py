@@ -167,8 +167,8 @@ async def test_a_ratio_that_nobody_has_is_unknown() -> None:
     silent = await measured(known())
     assert (silent.outside_seconds, silent.unseen_seconds, silent.bad_since) == (None, None, None)
     assert silent.reason("outside_seconds") == "Prometheus returned no series of the error ratio"
-    broken = await measured(known(fault=Fault(kind=FaultKind.TIMED_OUT, what="no answer within 5 s")))
-    assert "no answer within 5 s" in broken.reason("outside_seconds")
+    broken = await measured(known(fault=Fault(kind=FaultKind.TIMED_OUT, what="no answer within 5s")))
+    assert "no answer within 5s" in broken.reason("outside_seconds")
     impossible = await measured(known(points=every_second(0, 100, 120.0)))
     assert impossible.outside_seconds is None
     assert impossible.reason("outside_seconds") == "IN DOUBT: every value of the error ratio is outside its range"
@@ -188,4 +188,4 @@ async def test_a_window_within_one_scrape_interval_has_no_count(samples: float |
     metrics.values = {"count_over_time": samples, **metrics.values}
     count, why = await count_failed(metrics, start=T, end=T + 2.0)
     assert count == failed
-    assert why == ("" if failed else "Prometheus has fewer than two samples of these 2 s")
+    assert why == ("" if failed else "Prometheus has fewer than two samples of these 2s")

@@ -118,13 +118,13 @@ async def test_steps_and_what_a_resolution_misses(bench: Bench) -> None:
     assert bench.service.early_resolution(made) == "without a mitigation"
     await bench.service.change_step(made, Step.MITIGATE, done=True)
     made = await bench.service.find(made.id)
-    for later, caveat in ((89.0, "1 s before the stability window ended"), (90.0, "")):
+    for later, caveat in ((89.0, "1s before the stability window ended"), (90.0, "")):
         bench.now = NOW + later
         assert bench.service.early_resolution(made) == caveat
     bench.now = NOW + 60.0
     await bench.service.change_step(made, Step.RESOLVE, done=True, note="calm")
     found = await bench.service.find(made.id)
-    assert found.completions[Step.RESOLVE].note == "30 s before the stability window ended: calm"
+    assert found.completions[Step.RESOLVE].note == "30s before the stability window ended: calm"
     assert found.completions[Step.MITIGATE].note == ""
     assert public_status(found) is PublicStatus.RESOLVED
     assert open_steps(found) == (Step.ACKNOWLEDGE, Step.ASSESS, Step.COMMUNICATE)

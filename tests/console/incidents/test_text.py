@@ -156,7 +156,7 @@ def test_stability_begins_with_the_later_of_mitigation_and_silence() -> None:
     assert early_resolution(both, POLICY, T) == "while alerts still fire: HighErrorRate, ProviderDown"
     calm = replace(mitigated, seen=seen(f1=("resolved", T + 110), f2=("resolved", T + 130)))
     assert stable_at(calm, POLICY) == T + 190
-    assert [early_resolution(calm, POLICY, at) for at in (T + 189, T + 190)] == ["1 s before the stability window ended", ""]
+    assert [early_resolution(calm, POLICY, at) for at in (T + 189, T + 190)] == ["1s before the stability window ended", ""]
     assert stable_at(replace(mitigated, stability_seconds=None), POLICY) == T + 100 + POLICY.stability_seconds
     assert stable_at(replace(calm, seen=seen(f1=("resolved", T), f2=("resolved", T + 1))), POLICY) == T + 160
 

@@ -167,7 +167,7 @@ def test_silences_by_others(room: Room) -> None:
     other = Silence("s-2", (Matcher("alertname", "HighErrorRate"),), NOW + 5, NOW + 3600, "bob@host", "we know")
     shown = replace(snapshot(), silences=(*snapshot().silences, other))
     assert room.held(shown, at=6.0) == ["HighErrorRate silenced by bob@host: we know"]
-    outcome = ActionOutcome("done", "done in 1 s; silence s-3 is active", action="silence", title="Silence X")
+    outcome = ActionOutcome("done", "done in 1s; silence s-3 is active", action="silence", title="Silence X")
     room.add("r1", outcome)
     mine = replace(other, id="s-3", starts_at=NOW + 20)
     assert room.held(replace(shown, silences=(*shown.silences, mine)), at=21.0) == []

@@ -190,7 +190,7 @@ def test_a_late_source_stays_partial() -> None:
     view.apply(reading("prometheus", replace(panels(0.1), partial="store x is down")))
     view.mark_late("prometheus", NOW)
     told = view.snapshot(NOW + 3.0).sources[0]
-    assert (told.health, told.detail) == (Health.PARTIAL, "no answer for 3 s")
+    assert (told.health, told.detail) == (Health.PARTIAL, "no answer for 3s")
 
 
 def test_alerts_from_a_partial_list_say_so() -> None:

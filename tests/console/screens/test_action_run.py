@@ -56,7 +56,7 @@ def ended(outcome: Outcome = Outcome.DONE, *, recovered_at: float | None = None,
     run.confirmed, run.finished, run.confirmed_at = True, True, NOW - 60.0
     run.steps.append(RunStep(Stage.INTENT, "intent journalled as #7", NOW - 59.5, 1.0))
     run.steps.append(
-        RunStep(Stage.OUTCOME, f"{outcome.value} in 40 s", NOW - 20.0, 41.0, outcome=outcome, recovered_at=recovered_at)
+        RunStep(Stage.OUTCOME, f"{outcome.value} in 40s", NOW - 20.0, 41.0, outcome=outcome, recovered_at=recovered_at)
     )
     return run
 
@@ -66,21 +66,21 @@ def ended(outcome: Outcome = Outcome.DONE, *, recovered_at: float | None = None,
     [
         (
             Outcome.DONE, NOW - 51.0, (2286.0, ""),
-            "recovered 9 s after confirmation; 2,286 requests failed since HighErrorRate began",
+            "recovered 9s after confirmation; 2,286 requests failed since HighErrorRate began",
         ),
         (
             Outcome.FAILED, None, (1.0, ""),
-            "not recovered 40 s after confirmation; 1 request failed since HighErrorRate began",
+            "not recovered 40s after confirmation; 1 request failed since HighErrorRate began",
         ),
         (
             Outcome.UNKNOWN, None, (None, "Prometheus is not configured"),
             "unknown whether it recovered; failed requests unknown: Prometheus is not configured",
         ),
-        (Outcome.DONE, NOW - 51.0, None, "recovered 9 s after confirmation; counting failed requests …"),
+        (Outcome.DONE, NOW - 51.0, None, "recovered 9s after confirmation; counting failed requests …"),
         (
-            Outcome.DONE, None, (None, "Prometheus has fewer than two samples of these 2 s"),
-            "done 40 s after confirmation; nothing had to recover; "
-            "failed requests unknown: Prometheus has fewer than two samples of these 2 s",
+            Outcome.DONE, None, (None, "Prometheus has fewer than two samples of these 2s"),
+            "done 40s after confirmation; nothing had to recover; "
+            "failed requests unknown: Prometheus has fewer than two samples of these 2s",
         ),
         (Outcome.REFUSED, None, None, ""),
     ],
@@ -98,7 +98,7 @@ def test_without_an_alert_failures_count_from_the_confirmation() -> None:
     """An action of its own accord recovers nothing, and says so."""
     run = ended(request=Request("restart", "deployment/cad-ml-api"))
     run.began_at, run.failed_requests = None, (0.0, "")
-    words = "done 40 s after confirmation; no alert or panel led to it; 0 requests failed since confirmation"
+    words = "done 40s after confirmation; no alert or panel led to it; 0 requests failed since confirmation"
     assert summarize_run(run) == words
 
 
@@ -119,10 +119,10 @@ async def test_the_page_at_every_size(stage: Callable[..., Any], size: tuple[int
     async with made.app.run_test(size=size) as pilot:
         await made.until(pilot, "HighErrorRate")
         made.app.push_screen(ActionRunScreen(run))
-        shown = await made.until(pilot, "not recovered 40 s after confirmation; 2,286 requests failed since")
+        shown = await made.until(pilot, "not recovered 40s after confirmation; 2,286 requests failed since")
         assert counted == [(NOW - 132.0, NOW - 20.0)]
         for words in (
-            " new  revision 42  █████✗  5 ready, 1 CrashLoopBackOff", "Error ratio, the last 5 minutes", "A confirmed", "warn",
+            " new  revision 42  █████✗  5 ready, 1 CrashLoopBackOff", "Error ratio, the last 5m", "A confirmed", "warn",
             "because of alert HighErrorRate", "intent journalled as #7", "w watch on",
         ):  # fmt: skip
             assert words in shown, words
@@ -135,7 +135,7 @@ async def test_the_page_at_every_size(stage: Callable[..., Any], size: tuple[int
         made.now = NOW + 30.0
         quiet: dict[str, Any] = {"taken_at": made.now, "alerts": made.session.shown.alerts[1:]}
         made.session.deliver(replace(made.session.shown, **quiet))
-        await made.until(pilot, "recovered 90 s after confirmation; 2,286 requests failed")
+        await made.until(pilot, "recovered 1m30s after confirmation; 2,286 requests failed")
         assert counted[1:] == [(NOW - 132.0, NOW + 30.0)]
         assert notices_of(made.app) == []
 

@@ -25,7 +25,7 @@ async def test_a_restart_opens_charts_as_they_were_left(stage: Callable[..., Any
         await scene.until(pilot, "HighErrorRate")
         assert not (tmp_path / FILE).exists()
         scene.app.flows.navigation.open(OpenPanelRequested("error_ratio"))
-        await scene.until(pilot, "[1 h]")
+        await scene.until(pilot, "[1h]")
         await scene.press(pilot, "plus", "c", "m", "f", "comma")
         assert "until " in await scene.until(pilot, "vs yesterday")
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
@@ -51,7 +51,7 @@ async def test_what_cannot_be_read_or_written_is_said(stage: Callable[..., Any],
         await scene.until(pilot, "HighErrorRate")
         assert [each for each in notices_of(scene.app) if each.startswith(f"charts open with the defaults: {FILE} cannot be")]
         scene.app.flows.navigation.open(OpenPanelRequested("error_ratio"))
-        await scene.until(pilot, "[1 h]")
+        await scene.until(pilot, "[1h]")
         everybody(0o777)
         await scene.press(pilot, "plus")
         for worker in scene.app.workers:
@@ -102,7 +102,7 @@ async def test_a_heat_map_is_one_of_the_ways_to_draw(size: tuple[int, int], stag
     async with scene.app.run_test(size=size) as pilot:
         await scene.until(pilot, "HighErrorRate")
         scene.app.flows.navigation.open(OpenPanelRequested("p95_latency"))
-        await scene.until(pilot, "[1 h]")
+        await scene.until(pilot, "[1h]")
         await scene.press(pilot, "c", "m", "m", "m")
         text = await scene.until(pilot, "OCR and Vision requests by duration")
         assert "> 10 s" in text and "· 0  ░ >0" in text and "empty: no data" in text and "yesterday" not in text

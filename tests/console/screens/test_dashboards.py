@@ -83,7 +83,7 @@ async def test_every_dashboard_fits_the_smallest_terminal(scene: Any) -> None:
         await scene.until(pilot, "HighErrorRate")
         await scene.press(pilot, "0")
         shown = await scene.until(pilot, "7.84 % >5")
-        for words in ("Platform Overview", "provider all", "environment production", "range 1 h", "vs nothing"):
+        for words in ("Platform Overview", "provider all", "environment production", "range 1h", "vs nothing"):
             assert words in shown
         assert "NO DATA   P95 latency" in shown and "no such metric" in shown and "deepseek 7.84" in shown
         for title in ("OCR Performance", "Error Analysis", "Resource Utilization", "SLO Tracking", "Platform Overview"):

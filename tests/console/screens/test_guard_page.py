@@ -72,15 +72,15 @@ async def test_the_page_says_what_happens_next_and_when(stage: Callable[..., Any
         shown = await made.until(pilot, "guarded: kept in 6m")
         for words in (
             "ok      Error ratio           0.30 %  0.30 % before, worse from 1.00 % on", "gates: 1 of 2 ok; budget 12 % left",
-            "Error ratio, the last 5 minutes", "×2", "s stop guard", "r roll back", "n next signal",
+            "Error ratio, the last 5m", "×2", "s stop guard", "r roll back", "n next signal",
         ):  # fmt: skip
             assert words in shown, words
         await made.press(pilot, "n")
-        await made.until(pilot, "P95 latency, the last 5 minutes")
+        await made.until(pilot, "P95 latency, the last 5m")
         run.steps.append(RunStep(Stage.GUARD, "…", NOW, 61.0, guard=status(GuardPhase.COUNTDOWN, 8.0, acts_at=NOW + 8.0,
                                                                           reason="Error ratio 8.00 %")))  # fmt: skip
         page.show_context(made.app.context)
-        shown = await made.until(pilot, "ROLLS BACK IN 8 s")
+        shown = await made.until(pilot, "ROLLS BACK IN 8s")
         assert "WORSE   Error ratio           8.00 %" in shown
         await made.press(pilot, "s", "r")
         assert run.control.stopped_by == made.settings.user

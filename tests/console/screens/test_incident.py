@@ -212,7 +212,7 @@ def still(folder: Path, **changes: Any) -> ConsoleApp:
 
 def with_incident() -> Snapshot:
     first = snapshot()
-    unsent = ActionOutcome("unknown", "no answer within 10 s", action="notify", target="update/i1/u1/chat")
+    unsent = ActionOutcome("unknown", "no answer within 10s", action="notify", target="update/i1/u1/chat")
     failed = ActionOutcome("failed", "failed: 409", action="rollback", title="Roll back deployment/cad-ml-api")
     note = IncidentNoteAdded("n1", "all OCR providers alike, and Vision too: it is not one provider")
     told: list[tuple[float, Payload]] = [

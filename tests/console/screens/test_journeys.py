@@ -74,11 +74,11 @@ async def test_panel_detail_has_series_chart_and_time_range(stage: Callable[...,
         assert "provider_health_score" in shown
         assert "1━ deepseek" in shown and "2━ paddle" in shown
         await scene.press(pilot, "right_square_bracket", "right_square_bracket")
-        assert "[24 h]" in scene.text
+        assert "[24h]" in scene.text
         await scene.press(pilot, "plus", "plus", "plus", "plus")
-        assert "[5 m]" in scene.text
+        assert "[5m]" in scene.text
         await scene.press(pilot, "minus", "minus", "comma")
-        assert "[1 h]" in await scene.until(pilot, "until 13:33")
+        assert "[1h]" in await scene.until(pilot, "until 13:33")
         await scene.press(pilot, "full_stop", "minus", "c")
         await scene.until(pilot, "vs yesterday")
         await scene.press(pilot, "f")
@@ -87,7 +87,7 @@ async def test_panel_detail_has_series_chart_and_time_range(stage: Callable[...,
         await scene.press(pilot, "left", "left")
         await scene.until(pilot, "Z  deepseek ")
         await scene.press(pilot, "f", "escape", "enter")
-        assert "[6 h]" in await scene.until(pilot, "vs yesterday")
+        assert "[6h]" in await scene.until(pilot, "vs yesterday")
 
 
 async def test_panel_detail_explains_how_its_series_are_counted(stage: Callable[..., Any]) -> None:

@@ -109,7 +109,7 @@ async def test_the_lines_of_two_pods(opened: Opened) -> None:
         await opened.until(pilot, "previous")
         await opened.press(pilot, "t")
         assert (opened.sources[-1].query.since_seconds, opened.sources[-1].query.tail_lines) == (300, None)
-        await opened.until(pilot, "last 5 min")
+        await opened.until(pilot, "last 5m")
 
 
 async def test_searching(opened: Opened) -> None:

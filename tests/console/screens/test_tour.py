@@ -26,11 +26,11 @@ def test_nothing_of_the_first_ten_minutes_is_loaded_with_the_console() -> None:
 
 async def test_the_tour_follows_a_person_from_the_start_to_the_runbook(stage: Callable[..., Any]) -> None:
     """It shows the progress, then what fires, and a further step on each screen that it asked for."""
-    progress = ["cluster, platform … 3 s"]
+    progress = ["cluster, platform … 3s"]
     scene = stage()
     scene.app.start_tour(Tour(STORY, lambda: progress[0]))
     async with scene.app.run_test(size=(80, 24)) as pilot:
-        await scene.until(pilot, "The demo is starting on this machine: cluster, platform … 3 s")
+        await scene.until(pilot, "The demo is starting on this machine: cluster, platform … 3s")
         progress[0] = ""
         scene.session.deliver(snapshot())
         await scene.until(pilot, "HighErrorRate fires. Press 2 for the alerts, then enter")

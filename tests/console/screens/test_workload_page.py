@@ -102,7 +102,7 @@ async def test_a_page_that_cannot_be_read_again_is_stale(config: Settings, clust
         await open_page(app, pilot)
         cluster.delay(0.9)
         await pilot.press("u")
-        await until(app, pilot, "reading … 1 s", "›")
+        await until(app, pilot, "reading … 1s", "›")
         cluster.delay(0.0)
         for _ in range(100):
             if "reading" not in text_of(app.screen):

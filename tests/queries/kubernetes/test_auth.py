@@ -174,7 +174,7 @@ def test_a_plugin_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     """The limit holds although a child of the plugin keeps the pipes open; afterwards neither lives."""
     marker = tmp_path / "pid"
     began = time.monotonic()
-    with pytest.raises(TimedOut, match=r"returned no credential within 0 s|within 1 s"):
+    with pytest.raises(TimedOut, match=r"returned no credential within 600ms"):
         run(tmp_path, f"sleep 60 & echo $! > {marker}\nwait\n", limit=0.6)
     assert time.monotonic() - began < extend(3.0)
     time.sleep(0.1)
