@@ -180,6 +180,11 @@ class DrillRun:
             self._text,
         )
 
+    @property
+    def control(self) -> GuardControl:
+        """What a person asks of the fault's guard."""
+        return self._control
+
     def stop(self, who: str) -> None:
         """Take the fault back now; before the fault nothing is sent any more."""
         self._control.stop(who)

@@ -388,6 +388,19 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
     def _batch_requested(self, event: messages.BatchRequested) -> None:
         self.flows.batches.run(event.requests)
 
+    @on(messages.DrillRequested)
+    def _drill_requested(self, event: messages.DrillRequested) -> None:
+        self.flows.drills.start(event.name)
+
+    @on(messages.StopDrillRequested)
+    def _stop_drill_requested(self) -> None:
+        self.flows.drills.stop()
+
+    @on(messages.OpenDrillReportRequested)
+    def _open_drill_report_requested(self, event: messages.OpenDrillReportRequested) -> None:
+        if why := self.flows.drills.open_report(event.number):
+            self.show_notice(why, warning=True)
+
     @on(messages.SilenceRequested)
     def _silence_requested(self, event: messages.SilenceRequested) -> None:
         self.flows.silences.open(event)

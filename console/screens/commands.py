@@ -278,6 +278,19 @@ def _open_guard(app: ConsoleApp, argument: str) -> None:
         app.show_notice(why, warning=True)
 
 
+def _open_drills(app: ConsoleApp, argument: str) -> None:
+    if why := app.flows.drills.open(argument):
+        app.show_notice(why, warning=True)
+
+
+def _list_drills(context: RenderContext) -> Iterable[Entry]:
+    from queries.catalogue.drills import read_drills  # noqa: PLC0415  # not before the first frame
+
+    yield Entry("drill", "Game day: drills, the one that runs, and their reports", open_ended=True)
+    for item in read_drills(context.settings.own.drills).drills.values():
+        yield Entry(f"drill {item.id}", item.title, open_ended=True)
+
+
 def _silence(app: ConsoleApp, argument: str) -> None:
     app.flows.silences.open(messages.NewSilenceRequested(argument))
 
@@ -490,6 +503,7 @@ COMMANDS = (
     Command("nodes", "Nodes: conditions, requests and pods; pods without a node; volume usage", _open_nodes),
     Command("services", "Services outside the cluster: health, last backup and change", _open_services),
     Command("guard", "The page of the running guard", _open_guard),
+    Command("drill", "Game day: drills, the one that runs, and their reports", _open_drills, _list_drills),
     Command("env", "Switch to another environment", partial(_switch, "environment"), _list_environments),
     Command("ctx", "Switch to another context of the kubeconfig", partial(_switch, "context"), _list_contexts),
     Command("ns", "Switch to another namespace", partial(_switch, "namespace"), _list_namespaces),

@@ -177,6 +177,27 @@ class OpenScreenRequested(OpenRequested):
     filtering: bool = False
 
 
+# Drills
+
+
+@dataclass(eq=False, repr=False)
+class DrillRequested(Message):
+    """Run a drill of the catalogue, by its name; the flow asks for its target."""
+
+    name: str
+
+
+class StopDrillRequested(Message):
+    """Take the fault of the running drill back."""
+
+
+@dataclass(eq=False, repr=False)
+class OpenDrillReportRequested(Message):
+    """Show the report of a drill that ended, by its number."""
+
+    number: int
+
+
 # Silences
 
 

@@ -128,7 +128,7 @@ class ActionFlow:
 
         async def confirm(preview: Preview) -> bool:
             run.confirmed = False
-            run.confirmed = await self._confirm(preview)
+            run.confirmed = await self.confirm(preview)
             run.confirmed_at = self.app.clock() if run.confirmed else None
             run.declined = not run.confirmed
             return run.confirmed
@@ -182,7 +182,8 @@ class ActionFlow:
             return workload.containers[0].image if len(workload.containers) == 1 else ""
         return str(workload.desired) if parameter == "replicas" else ""
 
-    async def _confirm(self, preview: Preview) -> bool:
+    async def confirm(self, preview: Preview) -> bool:
+        """Show the preview and ask; one that blocks is only shown."""
         session = self.app.session
         width = max(16, min(100, self.app.size.width) - 4)
         lines = render_preview(preview, self.app.context, width)

@@ -8,6 +8,7 @@ from console.screens.flows.acknowledge import AcknowledgeFlow
 from console.screens.flows.actions import ActionFlow
 from console.screens.flows.batch import BatchFlow
 from console.screens.flows.clipboard import ClipboardFlow
+from console.screens.flows.drills import DrillFlow
 from console.screens.flows.incident import IncidentFlow
 from console.screens.flows.navigation import Navigation
 from console.screens.flows.news import NewsFlow
@@ -28,6 +29,7 @@ class Flows:
         self.navigation = Navigation(app)
         self.actions = ActionFlow(app)
         self.batches = BatchFlow(app)
+        self.drills = DrillFlow(app)
         self.silences = SilenceFlow(app)
         self.views = ViewFlow(app)
         self.acknowledgements = AcknowledgeFlow(app)
@@ -46,5 +48,6 @@ class Flows:
         self.actions.report_unfinished_elsewhere(after)
         self.actions.watch_previews(after)
         self.actions.take_over_guards(after)
+        self.drills.close_abandoned(after)
         self.news.report(after)
         self.notifications.watch(after)
