@@ -210,10 +210,11 @@ class Session(JournalSession):
     def set_visible(self, visible: bool) -> None:
         """Stops polling while nobody can see the screen, and polls everything at once afterwards.
 
-        It keeps polling while an incident or a drill is open, because what the sources respond is recorded.
+        It keeps polling while an incident or a drill is open, because what the sources respond is recorded, and if a program
+        notifies somebody of alerts.
         """
         ledger = self._store.ledger
-        needed = visible or bool(ledger.incidents.open or ledger.drills.open)
+        needed = visible or bool(ledger.incidents.open or ledger.drills.open or self.settings.notify.commands)
         if self._polling.set_visible(needed):
             self.dashboards.set_visible(needed)
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from screen_samples import NOW, StillSession, settings, snapshot
 
+from console.config.settings import NotifySettings
 from console.monitor.pauses import ClockPause, PauseDetector
 from console.monitor.poller import Poller
 from console.monitor.session import Session
@@ -121,6 +122,33 @@ async def test_what_is_not_asked_is_flagged(tmp_path: Path) -> None:
     before = len(shown)
     await until(lambda: len(shown) > before)
     assert not any(paused().values())  # the incident's timeline is recorded from what the sources return
+    await session.close()
+
+
+async def test_whoever_is_called_by_a_program_is_called_while_nobody_looks(tmp_path: Path) -> None:
+    """Detached with a command under `notify`, the console asks on: whom it calls has gone away because it does."""
+    server, asked = Endpoint("http://server:9090"), 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += 1
+        return httpx.Response(403, text="no")
+
+    notify = NotifySettings(commands=((Priority.P1, ("page", "{title}")),))
+    session = Session(
+        settings(tmp_path, prometheus=server, notify=notify, refresh_seconds=0.01),
+        specs=load_board("overview"),
+        runbooks=RunbookIndex.load(tmp_path),
+        prometheus=Prometheus(server, transport=httpx.MockTransport(answer)),
+        clock=lambda: NOW,
+    )
+    shown: list[Snapshot] = []
+    session.start(shown.append)
+    await until(lambda: bool(shown) and shown[-1].sources[0].health is Health.DENIED)
+    session.set_visible(False)
+    before = asked
+    await until(lambda: asked > before + 2)
+    assert not any(item.paused for item in shown[-1].sources)
     await session.close()
 
 
