@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -99,6 +100,31 @@ def test_the_axes_have_round_numbers() -> None:
     assert any(line.startswith("      5 % ") for line in drawn)
     assert drawn[-3].startswith("      0 % │")
     assert "14:10" in drawn[-1]
+
+
+def test_an_axis_has_units_and_says_where_it_does_not_begin_at_zero() -> None:
+    """Millions and milliseconds are not counted in zeros; a curve that fills the height says that the axis is cut."""
+
+    def axis(values: tuple[float, float], unit: Unit) -> list[str]:
+        points = tuple((1_767_276_207.0 + 60.0 * at, value) for at, value in enumerate(values))
+        lines = render_chart(ChartData(points[0][0], points[-1][0], (ChartSeries("", points),), unit=unit), 80, 11)
+        return ["".join(words for words, _ in line)[:9].strip() for line in lines]
+
+    millions = axis((7.2e6, 7.8e6), Unit.COUNT)
+    assert {"7.8 M", "7.2 M", "not at 0"} <= set(millions)
+    fast = axis((0.0, 0.12), Unit.SECONDS)
+    assert any(label.endswith(" ms") for label in fast) and "not at 0" not in fast
+
+
+def test_another_time_is_drawn_beside_and_told_from_the_series() -> None:
+    """Yesterday is another kind of line, named in the legend; without it the cells are the series' own."""
+    points = tuple((1_767_276_207.0 + 15.0 * at, 1.0) for at in range(241))
+    data = ChartData(points[0][0], points[-1][0], (ChartSeries("", points),))
+    ghost = replace(data, ghost=ChartSeries("yesterday", tuple((at, 4.0) for at, _ in points)))
+    alone, both = (["".join(words for words, _ in line) for line in render_chart(item, 80, 11)] for item in (data, ghost))
+    assert "yesterday" in both[-1] and not any("yesterday" in line for line in alone)
+    dots = [sum("\u2801" <= character <= "\u28ff" for character in line) for line in both]
+    assert sum(count > 20 for count in dots) == 2, dots
 
 
 @given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
