@@ -148,7 +148,8 @@ async def test_whoever_is_called_by_a_program_is_called_while_nobody_looks(tmp_p
     session.set_visible(False)
     before = asked
     await until(lambda: asked > before + 2)
-    assert not any(item.paused for item in shown[-1].sources)
+    states = {item.name: item.paused for item in shown[-1].sources}
+    assert states[PROMETHEUS] is False
     await session.close()
 
 
