@@ -36,6 +36,7 @@ _TONES = {
     "unknown": _Tone("secondary", attributes="italic"),
     "doubt": _Tone("secondary", attributes="bold"),
     "accent": _Tone("accent"),
+    "past": _Tone("accent", background="background", attributes="bold reverse"),
     "production": _Tone("error", background="background", attributes="bold reverse"),
     "rule": _Tone("text-disabled"),
     "changed": _Tone("accent", attributes="bold"),

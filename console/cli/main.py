@@ -46,10 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parse(words: Sequence[str]) -> tuple[SimpleNamespace | Namespace, str]:
+def _parse(words: list[str]) -> tuple[SimpleNamespace | Namespace, str]:
     """The arguments, and the module of their verb."""
     from console.cli.parser import VERBS, build_parser, verb_of  # noqa: PLC0415  # imports argparse
 
-    arguments = build_parser(verb_of(words)).parse_args(words)
+    verb = verb_of(words)
+    if verb not in words and any(word.partition("=")[0] == "--at" for word in words):
+        words = [verb, *words]  # `cad-console --at 03:12` opens the console
+    arguments = build_parser(verb).parse_args(words)
     arguments.command = arguments.command or "console"
     return arguments, next(item.module for item in VERBS if item.name == arguments.command)

@@ -25,6 +25,9 @@ class SearchQuery:
     words: tuple[str, ...] = ()
     unshared: bool = False
     complaint: str = ""
+    since: float | None = None
+    until: float | None = None
+    """Unix seconds, both included, in the order of all consoles; None for no limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,10 @@ def _conditions(query: SearchQuery) -> tuple[list[str], list[Any]]:
         if starts:
             where.append(f"({' OR '.join([f'+{column} LIKE ? ESCAPE ?'] * len(starts))})")
             values += [value for start in starts for value in (f"{_escaped(start)}%", "\\")]
+    for limit, at in ((">=", query.since), ("<=", query.until)):
+        if at is not None:
+            where.append(f"stamp {limit} ?")
+            values.append(int(at * 1e6))
     for word in query.words:
         # As the stored JSON spells it: quotes and backslashes are escaped there.
         stored = json.dumps(word, ensure_ascii=False)[1:-1]

@@ -115,6 +115,8 @@ class DashboardPoller:
         environ: Mapping[str, str] = os.environ,
         detector: PauseDetector | None = None,
     ) -> None:
+        self.as_of: Callable[[], float] | None = None
+        """The past moment that it shows, Unix seconds; None for now. `prometheus` is then of that moment too."""
         self.environments: tuple[str, ...] = ()
         """The names of the config file's other environments that have a Prometheus."""
         self._settings = settings
@@ -290,7 +292,8 @@ class DashboardPoller:
                 raise NotConfigured(f"the config file has no Prometheus for {environment}")
             self._clients[environment] = client = Prometheus(other.prometheus, signals=load_configured_signals(self._settings))
             client.windows = dict(other.rule_windows)
-        return self._clients[environment]
+        client = self._clients[environment]
+        return client if self.as_of is None else client.as_of(self.as_of)
 
 
 async def _close_after(task: asyncio.Task[None], opened: OpenDashboard | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +30,7 @@ from queries.text.durations import format_duration
 from queries.text.times import format_moment
 
 if TYPE_CHECKING:
+    from console.journal.event import Event
     from console.logs.loki_source import LokiSource
     from console.logs.query import LogQuery
     from console.state.incident import Incident
@@ -47,7 +49,7 @@ _CLUSTER_UNKNOWN = (
 )
 _PLATFORM_UNKNOWN = "nothing keeps what the platform's own status said"
 _NO_OBJECTS = "the cluster tells only what is now"
-_INHIBITED = "Prometheus recorded these alerts: whether one was inhibited or muted is not known then"
+_INHIBITED = "whether one was inhibited or muted is not known then"
 _NOBODY = "nothing keeps who was on"
 
 
@@ -63,8 +65,8 @@ class PastSession(Session):
     """
 
     def __init__(self, live: Session, *, clock: Callable[[], float] = time.time) -> None:
-        self.moment = 0.0
-        """Unix seconds; 0 before `go`."""
+        self.moment = self._queried = 0.0
+        """The moment that is shown, and the one that is being read; Unix seconds, 0 before `go`."""
         self._now = clock
         self._live = live
         settings = replace(live.settings, read_only=True)
@@ -78,6 +80,7 @@ class PastSession(Session):
             clock=self._moment,
         )
         self.boards = live.boards
+        self.dashboards.as_of = self._moment
         self.severity_policies = live.severity_policies
         self._store.presence = Presence(error=_NOBODY)
         self._read_error = live.journal_fault
@@ -88,9 +91,11 @@ class PastSession(Session):
         self._manager = SourceState(ALERTMANAGER, Health.WAITING)
         self._loaded: tuple[AlertRule, ...] = ()
         self._turn = asyncio.Lock()
+        self._whole = threading.Lock()
+        """Held while the results of a moment replace those of another one: no snapshot is of both."""
 
     def _moment(self) -> float:
-        return self.moment
+        return self._queried
 
     def check(self, moment: float) -> None:
         """Raises FutureMoment for one that has not been."""
@@ -109,15 +114,17 @@ class PastSession(Session):
         async with self._turn:
             if not follows and self.prometheus is not None:
                 await self.prometheus.leave_moment()
-            self.moment = moment
-            self._store.forget()
+            self._queried = moment
             silences, results, ledger = await asyncio.gather(
                 self._read_silences(), self._read_prometheus(), self._read_journal()
             )
-            self._silences = silences
-            self._apply(*results)
-            self._store.set_ledger(ledger)
+            with self._whole:
+                self.moment, self._silences = moment, silences
+                self._store.forget()
+                self._apply(*results)
+                self._store.set_ledger(ledger)
             await self._snapshots.build_now()
+            self.dashboards.refresh_now()
         return self.snapshot()
 
     async def once(self, *, timeout_seconds: float = 15.0) -> Snapshot:
@@ -162,6 +169,9 @@ class PastSession(Session):
         found = [item for item in incidents if name and (str(item.number) == name or item.id.startswith(name))]
         return found[0] if len(found) == 1 else None
 
+    async def chart_events(self, *, until: float | None = None) -> tuple[Event, ...]:
+        return await super().chart_events(until=self.moment if until is None else until)
+
     async def _read_journal(self) -> JournalState:
         source = self._live.journal
         if source is None:
@@ -173,7 +183,7 @@ class PastSession(Session):
                 self.journal = await asyncio.to_thread(Journal.open_to_read, source.path)
                 self._past_journal = PastJournal(self.journal, environment=self.settings.environment)
             assert self._past_journal is not None  # noqa: S101  # set with the journal
-            state = await asyncio.to_thread(self._past_journal.state_at, self.moment)
+            state = await asyncio.to_thread(self._past_journal.state_at, self._queried)
         except (JournalError, FileNotFoundError) as error:
             self._read_error = str(error)
             return JournalState(behind=1)
@@ -193,12 +203,12 @@ class PastSession(Session):
         except SourceError as error:
             self._manager = SourceState(ALERTMANAGER, Health.DOWN, fault=error.fault)
             return ()
-        known = known_since(listed, now=self._now()) <= self.moment
+        known = known_since(listed, now=self._now()) <= self._queried
         kept = f"Alertmanager keeps silences for {format_duration(KEPT_SECONDS)} after they end, unless it is told otherwise"
         fault = None if known else Fault(FaultKind.NOT_KNOWN_THEN, "some silences may not be known then", hint=kept)
         health = Health.UP if known else Health.PARTIAL
-        self._manager = SourceState(ALERTMANAGER, health, detail="silences", last_good_at=self.moment, fault=fault)
-        return find_silences_at(listed, self.moment)
+        self._manager = SourceState(ALERTMANAGER, health, detail="silences", last_good_at=self._queried, fault=fault)
+        return find_silences_at(listed, self._queried)
 
     async def _read_prometheus(self) -> tuple[PanelResults | None, Fault | None, AlertRelabeling | None]:
         past, live = self.prometheus, self._live.prometheus
@@ -244,7 +254,7 @@ class PastSession(Session):
             kept = await live.retention()
         except SourceError:
             kept = ""
-        what = f"Prometheus has no samples at {format_moment(self.moment)}"
+        what = f"no samples at {format_moment(self._queried)}"
         hint = f"it was not scraping then, or the moment is older than what it keeps{f' ({kept})' if kept else ''}"
         return Fault(FaultKind.NOT_KNOWN_THEN, what, where=live.where, hint=hint)
 
@@ -260,7 +270,7 @@ class PastSession(Session):
                 self._deliver(RULES, fault=fault)
             if self._has_cluster:
                 self._deliver(KUBERNETES, fault=Fault(FaultKind.NOT_KNOWN_THEN, "not known then", hint=_CLUSTER_UNKNOWN))
-            reason = fault.what if fault is not None else "Prometheus is not configured"
+            reason = f"Prometheus: {fault.what}" if fault is not None else "Prometheus is not configured"
             self._as_of = AsOf(self.moment, self._now(), f"the alerts are not known then: {reason}")
             return
         self._deliver(PROMETHEUS, value=panels)
@@ -297,6 +307,10 @@ class PastSession(Session):
         self._store.apply(PollResult(source, self.moment, 0.0, value, fault))
 
     def _build_snapshot(self) -> Snapshot:
+        with self._whole:
+            return self._build()
+
+    def _build(self) -> Snapshot:
         snapshot = self._store.snapshot(self.moment)
         changes = recent_changes(self._cluster, self._silences, snapshot.ledger.recent, now=self.moment)
         return replace(

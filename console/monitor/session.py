@@ -274,15 +274,15 @@ class Session(JournalSession):
 
         return await count_failed(self.prometheus, start=start, end=end)
 
-    async def chart_events(self) -> tuple[Event, ...]:
-        """The newest 200 events of the journal that charts mark; none if it cannot be read."""
+    async def chart_events(self, *, until: float | None = None) -> tuple[Event, ...]:
+        """The newest 200 events of the journal that charts mark, up to a time in Unix seconds; none if it cannot be read."""
         if self.journal is None:
             return ()
         from console.alerts.chart import KINDS  # noqa: PLC0415  # not before a chart is opened
         from console.journal.search import SearchQuery, search  # noqa: PLC0415  # as above
 
         try:
-            page = await asyncio.to_thread(search, self.journal, SearchQuery(kinds=tuple(KINDS)))
+            page = await asyncio.to_thread(search, self.journal, SearchQuery(kinds=tuple(KINDS), until=until))
         except JournalError:
             return ()  # the header says what is wrong with the journal
         return tuple(hit.event for hit in page.entries)

@@ -38,6 +38,7 @@ from console.screens.views import Views
 from console.screens.worker_errors import ReportsWorkerErrors
 from queries.model.source import Health, SourceState
 from queries.model.text import visible
+from queries.text.times import format_moment
 from queries.text.variables import read_env
 from widgets.line_filters import AsciiFilter, ControlCharFilter, needs_ascii
 from widgets.plot import Drawing
@@ -47,6 +48,9 @@ from widgets.theme import THEME_NAMES, THEMES
 _TICK_SECONDS = 1.0
 _CLOSE_SECONDS = 2.0
 _BETWEEN = "between"
+_WHY_OFF = "what is shown is past, so nothing is changed: `:live` returns to now"
+_PAST = "past/"
+"""How the modes of the past begin; the rest is the mode of now."""
 _OVERDUE_SECONDS = 5.0
 """A snapshot arrives every second, even when no source responds."""
 _REPORT_SECONDS = 60.0
@@ -72,6 +76,17 @@ def _open_session(settings: Settings) -> Session:
     from console.monitor.session import Session  # noqa: PLC0415  # imports the clients, after the first frame
 
     return Session.open(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class NowPlace:
+    """Where the console was when it went to the past."""
+
+    session: Session
+    snapshot: Snapshot | None
+    settings: Settings
+    mode: str
+    history: list[str]
 
 
 @dataclass
@@ -102,7 +117,9 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
         source: SettingsSource | None = None,
         clock: Callable[[], float] = time.time,
         ascii_only: bool | None = None,
+        at: str = "",
     ) -> None:
+        """`at` names a past moment to begin with."""
         super().__init__()
         self.animation_level = "none"
         self.settings = settings
@@ -114,6 +131,11 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
         self._session_factory = session_factory or _open_session
         self._session_lock = asyncio.Lock()
         """One session opens or closes at a time."""
+        self._at = at
+        """The moment to begin with; what is now is not shown before."""
+        self._now_place: NowPlace | None = None
+        """What to return to from the past; None where the console shows what is now."""
+        self._jumps = 0
         self._snapshot: Snapshot | None = None
         self._changed_ids: frozenset[str] = frozenset()
         self._session_error = ""
@@ -228,8 +250,10 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
                 await _close(session)
                 return
             self.session = session
-            session.start(partial(self._post_snapshot, session))
+            session.start(partial(self.post_snapshot, session))
         self._show()
+        if self._at:
+            self.flows.past.go_to(self._at)
         for sentence in session.file_warnings:
             self.show_notice(visible(sentence), warning=True, seconds=15)
         # Import now, in a thread, what the first key press would have to import.
@@ -245,8 +269,73 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
             self._gc_policy.start(time.monotonic())
         await self.flows.actions.report_unfinished()
 
-    def _post_snapshot(self, session: Session, snapshot: Snapshot) -> None:
+    def post_snapshot(self, session: Session, snapshot: Snapshot) -> None:
+        """A session has a newer snapshot."""
         self.post_message(SnapshotArrived(snapshot, session))
+
+    # the past
+
+    @property
+    def live_session(self) -> Session | None:
+        """The session of now, also while the past is shown."""
+        return self._now_place.session if self._now_place is not None else self.session
+
+    def release_live(self) -> None:
+        """The moment to begin with cannot be shown: show what is now."""
+        self._at = ""
+
+    def enter_past(self, past: Session, snapshot: Snapshot) -> None:
+        """Show this snapshot of the past, on screens of its own: those of now stay as they are."""
+        if self.session is None:
+            return
+        self._at = ""
+        self._now_place = NowPlace(self.session, self._snapshot, self.settings, self.current_mode, self._history)
+        self.session.set_visible(False)
+        self.session.announce(screen=f"the past, {format_moment(snapshot.taken_at)}")
+        self.session, self.settings, self._history = past, past.settings, []
+        self._changed_ids = frozenset()
+        for name, create in MODES.items():
+            self.add_mode(_PAST + name, create)
+        self.switch_mode(_PAST + self._now_place.mode)
+        self.show_past(snapshot, jumped=True)
+
+    def show_past(self, snapshot: Snapshot, *, jumped: bool) -> None:
+        """Show another moment of the past; after a jump, nothing that screens read before belongs to it."""
+        if jumped:
+            self._jumps += 1
+            self._changed_ids = frozenset()
+        else:
+            self._changed_ids = find_changed_ids(self._snapshot, snapshot)
+        self._snapshot = snapshot
+        self._show()
+
+    def leave_past(self) -> None:
+        """Back to now: the screens, cursors and filters are as they were left."""
+        place, past, self._now_place = self._now_place, self.session, None
+        if place is None:
+            return
+        self.session, self.settings = place.session, place.settings
+        self._snapshot, self._history = place.snapshot, place.history
+        self._changed_ids = frozenset()
+        self.switch_mode(place.mode)
+        for name in MODES:
+            self.remove_mode(_PAST + name)
+        place.session.set_visible(True)
+        place.session.refresh_now()
+        self.run_worker(_close(past), "closing the past", "leaving the past")
+        self._show()
+
+    def action_past_step(self, seconds: float) -> None:
+        self.flows.past.step(seconds)
+
+    def action_past_mark(self, direction: int) -> None:
+        self.flows.past.to_mark(direction)
+
+    def action_past_play(self) -> None:
+        self.flows.past.play()
+
+    def action_past_speed(self, by: int) -> None:
+        self.flows.past.change_speed(by)
 
     def show_place(self, source: SettingsSource, settings: Settings) -> None:
         """Go to another environment, context or namespace: the title first, and nothing of the place left.
@@ -254,6 +343,8 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
         Every screen begins anew, every dialog is closed, and what the sources of the old place still answer is dropped. The
         caller makes sure that no confirmed action is without an outcome.
         """
+        if self._now_place is not None:
+            self.leave_past()
         before, self.session = self.session, None
         self.source, self.settings = source, settings
         self._snapshot, self._changed_ids, self._session_error = None, frozenset(), ""
@@ -305,8 +396,11 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
             self.exit()
 
     async def _close_session(self) -> None:
+        place, self._now_place = self._now_place, None
         session, self.session = self.session, None
         await _close(session)
+        if place is not None:
+            await _close(place.session)
 
     async def _shutdown(self) -> None:
         await self._keep_choices()
@@ -380,6 +474,12 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
     def _open_requested(self, event: messages.OpenRequested) -> None:
         self.flows.navigation.open(event)
 
+    def is_off(self) -> bool:
+        """Whether nothing can be changed because the past is shown; a notice says so."""
+        if self._now_place is not None:
+            self.show_notice(_WHY_OFF, warning=True)
+        return self._now_place is not None
+
     @on(messages.ActionRequested)
     def _action_requested(self, event: messages.ActionRequested) -> None:
         self.flows.actions.run(event.request)
@@ -442,7 +542,9 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
     def context(self) -> RenderContext:
         now, snapshot = self.clock(), self._snapshot
         overdue = now - snapshot.taken_at if snapshot is not None else 0.0
-        if snapshot is not None and overdue > _OVERDUE_SECONDS:
+        if snapshot is not None and snapshot.as_of is not None:
+            now = snapshot.taken_at
+        elif snapshot is not None and overdue > _OVERDUE_SECONDS:
             # The console was stopped, or the machine slept: nothing is known about the time since then.
             age = snapshot.alerts_age_seconds
             snapshot = replace(
@@ -459,6 +561,9 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
             error=self._session_error,
             note=self.settings.cluster_note if self.clock() < self._note_until else "",
             terminal_status=self.terminal_status,
+            clock_now=self.clock(),
+            jumps=self._jumps,
+            marks=self._flows.past.render_marks(self.size.width) if self._flows and self._now_place else (),
             charts=self._charts,
             views=self.views,
         )
@@ -466,7 +571,13 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
     @on(SnapshotArrived)
     def _snapshot_arrived(self, event: SnapshotArrived) -> None:
         if event.session is not self.session:
-            return  # of the place that the console left
+            return  # of the place that the console left, or of now while the past is shown
+        if self._at:
+            return  # a past moment is about to be shown
+        if self._now_place is not None:
+            self._snapshot = event.snapshot
+            self._show()
+            return
         self._changed_ids = find_changed_ids(self._snapshot, event.snapshot)
         before, self._snapshot = self._snapshot, event.snapshot
         if self._flows is not None:
@@ -516,22 +627,32 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
         """Go to a screen of the registry; from one of its details, back to the screen itself. The overview always opens without
         details, so one key leads back to it from anywhere; other screens reopen as they were left.
         """
-        if name != self.current_mode:
-            self._history = [*[item for item in self._history if item != name], self.current_mode]
-            self.switch_mode(name)
+        if name != self.shown_mode:
+            self._history = [*[item for item in self._history if item != name], self.shown_mode]
+            self.switch_mode(self._mode_of(name))
             if name != self.DEFAULT_MODE:
                 return
         while len(self.screen_stack) > 1:
             self.pop_screen()
 
+    @property
+    def shown_mode(self) -> str:
+        """The screen of the registry that is shown, of now or of the past."""
+        return self.current_mode.removeprefix(_PAST)
+
+    def _mode_of(self, name: str) -> str:
+        return f"{_PAST if self._now_place is not None else ''}{name}"
+
     def action_cycle(self, by: int) -> None:
         names = [screen.name for screen in SCREENS]
-        at = names.index(self.current_mode) if self.current_mode in names else 0
+        at = names.index(self.shown_mode) if self.shown_mode in names else 0
         if isinstance(self.screen, ConsoleScreen):
             self.go(names[(at + by) % len(names)])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """On the first screen there is nothing to go back to: its key is grey."""
+        """On the first screen there is nothing to go back to: its key is grey. The keys of the past are those of the past."""
+        if action.startswith("past_") or (action == "run_command" and parameters == ("live",)):
+            return self._now_place is not None
         return None if action == "back" and not self._history and len(self.screen_stack) <= 1 else True
 
     async def action_back(self) -> None:
@@ -539,12 +660,14 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
         if len(self.screen_stack) > 1:
             self.pop_screen()
         elif self._history:
-            self.switch_mode(self._history.pop())
+            self.switch_mode(self._mode_of(self._history.pop()))
 
     def set_visible(self, on: bool) -> None:
         """Pause polling while nobody can see the screen, unless an action is in progress."""
-        if self.session is not None:
-            self.session.set_visible(on or bool(self._flows and self._flows.actions.running))
+        session = self.live_session
+        if session is not None:
+            seen = on and self._now_place is None
+            session.set_visible(seen or bool(self._flows and self._flows.actions.running))
 
     def on_terminal_started(self) -> None:
         super().on_terminal_started()

@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from console.screens import keys
 from console.screens.header import find_command_at, render_header
-from console.screens.messages import RenderRequested
+from console.screens.messages import OpenRequested, RenderRequested
 from console.screens.render_context import RenderContext
 from console.screens.worker_errors import ReportsWorkerErrors
 from widgets.footer import DANGEROUS, Footer
@@ -43,6 +43,10 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
         self.context: RenderContext | None = None
         self.header = TextView(id="header")
         self.footer = Footer(id="keys")
+        self.opened_by: OpenRequested | None = None
+        """The request that opened this page; None for a screen of the registry."""
+        self._mark_row: TextView | None = None
+        self._jumps = 0
         self._initial_size = Size(0, 0)
 
     def prepare(self, context: RenderContext, size: Size) -> None:
@@ -85,7 +89,22 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
             return
         self._fill(context)
 
+    def forget_moment(self) -> None:
+        """The moment that is shown is another one: what was read belongs to the one before."""
+
+    def _show_mark_row(self, context: RenderContext) -> None:
+        if self._mark_row is None:
+            self._mark_row = TextView(id="marks")
+            self.add_class("-past")
+            self.mount(self._mark_row, after="#body")
+        self._mark_row.show(context.marks)
+
     def _fill(self, context: RenderContext) -> None:
+        if context.jumps != self._jumps:
+            self._jumps = context.jumps
+            self.forget_moment()
+        if context.marks and self.is_mounted:
+            self._show_mark_row(context)
         self.header.show(render_header(context, self.width))
         self.footer.show_note(context.terminal_status)
         self.draw(context)

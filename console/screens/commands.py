@@ -434,6 +434,29 @@ def _list_places(kind: str, names: Iterable[str], current: str) -> Iterable[Entr
             yield Entry(f"{command} {name}", f"Switch to the {kind} {name}")
 
 
+# The past
+
+
+def _go_to(app: ConsoleApp, argument: str) -> None:
+    app.flows.past.go_to(argument)
+
+
+def _list_moments(context: RenderContext) -> Iterable[Entry]:
+    yield Entry("at", "Show any moment of the past: 03:12, -2h, 2026-11-29 03:12, incident 4", open_ended=True)
+    for text in ("-5m", "-1h", "-1d"):
+        yield Entry(f"at {text}", f"Show the moment {text[1:]} ago")
+    for incident in context.snapshot.ledger.incidents.all[-_INCIDENTS:] if context.snapshot else ():
+        yield Entry(f"at incident {incident.number}", visible(f"When it began: {incident.title}"))
+
+
+def _return_to_now(app: ConsoleApp, argument: str) -> None:
+    app.flows.past.leave()
+
+
+_INCIDENTS = 20
+"""Incidents that completion offers, the newest."""
+
+
 # The console itself
 
 
@@ -507,5 +530,10 @@ COMMANDS = (
     Command("env", "Switch to another environment", partial(_switch, "environment"), _list_environments),
     Command("ctx", "Switch to another context of the kubeconfig", partial(_switch, "context"), _list_contexts),
     Command("ns", "Switch to another namespace", partial(_switch, "namespace"), _list_namespaces),
+    Command("at", "Show any moment of the past: at 03:12, at -2h, at incident 4", _go_to, _list_moments, open_ended=True),
+    Command(
+        "live", "Back to now, exactly where you were", _return_to_now, key="f4", binding_id="past.live", label="live",
+        pinned=True,
+    ),
     Command("logs", "Logs of a workload's pods: logs deployment/NAME", _open_logs, _list_logs, needs_argument=True, bulky=True),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from console.screens.staleness import alerts_age_suffix, count_panels, platform_
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 from queries.text.durations import format_age, format_brief_age
-from queries.text.times import format_minute
+from queries.text.times import format_minute, format_shown
 from widgets.formatting import NO_ANSWER
 from widgets.styled_text import VERDICT_TONES, Line, Span, cut, spread, text, width_of
 
@@ -28,9 +28,12 @@ _HEALTH_LABELS = {
     Health.DOWN: ("✗", "DOWN", "critical"),
     Health.DENIED: ("✗", "DENIED", "critical"),
     Health.NOT_CONFIGURED: ("○", "not configured", "dim"),
+    Health.NOT_KNOWN_THEN: ("○", "NOT KNOWN THEN", "unknown"),
 }
 _CONTEXT_LENGTHS = (20, 13, 8)
 """A longer context name is cut at its start: the end of `arn:aws:eks:…` identifies the cluster."""
+_DAY_SECONDS = 18.0 * 3600.0
+"""From this age on a moment is shown with its day."""
 _FRESH_SECONDS = 6.0
 _FRESH_ROUNDS = 2.5
 _SHORT = {"prometheus": "prom", "platform": "api"}
@@ -78,7 +81,6 @@ def _join(pieces: Iterable[tuple[str, Line]]) -> Line:
 def _lay_out_location(context: RenderContext, width: int) -> tuple[tuple[tuple[str, Line], ...], tuple[tuple[str, Line], ...]]:
     """The left and the right half of line 1, as pieces with the command that leads to what each says."""
     settings = context.settings
-    role = "READ-ONLY" if settings.read_only else "ACTING"
     right: list[Span] = []
     snapshot = context.snapshot
     panels = count_panels(context) if settings.has_source else {}
@@ -101,15 +103,16 @@ def _lay_out_location(context: RenderContext, width: int) -> tuple[tuple[tuple[s
             right.append((f"none {'active' if hidden else 'firing'}{hidden}{caveat} ", "ok" if known else "unknown"))
     elif snapshot is not None:
         right.append(("alerts not known ", "unknown"))
+    moment: tuple[tuple[str, Line], ...] = ()
     clock: Line = ((f" {format_minute(context.now)} ", ""),)
+    if context.as_of is not None:
+        moment, clock = (("at", _moment(context, context.as_of.moment)),), ()
     lefts: list[tuple[tuple[str, Line], ...]] = [
         (
+            *moment,
             ("env", (text(f" {settings.environment.upper()} ", "production" if settings.protected else "title"),)),
             ("ns", (text(f" {location}  "),)),
-            (
-                "who",
-                ((role, "ok" if settings.read_only else "warn"), text(f" ({identity})" if identity else "", "dim")),
-            ),
+            *_role(context, identity),
         )
         for location, identity in _location_variants(settings)
     ]
@@ -130,6 +133,22 @@ def _lay_out_location(context: RenderContext, width: int) -> tuple[tuple[tuple[s
                 if width_of(_join(left)) <= room:
                     return left, pieces
     return next((left for left in lefts if width_of(_join(left)) <= room), lefts[-1]), pieces
+
+
+def _role(context: RenderContext, identity: str) -> tuple[tuple[str, Line], ...]:
+    """Whether the console may write, and who it is; a past moment cannot be changed by anybody."""
+    if context.as_of is not None:
+        return ()
+    read_only = context.settings.read_only
+    role = "READ-ONLY" if read_only else "ACTING"
+    return (("who", ((role, "ok" if read_only else "warn"), text(f" ({identity})" if identity else "", "dim"))),)
+
+
+def _moment(context: RenderContext, moment: float) -> Line:
+    """` AS OF 03:12:00Z · 16h ago `, with the day where it is another one."""
+    day = "%d %b " if context.clock_now - moment > _DAY_SECONDS else ""
+    shown = format_shown(moment, f"{day}%H:%M:%S")
+    return ((f" AS OF {shown} · {format_brief_age(max(0.0, context.clock_now - moment))} ago ", "past"), (" ", ""))
 
 
 def _open_incidents(context: RenderContext) -> Iterator[Line]:
@@ -308,7 +327,7 @@ def _source_details(state: SourceState, context: RenderContext, *, detail: int) 
     if state.paused_at is not None:
         was = f" was {_HEALTH_LABELS[state.health][1]}" if state.health in (Health.DOWN, Health.DENIED) and detail > 1 else ""
         return f"{format_age(max(0.0, context.now - state.paused_at))}{was}"
-    if state.health in (Health.WAITING, Health.NOT_CONFIGURED):
+    if state.health in (Health.WAITING, Health.NOT_CONFIGURED, Health.NOT_KNOWN_THEN):
         return ""
     healthy = state.health.answers
     parts: list[str] = []

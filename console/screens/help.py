@@ -91,6 +91,8 @@ class HelpScreen(ConsoleScreen):
 
 _VOCABULARY = (
     ("no answer yet", "the source has not responded so far"),
+    ("AS OF 03:12:00Z", "a past moment is shown; f4 or `:live` returns to now"),
+    ("NOT KNOWN THEN", "nothing keeps what this source said at that moment"),
     ("NO DATA", "the source responded without this series; the row says why"),
     ("IN DOUBT", "two counts contradict each other, or the value is impossible; the row says which"),
     ("STALE 40s", "the last value and its age"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import ClassVar, TypeAlias
 
 from textual import on
@@ -181,6 +182,10 @@ class JournalScreen(FilterableScreen):
         else:
             self.action_newer()
 
+    def forget_moment(self) -> None:
+        self._read_at = 0.0
+        self._page_starts.clear()
+
     def apply_filter(self, text: str) -> None:
         self._query = parse_query(text)
         self._page_starts.clear()
@@ -198,6 +203,8 @@ class JournalScreen(FilterableScreen):
         if journal is None:
             return
         query, before = self._query, self._page_starts[-1] if self._page_starts else None
+        if self.context is not None and self.context.as_of is not None:
+            query = replace(query, until=self.context.as_of.moment)
         loop = asyncio.get_running_loop()
         try:
             page_and_key = await loop.run_in_executor(
@@ -238,7 +245,7 @@ class JournalScreen(FilterableScreen):
         session = context.session
         error = self._error or self.worker_errors.get("journal", "") or (session.journal_error if session else "")
         count = f" {len(self._page.entries)}{'+' if self._page.older else ''}"
-        if not self._query.words and not self._field.value:
+        if not self._query.words and not self._field.value and context.as_of is None:
             count = f" {len(self._page.entries)} of {self._page.last_sequence}"
         spans: list[Span] = [(" Journal ", "title"), (count, "strong")]
         if self._page_starts:

@@ -22,6 +22,18 @@ GLOBAL = [
     Binding("ctrl+l,ctrl+r", "repaint", "repaint", show=False, tooltip="Repaint the whole screen", id="app.repaint"),
     Binding("ctrl+z", "suspend_process", "suspend", show=False, tooltip="To the shell; `fg` comes back", id="app.suspend"),
     _BOUND["refresh"],
+    _BOUND["live"],
+    Binding("left_parenthesis", "past_mark(-1)", "event", key_display="( )", tooltip="To the mark before", id="past.mark_back"),
+    Binding("right_parenthesis", "past_mark(1)", "next event", show=False, tooltip="To the next mark", id="past.mark"),
+    Binding(
+        "left_curly_bracket", "past_step(-60)", "minute", key_display="{ }", tooltip="A minute back", id="past.minute_back"
+    ),
+    Binding("right_curly_bracket", "past_step(60)", "minute on", show=False, tooltip="A minute on", id="past.minute"),
+    Binding("semicolon", "past_step(-1)", "second", key_display="; '", tooltip="A second back", id="past.second_back"),
+    Binding("apostrophe", "past_step(1)", "second on", show=False, tooltip="A second on", id="past.second"),
+    Binding("f8", "past_play", "play", tooltip="Play, or pause", id="past.play"),
+    Binding("f7", "past_speed(-1)", "slower", show=False, tooltip="Play slower: 600×, 60×, 10×, 1×", id="past.slower"),
+    Binding("f9", "past_speed(1)", "faster", show=False, tooltip="Play faster: 1×, 10×, 60×, 600×", id="past.faster"),
 ]
 """Work on every screen."""
 

@@ -54,7 +54,8 @@ class PlatformScreen(ConsoleScreen):
         if verdict is None:
             missing = "the platform's API is not configured: set CAD_ML_API_URL, or `platform` in config.yaml"
             unconfigured = state is not None and state.health is Health.NOT_CONFIGURED
-            yield ((f" {missing if unconfigured else NO_ANSWER}", "dim"),)
+            if state is None or state.health is not Health.NOT_KNOWN_THEN:
+                yield ((f" {missing if unconfigured else NO_ANSWER}", "dim"),)
             return
         yield from _render_summary(verdict, width)
         for title, lines in groupby(verdict.lines, key=lambda line: line.section):

@@ -39,6 +39,10 @@ class ReadingScreen(ConsoleScreen):
         self.read_error = ""
         """Why the last read failed, empty if it succeeded."""
 
+    def forget_moment(self) -> None:
+        self._started_at = self.read_at = 0.0
+        self.read_error = ""
+
     async def read(self) -> bool:
         """Fetch, store and redraw; whether anything was fetched. Raises SourceError."""
         raise NotImplementedError

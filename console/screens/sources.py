@@ -81,7 +81,7 @@ class SourcesScreen(ConsoleScreen):
             parts.append(format_duration(state.latency_seconds))
         if state.last_good_at is not None:
             parts.append(f"last good response {format_age(context.now - state.last_good_at)} ago")
-        elif state.health is not Health.NOT_CONFIGURED:
+        elif state.health not in (Health.NOT_CONFIGURED, Health.NOT_KNOWN_THEN):
             parts.append("no response so far")
         yield (
             (f" {glyph} ", tone),

@@ -99,6 +99,8 @@ def platform_caveat(context: RenderContext) -> str:
 
 def alerts_caveat(context: RenderContext) -> str:
     """The caveat as a sentence for a list: `as of 40s ago: Alertmanager DOWN; Prometheus DOWN: no rule is evaluated`."""
+    if context.as_of is not None:
+        return context.as_of.caveat
     parts = []
     age = alerts_age_suffix(context)
     alertmanager = unhealthy_label(context, "alertmanager")

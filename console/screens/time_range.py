@@ -82,6 +82,11 @@ class ChartScreen(ConsoleScreen):
         self._is_full = False
         self._fetched_at = 0.0
 
+    def forget_moment(self) -> None:
+        self._requested = self._history = self._until = None
+        self._events, self._fetched_at = (), 0.0
+        self._chart.hide_cursor()
+
     def query_histories(self, session: Session, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
         """The histories of this chart, each more complete than the one before."""
         raise NotImplementedError

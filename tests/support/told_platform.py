@@ -21,6 +21,8 @@ class ToldPlatform:
     vector: Callable[[str], list[Series]] = lambda query: []
     then: Callable[[str, float], list[Series]] | None = None
     """The series for a query with a time of its own, Unix seconds; by default those of `vector`."""
+    ranges: Callable[[str], list[dict[str, Any]]] = lambda query: []
+    """The series of a range query, as Prometheus' API gives them."""
     pages: dict[str, Any] = field(default_factory=dict)
     queries: list[str] = field(default_factory=list)
     methods: set[str] = field(default_factory=set)
@@ -51,7 +53,7 @@ class ToldPlatform:
             result = [{"metric": dict(labels), "value": [1_800_000_000, value]} for labels, value in found]
             data: Any = {"resultType": "vector", "result": result}
         elif path == "/api/v1/query_range":
-            data = {"resultType": "matrix", "result": []}
+            data = {"resultType": "matrix", "result": self.ranges(query)}
         elif path == "/api/v1/rules":
             data = {"groups": []}
         elif path == "/api/v1/metadata":

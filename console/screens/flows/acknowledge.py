@@ -44,9 +44,13 @@ class AcknowledgeFlow:
         return reported
 
     def toggle(self, fingerprint: str) -> None:
+        if self.app.is_off():
+            return
         self.app.run_worker(self._toggle(fingerprint), "acknowledging the alert", "own")
 
     def hand_over(self, fingerprint: str) -> None:
+        if self.app.is_off():
+            return
         self.app.run_worker(self._hand_over(fingerprint), "handing the alert over", "own")
 
     async def _toggle(self, fingerprint: str) -> None:

@@ -91,6 +91,8 @@ class ActionFlow:
 
     def run(self, request: Request) -> None:
         """Ask for missing parameters, then run all stages."""
+        if self.app.is_off():
+            return
         if self.app.session is None:
             self.app.show_notice("the session is not open yet", warning=True)
             return

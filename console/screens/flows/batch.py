@@ -31,6 +31,8 @@ class BatchFlow:
 
     def run(self, requests: tuple[Request, ...]) -> None:
         """All of one action; a single one goes the usual way."""
+        if self.app.is_off():
+            return
         if len(requests) == 1:
             self.app.flows.actions.run(requests[0])
         elif len(requests) > MOST:

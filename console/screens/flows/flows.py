@@ -13,6 +13,7 @@ from console.screens.flows.incident import IncidentFlow
 from console.screens.flows.navigation import Navigation
 from console.screens.flows.news import NewsFlow
 from console.screens.flows.notifications import NotificationFlow
+from console.screens.flows.past import PastFlow
 from console.screens.flows.place import PlaceFlow
 from console.screens.flows.silence import SilenceFlow
 from console.screens.flows.views import ViewFlow
@@ -38,6 +39,7 @@ class Flows:
         self.place = PlaceFlow(app)
         self.news = NewsFlow(app)
         self.notifications = NotificationFlow(app)
+        self.past = PastFlow(app)
 
     def watch(self, before: Snapshot | None, after: Snapshot) -> None:
         """Report what another console did: took over an alert or a role, or left an action without an outcome."""

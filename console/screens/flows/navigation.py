@@ -47,18 +47,22 @@ class Navigation:
             else:
                 self.app.show_notice(f"there is no screen {request.name}", warning=True)
         elif isinstance(request, messages.OpenHandoverRequested):
-            self._open_once(HandoverScreen)
+            self._open_once(HandoverScreen, request)
         elif isinstance(request, messages.OpenPresenceRequested):
-            self._open_once(PresenceScreen)
+            self._open_once(PresenceScreen, request)
         else:
-            self.app.push_screen(_DETAILS[type(request)](request))
+            self._push(_DETAILS[type(request)](request), request)
 
     async def _filter(self) -> None:
         await self.app.screen.run_action("filter")
 
-    def _open_once(self, screen: type[ConsoleScreen]) -> None:
+    def _open_once(self, screen: type[ConsoleScreen], request: messages.OpenRequested) -> None:
         if not isinstance(self.app.screen, screen):
-            self.app.push_screen(screen())
+            self._push(screen(), request)
+
+    def _push(self, screen: ConsoleScreen, request: messages.OpenRequested) -> None:
+        screen.opened_by = request
+        self.app.push_screen(screen)
 
     def show_help(self) -> None:
         if isinstance(self.app.screen, ConsoleScreen) and not isinstance(self.app.screen, HelpScreen):

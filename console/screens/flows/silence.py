@@ -33,6 +33,8 @@ class SilenceFlow:
         self.app = app
 
     def open(self, event: SilenceRequested) -> None:
+        if self.app.is_off():
+            return
         if isinstance(event, SilenceAlertsRequested):
             forms = ((each, fill_form(SilenceAlertRequested(each), now=self.app.clock())) for each in event.alerts)
             self.app.flows.batches.run(

@@ -87,4 +87,4 @@ class ViewFlow:
             return "nodes"
         if isinstance(screen, ServicesScreen):
             return "services"
-        return self.app.current_mode if len(self.app.screen_stack) == 1 else ""
+        return self.app.shown_mode if len(self.app.screen_stack) == 1 else ""

@@ -1,0 +1,148 @@
+"""What happened around a past moment: alerts that began to fire, rollouts, actions and notes, as marks of a timeline."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from console.alerts.chart import KINDS, chart_marks
+from console.journal.errors import JournalError
+from console.journal.search import SearchQuery, search
+from queries.errors import SourceError
+from queries.model.alert import AlertRule
+from queries.model.chart import ChartMark
+from queries.model.series import Labels, Sample, Series, drop_labels, label, quote
+from queries.model.text import visible
+from queries.prometheus import alert_series
+
+if TYPE_CHECKING:
+    from console.journal.event import Event
+    from console.journal.sqlite import Journal
+    from console.state.snapshot import Snapshot
+    from queries.model.cluster import Cluster
+    from queries.prometheus.client import Prometheus
+
+_STEPS = 720
+_FRACTION_SECONDS = 1.0
+"""ALERTS_FOR_STATE has whole seconds, cut off."""
+_FIRST_ROLLOUT_SECONDS = 10.0
+"""A ReplicaSet created within this time after its Deployment is its first one."""
+
+
+async def read_marks(
+    prometheus: Prometheus | None,
+    journal: Journal | None,
+    snapshot: Snapshot,
+    *,
+    cluster: Cluster | None,
+    heartbeat: str,
+    start: float,
+    end: float,
+) -> tuple[ChartMark, ...]:
+    """The marks between two times, Unix seconds, oldest first. What a source does not answer is left out.
+
+    `cluster` is that of now: the ReplicaSets that it still keeps say when they were created, where no series does.
+    """
+    alerts, rollouts, events = await asyncio.gather(
+        _read_alerts(prometheus, snapshot.rules, heartbeat, start, end),
+        _read_rollouts(prometheus, snapshot.namespace, start, end),
+        _read_events(journal, start, end),
+    )
+    kept = [] if rollouts or cluster is None else list(_kept_rollouts(cluster, start, end))
+    marks = {*alerts, *rollouts, *kept, *chart_marks(snapshot, events, start, end)}
+    return tuple(sorted(marks, key=lambda item: (item.at, item.letter, item.text)))
+
+
+async def _read_alerts(
+    prometheus: Prometheus | None, rules: tuple[AlertRule, ...], heartbeat: str, start: float, end: float
+) -> list[ChartMark]:
+    if prometheus is None:
+        return []
+    step = max(15.0, math.ceil((end - start) / _STEPS))
+    named = f'{{__name__=~"ALERTS|ALERTS_FOR_STATE",alertname!={quote(heartbeat)}}}'
+    try:
+        found = await prometheus.query_range(named, start=start, end=end, step_seconds=step)
+    except SourceError:
+        return []
+    return list(_alert_marks(found.series, rules, start=start, step=step))
+
+
+def _alert_marks(series: Iterable[Series], rules: tuple[AlertRule, ...], *, start: float, step: float) -> Iterator[ChartMark]:
+    """When each alert began to fire: to the second where ALERTS_FOR_STATE and the rule tell, else to one step."""
+    active: dict[Labels, dict[float, float]] = {}
+    firing: dict[Labels, tuple[float, ...]] = {}
+    for item in series:
+        own = drop_labels(item.labels, "__name__", "alertstate")
+        if item.label("__name__") == "ALERTS_FOR_STATE":
+            active[own] = dict(item.points)
+        elif item.label("alertstate") == "firing":
+            firing[own] = tuple(at for at, _ in item.points)
+    for labels, times in firing.items():
+        before = -math.inf
+        for at in times:
+            if at - before > 1.5 * step and at > start:
+                samples = [Sample((("__name__", "ALERTS"), ("alertstate", "firing"), *labels), 1.0)]
+                since = active.get(labels, {}).get(at)
+                if since is not None:
+                    samples.append(Sample((("__name__", "ALERTS_FOR_STATE"), *labels), since))
+                (alert,) = alert_series.read_alerts(samples, rules, at=at, send=lambda sent: sent)
+                began = min(at, alert.starts_at + _FRACTION_SECONDS) if alert.starts_at > at - step else at
+                where = ", ".join(visible(value) for name, value in labels if name in _PLACES)
+                yield ChartMark(began, "!", "alert", f"{visible(label(labels, 'alertname'))}{f' {where}' if where else ''}")
+            before = at
+
+
+_PLACES = ("component", "provider", "deployment", "pod", "service")
+
+
+async def _read_rollouts(prometheus: Prometheus | None, namespace: str, start: float, end: float) -> list[ChartMark]:
+    """The ReplicaSets that were created in this time, from kube-state-metrics; not the first of a Deployment."""
+    if prometheus is None:
+        return []
+    names = '__name__=~"kube_replicaset_created|kube_replicaset_owner|kube_deployment_created"'
+    parts = (f"last_over_time({{{names}, {name}={quote(namespace)}}}[{end - start:.0f}s])" for name in _NAMESPACES)
+    try:
+        found = await prometheus.query(" or ".join(parts), at=end)
+    except SourceError:
+        return []
+    created: dict[str, float] = {}
+    owners: dict[str, str] = {}
+    first: dict[str, float] = {}
+    for sample in found.samples:
+        match sample.label("__name__"):
+            case "kube_replicaset_created":
+                created[sample.label("replicaset")] = sample.value
+            case "kube_replicaset_owner" if sample.label("owner_kind") == "Deployment":
+                owners[sample.label("replicaset")] = sample.label("owner_name")
+            case "kube_deployment_created":
+                first[sample.label("deployment")] = sample.value
+    return [
+        ChartMark(at, "R", "rollout", f"{visible(owners[name])}: ReplicaSet {visible(name)}")
+        for name, at in created.items()
+        if name in owners and start <= at <= end and at > first.get(owners[name], 0.0) + _FIRST_ROLLOUT_SECONDS
+    ]
+
+
+_NAMESPACES = ("namespace", "exported_namespace")
+
+
+async def _read_events(journal: Journal | None, start: float, end: float) -> tuple[Event, ...]:
+    if journal is None:
+        return ()
+    try:
+        page = await asyncio.to_thread(search, journal, SearchQuery(kinds=tuple(KINDS), since=start, until=end))
+    except JournalError:
+        return ()  # the header says what is wrong with the journal
+    return tuple(hit.event for hit in page.entries)
+
+
+def _kept_rollouts(cluster: Cluster, start: float, end: float) -> Iterator[ChartMark]:
+    """The ReplicaSets that the cluster still keeps; not the first of a Deployment."""
+    owners = {item.uid: item for item in cluster.workloads}
+    for revision in cluster.revisions:
+        owner, at = owners.get(revision.owner_uid), revision.created_at
+        if owner is not None and start <= at <= end and at > owner.created_at + _FIRST_ROLLOUT_SECONDS:
+            images = ", ".join(visible(item.image.rpartition("/")[2]) for item in revision.containers)
+            yield ChartMark(at, "R", "rollout", f"{visible(owner.name)}: {images}")
