@@ -290,6 +290,8 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
             return
         self._at = ""
         self._now_place = NowPlace(self.session, self._snapshot, self.settings, self.current_mode, self._history)
+        self.clear_notifications()
+        self.set_terminal_title("")  # both are about now
         self.session.set_visible(False)
         self.session.announce(screen=f"the past, {format_moment(snapshot.taken_at)}")
         self.session, self.settings, self._history = past, past.settings, []
@@ -317,6 +319,7 @@ class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
         self.session, self.settings = place.session, place.settings
         self._snapshot, self._history = place.snapshot, place.history
         self._changed_ids = frozenset()
+        self.clear_notifications()
         self.switch_mode(place.mode)
         for name in MODES:
             self.remove_mode(_PAST + name)
