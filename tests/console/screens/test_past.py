@@ -10,6 +10,7 @@ import patience
 import pytest
 from painting import notices_of, text_of
 from past_platform import POISON, THEN, past_platform, past_settings
+from textual.app import UnknownModeError
 from textual.pilot import Pilot
 from told_platform import ToldPlatform
 
@@ -117,7 +118,8 @@ async def test_live_returns_exactly_to_where_one_was(settings: Settings) -> None
         await patience.until(pilot, lambda: app.screen is screen, "the screen of before")
         assert screen.query(Rows).first().cursor_key == cursor and screen.capture_view("x").filter == "latency"
         assert "AS OF" not in text_of(app.screen) and app.settings is settings
-        assert not [name for name in app._modes if name.startswith("past/")]  # type: ignore[attr-defined]
+        with pytest.raises(UnknownModeError):
+            await app.switch_mode("past/runbooks")
 
 
 async def test_nothing_can_be_changed(settings: Settings, platform: ToldPlatform) -> None:
