@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shlex
 from collections.abc import AsyncGenerator, Mapping
@@ -13,6 +14,7 @@ from console.actions.argo_rollout import RolloutState
 from console.actions.deployment_action import DeploymentAction, find_replaced_pods
 from console.actions.deployment_preflight import JSON_PATCH
 from console.actions.deployment_state import RESOURCES, DeploymentState
+from console.actions.image_data import check_image_data
 from console.actions.new_pods import NewPods, check_new_pods
 from console.actions.object_patch import FieldPatch, ObjectFacts, parse_name
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
@@ -296,7 +298,20 @@ class Image:
     async def preflight(
         self, plan: Plan, facts: Any, reader: ClusterReader, writer: ChangeWriter
     ) -> tuple[PreflightCheck, ...]:
-        return await self._find(plan.request).preflight(plan, facts, reader, writer)
+        template = (facts.raw.get("spec") or {}).get("template") or {}
+        change = find_change(plan.request, template, plan.subject)
+        checks, data = await asyncio.gather(
+            self._find(plan.request).preflight(plan, facts, reader, writer),
+            check_image_data(
+                reader,
+                facts.raw,
+                container=change.name,
+                group=change.group,
+                before=change.before,
+                after=str(change.after),
+            ),
+        )
+        return (*checks, *data)
 
     async def execute(self, plan: Plan, writer: ChangeWriter) -> str:
         return await self._find(plan.request).execute(plan, writer)

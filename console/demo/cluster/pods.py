@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable
 from typing import Any
@@ -167,6 +168,7 @@ class Pods:
         for status in pod["status"]["containerStatuses"]:
             status["state"] = {"running": {"startedAt": self._store.now()}}
             status["started"] = True
+            status["imageID"] = _image_id(status["image"])
         pod["status"]["phase"] = "Running"
         pod["status"]["podIP"] = f"10.1.{self._chance.randrange(1, 250)}.{self._chance.randrange(1, 250)}"
         self._store.update(PODS, pod)
@@ -213,3 +215,10 @@ class Pods:
 
 def _containers(pod: Object) -> list[dict[str, Any]]:
     return list(pod["spec"]["containers"])
+
+
+def _image_id(image: str) -> str:
+    """As a kubelet reports what it pulled: the repository and a digest, here that of the name."""
+    name, _, digest = image.partition("@")
+    repository = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+    return f"{repository}@{digest or f'sha256:{hashlib.sha256(image.encode()).hexdigest()}'}"

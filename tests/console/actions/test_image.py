@@ -7,11 +7,12 @@ import json
 from typing import Any
 
 import pytest
-from action_bench import API, Bench, outcome
+from action_bench import API, Bench, outcome, quiet
 
 from console.actions.image import Image
 from console.actions.object_patch import ObjectFacts
-from console.actions.plan import ActionRefused, CheckLevel, Outcome, Preview, Request
+from console.actions.plan import ActionRefused, CheckLevel, Outcome, PreflightCheck, Preview, Request
+from console.demo.cluster.resource import NODES
 from queries.model.image import parse_image
 
 TARGET = f"deployment/{API}"
@@ -202,3 +203,52 @@ async def test_a_rollout_is_done_where_it_waits_or_is_promoted(phases: tuple[dic
     reports = [item async for item in Image().verify(plan, Read(*phases))]  # type: ignore[arg-type]
     assert [item.done for item in reports] == [*[None] * (len(phases) - 1), done]
     assert bool(reports[-1].undone_by) == ("again" in reports[-1].text)
+
+
+async def preview_of(bench: Bench, image: str) -> dict[str, list[PreflightCheck]]:
+    """The checks of a preview that nobody confirmed, by how they were made."""
+
+    async def decline(preview: Preview) -> bool:
+        return False
+
+    await bench.act("image", TARGET, image=image, confirm=decline)
+    found: dict[str, list[PreflightCheck]] = {}
+    for item in bench.previews[-1].checks:
+        found.setdefault(item.how, []).append(item)
+    return found
+
+
+async def test_the_data_of_both_images_is_shown_where_the_cluster_has_it(bench: Bench) -> None:
+    """Digests of pods and nodes, and OCI annotations of the revisions; what describes the old image and stays is warned of."""
+    annotations = {"org.opencontainers.image.version": "1.8.2", "org.opencontainers.image.revision": "4f3a"}
+    bench.cluster.patch("deployments", API, {"spec": {"template": {"metadata": {"annotations": annotations}}}})
+    quiet(bench.cluster)
+    digest = f"sha256:{'ab' * 32}"
+
+    def pull() -> None:
+        node = bench.cluster.store.copy(NODES, "", "node-1")
+        assert node is not None
+        node["status"]["images"] = [{"names": [f"{HERE}@{digest}", f"{HERE}:2.0.0"], "sizeBytes": 1}]
+        bench.cluster.store.update(NODES, node)
+
+    bench.cluster.call(pull)
+    now, new, kept = (await preview_of(bench, ":2.0.0"))["image data"]
+    assert now.text.startswith(f"now, {HERE}:1.8.2: sha256:") and "(pod cad-ml-api-" in now.text
+    assert now.text.endswith(f"version 1.8.2, revision 4f3a (annotations of deployment/{API})")
+    assert new.text == (
+        f"new, {HERE}:2.0.0: {digest[:19]} (node node-1); no org.opencontainers.image.* annotation of a workload describes it"
+    )
+    assert kept.level is CheckLevel.WARN
+    assert kept.text.endswith("describe the old image from then on: revision 4f3a, version 1.8.2")
+
+
+async def test_what_the_cluster_does_not_know_of_an_image_is_said(bench: Bench) -> None:
+    """An image that no pod and no node has: neither digest nor labels are made up; what may not be listed is named."""
+    checks = (await preview_of(bench, ":3.0.0"))["image data"]
+    assert checks[1].text == (
+        f"new, {HERE}:3.0.0: digest not known, no pod and no node here has it; "
+        "no org.opencontainers.image.* annotation of a workload describes it"
+    )
+    bench.cluster.deny("list", "nodes")
+    *_, unread = (await preview_of(bench, ":3.0.0"))["image data"]
+    assert unread.level is CheckLevel.WARN and unread.unknown and unread.text.startswith("not checked: nodes (")
