@@ -246,6 +246,10 @@ class Guardable(Protocol):
     Its plan names in `undo` what takes the change back; without one, the guard only watches and reports.
     """
 
+    @property
+    def undone_by(self) -> str:
+        """The action that its plans name in `undo`, on the same target; empty if nothing takes its change back."""
+
     async def fetch_state(self, request: ActionCall, reader: ClusterReader) -> str:
         """A digest of what the action changes, as it stands now: another one means that the change was made, or that somebody
         changed it since. Raises SourceError and ActionRefused.
@@ -253,7 +257,8 @@ class Guardable(Protocol):
 
 
 class Action(Protocol):
-    """One action of the console. Only `runner.py` decides the order of the calls.
+    """What every action of the console has; it is a `WriteAction` or a `StepAction` too. Only `runner.py` decides the order of
+    the calls.
 
     `name` is the headless verb, `title` an imperative. `target_kind` is one of `NAMED_TARGETS`, or `matchers`, `silence`,
     `update` or `call`. With `expects_recovery` the runner waits until the panel and the alert behind the request recover.
@@ -289,25 +294,27 @@ class Action(Protocol):
     ) -> tuple[PreflightCheck, ...]:
         """Access review and dry run; changes nothing."""
 
+    async def check_undone(self, plan: Plan, reader: ClusterReader) -> Progress | None:
+        """Whether anyone reverted the finished change; None while it is in place. Raises SourceError."""
+
+
+@runtime_checkable
+class WriteAction(Action, Protocol):
+    """An action that sends one write and then watches what becomes of it."""
+
     async def execute(self, plan: Plan, writer: ChangeWriter) -> str:
         """Sends exactly one write; returns `Plan.written`. Raises SourceError."""
 
     async def check_applied(self, plan: Plan, reader: ClusterReader) -> AppliedCheck:
         """One read after a write whose response was lost. Raises SourceError."""
 
-    async def check_undone(self, plan: Plan, reader: ClusterReader) -> Progress | None:
-        """Whether anyone reverted the finished change; None while it is in place. Raises SourceError."""
-
     def verify(self, plan: Plan, reader: ClusterReader) -> AsyncGenerator[Progress, None]:
         """A report for each check, until the change has taken effect or cannot; the runner paces them. Raises SourceError."""
 
 
 @runtime_checkable
-class StepAction(Protocol):
-    """An action that changes something in several steps, and restores the state from before if one of them fails.
-
-    The runner calls `carry_out` instead of `execute`, `check_applied` and `verify`.
-    """
+class StepAction(Action, Protocol):
+    """An action that changes something in several steps, and restores the state from before if one of them fails."""
 
     def carry_out(self, plan: Plan, reader: ClusterReader, writer: ChangeWriter) -> AsyncGenerator[StepReport, None]:
         """A report before and after each step; the last one has the outcome. Raises PermissionError under read-only, and

@@ -61,6 +61,7 @@ class _Before:
 class Admin:
     name = NAME
     title = "Call"
+    undone_by: ClassVar[str] = NAME
     target_kind = "call"
     kinds: ClassVar[tuple[str, ...]] = ()
     expects_recovery = True

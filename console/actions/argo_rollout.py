@@ -128,7 +128,7 @@ class _RolloutPatch(ObjectPatch):
         plugin: str,
         notes: tuple[str, ...] = (),
         bound_to: tuple[object, ...] = (),
-        undone_by: str = "",
+        is_undoable: bool = False,
     ) -> Plan:
         """The plan of one patch of the status; `plugin` is the command of Argo's plugin. Once one of `bound_to` differs, the
         patch would do something else than the preview says.
@@ -146,7 +146,7 @@ class _RolloutPatch(ObjectPatch):
             command=("patch", f"rollout/{name}", "--subresource=status", "--type=merge", "-p", text),
             body=body,
             digest_of=(state.status.get("currentPodHash"), state.status.get("stableRS"), state.is_aborted, status, *bound_to),
-            undo=ActionCall(undone_by, f"rollout/{name}") if undone_by else None,
+            undo=ActionCall(self.undone_by, f"rollout/{name}") if is_undoable else None,
         )
         return _with_state(plan, state)
 
@@ -196,6 +196,7 @@ class _RolloutPatch(ObjectPatch):
 
 class Promote(_RolloutPatch):
     name = "promote"
+    undone_by: ClassVar[str] = "abort"
     title = "Promote"
     parameters = (Parameter("full", required=False, description="yes: skip all remaining steps, pauses and analyses"),)
     starts_pods: ClassVar[bool] = True
@@ -228,7 +229,7 @@ class Promote(_RolloutPatch):
             # The same patch that ends this pause would end the next one.
             bound_to=(state.step, state.pause()),
             # An update that is promoted in full has nothing left to abort.
-            undone_by="" if full or step >= len(state.steps) else Abort.name,
+            is_undoable=not full and step < len(state.steps),
         )
 
     def is_in_place(self, plan: Plan, found: Mapping[str, Any]) -> bool:
@@ -284,6 +285,7 @@ class Abort(_RolloutPatch):
 
 class Retry(_RolloutPatch):
     name = "retry"
+    undone_by: ClassVar[str] = "abort"
     title = "Retry"
     starts_pods: ClassVar[bool] = True
 
@@ -300,7 +302,7 @@ class Retry(_RolloutPatch):
             ),
             status={"abort": False},
             plugin=f"retry rollout {name}",
-            undone_by=Abort.name,
+            is_undoable=True,
         )
 
     def is_in_place(self, plan: Plan, found: Mapping[str, Any]) -> bool:

@@ -47,6 +47,8 @@ class DeploymentAction(ABC):
     """The field of the spec that it changes; by its manager the API server names who reverted the change."""
     kinds: ClassVar[tuple[str, ...]] = ("Deployment",)
     """The kinds of workload that it can change."""
+    undone_by: ClassVar[str] = ""
+    """As `Guardable.undone_by`."""
     content_type: ClassVar[str] = checks.MERGE_PATCH
     subresource: ClassVar[str] = ""
     waits_for_new_pods: ClassVar[bool] = False

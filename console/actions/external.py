@@ -8,11 +8,12 @@ import re
 import shutil
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
+from console.actions.action import ChangeWriter, ClusterReader, Parameter, Progress
 from console.actions.environment import build_environment, read_variables
 from console.actions.plan import (
     ActionRefused,
@@ -181,8 +182,10 @@ async def refuse_second_run(target: str, reader: ClusterReader) -> None:
         raise ActionRefused(f"another run on {target} began at the same moment; look at the journal, and review again")
 
 
-class ExternalAction:
+class ExternalAction(ABC):
     """What updating and restoring have in common."""
+
+    undone_by: ClassVar[str] = ""
 
     target_kind = EXTERNAL
     kinds: ClassVar[tuple[str, ...]] = ()
@@ -196,9 +199,9 @@ class ExternalAction:
         values = await self.read_values(request, service, reader)
         return ExternalFacts(service, values, await find_last_run(request.target, reader))
 
+    @abstractmethod
     async def read_values(self, request: Request, service: Service, reader: ClusterReader) -> dict[str, str]:
         """What replaces the placeholders. Raises ActionRefused."""
-        raise NotImplementedError
 
     async def fetch_state(self, request: ActionCall, reader: ClusterReader) -> str:
         """As `Guardable.fetch_state`: the last run of any console that may have changed the service."""
@@ -219,21 +222,13 @@ class ExternalAction:
             return (*checks, PreflightCheck(CheckLevel.WARN, f"it is not healthy now: {error}", "health"))
         return (*checks, PreflightCheck(CheckLevel.OK, "it is healthy now", "health"))
 
-    async def execute(self, plan: Plan, writer: ChangeWriter) -> str:
-        raise NotImplementedError("the runner calls carry_out")
-
-    async def check_applied(self, plan: Plan, reader: ClusterReader) -> AppliedCheck:
-        raise NotImplementedError("as above")
-
-    def verify(self, plan: Plan, reader: ClusterReader) -> AsyncGenerator[Progress, None]:
-        raise NotImplementedError("as above")
-
     async def check_undone(self, plan: Plan, reader: ClusterReader) -> Progress | None:
         return None
 
 
 class UpdateService(ExternalAction):
     name = "update-service"
+    undone_by: ClassVar[str] = "restore-service"
     title = "Update"
     parameters: tuple[Parameter, ...] = (
         Parameter("to", required=False, description="the new version; required if the service's `update` names {version}"),

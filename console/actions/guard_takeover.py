@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
-from console.actions.action import Action, ChangeWriter, ClusterReader, Guardable
+from console.actions.action import NAMED_TARGETS, Action, ChangeWriter, ClusterReader, Guardable
 from console.actions.guard import OUTCOMES, Guard, GuardControl, GuardSource, RunUndo, describe_call
 from console.actions.guard_drill import guard_class
 from console.actions.guard_fence import GuardFence
@@ -28,24 +28,6 @@ from queries.http.endpoint import ClusterIdentity
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
 
-_UNDO_OF = {
-    "image": ("image",),
-    "rollback": ("rollback",),
-    "scale": ("scale",),
-    "limits": ("limits",),
-    "admin": ("admin",),
-    "switch": ("switch",),
-    "pause": ("resume",),
-    "resume": ("rollback",),
-    "cordon": ("uncordon",),
-    "uncordon": ("cordon",),
-    "suspend": ("unsuspend",),
-    "unsuspend": ("suspend",),
-    "promote": ("abort",),
-    "retry": ("abort",),
-    "update-service": ("restore-service",),
-}
-"""What takes an action back, on the same target. A console sends nothing else by itself for a guard that it did not start."""
 _KINDS = GuardsProjection.kinds
 _LEAST_HOLD_SECONDS = 1.0
 _LEAST_INTERVALS = 3
@@ -164,7 +146,7 @@ class GuardTakeover:
         everybody = projection.fold(Guards(), (event for event, _ in rows)).find(record.id)
         if everybody is None or everybody.process != found.process or (found.process and process.is_running(found.process)):
             raise NotTaken(f"{everybody.author if everybody else 'somebody'} took it over or ended it")
-        if start.undo_action and (start.undo_target != start.target or start.undo_action not in _UNDO_OF.get(start.action, ())):
+        if start.undo_action and (start.undo_target != start.target or start.undo_action != _undo_of(start.action)):
             raise NotTaken(_by_hand(record, f"{start.undo_action} is not what takes {start.action} back"))
         self._last = rows[-1][0].sequence
         return found
@@ -316,9 +298,17 @@ class GuardTakeover:
         return RunStep(Stage.GUARD, text, self._clock(), self._elapsed(), outcome=outcome, identity=self._guard_record.id)
 
 
+def _undo_of(name: str) -> str:
+    """The action that takes this one back: a console sends nothing else by itself for a guard that it did not start. None for a
+    call of the platform, whose undo is another call.
+    """
+    action = action_named(name)
+    return action.undone_by if isinstance(action, Guardable) and action.target_kind in NAMED_TARGETS else ""
+
+
 def _by_hand(record: GuardRecord, why: str) -> str:
     """The sentence for a person: what stays unguarded, and that their own previewed action takes it back."""
-    undo = " or ".join(_UNDO_OF.get(record.start.action, ()))
+    undo = _undo_of(record.start.action)
     how = (
         f"if it has to go back, run {undo} on {record.start.target}; its preview asks you first" if undo else "check its target"
     )

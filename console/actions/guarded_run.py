@@ -100,6 +100,8 @@ class GuardedRun:
             raise ActionRefused(f"the limit of {', '.join(laxer)} is laxer than in the preview; review again")
         state = await self._stateful.fetch_state(plan.request, self._reader)
         options, undo, identity = self._options, plan.undo, target.identity
+        if undo is not None and undo.action != self._stateful.undone_by:
+            raise TypeError(f"{plan.request.action} does not declare that {undo.action} takes it back")
         await asyncio.to_thread(
             self._append,
             GuardStarted(

@@ -142,6 +142,7 @@ class _WorkloadImage(DeploymentAction):
 
     name = NAME
     title = TITLE
+    undone_by: ClassVar[str] = NAME
     changes: ClassVar[str] = TEMPLATE
     kinds: ClassVar[tuple[str, ...]] = tuple(RESOURCES)
     content_type: ClassVar[str] = JSON_PATCH
@@ -182,6 +183,7 @@ class _RolloutImage(FieldPatch):
 
     name = NAME
     title = TITLE
+    undone_by: ClassVar[str] = NAME
     target_kind: str = "rollout"
     kinds: ClassVar[tuple[str, ...]] = ("Rollout",)
     expects_recovery: bool = True
@@ -276,6 +278,7 @@ class Image:
 
     name = NAME
     title = TITLE
+    undone_by: ClassVar[str] = NAME
     target_kind = "deployment"
     kinds: ClassVar[tuple[str, ...]] = (*RESOURCES, "Rollout")
     expects_recovery = True

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any
 
 from console.actions.action import ClusterReader
 from console.actions.plan import CheckLevel, PreflightCheck
 from queries.errors import SourceError
+from queries.model.frozen import dataclass
 from queries.model.text import visible
 
 HOW = "image data"

@@ -122,6 +122,7 @@ class SetLimits(DeploymentAction):
     """Of a Deployment, StatefulSet or DaemonSet: its pods are recreated with them."""
 
     name = NAME
+    undone_by: ClassVar[str] = NAME
     title = "Set limits"
     changes: ClassVar[str] = TEMPLATE
     kinds: ClassVar[tuple[str, ...]] = tuple(RESOURCES)

@@ -46,6 +46,8 @@ class ObjectPatch(ABC):
     """The plural of the target's kind."""
     content_type: ClassVar[str] = MERGE_PATCH
     subresource: ClassVar[str] = ""
+    undone_by: ClassVar[str] = ""
+    """As `Guardable.undone_by`."""
 
     # To be defined by each action
 
@@ -168,8 +170,6 @@ class FieldPatch(ObjectPatch):
 class BooleanPatch(FieldPatch):
     """A patch of one boolean field of the spec, which takes effect at once; another action takes it back."""
 
-    undone_by: ClassVar[str]
-    """The name of that action."""
     value: ClassVar[bool]
     """What it sets; a field that is absent counts as False."""
     states: ClassVar[tuple[str, str]]

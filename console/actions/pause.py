@@ -19,6 +19,7 @@ from queries.model.action import ActionCall
 
 class Pause(DeploymentAction):
     name = "pause"
+    undone_by: ClassVar[str] = "resume"
     title = "Pause the rollout"
     expects_recovery = False
     changes: ClassVar[str] = PAUSED
@@ -55,6 +56,7 @@ class Pause(DeploymentAction):
 
 class Resume(DeploymentAction):
     name = "resume"
+    undone_by: ClassVar[str] = "rollback"
     title = "Resume the rollout"
     changes: ClassVar[str] = PAUSED
 

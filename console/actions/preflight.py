@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from console.actions.action import CLUSTER_TARGETS, Action, ClusterReader
+from console.actions.action import CLUSTER_TARGETS, Action, ChangeWriter, ClusterReader
 from console.actions.plan import CheckLevel, ClusterTarget, Plan, PreflightCheck, Request
 from console.config.services import TOKEN
 from console.config.settings import Settings
@@ -25,6 +25,15 @@ def changes_cluster(action: Action | None, request: ActionCall, settings: Settin
         token = settings.token(request.target.partition("/")[2])
         return token is not None and token.in_cluster
     return action is not None and action.target_kind in CLUSTER_TARGETS
+
+
+async def find_target(action: Action, request: Request, settings: Settings, writer: ChangeWriter) -> ClusterTarget:
+    """The cluster that a change would reach, and the identity that its server sees. Raises SourceError."""
+    cluster = settings.kubernetes
+    if cluster is None or not changes_cluster(action, request, settings):
+        return ClusterTarget()
+    identity = await writer.cluster_identity()
+    return ClusterTarget(cluster.sentence(), cluster.place.server if cluster.place else "", identity)
 
 
 def check_identity(target: ClusterTarget) -> tuple[PreflightCheck, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.actions.action import Action
+from console.actions.action import Action, ClusterReader, list_parameters
 from console.actions.admin import Admin
 from console.actions.argo_rollout import Abort, Promote, Retry
 from console.actions.cron_job import RunNow, Suspend, Unsuspend
@@ -13,6 +13,7 @@ from console.actions.limits import SetLimits
 from console.actions.node import Cordon, Uncordon
 from console.actions.notify import Notify
 from console.actions.pause import Pause, Resume
+from console.actions.plan import ActionRefused, Request
 from console.actions.pod import DeletePod, Evict
 from console.actions.restart import Restart
 from console.actions.rollback import Rollback
@@ -53,3 +54,21 @@ ACTIONS: tuple[Action, ...] = (
 def action_named(name: str) -> Action | None:
     """The action with this verb."""
     return next((item for item in ACTIONS if item.name == name), None)
+
+
+def find_action(request: Request, reader: ClusterReader) -> Action:
+    """The action that a request names, with parameters that it has. Raises ActionRefused."""
+    action = action_named(request.action)
+    if action is None:
+        raise ActionRefused(f"there is no action {request.action!r}")
+    try:
+        parameters = list_parameters(action, request.target, reader)
+    except ActionRefused as refusal:
+        raise ActionRefused(f"refused, nothing was sent: {refusal}") from None
+    known = {item.name for item in parameters}
+    missing = [item.name for item in parameters if item.missing_from(request.parameters)]
+    unknown = sorted(request.parameters.keys() - known)
+    if missing or unknown:
+        errors = [f"needs {name}" for name in missing] + [f"has no parameter {name}" for name in unknown]
+        raise ActionRefused(f"refused, nothing was sent: {action.name} {', '.join(errors)}")
+    return action

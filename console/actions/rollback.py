@@ -35,6 +35,7 @@ KEPT_ANNOTATIONS = (
 
 class Rollback(DeploymentAction):
     name = "rollback"
+    undone_by: ClassVar[str] = "rollback"
     title = "Roll back"
     changes: ClassVar[str] = TEMPLATE
     kinds: ClassVar[tuple[str, ...]] = tuple(RESOURCES)

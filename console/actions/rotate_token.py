@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
+from console.actions.action import ChangeWriter, ClusterReader, Parameter, Progress
 from console.actions.deployment_state import DeploymentState
 from console.actions.external import (
     StepRun,
@@ -192,15 +192,6 @@ class RotateToken:
 
     def carry_out(self, plan: Plan, reader: ClusterReader, writer: ChangeWriter) -> AsyncGenerator[StepReport, None]:
         return _Rotation(plan, reader, writer).run()
-
-    async def execute(self, plan: Plan, writer: ChangeWriter) -> str:
-        raise NotImplementedError("the runner calls carry_out")
-
-    async def check_applied(self, plan: Plan, reader: ClusterReader) -> AppliedCheck:
-        raise NotImplementedError("as above")
-
-    def verify(self, plan: Plan, reader: ClusterReader) -> AsyncGenerator[Progress, None]:
-        raise NotImplementedError("as above")
 
     async def check_undone(self, plan: Plan, reader: ClusterReader) -> Progress | None:
         return None

@@ -24,6 +24,7 @@ _WARN_FACTOR, _ASK_FACTOR = 2.0, 5.0
 
 class Scale(DeploymentAction):
     name = "scale"
+    undone_by: ClassVar[str] = "scale"
     title = "Scale"
     changes: ClassVar[str] = REPLICAS
     kinds: ClassVar[tuple[str, ...]] = ("Deployment", "StatefulSet")

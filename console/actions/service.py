@@ -38,6 +38,7 @@ class ServiceFacts:
 
 class Switch(FieldPatch):
     name = "switch"
+    undone_by: ClassVar[str] = "switch"
     title = "Switch"
     target_kind: str = "service"
     expects_recovery: bool = True

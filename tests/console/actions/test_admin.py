@@ -128,7 +128,7 @@ BARE = {
 
 async def test_each_call_ends_as_its_source_answers(bench: AdminBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The request is the one of the preview, the build serves it, and the outcome is what the answer says."""
-    monkeypatch.setattr("console.actions.runner.APPLIED_SECONDS", 0.1)
+    monkeypatch.setattr("console.actions.run_effect.APPLIED_SECONDS", 0.1)
     assert len(SENT) == 18
     for call in SENT:
         await check_call(bench, call)
@@ -267,7 +267,7 @@ async def test_a_counter_that_does_not_move_proves_nothing(bench: AdminBench) ->
 
 async def test_a_lost_answer_is_looked_up_and_never_sent_again(bench: AdminBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the call moves decides; where it moved nothing, the outcome is unknown."""
-    monkeypatch.setattr("console.actions.runner.APPLIED_SECONDS", 0.1)
+    monkeypatch.setattr("console.actions.run_effect.APPLIED_SECONDS", 0.1)
     bench.server.cuts = {"/api/v1/features/cache/apply", "/api/v1/maintenance/vectors/backend/reload"}
     end, text = outcome(await bench.call("cache-apply", capacity="500", ttl_seconds="60"))
     assert end is Outcome.DONE, text

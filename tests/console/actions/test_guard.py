@@ -15,6 +15,7 @@ from action_bench import API, Bench, outcome, quiet, second_revision, settings_f
 from guard_bench import BRIEF, GOOD, Signals, guards_of, panel_state
 from limits import extend
 
+from console.actions.action import Guardable, StepAction, WriteAction
 from console.actions.guard import GuardChecks, GuardControl
 from console.actions.guard_gates import GateFacts
 from console.actions.guard_model import GuardOptions, GuardPhase, GuardResult, GuardVerdict
@@ -22,6 +23,7 @@ from console.actions.guard_signals import evaluate_signal, measure_before
 from console.actions.guard_takeover import GuardTakeover, NotTaken
 from console.actions.node import Cordon
 from console.actions.plan import Outcome, Preview, RunStep, Stage
+from console.actions.registry import ACTIONS, action_named
 from console.actions.runner import run
 from console.actions.writers import Writer
 from console.checks.result import HEALTH, CheckResult, Result
@@ -425,6 +427,22 @@ def test_the_limit_is_beyond_the_worst_value_before() -> None:
 
 
 # Takeover
+
+
+def test_a_way_back_is_an_action_on_the_same_kind_of_target() -> None:
+    """What an action declares to take it back exists, and can be run on what it changes; an action of one write is none of
+    several steps.
+    """
+    found = 0
+    for action in ACTIONS:
+        assert isinstance(action, WriteAction) != isinstance(action, StepAction), action.name
+        if not isinstance(action, Guardable) or not action.undone_by:
+            continue
+        undo = action_named(action.undone_by)
+        assert undo is not None and undo.target_kind == action.target_kind, action.name
+        assert set(action.kinds) <= set(undo.kinds), action.name
+        found += 1
+    assert found >= 14
 
 
 class Killed(Exception):

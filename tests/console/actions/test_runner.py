@@ -18,7 +18,7 @@ from action_bench import API, Bench, Facts, outcome, placed, quiet, second_revis
 from cutting_proxy import CuttingProxy
 from page_server import Reply, serve
 
-from console.actions import runner
+from console.actions import run_effect, runner
 from console.actions.cluster_reader import LiveClusterReader
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage
 from console.actions.preflight import check_alert_place
@@ -200,7 +200,7 @@ async def test_a_webhook_slower_than_the_console_leaves_it_unknown(bench: Bench,
     """The console's own time limit is over first. In the dry run nobody knows what the server would do, and it blocks; in the
     write it is unknown until the change is seen.
     """
-    monkeypatch.setattr(runner, "APPLIED_SECONDS", 0.5)
+    monkeypatch.setattr(run_effect, "APPLIED_SECONDS", 0.5)
 
     def hang(request: Any, *, dry: bool) -> None:
         held = request.method == "PATCH" and ("dryRun" in request.query) is dry
@@ -270,7 +270,7 @@ async def test_an_answer_that_is_lost_is_looked_for(bench: Bench) -> None:
 
 async def test_a_write_that_got_lost_is_unknown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection breaks and the change is not there: unknown, journalled so, and not sent again."""
-    monkeypatch.setattr(runner, "APPLIED_SECONDS", 0.5)
+    monkeypatch.setattr(run_effect, "APPLIED_SECONDS", 0.5)
     with CuttingProxy(bench.cluster.url) as proxy:
         settings = _through(bench, proxy)
         proxy.deliver = False
@@ -303,7 +303,7 @@ async def test_a_lost_write_that_can_no_longer_land_is_known_to_have_changed_not
 
 async def test_a_lost_write_that_may_still_land_is_unknown(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Deployment is as it was, at the very version that the write names: it may still arrive, and that is said."""
-    monkeypatch.setattr(runner, "APPLIED_SECONDS", 0.5)
+    monkeypatch.setattr(run_effect, "APPLIED_SECONDS", 0.5)
     quiet(bench.cluster, past=0)
     with CuttingProxy(bench.cluster.url) as proxy:
         settings = _through(bench, proxy)

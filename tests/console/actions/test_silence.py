@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from servers import start_alertmanager
 from tower import Tower, tower_of
 
-from console.actions import runner
+from console.actions import run_effect
 from console.actions.plan import ActionRefused, CheckLevel, Outcome, Plan, Request
 from console.actions.silence import CreateSilence, SilenceFacts
 from queries.http.endpoint import Endpoint
@@ -96,7 +96,7 @@ async def test_a_lost_answer_is_found_where_the_silence_hides_nothing_now(tower:
 @pytest.mark.servers
 async def test_a_lost_request_is_unknown_and_claims_nothing(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
     """The request never reached Alertmanager: it is not listed, which is said with how long was looked, and no more."""
-    monkeypatch.setattr(runner, "APPLIED_SECONDS", 1.0)
+    monkeypatch.setattr(run_effect, "APPLIED_SECONDS", 1.0)
     with CuttingProxy(tower.url) as proxy:
         proxy.deliver = False
         proxy.cut = lambda chunk: chunk.startswith(b"POST /api/v2/silences")
@@ -112,7 +112,7 @@ async def test_a_lost_request_is_unknown_and_claims_nothing(tower: Tower, monkey
 @pytest.mark.servers
 async def test_a_lost_answer_is_not_mistaken_for_an_older_silence(tower: Tower, monkeypatch: pytest.MonkeyPatch) -> None:
     """A silence of the same matchers, author and comment that ends at another time is not the one that was sent."""
-    monkeypatch.setattr(runner, "APPLIED_SECONDS", 1.0)
+    monkeypatch.setattr(run_effect, "APPLIED_SECONDS", 1.0)
     assert outcome(await tower.act("silence", 'alertname="HighErrorRate"', duration="2h", comment="once"))[0] is Outcome.DONE
     with CuttingProxy(tower.url) as proxy:
         proxy.deliver = False

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from action_bench import outcome, settings_for
 
-from console.actions import runner
+from console.actions import registry
 from console.actions.action import ChangeWriter, ClusterReader
 from console.actions.plan import ActionRefused, Outcome, Plan, PreflightCheck, Preview, Request, RunStep, Stage, StepReport
 from console.actions.runner import run
@@ -71,7 +71,7 @@ async def act(
     async def agree(preview: Preview) -> bool:
         return True
 
-    monkeypatch.setattr(runner, "action_named", lambda name: action)
+    monkeypatch.setattr(registry, "action_named", lambda name: action)
     found: list[RunStep] = []
     steps = run(
         Request("swap", TARGET),
