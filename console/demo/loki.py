@@ -65,6 +65,7 @@ class TailQuery:
     start_ns: int
     limit: int
     refusal: str = ""
+    categorized: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -112,19 +113,22 @@ class LineStore:
             _parse_query(query)
         start_ns = _nanoseconds(params.get("start"), int((now - _HOUR_SECONDS) * _NANO))
         refusal = "only log selector is supported" if numbers else ""
-        return TailQuery(query, start_ns, int(params.get("limit", 100)), refusal)
+        if start_ns > now * _NANO:
+            text = "this data is no longer available, it is past now - max_query_lookback (0s)"
+            refusal = f"rpc error: code = Code(400) desc = {text}"
+        return TailQuery(query, start_ns, int(params.get("limit", 100)), refusal, _wants_categories(headers))
 
     def open_tail(self, query: TailQuery) -> tuple[int, dict[str, Any]]:
         """Where the live lines begin, and the history as the first message; empty without one."""
         position, found = self._read_arrived(query, 0)
         history = sorted(entry for entry in found if entry.at_ns >= query.start_ns)
-        return position, _tail_message(history[-query.limit :])
+        return position, _tail_message(history[-query.limit :], (), categorized=query.categorized)
 
     def read_tail(self, query: TailQuery, position: int) -> tuple[int, dict[str, Any]]:
         """The position after the lines that were pushed since the one before, and the message with them; empty for none."""
         position, found = self._read_arrived(query, position)
         sent, dropped = found[: self.limits.tail_entries], found[self.limits.tail_entries :]
-        return position, _tail_message(sent, dropped[: (len(dropped) + 1) // 2])
+        return position, _tail_message(sent, dropped[: (len(dropped) + 1) // 2], categorized=query.categorized)
 
     def _read_arrived(self, query: TailQuery, position: int) -> tuple[int, list[_Entry]]:
         matchers, filters = _parse_query(query.query)
@@ -140,9 +144,9 @@ class LineStore:
         if self.limits.needs_tenant and not headers.get("x-scope-orgid"):
             return HTTPStatus.UNAUTHORIZED, _TEXT, b"no org id\n"
         try:
-            return self._answer(path, params, "categorize-labels" in headers.get("x-loki-response-encoding-flags", ""), now)
+            return self._answer(path, params, _wants_categories(headers), now)
         except QueryRefused as refusal:
-            return refusal.status, _TEXT, f"{refusal}\n".encode()
+            return refusal.status, _TEXT, str(refusal).encode()
 
     def _answer(self, path: str, params: Mapping[str, str], categorized: bool, now: float) -> _Found:
         if path == "/loki/api/v1/labels":
@@ -162,7 +166,7 @@ class LineStore:
                 raise QueryRefused("end timestamp must not be before or equal to start time")
             if (end_ns - start_ns) / _NANO > self.limits.range_seconds:
                 seconds, limit = (end_ns - start_ns) / _NANO, self.limits.range_seconds
-                text = f"(query length: {format_duration(seconds)}, limit: {format_duration(limit)})"
+                text = f"(query length: {_go_duration(seconds)}, limit: {format_duration(limit)})"
                 raise QueryRefused(f"the query time range exceeds the limit {text}")
             if found := _COUNT.fullmatch(params.get("query", "")):
                 return self._count_range(found, params, start_ns, end_ns)
@@ -232,17 +236,28 @@ class LineStore:
         return [entry for entry in part if _selects(matchers, entry.labels) and _passes(entry, filters)]
 
 
-def _tail_message(entries: Sequence[_Entry], dropped: Sequence[_Entry] = ()) -> dict[str, Any]:
-    """Live lines carry the labels of their stream alone: neither metadata nor a detected level."""
-    streams: dict[Labels, list[list[str]]] = {}
+def _go_duration(seconds: float) -> str:
+    """`1440h0m0s`, `1h0m1.5s`: as Go writes it."""
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes // 60)}h{int(minutes % 60)}m{rest:g}s"
+
+
+def _wants_categories(headers: Mapping[str, str]) -> bool:
+    return "categorize-labels" in headers.get("x-loki-response-encoding-flags", "")
+
+
+def _tail_message(entries: Sequence[_Entry], dropped: Sequence[_Entry], *, categorized: bool) -> dict[str, Any]:
+    """Live lines carry the labels of their stream alone, and their metadata only if it is requested apart."""
+    streams: dict[Labels, list[list[Any]]] = {}
     for entry in entries:
-        streams.setdefault(entry.labels, []).append([str(entry.at_ns), entry.text])
+        beside = [{"structuredMetadata": dict(entry.metadata)} if entry.metadata else {}] if categorized else []
+        streams.setdefault(entry.labels, []).append([str(entry.at_ns), entry.text, *beside])
     message: dict[str, Any] = {}
     if streams or dropped:
         message["streams"] = [{"stream": dict(labels), "values": values} for labels, values in streams.items()]
     if dropped:
         message["dropped_entries"] = [{"timestamp": str(entry.at_ns), "labels": dict(entry.labels)} for entry in dropped]
-    return message
+    return {**message, "encodingFlags": ["categorize-labels"]} if message and categorized else message
 
 
 _Stage = Callable[[str, dict[str, str]], bool]
@@ -257,14 +272,16 @@ def _passes(entry: _Entry, stages: Sequence[_Stage]) -> bool:
 def _parse_query(query: str) -> tuple[tuple[Matcher, ...], tuple[_Stage, ...]]:
     found = _QUERY.fullmatch(query)
     if found is None:
-        raise QueryRefused("parse error at line 1, col 1: syntax error: unexpected $end, expecting {")
+        missing = "{" if not query.lstrip().startswith("{") else "STRING" if query.rstrip()[-1:] in "=~" else "} or ,"
+        raise QueryRefused(f"parse error at line 1, col {len(query) + 1}: syntax error: unexpected $end, expecting {missing}")
     try:
         matchers = parse_matchers(found["selector"])
     except MatcherError as error:
         raise QueryRefused(f"parse error at line 1, col 2: {error}") from None
     if all(matcher.matches(()) for matcher in matchers):
         text = (
-            "parse error : queries require at least one regexp or equality matcher that does not have an empty-compatible value"
+            "parse error : queries require at least one regexp or equality matcher that does not have an empty-compatible "
+            'value. For instance, app=~".*" does not meet this requirement, but app=~".+" will'
         )
         raise QueryRefused(text)
     filters: list[_Stage] = []

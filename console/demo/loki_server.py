@@ -86,7 +86,7 @@ class LokiApi:
         try:
             query = self.store.check_tail(dict(request.query), headers, now=self._clock())
         except QueryRefused as refusal:
-            return _response(refusal.status, "text/plain; charset=utf-8", f"{refusal}\n".encode())
+            return _response(refusal.status, "text/plain; charset=utf-8", str(refusal).encode())
         if headers.get("upgrade", "").lower() != "websocket":
             return _response(HTTPStatus.BAD_REQUEST, "text/plain; charset=utf-8", b"Bad Request\n")
         socket = web.WebSocketResponse()

@@ -26,8 +26,8 @@ class _Seen:
 
 
 class DeliveredLines:
-    """A line that is read has its metadata; the same line sent live has not, and has the labels of a parser among those of its
-    stream. So both are compared by the labels in `names`, which are those of streams.
+    """A line that is read has its metadata. The same line sent live may have none, and the labels of a parser among those of
+    its stream (a server that does not categorize them), so both are compared by the labels in `names`, those of streams.
     """
 
     def __init__(self, names: Collection[str]) -> None:

@@ -152,7 +152,7 @@ class LokiSource:
         return await complete(text, self._names or await self._loki.labels(), self._loki.label_values)
 
     async def find_line(self, at_ns: int, source: str, text: str) -> StoredLine | None:
-        """A line with its labels and metadata, which a live line lacks; None without one. Raises SourceError."""
+        """A line with its labels and metadata; None if the server does not have it. Raises SourceError."""
         async for page in self._loki.pages(self.selector, start_ns=at_ns, end_ns=at_ns + 1, most=PAGE_LINES):
             for line in page.lines:
                 if line.text == text and self._source_of(line) == source:

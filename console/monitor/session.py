@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from queries.kubernetes.client import Kubernetes
     from queries.loki import Loki
     from queries.model.log import LogSource
+    from queries.model.series import Sample
     from queries.platform.administration import Administration
     from queries.platform.client import Platform
     from queries.prometheus.client import InstantResult, Prometheus
@@ -321,6 +322,7 @@ class Session(JournalSession):
             shown.ledger.revisions,
             expand=self.prometheus.expand if self.prometheus else None,
             contradictions=self.prometheus.contradictions if self.prometheus else None,
+            query_logs=self._query_logs,
         )
         async for result in evaluate_steps(runbook, tracked.alert if tracked else None, context):
             yield result
@@ -363,6 +365,10 @@ class Session(JournalSession):
     async def pod_usage(self) -> tuple[PodUsage, ...]:
         """The usage of each pod from metrics.k8s.io. Raises SourceError, with status 404 without a metrics API."""
         return await self._require_kubernetes().usage()
+
+    async def _query_logs(self, query: str) -> tuple[Sample, ...]:
+        """A metric query over logs, now. Raises SourceError."""
+        return await self._require_loki().samples(query, at_ns=int(self._clock() * 1e9))
 
     def _require_loki(self) -> Loki:
         """Created with the first log that is read of it: nothing polls it."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LOOKUPS = ("rollout-history", "top-pods", "events", "pods", "logs")
 UNITS = ("percent", "seconds", "count", "per_second")
+SOURCES = ("prometheus", "loki")
 PHASES = ("confirm", "diagnose", "verify")
 """The purpose of a step, in the order of the steps; actions come before the last phase."""
 LAST_PHASE = PHASES[-1]
@@ -37,7 +38,7 @@ class RunbookStep:
     """One step: a query with its unit and thresholds, a lookup in the cluster, or only text.
 
     With `below` small values are bad. `target` is `deployment/NAME`; `{label}` in it stands for a label of the alert.
-    `query` is PromQL; `template` is its source if the page uses ${signal[5m]}, else empty.
+    `query` is PromQL, with the source `loki` LogQL; `template` is its source if the page uses ${signal[5m]}, else empty.
     """
 
     title: str
@@ -54,6 +55,13 @@ class RunbookStep:
     """One of `PHASES`, or empty."""
     range: Range | None = None
     """The possible values, if they differ from what the unit allows; a count can be any number."""
+    source: str = "prometheus"
+    """One of `SOURCES`: who evaluates the query."""
+
+    @property
+    def promql(self) -> str:
+        """The query if it is PromQL, else empty."""
+        return self.query if self.source == "prometheus" else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +259,12 @@ def _read(path: Path, document: YamlDocument, body: str, signals: Mapping[str, S
 
 
 def _step(front: _Front, item: Any, path: tuple[str | int, ...], signals: Mapping[str, Signal] | None) -> RunbookStep:
-    keys = ("phase", "title", "text", "query", "unit", "warn", "critical", "below", "lookup", "target", "range")
+    keys = ("phase", "title", "text", "query", "unit", "warn", "critical", "below", "lookup", "target", "range", "source")
     table = front.mapping(item, path, keys)
     template = front.text(table, "query", path)
+    source = front.text(table, "source", path, SOURCES) or "prometheus"
     try:
-        query = _expand(template, signals)
+        query = _expand(template, signals) if source == "prometheus" else template
     except ValueError as error:
         raise front.fail((*path, "query"), str(error)) from None
     step = RunbookStep(
@@ -271,7 +280,10 @@ def _step(front: _Front, item: Any, path: tuple[str | int, ...], signals: Mappin
         target=front.text(table, "target", path),
         phase=front.text(table, "phase", path, PHASES),
         range=front.range(table, "range", path),
+        source=source,
     )
+    if source != "prometheus" and not query:
+        raise front.fail((*path, "source"), "expected a query with this source")
     if not step.title:
         raise front.fail(path, "expected a title")
     if step.query and step.lookup:

@@ -19,7 +19,7 @@ from console.state.place import Place, owners_of, pod_of
 from console.state.revisions import NO_RECORDS, Records, image_change, revision_choices
 from queries.catalogue.error_code_series import counts_codes, group_samples_by_code
 from queries.concurrency import maybe_offload
-from queries.errors import SourceError
+from queries.errors import NotConfigured, SourceError
 from queries.model.alert import Alert
 from queries.model.cluster import Cluster, ClusterEvent
 from queries.model.frozen import dataclass
@@ -27,7 +27,7 @@ from queries.model.panel import Aggregation, Origin, PanelSpec, Range, Threshold
 from queries.model.panel_result import Contradiction, PanelResult
 from queries.model.pod import Pod
 from queries.model.pod_log import LogRequest
-from queries.model.series import drop_labels, format_labels
+from queries.model.series import Sample, drop_labels, format_labels
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import Workload
@@ -52,12 +52,14 @@ class StepResult:
     verdict: Verdict | None
     value_text: str
     query: str
+    source: str = "prometheus"
+    """Who evaluates the query."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepContext:
-    """What the steps may read. `query` evaluates PromQL; `cluster` is the last good state; `kubernetes` is None if it is not
-    configured. A SourceError from either becomes the step's text.
+    """What the steps may read. `query` evaluates PromQL, `query_logs` a metric query over logs in LogQL; `cluster` is the last
+    good state; `kubernetes` is None if it is not configured. A SourceError from any becomes the step's text.
     """
 
     query: Callable[[str], Awaitable[InstantResult]]
@@ -72,6 +74,17 @@ class StepContext:
     """Expands ${signal[5m]} to this server's PromQL; None without Prometheus."""
     contradictions: Callable[[str], Awaitable[tuple[Contradiction, ...]]] | None = None
     """The current contradictions between the signals of such a query; None without Prometheus."""
+    query_logs: Callable[[str], Awaitable[tuple[Sample, ...]]] | None = None
+
+    async def evaluate(self, step: RunbookStep) -> InstantResult:
+        """The result of a step's query. Raises SourceError."""
+        if step.source == "prometheus":
+            return await self.query(step.query)
+        from queries.prometheus.responses import InstantResult  # noqa: PLC0415  # only with such a step
+
+        if self.query_logs is None:
+            raise NotConfigured("Loki is not configured", hint="set LOKI_URL, or loki: in the config")
+        return InstantResult(await self.query_logs(step.query))
 
     async def find_contradictions(self, template: str) -> tuple[Contradiction, ...]:
         return await self.contradictions(template) if template and self.contradictions else ()
@@ -85,7 +98,7 @@ async def evaluate_steps(runbook: Runbook, alert: Alert | None, context: StepCon
             if step.query:
                 if step.template and context.expand:
                     step = replace(step, query=context.expand(step.template))
-                yield await _evaluate_query(index, step, context)
+                yield replace(await _evaluate_query(index, step, context), source=step.source)
             elif step.lookup:
                 text = await _look_up(step, runbook, alert, context)
                 yield StepResult(index, step.title, _join_lines(step.text, text), None, "", "")
@@ -93,12 +106,12 @@ async def evaluate_steps(runbook: Runbook, alert: Alert | None, context: StepCon
                 yield StepResult(index, step.title, step.text, None, "", "")
         except SourceError as error:
             text = _join_lines(step.text, error.fault.sentence())
-            yield StepResult(index, step.title, text, Verdict.NO_DATA, "-", step.query)
+            yield StepResult(index, step.title, text, Verdict.NO_DATA, "-", step.query, step.source)
 
 
 async def _evaluate_query(index: int, step: RunbookStep, context: StepContext) -> StepResult:
-    result, contradictions = await asyncio.gather(context.query(step.query), context.find_contradictions(step.template))
-    if counts_codes(step.query):
+    result, contradictions = await asyncio.gather(context.evaluate(step), context.find_contradictions(step.template))
+    if counts_codes(step.promql):
         result = replace(result, samples=group_samples_by_code(result.samples))
     unit = Unit(step.unit)
     threshold = Threshold(step.warn, step.critical)

@@ -46,7 +46,7 @@ def subject_error(
 
 def _queries(runbook: Runbook) -> tuple[str, ...]:
     """The queries of the steps; without any, the queries and metric names that the page's text quotes."""
-    queries = tuple(step.query for step in runbook.steps if step.query)
+    queries = tuple(step.promql for step in runbook.steps if step.promql)
     if queries or not runbook.body:
         return queries
     blocks = [match[2] for match in _FENCE.finditer(runbook.body)]

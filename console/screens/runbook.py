@@ -124,7 +124,7 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
             self.post_message(CopyRequested(runbook.path, "the runbook's path"))
 
     def action_explore(self) -> None:
-        query = next((item.query for item in self._steps.values() if item.query), "")
+        query = next((item.query for item in self._steps.values() if item.query and item.source == "prometheus"), "")
         self.post_message(OpenExploreRequested(query))
 
     @on(Markdown.LinkClicked)

@@ -18,7 +18,7 @@ from queries.http.endpoint import Endpoint
 from queries.http.web_socket import WebSocket, read_messages
 from queries.loki import responses
 from queries.loki.responses import Page, StoredLine, Tail
-from queries.model.series import Series
+from queries.model.series import Sample, Series
 
 PAGE_LINES = 2000
 """Lines requested at once. A server allows 5,000 unless it says otherwise."""
@@ -117,6 +117,11 @@ class Loki:
         params = [("query", query), ("start", str(start_ns)), ("end", str(end_ns)), ("step", f"{step_seconds:g}")]
         return await self._client.fetch(_RANGE, params, decode=partial(responses.decode_series, where=self.where))
 
+    async def samples(self, query: str, *, at_ns: int) -> tuple[Sample, ...]:
+        """The samples of a metric query at one time; none without a line to count."""
+        params = [("query", query), ("time", str(at_ns))]
+        return await self._client.fetch(_INSTANT, params, decode=partial(responses.decode_samples, where=self.where))
+
     async def count(self, query: str, *, seconds: int, end_ns: int) -> int:
         """The number of lines in the seconds up to `end_ns`; lines that were not yet there are not counted."""
         params = [("query", f"sum(count_over_time({query} [{seconds}s]))"), ("time", str(end_ns))]
@@ -126,7 +131,8 @@ class Loki:
         """The lines as they reach the server, from a WebSocket: an empty message once it is open, and about every second. It
         ends with a SourceError, also where the server closes it. None where there is no such connection: through a proxy.
         """
-        # Without a start the server sends the last hour first.
+        # Without a start the server sends the last hour first; it refuses one that is ahead of its own clock.
+        start_ns += int(min(0.0, self._client.ahead_seconds) * 1e9)
         stream = self._client.web_socket(_TAIL, [("query", query), ("start", str(start_ns)), ("limit", str(PAGE_LINES))])
         return None if stream is None else self._read_tail(stream)
 

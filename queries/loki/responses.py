@@ -10,7 +10,7 @@ import msgspec
 from queries.decoding import decode_json
 from queries.errors import InvalidResponse
 from queries.model.log import LINE_BYTES
-from queries.model.series import Labels, Series
+from queries.model.series import Labels, Sample, Series
 
 _Metadata = dict[str, dict[str, str]]
 _HINT = "check that the URL is Loki's"
@@ -41,8 +41,8 @@ class Page(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """One message of a followed query: its lines in the order of time, which have labels but nothing beside their text, and
-    how many the server names as dropped, from `dropped_ns` on (0 for none). It may have dropped more than it names.
+    """One message of a followed query: its lines in the order of time, and how many the server names as dropped, from
+    `dropped_ns` on (0 for none). It may have dropped more than it names.
     """
 
     lines: tuple[StoredLine, ...] = ()
@@ -71,6 +71,7 @@ class _Matrix(msgspec.Struct, tag_field="resultType", tag="matrix"):
 
 class _Sample(msgspec.Struct):
     value: tuple[float, str]
+    metric: dict[str, str] = {}
 
 
 class _Vector(msgspec.Struct, tag_field="resultType", tag="vector"):
@@ -142,6 +143,17 @@ def decode_series(body: bytes, *, where: str) -> tuple[Series, ...]:
             )
             for item in data.result
         )
+    except ValueError:
+        raise InvalidResponse("a value is not a number", where=where, hint=_HINT) from None
+
+
+def decode_samples(body: bytes, *, where: str) -> tuple[Sample, ...]:
+    """The samples of an instant query. Raises InvalidResponse."""
+    data = _decode(body, where)
+    if not isinstance(data, _Vector):
+        raise InvalidResponse("the query has lines as its result, not numbers", where=where, hint="count them: count_over_time")
+    try:
+        return tuple(Sample(tuple(sorted(item.metric.items())), float(item.value[1])) for item in data.result)
     except ValueError:
         raise InvalidResponse("a value is not a number", where=where, hint=_HINT) from None
 

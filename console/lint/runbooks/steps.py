@@ -55,7 +55,7 @@ def step_rules(page: RunbookPage) -> tuple[PlacedRule, ...]:
     rules = []
     for index, row in enumerate(page.rows("steps")):
         query = row.get("query")
-        if isinstance(query, str) and query:
+        if isinstance(query, str) and query and row.get("source") != "loki":
             try:
                 query = expand_query(query)
             except SignalError:

@@ -1,0 +1,173 @@
+"""A real Loki as the judge of the recorded answers, of the demo's stand-in, and of following a log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from kept_lines import RECORDED
+from real_loki import LABELS, LINES, NANO, NOW, SKIP, TENANT, ask, binary, push, real_loki
+
+from console.demo.loki import Limits, LineStore
+from console.demo.loki_server import LokiApi
+from console.logs import loki_source
+from console.logs.line_fields import LineFilter, add_filters, build_fields
+from console.logs.loki_source import LokiSource
+from console.logs.merged_log import MergedLog
+from console.logs.query import LogQuery
+from queries.errors import SourceError
+from queries.http.endpoint import Endpoint, HttpConfig
+from queries.loki import Loki
+from queries.loki.responses import StoredLine
+
+pytestmark = [pytest.mark.servers, pytest.mark.skipif(binary() is None, reason=SKIP)]
+QUESTIONS = {name: item for name, item in RECORDED.items() if "question" in item}
+ADDED = ("service_name", "detected_level")
+"""What the server adds to every line, and the stand-in does not."""
+NOT_PLAYED = {
+    "matrix": "rate", "categorized streams": "| logfmt without a field", "unwrapped text": "unwrap", "too many points": "rate",
+    "too many series": "count_over_time without sum", "bad tenant": "tenants", "several tenants": "tenants",
+    "no labels": "tenants",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    with real_loki(tmp_path_factory.mktemp("loki")) as found:
+        yield found
+
+
+@pytest.fixture
+def stand_in() -> Iterator[str]:
+    store = LineStore(Limits(entries=500, range_seconds=30 * 86_400, needs_tenant=True))
+    for pod, after, text, metadata in LINES:
+        store.push({**LABELS, "pod": pod}, [(int((NOW + after) * NANO), text)], metadata=metadata)
+    api = LokiApi(store, clock=lambda: NOW + 60.0)
+    api.start()
+    yield api.url
+    api.stop()
+
+
+def client(url: str) -> Loki:
+    return Loki(Endpoint(url, HttpConfig(http_headers=(("X-Scope-OrgID", TENANT),))))
+
+
+def plain(body: str, *, bare: bool = False) -> Any:
+    """An answer without its statistics, streams in their order of names; `bare` also without what the server adds."""
+    if not body.startswith("{"):
+        return body
+    leaves_out = ADDED if bare else ()
+    found = json.loads(body, object_hook=lambda item: {key: item[key] for key in item if key not in leaves_out})
+    data = found.get("data")
+    if isinstance(data, list):
+        found["data"] = [name for name in data if name not in leaves_out]
+    elif data:
+        data.pop("stats")
+        if data["resultType"] == "streams":
+            data["result"].sort(key=lambda item: json.dumps(item, sort_keys=True))
+    return found
+
+
+@pytest.mark.parametrize("case", QUESTIONS)
+def test_the_recorded_answers(server: tuple[str, int], case: str) -> None:
+    """Each question gets the answer that was recorded, to the letter but for statistics."""
+    url, now = server
+    item = QUESTIONS[case]
+    status, kind, body = ask(url, item["question"], shift_seconds=now - NOW)
+    assert (status, kind, plain(body)) == (item["status"], item["type"], plain(item["body"]))
+
+
+@pytest.mark.parametrize("case", [name for name in QUESTIONS if name not in NOT_PLAYED])
+def test_the_stand_in_answers_alike(stand_in: str, case: str) -> None:
+    """Status, kind and content; it leaves out only what the server adds to every line."""
+    item = QUESTIONS[case]
+    status, kind, body = ask(stand_in, item["question"], shift_seconds=0)
+    assert (status, kind, plain(body, bare=True)) == (item["status"], item["type"], plain(item["body"], bare=True))
+
+
+async def test_every_filter_finds_its_line(server: tuple[str, int]) -> None:
+    """By a label, metadata, and a field of JSON, nested or oddly named, or of logfmt; and without it the others."""
+    url, _ = server
+    at_ns = time.time_ns() - NANO
+    texts = ('{"http": {"code": 500}, "http-code": 7, "msg": "a \\"b\\""}', 'level=error status=500 msg="a b"', "plain")
+    stream = {"app": "filtered", "pod": "x"}
+    for number, text in enumerate(texts):
+        push(url, stream, [(at_ns + number, text)], {"trace_id": f"{number:032x}"})
+    loki, tried = client(url), 0
+
+    async def read(query: str) -> list[StoredLine]:
+        pages = loki.pages(query, start_ns=at_ns, end_ns=at_ns + NANO, most=100)
+        return [line async for page in pages for line in page.lines]
+
+    for line in await read('{app="filtered"}'):
+        for field in build_fields(line.labels, line.metadata, line.text):
+            found = await read(add_filters('{app="filtered"}', [LineFilter(field)]))
+            assert line in [item._replace(metadata=line.metadata) for item in found], field
+            others = await read(add_filters('{app="filtered"}', [LineFilter(field, without=True)]))
+            assert line.text not in [item.text for item in others], field
+            tried += 1
+    assert tried > 15
+    await loki.close()
+
+
+async def tail(url: str, query: str, *, start_ns: int) -> None:
+    messages = client(url).tail(query, start_ns=start_ns)
+    assert messages is not None
+    async with asyncio.timeout(10), aclosing(messages):
+        async for _ in messages:
+            pass
+
+
+async def test_what_a_tail_is_refused_for(server: tuple[str, int]) -> None:
+    """Before and after the upgrade, in the words that the stand-in uses too."""
+    url, _ = server
+    now = time.time_ns()
+    for query, start_ns, words in (
+        ("{app=", now, "parse error at line 1"),
+        ('rate({app="x"}[1m])', now, "only log selector is supported"),
+        ('{app="x"}', now + 600 * NANO, "this data is no longer available"),
+    ):
+        with pytest.raises(SourceError, match=words):
+            await tail(url, query, start_ns=start_ns)
+
+
+@pytest.mark.parametrize("count", [1, 3000])
+async def test_a_followed_log_has_every_line_once(server: tuple[str, int], count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines come by the socket; more than it sends are read."""
+    monkeypatch.setattr(loki_source, "POLL_SECONDS", 0.3)
+    url, _ = server
+    stream = {"app": f"followed-{count}", "pod": "x"}
+    loki, log = client(url), MergedLog()
+    source = LokiSource(loki, LogQuery(f'{{app="followed-{count}"}}', tail_lines=10, follow=True), namespace="cad")
+    push(url, stream, [(time.time_ns(), "first")], {})
+    reading = asyncio.ensure_future(source.read(log))
+
+    def texts() -> list[str]:
+        log.merge_pending()
+        return [line.text for line in log.window(0, log.count()) if not line.notice]
+
+    async def until(fits: Callable[[], bool]) -> None:
+        while not fits():
+            if reading.done():
+                await reading
+            await asyncio.sleep(0.05)
+
+    async with asyncio.timeout(60):
+        await until(lambda: source.live and bool(texts()))
+        await asyncio.sleep(1.5)
+        at_ns = time.time_ns()
+        for first in range(0, count, 500):
+            lines = [(at_ns + number, f"line {number:05}") for number in range(first, min(count, first + 500))]
+            await asyncio.to_thread(push, url, stream, lines, {"trace_id": "aa"})
+        await until(lambda: len(texts()) > count)
+        await asyncio.sleep(2.0)
+    assert texts() == ["first", *(f"line {number:05}" for number in range(count))]
+    assert source.live
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
+    await loki.close()
