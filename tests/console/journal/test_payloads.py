@@ -28,6 +28,7 @@ NOW = 1_767_279_600.0
 NEW_KINDS = {
     "incident.follow_up",
     "action.step",
+    *("drill.started", "drill.fault", "drill.observed", "drill.ended"),
     *("guard.started", "guard.watching", "guard.verdict", "guard.announced", "guard.taken", "guard.ended"),
 }
 """In no release yet: the recording of the next one has an event of each."""

@@ -35,6 +35,7 @@ from console.screens.flows.acknowledge import AcknowledgeFlow
 from console.screens.flows.actions import ActionFlow
 from console.screens.flows.batch import BatchFlow
 from console.screens.flows.clipboard import ClipboardFlow
+from console.screens.flows.drills import DrillFlow
 from console.screens.flows.incident import IncidentFlow
 from console.screens.flows.notifications import NotificationFlow
 from console.screens.flows.place import PlaceFlow
@@ -170,6 +171,17 @@ async def guarded_by_the_dead(place: Place, pilot: Pilot[None]) -> None:
     place.app.flows.actions.take_over_guards(SimpleNamespace(unguarded=(record,)))  # type: ignore[arg-type]
 
 
+async def drilled(place: Place, pilot: Pilot[None]) -> None:
+    place.app.flows.drills.start("scale-to-zero", "deployment/cad-ml-api")
+
+
+async def left_a_drill(place: Place, pilot: Pilot[None]) -> None:
+    await place.until(pilot, lambda: place.session.journal_known)
+    record: Any = SimpleNamespace(id="d1", run="", start=SimpleNamespace(drill="kill-pod", process=""))
+    ledger = SimpleNamespace(drills=SimpleNamespace(open=(record,)), guards=SimpleNamespace(open=()))
+    place.app.flows.drills.close_abandoned(SimpleNamespace(ledger=ledger, presence=None))  # type: ignore[arg-type]
+
+
 async def acted_on_two(place: Place, pilot: Pilot[None]) -> None:
     place.app.flows.batches.run(tuple(Request("restart", f"deployment/{name}") for name in ("cad-ml-api", "cad-render")))
 
@@ -282,6 +294,8 @@ CASES = (
     Case(ActionFlow, "_run", acted),
     Case(ActionFlow, "_take_over", guarded_by_the_dead),
     Case(BatchFlow, "_run", acted_on_two),
+    Case(DrillFlow, "_start", drilled),
+    Case(DrillFlow, "_close", left_a_drill),
     Case(ActionRunScreen, "_fetch_history", ended(), waits=True),
     Case(ActionRunScreen, "_count_failed", ended(failed_requests=None), waits=True),
     Case(SilenceFlow, "_open", pressed("z")),
