@@ -80,6 +80,7 @@ async def test_read_only_lets_nothing_but_looks_leave(bench: Bench, tmp_path: Pa
     parameters = {
         "scale": {"replicas": "5"},
         "image": {"image": ":2.0.0"},
+        "limits": {"cpu": "250m", "memory": "256Mi"},
         "silence": {"duration": "2h", "comment": "why"},
         "notify": {"channel": "chat"},
         "switch": {"to": "cad-render"},
@@ -100,7 +101,7 @@ async def test_read_only_lets_nothing_but_looks_leave(bench: Bench, tmp_path: Pa
         assert bench.previews[-1].blocked, action.name
     assert bench.writes() == [] and not (tmp_path / "started").exists()
     dry_runs = [item for item in bench.cluster.requests if item.method != "GET" and "selfsubject" not in item.path]
-    assert sorted(item.method for item in dry_runs) == ["DELETE", *["PATCH"] * 16, "POST", "POST"]
+    assert sorted(item.method for item in dry_runs) == ["DELETE", *["PATCH"] * 17, "POST", "POST"]
     assert all(item.query["dryRun"] == "All" for item in dry_runs)
     (deletion,) = [item for item in dry_runs if item.method == "DELETE"]
     assert json.loads(deletion.body)["dryRun"] == ["All"]  # its query alone would be ignored

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from console_shell import Shell
+from console_shell import ClusterShell
 from steerable_cluster import SteerableCluster
 
 from console.demo.cluster import PodTimings
@@ -21,14 +21,14 @@ QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03),
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
+def shell(tmp_path: Path) -> Iterator[ClusterShell]:
     made = SteerableCluster(timings=QUICK, autoscaler_seconds=60.0)
     made.seed()
     with made:
-        yield Shell(made, tmp_path)
+        yield ClusterShell(made, tmp_path)
 
 
-def test_done_is_0_and_is_in_the_journal(shell: Shell) -> None:
+def test_done_is_0_and_is_in_the_journal(shell: ClusterShell) -> None:
     """A bare name and the action's own flag are enough, and the name for an alert that nobody can look up; the journal shows it
     as text, JSON and Markdown.
     """
@@ -48,7 +48,7 @@ def test_done_is_0_and_is_in_the_journal(shell: Shell) -> None:
     assert shell.run("journal", "--format", "markdown", "--limit", "1")[1].startswith("| # |")
 
 
-def test_a_dry_run_sends_nothing_and_leaves_no_trace(shell: Shell) -> None:
+def test_a_dry_run_sends_nothing_and_leaves_no_trace(shell: ClusterShell) -> None:
     """The preview is printed, exit 0, no write, no journal event."""
     code, output, _ = shell.run("act", "scale", "cad-ml-api", "--set", "replicas=4", "--dry-run")
     assert (code, "dry run: nothing was sent" in output, shell.writes()) == (0, True, [])
@@ -56,7 +56,7 @@ def test_a_dry_run_sends_nothing_and_leaves_no_trace(shell: Shell) -> None:
         assert journal.events() == ()
 
 
-def test_refused_is_1_and_no_source_is_2(shell: Shell) -> None:
+def test_refused_is_1_and_no_source_is_2(shell: ClusterShell) -> None:
     """Nothing to do, read-only and a missing terminal are 1; a cluster that does not answer is 2."""
     assert shell.run("act", "scale", "cad-ml-api", "--replicas", "3", "--yes")[0] == 1
     code, output, _ = shell.run("--read-only", "act", "restart", "cad-ml-api", "--yes")
@@ -68,7 +68,7 @@ def test_refused_is_1_and_no_source_is_2(shell: Shell) -> None:
     assert shell.run("act", "restart", "cad-ml-api", "--yes")[0] == 2
 
 
-def test_yes_is_not_enough_where_a_check_asks(shell: Shell) -> None:
+def test_yes_is_not_enough_where_a_check_asks(shell: ClusterShell) -> None:
     """Five times as many, and 0: --yes alone is refused and names the flag; the word of another check does not count."""
     code, output, complaint = shell.run("act", "scale", "cad-ml-api", "--replicas", "18", "--yes")
     assert (code, "add --confirm 18" in complaint, shell.writes()) == (1, True, []), complaint
@@ -84,19 +84,19 @@ def test_undone_is_1(tmp_path: Path) -> None:
     made = SteerableCluster(timings=QUICK, autoscaler_seconds=1.0)
     made.seed()
     with made:
-        shell = Shell(made, tmp_path, settle_seconds=4)
+        shell = ClusterShell(made, tmp_path, settle_seconds=4)
         code, output, _ = shell.run("act", "scale", "cad-ml-api", "--replicas", "2", "--yes")
     assert (code, "undone by HPA cad-ml-api" in output) == (1, True), output
 
 
-def test_a_home_that_cannot_hold_a_journal_refuses_the_action(shell: Shell, tmp_path: Path) -> None:
+def test_a_home_that_cannot_hold_a_journal_refuses_the_action(shell: ClusterShell, tmp_path: Path) -> None:
     """The state folder is a file: refused before anything is sent."""
     (tmp_path / "state").write_text("")
     code, output, _ = shell.run("act", "scale", "cad-ml-api", "--replicas", "4", "--yes")
     assert (code, "journal" in output, shell.writes()) == (1, True, [])
 
 
-def test_kill_9_in_the_middle_is_named_by_the_next_start(shell: Shell) -> None:
+def test_kill_9_in_the_middle_is_named_by_the_next_start(shell: ClusterShell) -> None:
     """Killed while it verifies: the intent is on record, and the next look at the journal names it."""
     shell.cluster.break_image(":1.8.2")
     with shell.start("act", "restart", "cad-ml-api", "--yes") as child:
@@ -108,7 +108,7 @@ def test_kill_9_in_the_middle_is_named_by_the_next_start(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_in_the_middle_journals_unknown(shell: Shell, number: signal.Signals) -> None:
+def test_a_signal_in_the_middle_journals_unknown(shell: ClusterShell, number: signal.Signals) -> None:
     """SIGTERM, SIGHUP and Ctrl-C while it verifies: the journal has the outcome 'unknown' and the exit code is not 0."""
     shell.cluster.break_image(":1.8.2")
     with shell.start("act", "restart", "cad-ml-api", "--yes") as child:
@@ -121,14 +121,14 @@ def test_a_signal_in_the_middle_journals_unknown(shell: Shell, number: signal.Si
         assert journal.events()[-1].data["outcome"] == "unknown"
 
 
-def test_an_empty_journal_is_no_failure(shell: Shell) -> None:
+def test_an_empty_journal_is_no_failure(shell: ClusterShell) -> None:
     """Before anything was done: said in words, exit 0, and no file is made."""
     code, output, _ = shell.run("journal")
     assert (code, output.startswith("no events")) == (0, True)
     assert not shell.journal.exists()
 
 
-def _until_sent(shell: Shell) -> None:
+def _until_sent(shell: ClusterShell) -> None:
     ends = time.monotonic() + 20.0
     while not shell.writes():
         assert time.monotonic() < ends

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from console_shell import Shell
+from console_shell import ClusterShell, kill_at, until
 from limits import extend
 from signal_server import METRIC, PANEL, SignalServer
 from steerable_cluster import SteerableCluster
@@ -34,7 +33,7 @@ WATCHING = "done in "
 class Desk:
     """A cluster, a metric, and consoles that share one journal."""
 
-    def __init__(self, shell: Shell, signals: SignalServer) -> None:
+    def __init__(self, shell: ClusterShell, signals: SignalServer) -> None:
         self.shell, self.signals = shell, signals
         self.before = self.image()
 
@@ -74,30 +73,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     with made, SignalServer() as signals:
         (tmp_path / "panels.yaml").write_text(PANEL)
         config = f"refresh: {{every: 0.5, settle: {{hpa: 0}}}}\npanels: {tmp_path / 'panels.yaml'}\n"
-        shell = Shell(made, tmp_path, config=config)
+        shell = ClusterShell(made, tmp_path, config=config)
         shell.environ["PROMETHEUS_URL"] = signals.url
         yield Desk(shell, signals)
-
-
-def until(found: Callable[[], object], what: str, *, seconds: float = 40.0) -> None:
-    ends = time.monotonic() + extend(seconds)
-    while not found():
-        assert time.monotonic() < ends, f"did not happen: {what}"
-        time.sleep(0.05)
-
-
-def kill_at(child: subprocess.Popen[str], *words: str, meanwhile: Callable[[str], None] = lambda line: None) -> list[str]:
-    """Kills it as soon as it prints a line with these words; returns what it had printed."""
-    assert child.stdout is not None
-    lines: list[str] = []
-    for line in child.stdout:
-        lines.append(line)
-        if all(word in line for word in words):
-            child.kill()
-            child.communicate()
-            return lines
-        meanwhile(line)
-    raise AssertionError(f"ended without {words}:\n{''.join(lines)}\n{child.communicate()[1]}")
 
 
 def kill_when_sent(desk: Desk, child: subprocess.Popen[str], number: int) -> None:
