@@ -134,7 +134,7 @@ def decode_config(body: bytes, *, where: str) -> AlertRelabeling:
 
     try:
         text = msgspec.json.decode(body, type=_Answer).data.yaml
-        if "alert_relabel_configs" not in text:
+        if not ("alert_relabel_configs" in text or "external_labels" in text):
             return AlertRelabeling()
         config: Any = load_yaml(text, where=where)
         alerting = config.get("alerting") or {}

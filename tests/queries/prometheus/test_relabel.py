@@ -110,6 +110,15 @@ async def test_an_alert_whose_labels_prometheus_rewrites_stands_once() -> None:
 
 def test_a_server_that_shows_no_configuration_changes_nothing() -> None:
     """Most configurations rewrite no alert: then nothing is parsed."""
-    for text in ("", "global: {external_labels: {a: b}}\n"):
+    for text in ("", "global: {scrape_interval: 15s}\n"):
         body = json.dumps({"status": "success", "data": {"yaml": text}}).encode()
         assert decode_config(body, where="http://p") == AlertRelabeling()
+
+
+def test_external_labels_without_any_relabelling_are_read_too() -> None:
+    """A past alert needs them for its fingerprint: Alertmanager knew it with them."""
+    yaml = "global:\n  external_labels:\n    cluster: eu\n    replica: 1\nrule_files: []\n"
+    body = json.dumps({"status": "success", "data": {"yaml": yaml}}).encode()
+    found = decode_config(body, where="http://p")
+    assert found.external_labels == (("cluster", "eu"), ("replica", "1")) and not found.steps
+    assert found.sent((("alertname", "X"),)) == (("alertname", "X"), ("cluster", "eu"), ("replica", "1"))
