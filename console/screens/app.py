@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -36,6 +36,7 @@ from console.screens.registry import MODES, SCREENS, preload
 from console.screens.render_context import RenderContext, find_changed_ids
 from console.screens.views import Views
 from console.screens.worker_errors import ReportsWorkerErrors
+from queries.model.frozen import dataclass
 from queries.model.source import Health, SourceState
 from queries.model.text import visible
 from queries.text.times import format_moment

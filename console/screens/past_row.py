@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from queries.model.chart import ChartMark
+from queries.model.frozen import dataclass
 from queries.text.durations import format_brief_age
 from queries.text.times import format_shown
 from widgets.styled_text import Line, Span, cut, text, width_of

@@ -147,6 +147,7 @@ def test_doctor_says_where_each_part_of_the_identity_came_from(ways: Ways, capsy
     assert any(line.startswith("cluster uid ") and line.endswith(" UID of kube-system") for line in lines)
 
 
+@pytest.mark.slow
 async def test_the_screens_work_with_every_way_to_a_cluster(ways: Ways) -> None:
     """One console goes from way to way: the workloads are listed, and Sources says as whom, and where each came from."""
     source = SettingsSource(ways.flags("plain"), ways.environ)

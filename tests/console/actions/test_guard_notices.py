@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import pytest
 from action_bench import Bench, outcome
 from guard_bench import BRIEF, Signals
 from limits import extend
@@ -124,6 +125,7 @@ async def test_a_kept_change_and_a_failed_roll_back_are_told(bench: Bench) -> No
     assert len(guard_lines(bench)) == 3
 
 
+@pytest.mark.slow
 async def test_a_channel_that_does_not_answer_is_unknown_and_holds_nothing_up(bench: Bench) -> None:
     """Nobody claims that it was sent, and the roll-back is sent within a second of the end of the countdown."""
     signals, patched = Signals(bench.journal), []

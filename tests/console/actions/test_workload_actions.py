@@ -353,6 +353,7 @@ async def test_a_release_that_hangs_goes_back_to_the_one_whose_pods_are_ready(be
     assert (check.level, check.text) == (CheckLevel.OK, "revision 1 has ready pods now, and nobody rolled back from it")
 
 
+@pytest.mark.slow
 async def test_a_stuck_rollout_fails_with_the_clusters_own_sentence(bench: Bench) -> None:
     """Seconds after the kubelet says that it cannot pull the image, and with its event: nobody waits for the time limit."""
     second_revision(bench.cluster)

@@ -112,6 +112,7 @@ async def test_what_the_console_sees_is_timed_with_its_source(drills: DrillBench
     assert len(drills.bench.writes()) == 2, "the fault and the person's fix, no undo"
 
 
+@pytest.mark.slow
 async def test_a_killed_pod_is_replaced_and_nothing_has_to_fire(drills: DrillBench) -> None:
     """The platform bears the loss of one pod: recovery is timed, and no detection is expected."""
     end = await drills.drive(drills.start("kill-pod", limit="10s"))
@@ -123,6 +124,7 @@ async def test_a_killed_pod_is_replaced_and_nothing_has_to_fire(drills: DrillBen
     assert drills.previews[0].second_words == ("delete",)
 
 
+@pytest.mark.slow
 async def test_pods_are_deleted_again_and_again_until_the_time_is_up(drills: DrillBench, tmp_path: Path) -> None:
     """A team's own drill: one confirmation for all deletions, which the preview says; after the limit none is sent any more."""
     own = tmp_path / "drills.yaml"
@@ -217,6 +219,7 @@ async def test_a_source_that_does_not_answer_gives_no_number(drills: DrillBench,
 # A console that ends
 
 
+@pytest.mark.slow
 async def test_a_console_that_ends_leaves_the_fault_to_the_next_one(drills: DrillBench) -> None:
     """The guard that nothing runs any more is taken over: what is left of the time limit passes, then the fault is taken back;
     the drill itself is journalled as interrupted.
