@@ -179,3 +179,28 @@ def test_killed_while_the_roll_back_is_sent(desk: Desk) -> None:
     (ended,) = desk.events("guard.ended")
     assert ended.data["result"] == "rolled back", ended.data["text"]
     assert desk.image() == desk.before and desk.image_patches() == 2
+
+
+@pytest.mark.parametrize(("fails", "code"), [(False, 4), (True, 5)])
+def test_the_exit_code_tells_how_the_roll_back_ended(desk: Desk, fails: bool, code: int) -> None:
+    """Not killed: rolled back is 4, and a roll-back that the server rejects is 5, loudest, with what to run by hand."""
+    sent = [0]
+
+    def on_request(item: HttpRequest) -> None:
+        sent[0] += _is_change(item)
+        if fails and sent[0] == 2 and _is_change(item):
+            desk.shell.cluster.fail_next(422)
+
+    desk.shell.cluster.on_request(on_request)
+    child = desk.start(countdown="0s")
+    assert child.stdout is not None
+    lines = []
+    for line in child.stdout:
+        lines.append(line)
+        if WATCHING in line:
+            desk.signals.value = 8.0
+    child.communicate()
+    assert child.returncode == code, "".join(lines)
+    assert (desk.image() == desk.before) is not fails
+    word = "ROLLBACK FAILED: Drawing errors 8.0" if fails else "rolled back: Drawing errors 8.0"
+    assert word in lines[-1], lines[-1]
