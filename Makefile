@@ -42,8 +42,8 @@ INSTALL_PROGRESS = { \
 PIP_OWN := -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation --editable
 
 $(STAMP): pyproject.toml requirements-test.lock | python
-	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@echo "installing into $(VENV) …"
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
 	@{ $(BIN)/python $(PIP_SHOWN) requirements-test.lock || echo pip-failed; } | $(call INSTALL_PROGRESS,requirements-test.lock)
 	@$(BIN)/python $(PIP_OWN) .
 	@touch $@
