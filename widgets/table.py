@@ -19,6 +19,8 @@ from widgets.styled_text import Line, Span, cut_left, fit
 
 T = TypeVar("T")
 
+_KEPT = 8
+"""Cells that a column keeps although others are cut, if it does not stretch."""
 _MEASURED = 200
 """Rows whose cells decide how wide a column is once a person scrolls to it."""
 
@@ -272,9 +274,9 @@ class Table(Rows[T]):
         return split_spare(fitted, needs)
 
     def _need(self, at: int, size: int) -> int:
-        """The cells that a column needs; one that does not stretch keeps its `size` at least, so that little moves."""
+        """The cells that a column needs; a narrow one that does not stretch keeps its `size`, so that little moves."""
         column = self._columns[at]
-        return max(self._widest[at], cell_len(column.title) if column.flex else size)
+        return max(self._widest[at], cell_len(column.title), 0 if column.flex else min(size, _KEPT))
 
     def _fitted_layout(self, width: int) -> Sizes:
         visible = self._visible()

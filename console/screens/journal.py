@@ -281,9 +281,10 @@ class JournalScreen(FilterableScreen):
             pairs = [("ignored", reason), *pairs]
         pairs = [("not shared", entry.unshared), *pairs] if entry.unshared else pairs
         pairs += [(name, str(value)) for name, value in event.data.items()]
+        names = min(20, max(12, *(len(text(name)[0]) for name, _ in pairs[:10])))
         for name, value in pairs[:10]:
-            for at, part in enumerate(wrap(text(value)[0], width - 16)[:3]):
-                label = fit(text(name)[0], 12) if at == 0 else " " * 12
+            for at, part in enumerate(wrap(text(value)[0], width - names - 4)[:3]):
+                label = fit(text(name)[0] if at == 0 else "", names)
                 lines.append(((f" {label} ", "dim"), (part, "")))
         self._event.show(tuple(lines))
 

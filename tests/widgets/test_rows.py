@@ -157,6 +157,24 @@ async def test_a_cut_cell_takes_the_room_that_others_do_not_need() -> None:
         assert "y" * 100 in app.lines(3)[2]
 
 
+async def test_a_column_of_fixed_width_gives_what_it_does_not_need() -> None:
+    """A wide column of short times makes room for the sentence beside it; a narrow one keeps its width."""
+    columns = (Column("s", 4), Column("when", 16), Column("what", 20, flex=1))
+    table: Table[tuple[str, ...]] = Table(
+        columns, key=lambda item: item[0], cells=lambda item: tuple((each, "") for each in item)
+    )
+
+    class Only(App[None]):
+        def compose(self) -> ComposeResult:
+            yield table
+
+    async with Only().run_test(size=(50, 6)) as pilot:
+        table.show((("ok", "14:03Z", "w" * 33),))
+        await pilot.pause()
+        line = "".join(content for content, _ in table.line_at(1, table.inner_width))
+        assert line[1:12] == "ok   14:03Z" and line.rstrip().endswith("w" * 33) and "…" not in line
+
+
 async def test_what_does_not_fit_is_scrolled_to() -> None:
     """`>` goes page by page through a cell wider than the screen, stops at its end, and `<` comes back to the first view."""
     long = " ".join(f"word-{at:02d}" for at in range(20)) + " 日本語"
