@@ -211,11 +211,10 @@ async def _stop(settings: Settings) -> int:
 
 async def close_abandoned(service: DrillService, session: Session) -> list[str]:
     """Journals the ends of drills whose console has ended, and returns them."""
-    await session.ledger()
-    found = []
-    for record in service.list_abandoned(session.snapshot()):
+    ledger, found = await session.ledger(), []
+    for record in service.list_abandoned(ledger, session.snapshot().presence):
         try:
-            found.append(await service.close(record, session.snapshot().ledger.guards))
+            found.append(await service.close(record, ledger.guards))
         except JournalError as error:
             print(f"cad-console: {visible(str(error))}", file=sys.stderr)
     return found

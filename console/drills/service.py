@@ -11,9 +11,10 @@ from console.actions.plan import ActionRefused
 from console.actions.registry import action_named
 from console.drills.run import Confirm, DrillRun, DrillSession
 from console.journal.payloads import DrillEnded
+from console.journal.presence import Presence
 from console.state.drills import CHANGED, INTERRUPTED, TAKEN_BACK, UNDO_FAILED, DrillRecord
 from console.state.guards import Guards, is_abandoned
-from console.state.snapshot import Snapshot
+from console.state.journal_state import JournalState
 from queries.catalogue.drills import LEAST_SECONDS, MOST_SECONDS, Drill, read_drills
 from queries.text.durations import parse_duration
 from queries.text.suggestions import suggest_spelling
@@ -75,14 +76,11 @@ class DrillService:
             self._session, drill, target, confirm=confirm, limit_seconds=seconds, parameters=given, clock=self._clock
         )
 
-    def list_abandoned(self, snapshot: Snapshot) -> tuple[DrillRecord, ...]:
+    def list_abandoned(self, ledger: JournalState, presence: Presence) -> tuple[DrillRecord, ...]:
         """The open drills whose console has ended and whose fault no open guard is about: nobody ends them otherwise."""
-        ledger, guarded = snapshot.ledger, {item.id for item in snapshot.ledger.guards.open}
-        return tuple(
-            item
-            for item in ledger.drills.open
-            if item.run not in guarded and is_abandoned(item.start.process, snapshot.presence)
-        )
+        guarded = {item.id for item in ledger.guards.open}
+        found = (item for item in ledger.drills.open if item.run not in guarded)
+        return tuple(item for item in found if is_abandoned(item.start.process, presence))
 
     async def close(self, record: DrillRecord, guards: Guards) -> str:
         """Journals the end of an abandoned drill, and returns it in one sentence. Raises JournalError."""

@@ -138,7 +138,7 @@ class DrillFlow:
         session = self.app.session
         if session is None or not snapshot.ledger.drills.open or not session.journal_known or self.app.settings.read_only:
             return
-        for record in session.drills.list_abandoned(snapshot):
+        for record in session.drills.list_abandoned(snapshot.ledger, snapshot.presence):
             if record.id not in self._closed:
                 self._closed.add(record.id)
                 self.app.run_worker(self._close(session, record), f"the end of the drill {record.start.drill}", "drill")

@@ -251,7 +251,8 @@ async def test_a_drill_whose_console_was_killed_is_named(drills: DrillBench) -> 
         at=time.time(), subject="d2", author="ann", environment="test",
     )  # fmt: skip
     drills.journal.append(here)
-    found = drills.service.list_abandoned(drills.snapshot())
+    shown = drills.snapshot()
+    found = drills.service.list_abandoned(shown.ledger, shown.presence)
     assert [item.id for item in found] == ["d2"], "whether a process of another host runs is not known"
     text = await drills.service.close(found[0], drills.snapshot().ledger.guards)
     assert "the console of ann ended during the drill stop-pods" in text
