@@ -45,6 +45,7 @@ from widgets.line_filters import AsciiFilter, ControlCharFilter, needs_ascii
 from widgets.plot import Drawing
 from widgets.terminal.app import LowBandwidthApp
 from widgets.theme import THEME_NAMES, THEMES
+from widgets.type_ahead import TypeAhead
 
 _TICK_SECONDS = 1.0
 _CLOSE_SECONDS = 2.0
@@ -101,7 +102,7 @@ class SnapshotArrived(Message):
         return isinstance(message, SnapshotArrived) and message.session is self.session
 
 
-class ConsoleApp(ReportsWorkerErrors, LowBandwidthApp):
+class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
     """Session, global keys and notices; each screen decides for itself what it shows."""
 
     CSS_PATH = "console.tcss"

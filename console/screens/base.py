@@ -32,6 +32,7 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
     SCREEN_TITLE: ClassVar[str] = ""
     HELP_TEXT: ClassVar[str] = ""
     """What `?` says about this screen, in a few sentences."""
+    TAKES_TYPE_AHEAD = True
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (132, "-wide")]  # noqa: RUF012  # declared so by Textual
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-middle"), (36, "-high")]  # noqa: RUF012

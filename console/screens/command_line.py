@@ -32,6 +32,7 @@ _DISCOVERED = 12
 class CommandLine(ReportsWorkerErrors, ModalScreen[str]):
     """Returns the command to run, or an empty string."""
 
+    TAKES_TYPE_AHEAD = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "back", tooltip="Run nothing", id="command.leave"),
         Binding("tab", "complete", "complete", priority=True, tooltip="Complete the command", id="command.complete"),
@@ -63,7 +64,8 @@ class CommandLine(ReportsWorkerErrors, ModalScreen[str]):
     def on_mount(self) -> None:
         self._choices.always_active = True
         self._show("", self._completion.complete(""))
-        self.query_one(Input).focus()
+        self.set_focus(self.query_one(Input))
+        cast("ConsoleApp", self.app).release_typed()
 
     def action_leave(self) -> None:
         self.dismiss("")
@@ -80,7 +82,7 @@ class CommandLine(ReportsWorkerErrors, ModalScreen[str]):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         self._moved, self._entered, self._shown_for = False, False, None
-        self.run_worker(self._complete(event.value), "completing the command", "completion", exclusive=True)
+        self.run_worker(partial(self._complete, event.value), "completing the command", "completion", exclusive=True)
 
     async def _complete(self, typed: str) -> None:
         """Of a large cluster in a thread: with 10,000 workloads a key press would wait."""
@@ -89,7 +91,7 @@ class CommandLine(ReportsWorkerErrors, ModalScreen[str]):
             self._run_chosen()
 
     def _show(self, typed: str, entries: tuple[Entry, ...]) -> None:
-        self._choices.show(entries)
+        self._choices.show(entries, empty="enter runs it" if self._completion.is_complete(typed) else "no such command")
         self._choices.action_edge(-1)
         self._shown_for = typed
 

@@ -35,7 +35,7 @@ class FilterField(Input):
     def open(self) -> None:
         """Show the field and type into it."""
         self.remove_class("hidden")
-        self.focus()
+        self.screen.set_focus(self)  # at once: what is typed next belongs to the field
 
     def clear_to(self, rest: Widget) -> bool:
         """Clear and hide the field and go to `rest`; False if there is nothing to clear."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
@@ -165,7 +165,7 @@ class IncidentScreen(FilterableScreen):
         self.redraw()
 
     def action_note(self) -> None:
-        self._note.focus()
+        self.set_focus(self._note)  # at once: what is typed next belongs to the note
 
     def action_drop_note(self) -> None:
         self._note.value = ""
@@ -200,20 +200,6 @@ class IncidentScreen(FilterableScreen):
 
     def action_close(self) -> None:
         self.post_message(messages.CloseIncidentRequested(self.incident_id))
-
-    def on_key(self, event: events.Key) -> None:
-        """Keys typed so fast after `n` that they still went to the list belong to the note.
-
-        They arrive here one after another, so the note gets its focus here: the binding would run only after them.
-        """
-        if self.focused is not self._note:
-            active = self.active_bindings.get(event.key)
-            if active is not None and active.binding.id == _NOTE_ID:
-                self.set_focus(self._note)
-                event.stop()
-        elif event.character and event.character.isprintable():
-            self._note.insert_text_at_cursor(event.character)
-            event.stop()
 
     @on(Input.Submitted, "#incident-note")
     def _note_submitted(self, event: Input.Submitted) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.notifications import SeverityLevel
@@ -35,9 +36,16 @@ class ReportsWorkerErrors(Node):
         """Why the last worker of a group failed, by the name of the group."""
 
     def run_worker(  # type: ignore[override]  # the subset of Textual's parameters that is used here
-        self, work: Awaitable[Any], name: str = "", group: str = "default", *, exclusive: bool = False
+        self,
+        work: Awaitable[Any] | Callable[[], Awaitable[Any]],
+        name: str = "",
+        group: str = "default",
+        *,
+        exclusive: bool = False,
     ) -> Worker[None]:
-        return super().run_worker(self._finish(work, name, group), name, group, exit_on_error=False, exclusive=exclusive)
+        """A function is called when the worker starts: one that is cancelled before leaves no coroutine that nobody awaits."""
+        run = partial(self._finish, work, name, group)
+        return super().run_worker(run, name, group, exit_on_error=False, exclusive=exclusive)
 
     def show_notice(self, message: str, *, warning: bool = False, seconds: float | None = None) -> None:
         """A notice in plain text, never markup."""
@@ -57,9 +65,9 @@ class ReportsWorkerErrors(Node):
         sentence = self.worker_errors.get(group)
         return tuple((text(f" {part}", "critical"),) for part in wrap(text(sentence)[0], width - 2)) if sentence else ()
 
-    async def _finish(self, work: Awaitable[Any], name: str, group: str) -> None:
+    async def _finish(self, work: Awaitable[Any] | Callable[[], Awaitable[Any]], name: str, group: str) -> None:
         try:
-            await work
+            await (work() if callable(work) else work)
         except Exception as error:  # the one broad catch of all workers; each catches the errors it expects
             self.worker_errors[group] = cast("ConsoleApp", self.app).report_error(name, error)
             self.show_worker_error(group)

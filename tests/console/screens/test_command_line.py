@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 from collections.abc import Callable
@@ -12,15 +13,20 @@ from typing import Any
 import pytest
 from painting import notices_of, strips_of
 from screen_samples import cluster, snapshot
+from textual import events
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from console.actions.plan import Request
 from console.actions.registry import ACTIONS
 from console.config.load import load_settings
+from console.screens.command_line import CommandLine
 from console.screens.completion import MOST, Completion
+from console.screens.filterable_screen import FilterField
 from console.screens.messages import OpenExploreRequested
 from console.screens.render_context import RenderContext
+from widgets.type_ahead import takes_type_ahead
 
 API = cluster().workloads[0]
 
@@ -179,3 +185,59 @@ async def test_the_caret_is_seen_without_colour(stage: Callable[..., Any], monke
         scene.app.flows.navigation.open(OpenExploreRequested(""))
         await pilot.pause()
         assert caret()
+
+
+def deliver(app: Any, typed: str) -> None:
+    """Give the application these characters as a terminal does, all in one read; `\r` is enter."""
+    for key in typed:
+        name = {"\r": "enter", " ": "space", "/": "slash", ":": "colon", "-": "minus"}.get(key, key)
+        app.post_message(events.Key(name, None if key == "\r" else key))
+
+
+async def test_what_is_typed_in_one_go_arrives(stage: Callable[..., Any]) -> None:
+    """`:`, a command and enter, faster than the field opens: the command runs, and no letter is taken for a key of the list."""
+    scene = stage()
+    scene.session.actions = ACTIONS
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        asked = requests_of(scene)
+        deliver(scene.app, ":scale cad-ml-api 4\r")
+        for _ in range(50):
+            await pilot.pause(0.05)
+            if asked:
+                break
+        assert [(item.action, item.target, dict(item.parameters)) for item in asked] == [
+            ("scale", API.target, {"replicas": "4"})
+        ]
+        deliver(scene.app, ":silences\r")
+        await scene.until(pilot, "Silences")
+
+
+async def test_a_filter_that_is_typed_in_one_go_presses_no_key_of_the_list(stage: Callable[..., Any]) -> None:
+    """`/crash` filters; `c`, `r`, `a`, `s` and `h` are keys of that list."""
+    scene = stage()
+    scene.session.actions = ACTIONS
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "4")
+        asked = requests_of(scene)
+        deliver(scene.app, "/crash")
+        for _ in range(50):
+            await pilot.pause(0.05)
+            if scene.app.screen.query_one(FilterField).value == "crash":
+                break
+        assert scene.app.screen.query_one(FilterField).value == "crash"
+        assert not asked
+
+
+def test_keys_older_than_a_dialog_never_reach_it() -> None:
+    """What confirms a change was pressed after it was shown: of all dialogs only the command line takes older keys."""
+    dialogs = [
+        found
+        for name in ("confirm", "form", "edit_text", "select", "silence", "columns")
+        for found in vars(importlib.import_module(f"widgets.dialogs.{name}")).values()
+        if isinstance(found, type) and issubclass(found, ModalScreen) and found is not ModalScreen
+    ]
+    assert len(dialogs) >= 6
+    assert not [found for found in dialogs if takes_type_ahead(found)]
+    assert takes_type_ahead(CommandLine)

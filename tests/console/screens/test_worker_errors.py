@@ -323,9 +323,12 @@ def workers() -> set[tuple[str, str]]:
                     and owner.name != "ReportsWorkerErrors"
                 ):
                     work = call.args[0]
-                    assert isinstance(work, ast.Call) and isinstance(work.func, ast.Attribute), ast.unparse(call)
+                    assert isinstance(work, ast.Call), ast.unparse(call)
+                    deferred = isinstance(work.func, ast.Name) and work.func.id == "partial"
+                    method = work.args[0] if deferred else work.func
+                    assert isinstance(method, ast.Attribute), ast.unparse(call)
                     assert len(call.args) == 3, f"{path.name}: {ast.unparse(call)} says neither what it does nor its group"
-                    found.add((owner.name, work.func.attr))
+                    found.add((owner.name, method.attr))
     return found
 
 

@@ -1,0 +1,67 @@
+"""Keys that a person typed before the field they are meant for had the focus."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from textual import events
+from textual.app import App
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input
+
+_REMEMBERED = 256
+"""Keys on their way from a widget back to the application: as many as one read of the terminal may bring."""
+
+
+class TypeAhead(App[None]):
+    """Gives such keys to the field, where they would be lost or be taken for the keys of a list.
+
+    A terminal delivers `:`, `a`, `t` in one piece, and all of them go to the widget that has the focus then. They come back to
+    the application one after another, when `:` has opened the field. Only screens with `TAKES_TYPE_AHEAD` get them: a preview
+    must be read before it is confirmed, so a key that is older than a dialog never reaches it.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._sent: deque[tuple[events.Key, Widget | None]] = deque(maxlen=_REMEMBERED)
+        self._held: list[events.Key] = []
+
+    async def on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.Key):
+            if event.is_forwarded:
+                if self._redirect(event):
+                    return
+            elif self._waits_for_field:
+                self._held.append(event)
+                return
+            else:
+                self._sent.append((event, self.focused))
+        await super().on_event(event)
+
+    def release_typed(self) -> None:
+        """The field has the focus: it gets what was typed for it meanwhile."""
+        field, held, self._held = self.focused, self._held, []
+        if field is not None:
+            for event in held:
+                field.post_message(event)
+
+    @property
+    def _waits_for_field(self) -> bool:
+        return self.focused is None and self.screen.is_modal and takes_type_ahead(self.screen)
+
+    def _redirect(self, event: events.Key) -> bool:
+        """Take a key that another widget had and did not use for one that was just typed; whether it was."""
+        sent_to = next((widget for sent, widget in self._sent if sent is event), self.focused)
+        if sent_to is self.focused or not (self._waits_for_field or isinstance(self.focused, Input)):
+            return False
+        if takes_type_ahead(self.screen):
+            self.post_message(events.Key(event.key, event.character))
+            return True
+        return False
+
+
+def takes_type_ahead(screen: Screen[Any] | type[Screen[Any]]) -> bool:
+    """Whether keys that are older than the focus of the screen's field belong to it."""
+    return bool(getattr(screen, "TAKES_TYPE_AHEAD", False))
