@@ -24,7 +24,10 @@ from queries.http.endpoint import ClusterEndpoint
 
 pytestmark = [
     pytest.mark.control_plane,
-    pytest.mark.skipif("control-plane" not in names(), reason="the cluster in the process has no controllers for them"),
+    pytest.mark.skipif(
+        "control-plane" not in names(),
+        reason="kubectl sends no token over plain HTTP",
+    ),
     pytest.mark.parametrize("target", ["control-plane"], indirect=True, scope="session"),
 ]
 OURS, THEIRS = "ours", "theirs"

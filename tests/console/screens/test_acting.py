@@ -117,7 +117,7 @@ async def test_roll_back_with_a_typed_name(cluster: SteerableCluster, given: Cal
         await pilot.press("i", "enter", "enter")
         await until(app, pilot, "done")
         assert cluster.deployment(API).image.endswith("1.8.2")
-        await until(app, pilot, "after confirmation; failed requests unknown: Prometheus is not configured")
+        await until(app, pilot, "after confirmation; nothing had to recover; failed requests unknown: Prometheus is not")
         await until(app, pilot, " new  revision 3  ███  3 ready")
         await pilot.press("6")
         await until(app, pilot, "action.outcome")
