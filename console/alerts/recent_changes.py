@@ -52,6 +52,9 @@ def _rollouts(cluster: Cluster | None, authors: Authors) -> Iterable[Change]:
         return
     for workload in cluster.workloads:
         revisions = cluster.revisions_of(workload)
+        if not workload.revision:
+            yield from _numberless_rollouts(workload, revisions)
+            continue
         before = next((item for item in revisions if item.number < workload.revision), None)
         if before is None or not workload.revision:
             continue
@@ -71,6 +74,17 @@ def _rollouts(cluster: Cluster | None, authors: Authors) -> Iterable[Change]:
                 cause = visible(revision.change_cause)
                 what = f"{visible(workload.name)} revision {revision.number}{_other_images(revision, workload)}"
                 yield Change(revision.created_at, "rollout", workload.target, what + (f" ({cause})" if cause else ""))
+
+
+def _numberless_rollouts(workload: Workload, revisions: Iterable[Revision]) -> Iterable[Change]:
+    """Of a source that knows when ReplicaSets were created, and not their numbers: kube-state-metrics."""
+    for revision in revisions:
+        if revision.created_at > workload.created_at + _FIRST_ROLLOUT_SECONDS:
+            images = ", ".join(item.image.rpartition("/")[2] for item in revision.containers)
+            text = (
+                f"{visible(workload.name)} ReplicaSet {visible(revision.name)}{f' image {visible(images)}' if images else ''}"
+            )
+            yield Change(revision.created_at, "rollout", workload.target, text)
 
 
 def _other_images(revision: Revision, workload: Workload) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -94,6 +95,10 @@ class PastFlow:
             if entering:
                 past.start(partial(app.post_snapshot, past))
             snapshot = await past.go(moment, follows=follows)
+        except asyncio.CancelledError:
+            if entering:
+                await past.close()
+            raise
         except FutureMoment as error:
             self._target = None
             app.show_notice(f"at: {error}", warning=True)

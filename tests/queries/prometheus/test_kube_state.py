@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from console.alerts.recent_changes import recent_changes
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.series import Sample
 from queries.prometheus.kube_state import build_cluster_query, read_cluster
@@ -60,6 +61,8 @@ def test_a_rollout_in_progress() -> None:
     assert rollout_status(api).phase is RolloutPhase.WAITING
     assert [item.image for item in api.containers] == ["registry/api:1.9.0"]
     assert [(item.name, item.created_at) for item in cluster.revisions_of(api)] == [("api-2", 1_700_000_900.0)]
+    (rollout,) = recent_changes(cluster, (), (), now=1_700_001_000.0)
+    assert (rollout.at, rollout.text) == (1_700_000_900.0, "api ReplicaSet api-2 image api:1.9.0")
     (pod,) = cluster.pods_of(api)
     assert (pod.reason, pod.restarts, pod.last_exit, pod.ready, pod.node) == ("CrashLoopBackOff", 4, "OOMKilled", False, "n1")
     assert {(item.kind, item.name, item.ready) for item in cluster.workloads} == {
