@@ -287,7 +287,7 @@ class Guard:
                     if report.outcome is None or self._notices is None:
                         yield report
                         continue
-                    if self._notices.sending:
+                    if not await self._notices.settle():
                         yield replace(report, text=f"{report.text}; telling the incident", outcome=None)
                     yield replace(report, text=report.text + await self._notices.finish())
         finally:

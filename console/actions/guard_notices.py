@@ -25,6 +25,7 @@ FetchIncidents = Callable[[], Awaitable[tuple[Sequence[Incident], str]]]
 """The open incidents, and why some may be missing. Raises SourceError and JournalError."""
 UNTOLD = frozenset({GuardResult.NOT_MADE})
 """The ends of which nobody outside has to know: nothing was changed."""
+_PATIENCE_SECONDS = 0.4
 _ARRIVED = (DeliveryState.SENT, DeliveryState.UNKNOWN)
 
 
@@ -80,6 +81,12 @@ class GuardNotices:
         self._waiting.append(f"guard of {self._target}: {text}")
         if not self.sending:
             self._task = asyncio.get_running_loop().create_task(self._send_waiting(), name="notices of a guard")
+
+    async def settle(self) -> bool:
+        """Whether everything is sent, waiting no longer than a person would without being told."""
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=_PATIENCE_SECONDS)
+        return not self.sending
 
     async def finish(self) -> str:
         """What became of the newest text, as the end of a sentence; empty if no open incident is about the target."""

@@ -90,6 +90,7 @@ async def test_the_incident_and_its_channel_get_announcement_and_end(bench: Benc
         result, text = outcome(steps)
         assert result is Outcome.ROLLED_BACK
         assert text.endswith("; incident 1: chat accepted it")
+        assert not any(step.text.endswith("telling the incident") for step in steps)
         assert "incident 1 gets what the guard does; it is sent to chat" in bench.previews[0].plan.notes
         sent = [json.loads(body)["text"] for body in server.bodies]
     announced, ended = guard_lines(bench)
