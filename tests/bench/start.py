@@ -45,7 +45,7 @@ def full(screen: pyte.Screen, last: str) -> bool:
     # Another revision's overview may have other panels; fewer than this is no overview.
     titles = [title for _, title in read_panel_titles("overview") if title in last]
     there = len(titles) >= 6 and all(title in text for title in titles)
-    return there and "no answer yet" in text and "ACTING" in text and "? help" in text
+    return there and "no answer yet" in text and "ACTING" in text and "0-9 screens" in text
 
 
 def first(terminal: Timed, holds: Looks) -> float:
