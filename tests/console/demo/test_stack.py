@@ -132,6 +132,15 @@ def test_calm_stays_calm_and_the_past_goes_on_smoothly(servers: Servers) -> None
         assert set(steps.values()) == {0.0}, "the counters go on, they do not begin again"
 
 
+def test_a_drill_is_detected_acknowledged_fixed_and_reported() -> None:
+    """A bad image under a drill: each of the three times is a number with what showed it, and what was broken is as before."""
+    done = demo("--scenario", "bad-deploy", "--drill", "bad-image", "--check", timeout=240.0)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for what in ("detect  2m", "acknowledge  5m", "recover  20m"):
+        assert re.search(rf"time to {what}  \S+  met  \S", done.stdout), done.stdout
+    assert "fires (Alertmanager)" in done.stdout and "is as it was before" in done.stdout
+
+
 def test_quiet_gives_no_ratio(servers: Servers) -> None:
     """Without traffic every ratio is empty in the live evaluation: neither 0 nor NaN, and nobody is woken."""
     with DemoStack(scenario("quiet"), servers) as stack:
