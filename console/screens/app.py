@@ -327,7 +327,10 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
             self.remove_mode(_PAST + name)
         place.session.set_visible(True)
         place.session.refresh_now()
-        self.run_worker(_close(past), "closing the past", "leaving the past")
+        self.run_worker(self._close_past(past), "closing the past", "leaving the past")
+
+    async def _close_past(self, past: Session | None) -> None:
+        await _close(past)
         self._show()
 
     def action_past_step(self, seconds: float) -> None:
@@ -441,10 +444,12 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         return sentence
 
     def show_worker_error(self, group: str) -> None:
-        """Without a session no source will ever respond: every screen says so."""
+        """Without a session no source will ever respond: every screen says so. A start at a moment that fails shows now."""
         if group == "session" and self.session is None:
             self._session_error = self.worker_errors[group]
             self._show()
+        elif group == "past":
+            self.release_live()
 
     def _report_task_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

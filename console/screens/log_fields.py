@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 
 from console.logs.line_fields import FieldKind, LineField, LineFilter, build_trace_url, find_fields
 from console.screens.messages import CopyRequested
+from console.screens.worker_errors import ReportsWorkerErrors
 from queries.errors import SourceError
 from queries.model.log import LogLine
 from widgets.rows import Rows
@@ -24,7 +25,7 @@ _NAME_CELLS = 24
 _KINDS = {FieldKind.LABEL: "label", FieldKind.METADATA: "metadata"}
 
 
-class LogFieldsDialog(ModalScreen[LineFilter | None]):
+class LogFieldsDialog(ReportsWorkerErrors, ModalScreen[LineFilter | None]):
     """Returns the chosen filter, or None. `read` gives all fields of a line; those of its text are shown before it answers.
     `step` gives the line before (-1) or after (1) another one. `links` marks a trace for terminals that open links.
     """
@@ -82,6 +83,10 @@ class LogFieldsDialog(ModalScreen[LineFilter | None]):
         else:
             self._note = ""
             self._fields.show(fields)
+        self._draw()
+
+    def show_worker_error(self, group: str) -> None:
+        self._note = self.worker_errors.get(group, "")
         self._draw()
 
     def _draw(self) -> None:

@@ -22,6 +22,7 @@ from console.actions.plan import Outcome, Request, RunStep, Stage
 from console.config.settings import NotifySettings
 from console.journal.event import Event
 from console.journal.unfinished import Unfinished
+from console.logs.line_fields import LineField
 from console.screens.action_run import ActionRunScreen
 from console.screens.action_run_model import ActionRunModel
 from console.screens.alert_detail import AlertDetailScreen
@@ -38,12 +39,15 @@ from console.screens.flows.clipboard import ClipboardFlow
 from console.screens.flows.drills import DrillFlow
 from console.screens.flows.incident import IncidentFlow
 from console.screens.flows.notifications import NotificationFlow
+from console.screens.flows.past import PastFlow
 from console.screens.flows.place import PlaceFlow
 from console.screens.flows.silence import SilenceFlow
 from console.screens.handover import HandoverScreen
 from console.screens.incident import IncidentScreen
 from console.screens.incidents import IncidentsScreen
 from console.screens.journal import JournalScreen
+from console.screens.log_fields import LogFieldsDialog
+from console.screens.log_reading import LogReadingScreen
 from console.screens.logs import LogsScreen
 from console.screens.messages import (
     ChoicesChanged,
@@ -67,7 +71,7 @@ from console.screens.workloads import WorkloadsScreen
 from queries.errors import Unreachable
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
-from queries.model.log import LogSink
+from queries.model.log import LogLine, LogSink
 from queries.model.panel_result import PanelHistory
 from queries.model.severity import Priority
 from widgets.rows import Rows
@@ -219,6 +223,19 @@ async def chose_a_chart(place: Place, pilot: Pilot[None]) -> None:
     place.app.post_message(ChoicesChanged())
 
 
+def travelled(*, back: bool = False) -> Journey:
+    """To a moment of the past, and with `back` to now."""
+
+    async def go(place: Place, pilot: Pilot[None]) -> None:
+        await place.until(pilot, lambda: place.app.live_session is not None)
+        place.app.flows.past.go_to("-1h")
+        if back:
+            await place.until(pilot, lambda: "AS OF" in place.text)
+            place.app.flows.past.leave()
+
+    return go
+
+
 async def widened(place: Place, pilot: Pilot[None]) -> None:
     """The usage of pods is fetched where its columns fit."""
     await pilot.resize_terminal(160, 45)
@@ -240,6 +257,14 @@ async def from_loki(place: Place, pilot: Pilot[None]) -> None:
 
     place.session.create_loki_source = lambda query: Nothing()  # type: ignore[method-assign, assignment, return-value]
     place.app.flows.navigation.open(OpenLogsRequested('{app="cad-ml-api"}', at=NOW - 60.0))
+
+
+async def asked_for_fields(place: Place, pilot: Pilot[None]) -> None:
+    async def read(line: LogLine) -> tuple[LineField, ...]:
+        raise NotImplementedError  # the worker fails before it reads
+
+    line = LogLine(int(NOW * 1e9), 0, "cad-ml-api-rs42-0/app", "error: timeout")
+    place.app.push_screen(LogFieldsDialog(line, read=read, step=lambda *_: None, trace_url="", links=False))
 
 
 async def nothing(place: Place, pilot: Pilot[None]) -> None:
@@ -288,8 +313,9 @@ CASES = (
     Case(JournalScreen, "_settle", settled),
     Case(SourcesScreen, "_fetch_identity", seen, waits=True),
     Case(ReadingScreen, "_read", opened(OpenNodesRequested())),
-    Case(LogsScreen, "_fetch", opened(OpenLogsRequested("cad-ml-api-rs42-0")), waits=True),
-    Case(LogsScreen, "_read_volume", from_loki),
+    Case(LogReadingScreen, "_fetch", opened(OpenLogsRequested("cad-ml-api-rs42-0")), waits=True),
+    Case(LogReadingScreen, "_read_volume", from_loki),
+    Case(LogFieldsDialog, "_read_all", asked_for_fields, waits=True),
     Case(LogsScreen, "_save", opened(OpenLogsRequested("cad-ml-api-rs42-0"), "s", "enter")),
     Case(ActionFlow, "_run", acted),
     Case(ActionFlow, "_take_over", guarded_by_the_dead),
@@ -306,6 +332,10 @@ CASES = (
     Case(ClipboardFlow, "_copy", opened(OpenPanelRequested("error_ratio"), "y")),
     Case(IncidentFlow, "_run", pressed("i")),
     Case(PlaceFlow, "_switch", switched),
+    Case(PastFlow, "_resolve_and_go", travelled()),
+    Case(PastFlow, "_go", travelled()),
+    Case(PastFlow, "_read_marks", travelled()),
+    Case(ConsoleApp, "_close_past", travelled(back=True)),
     Case(IncidentsScreen, "_read_older", older),
     Case(IncidentScreen, "_fetch", opened(OpenIncidentRequested("i0gone")), waits=True),
 )
@@ -363,7 +393,7 @@ async def test_a_failing_worker_is_reported(case: Case, tmp_path: Path, monkeypa
     async with place.app.run_test(size=(80, 24)) as pilot:
         if case.method != "_open":
             await place.until(pilot, lambda: "HighErrorRate" in place.text)
-        if case.method in ("_quit_if_confirmed", "_keep_choices"):
+        if case.method in ("_quit_if_confirmed", "_keep_choices", "_close_past"):
             monkeypatch.setattr(ConsoleApp, case.method, broken)
         if case.owner is ChecklistRunScreen and case.method == "_fetch_evidence":
             await pilot.press("8")
