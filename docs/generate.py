@@ -23,8 +23,7 @@ import widgets  # noqa: E402
 from console.cli.reference import CommandHelp, list_flags, list_verbs  # noqa: E402
 from console.config import schema  # noqa: E402
 from console.config.validation import Fields, Key, Kind, ListOf, MapOf, OneOf, Scalar  # noqa: E402
-from console.journal.elapsed import BootTimestamp  # noqa: E402
-from console.journal.payloads import PAYLOADS, GuardSignal, LinkedAlert, RevisionFacts, event_kind  # noqa: E402
+from console.journal.payloads import PAYLOADS, event_kind  # noqa: E402
 from console.screens import keys  # noqa: E402
 from console.screens.base import ConsoleScreen  # noqa: E402
 from console.screens.key_ids import find_classes  # noqa: E402
@@ -269,9 +268,20 @@ def journal_events() -> str:
             parts.append(f"{_paragraphs(payload.__doc__)}\n")
         parts.append(_payload_table(payload))
     parts.append("## Nested objects\n")
-    for nested in (LinkedAlert, RevisionFacts, GuardSignal, BootTimestamp):
+    fields = (field for payload in PAYLOADS for field in msgspec.structs.fields(payload))
+    for nested in dict.fromkeys(each for field in fields for each in _nested_structs(field.type)):
         parts.append(f"### {nested.__name__}\n\n{_paragraphs(nested.__doc__ or '')}\n\n{_payload_table(nested)}")
     return "\n".join(parts)
+
+
+def _nested_structs(annotation: Any) -> Iterator[type[msgspec.Struct]]:
+    """The structs of a type, each before those of its fields."""
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        yield annotation
+        for field in msgspec.structs.fields(annotation):
+            yield from _nested_structs(field.type)
+    for argument in get_args(annotation):
+        yield from _nested_structs(argument)
 
 
 def _payload_table(struct: type[msgspec.Struct]) -> str:

@@ -1,9 +1,9 @@
 """`dataclass`, as in the standard library, that builds frozen classes with slots in a fifth of the time.
 
 The standard library compiles six methods for each class when its module is imported: for the classes of the console that was
-most of the time before the first frame. Here the methods are closures, except `__init__`, which is compiled when the first
-instance is created. Fields are those of the standard library, so `replace`, `fields` and `asdict` work. Every other kind of
-class is left to the standard library.
+most of the time before the first frame. Here the methods are closures, except `__init__`, which the standard library compiles
+when the first instance is created. Fields are those of the standard library, so `replace`, `fields` and `asdict` work. Every
+other kind of class is left to the standard library.
 """
 
 from __future__ import annotations
@@ -125,30 +125,15 @@ def _make_init(cls: Any) -> Callable[..., None]:
 
 
 def _compile_init(cls: Any) -> Callable[..., None]:
-    arguments, body = ["self"], []
-    names: dict[str, Any] = {"_set": object.__setattr__, "_MISSING": _MISSING}
-    for name, field in cls.__dataclass_fields__.items():
-        value = name
-        if field.default_factory is not _MISSING:
-            names[f"_make_{name}"] = field.default_factory
-            value = f"_make_{name}() if {name} is _MISSING else {name}" if field.init else f"_make_{name}()"
-            default = "=_MISSING"
-        elif field.default is not _MISSING:
-            names[f"_default_{name}"] = field.default
-            default = f"=_default_{name}"
-            value = name if field.init else f"_default_{name}"
-        elif field.init:
-            default = ""
-        else:
-            continue
-        if field.init:
-            arguments.append(f"{name}{default}")
-        body.append(f" _set(self, {name!r}, {value})")
+    """The `__init__` that the standard library compiles for the same fields."""
+    fields = cls.__dataclass_fields__.items()
+    body: dict[str, Any] = {"__annotations__": {name: object for name, _ in fields}}
+    for name, found in fields:
+        body[name] = dataclasses.field(default=found.default, default_factory=found.default_factory, init=found.init)
     if hasattr(cls, "__post_init__"):
-        body.append(" self.__post_init__()")
-    source = "\n".join([f"def __init__({', '.join(arguments)}):", *(body or [" pass"])])
-    exec(source, names)  # noqa: S102 - of the fields' names only, as in the standard library
-    compiled: Callable[..., None] = names["__init__"]
+        body["__post_init__"] = cls.__post_init__
+    template: Any = dataclasses.dataclass(frozen=True, repr=False, eq=False, match_args=False)(type(cls.__name__, (), body))
+    compiled: Callable[..., None] = template.__init__
     compiled.__qualname__ = f"{cls.__qualname__}.__init__"
     return compiled
 

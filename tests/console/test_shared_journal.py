@@ -340,6 +340,7 @@ async def test_an_alert_of_a_killed_console_is_taken_over(two: tuple[Settings, S
             await within(5.0, lambda: [item.author for item in ann.snapshot().ledger.owners.values()] == [two[1].user])
 
 
+@pytest.mark.servers
 async def test_taking_over_while_the_store_is_gone(
     cluster: SteerableCluster, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -20,7 +20,7 @@ from queries.promql.rule_files import load_built_in
 from queries.promql.syntax import parse_promql
 
 RUNBOOKS = Path(__file__).parents[3] / "runbooks"
-_NO_BOARDS = ("signals.yaml", "contract.yaml", "exported.yaml", "taxonomy.yaml", "heat_maps.yaml")
+_NO_BOARDS = ("signals.yaml", "contract.yaml", "exported.yaml", "taxonomy.yaml", "heat_maps.yaml", "drills.yaml")
 BOARDS = sorted(
     item.name.removesuffix(".yaml")
     for item in (resources.files("queries") / "catalogue").iterdir()

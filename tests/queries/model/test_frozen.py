@@ -214,7 +214,9 @@ def test_instances_can_be_pickled() -> None:
 
 
 def test_importing_a_class_compiles_no_method() -> None:
-    """Importing settings and model compiles no generated method; the first instance compiles `__init__`."""
+    """Importing settings and model compiles no generated method; the first instance has the standard library compile `__init__`
+    with the two methods of a frozen class, once.
+    """
     code = """
 import sys
 seen = []
@@ -236,5 +238,5 @@ print(count())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     before, after = map(int, done.stdout.split())
-    assert after == before + 1
-    assert before <= 12, "only of classes whose instances are defaults"
+    assert after == before + 3
+    assert before <= 36, "only of classes whose instances are defaults"
