@@ -182,7 +182,8 @@ class GuardChecks:
 
     async def _read_gates(self, now: float, overrule: str) -> None:
         if self._gates is None:
-            self._gates = check_gates(await self._source.fetch_gates(), self._settings, now=now, overrule=overrule)
+            facts = await self._source.fetch_gates()
+            self._gates = check_gates(facts, self._settings, now=now, overrule=overrule, drill=bool(self.options.drill))
 
 
 class Guard:

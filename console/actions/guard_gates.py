@@ -20,6 +20,8 @@ from queries.model.verdict import Verdict
 from queries.text.times import due_today, format_local, local_minute
 
 HOW = "gate"
+_REASON = "to change something all the same, give your reason (--overrule)"
+_NO_DRILL = "no drill during a freeze"
 _RULES, _CONTRACT = ("rules", "recording"), ("contract", "mapping")
 _CAPACITY = ("cpu", "memory")
 _BUDGET = "error_budget"
@@ -39,7 +41,9 @@ class GateFacts:
     incidents_error: str = ""
 
 
-def check_gates(facts: GateFacts, settings: Settings, *, now: float, overrule: str = "") -> tuple[PreflightCheck, ...]:
+def check_gates(
+    facts: GateFacts, settings: Settings, *, now: float, overrule: str = "", drill: bool = False
+) -> tuple[PreflightCheck, ...]:
     """Every gate in one order. One that fails asks for its word; a freeze blocks unless `overrule` says why it has to be; one
     that could not be checked warns and says so.
     """
@@ -47,7 +51,7 @@ def check_gates(facts: GateFacts, settings: Settings, *, now: float, overrule: s
         *_check_areas(facts),
         _check_budget(facts.panels),
         *_check_capacity(facts.panels),
-        *check_freezes(settings.freezes, overrule, now=now),
+        *check_freezes(settings.freezes, overrule, now=now, hint=_NO_DRILL if drill else _REASON),
         *_check_quiet_hours(settings.notify.quiet, now),
         *_check_incidents(facts.incidents, facts.incidents_error),
     )
@@ -86,7 +90,9 @@ def check_signals(
     return tuple(found)
 
 
-def check_freezes(freezes: Sequence[Freeze], overrule: str, *, now: float, guarded: bool = True) -> tuple[PreflightCheck, ...]:
+def check_freezes(
+    freezes: Sequence[Freeze], overrule: str, *, now: float, guarded: bool = True, hint: str = _REASON
+) -> tuple[PreflightCheck, ...]:
     """Whether nothing may be deployed now. Without a guard it only warns: what brings back an older state must not wait."""
     active = [(item, ends_at) for item in freezes if (ends_at := item.ends_at(now)) is not None]
     if not active:
@@ -97,7 +103,7 @@ def check_freezes(freezes: Sequence[Freeze], overrule: str, *, now: float, guard
         if overrule:
             checks.append(PreflightCheck(CheckLevel.WARN, f"{text}; overruled: {visible(overrule)}", HOW))
         elif item.refuses and guarded:
-            text = f"{text}; to change something all the same, give your reason (--overrule)"
+            text = f"{text}; {hint}"
             checks.append(PreflightCheck(CheckLevel.BLOCK, text, HOW))
         else:
             checks.append(PreflightCheck(CheckLevel.WARN, text, HOW if guarded else "freeze"))

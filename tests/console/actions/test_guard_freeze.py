@@ -30,6 +30,15 @@ async def test_a_freeze_refuses_a_guarded_change(bench: Bench) -> None:
     assert bench.writes() == []
 
 
+async def test_a_drill_in_a_freeze_offers_no_way_round(bench: Bench) -> None:
+    """A drill has no reason to overrule a freeze, so the refusal names no flag for one."""
+    bench.settings = replace(bench.settings, freezes=(ALWAYS,))
+    guard = replace(BRIEF, signals=(), drill="d1")
+    result, text = outcome(await bench.act("cordon", NODE, guard=guard, source=Signals(bench.journal)))
+    assert result is Outcome.REFUSED
+    assert "year-end closing; no drill during a freeze" in text and "--overrule" not in text
+
+
 async def test_who_overrules_a_freeze_says_why_on_record(bench: Bench) -> None:
     """With a reason the change is made; the journal has the reason, and the preview shows both."""
     bench.settings = replace(bench.settings, freezes=(ALWAYS,))
