@@ -138,7 +138,13 @@ async def test_every_action_on_a_set_is_done(ns: Namespace, hands: Hands, kind: 
         ready = all(item["status"].get("phase") == "Running" for item in pods)
         return {item["spec"]["containers"][0]["image"].rpartition(":")[2] for item in pods} if ready else set()
 
-    await asyncio.to_thread(until, lambda: tags() == {"1"}, "the first release")
+    def settled() -> bool:
+        """Its status has every pod too: a later write of the controller would be a conflict with the first action."""
+        found = ns.get(ns.path(plural, "web"))["status"]
+        ready = found.get("numberAvailable" if kind == "DaemonSet" else "availableReplicas")
+        return tags() == {"1"} and ready == len(ns.pods())
+
+    await asyncio.to_thread(until, settled, "the first release")
     assert (await hands.act("image", target=target, wait=False, image=":2")).outcome is Outcome.DONE
     assert await asyncio.to_thread(tags) == {"2"}
     end = await hands.act("rollback", target=target, wait=False)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from console_shell import Shell
+from console_shell import ClusterShell
 from limits import extend
 from signal_server import SignalServer
 from steerable_cluster import SteerableCluster
@@ -30,16 +30,16 @@ environments:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
+def shell(tmp_path: Path) -> Iterator[ClusterShell]:
     made = SteerableCluster(timings=QUICK, autoscaler_seconds=60.0)
     made.seed()
     with made, SignalServer() as signals:
-        found = Shell(made, tmp_path, config=CONFIG.format(folder=tmp_path))
+        found = ClusterShell(made, tmp_path, config=CONFIG.format(folder=tmp_path))
         found.environ.update({"PROMETHEUS_URL": signals.url, "CAD_CONSOLE_ENVIRONMENT": "staging"})
         yield found
 
 
-def events(shell: Shell, *kinds: str) -> tuple[Event, ...]:
+def events(shell: ClusterShell, *kinds: str) -> tuple[Event, ...]:
     if not shell.journal.exists():
         return ()
     try:
@@ -56,7 +56,7 @@ def until(found: Callable[[], object], what: str, *, seconds: float = 40.0) -> N
         time.sleep(0.05)
 
 
-def kill_while_the_fault_is_in_place(shell: Shell, limit: str) -> None:
+def kill_while_the_fault_is_in_place(shell: ClusterShell, limit: str) -> None:
     confirm = [word for each in WORDS for word in ("--confirm", each)]
     child = shell.start("drill", "run", "scale-to-zero", API, "--for", limit, "--yes", *confirm)
     assert child.stdout is not None
@@ -75,7 +75,7 @@ def _complaint(child: subprocess.Popen[str]) -> str:
     return child.communicate()[1]
 
 
-def test_the_next_console_takes_the_fault_back_and_closes_the_drill(shell: Shell) -> None:
+def test_the_next_console_takes_the_fault_back_and_closes_the_drill(shell: ClusterShell) -> None:
     """What is left of the time limit passes; then the replicas are back, and the drill's end names who left it."""
     kill_while_the_fault_is_in_place(shell, "15s")
     with Terminal([PROGRAM], env=shell.environ, columns=160, rows=45) as second:
@@ -92,7 +92,7 @@ def test_the_next_console_takes_the_fault_back_and_closes_the_drill(shell: Shell
     assert code in (1, 2), "what nobody watched is no success"
 
 
-def test_stop_takes_it_back_at_once(shell: Shell) -> None:
+def test_stop_takes_it_back_at_once(shell: ClusterShell) -> None:
     """Without a screen: the fault of an hour is taken back by `drill stop`, which also closes the drill; again there is nothing
     to do.
     """
@@ -104,7 +104,7 @@ def test_stop_takes_it_back_at_once(shell: Shell) -> None:
     assert shell.run("drill", "stop")[1] == "no drill is open that nobody runs\n"
 
 
-def test_a_protected_environment_is_refused_on_the_command_line(shell: Shell) -> None:
+def test_a_protected_environment_is_refused_on_the_command_line(shell: ClusterShell) -> None:
     """By its name, before anything is read; the list says so too."""
     shell.environ["CAD_CONSOLE_ENVIRONMENT"] = "prod"
     code, output, complaint = shell.run("drill", "run", "scale-to-zero", API, "--yes")
