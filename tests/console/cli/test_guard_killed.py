@@ -98,7 +98,7 @@ def kill_when_sent(desk: Desk, child: subprocess.Popen[str], number: int) -> Non
 def test_killed_while_the_gates_are_read(desk: Desk) -> None:
     """Nothing was journalled and nothing was sent: there is nothing to name."""
     kill_at(desk.start(), "checking, nothing is sent yet")
-    assert desk.events() == () and desk.image_patches() == 0
+    assert desk.events("action.intent", "guard.started") == () and desk.image_patches() == 0
     with desk.second() as second:
         second.wait_for(API)
         assert "UNGUARDED" not in second.text
