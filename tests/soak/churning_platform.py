@@ -52,10 +52,10 @@ class Churning(ToldPlatform):
         panels = ("error_ratio", "queue_depth", "cpu", "memory", "request_rate")
         return [({"__q__": f"{panel}/recorded"}, now) for panel in panels if f"{panel}/recorded" in query]
 
-    def answer(self, path: str, query: str) -> tuple[int, str, str]:
+    def answer(self, path: str, query: str, at: str = "") -> tuple[int, str, str]:
         if path == "/api/v2/alerts":
             return 200, "application/json", next(self.variants)
-        return super().answer(path, query)
+        return super().answer(path, query, at)
 
 
 def main(alerts: int, churned: int) -> None:
