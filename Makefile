@@ -57,7 +57,7 @@ demo: $(STAMP) ## open the console on an embedded stack (SCENARIO=bad-deploy)
 	@$(BIN)/cad-console demo --scenario $(SCENARIO)
 
 .PHONY: test
-test: $(STAMP) ## run the whole test suite: at most 21 minutes on two quiet cores (JOBS=2 if they are busy)
+test: $(STAMP) ## run the whole test suite: 15 minutes on two quiet cores (JOBS=2 if they are busy)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
