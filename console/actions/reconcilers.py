@@ -29,8 +29,16 @@ def owners(found: Mapping[str, Any]) -> tuple[Reconciler, ...]:
 
 
 def last_writer(deployment: Mapping[str, Any], field: str, known: tuple[Reconciler, ...]) -> str:
-    """Who set the field last: a reconciler's name, or the field manager that the API server recorded."""
-    newest = max(_managed_by(deployment, field), key=lambda item: str(item.get("time", "")), default=None)
+    """Who set the field last: a reconciler's name, or the field manager that the API server recorded.
+
+    The server records whole seconds. Of two in the same one it was the reconciler, whose work it is to set the field again.
+    """
+    managers = {manager for item in known for manager in item.managers}
+    newest = max(
+        _managed_by(deployment, field),
+        key=lambda item: (str(item.get("time", "")), item.get("manager") in managers),
+        default=None,
+    )
     if newest is None:
         return "an unknown manager"
     manager = str(newest.get("manager", ""))

@@ -22,6 +22,16 @@ def test_a_kubectl_under_another_name_is_named_as_it_is_called() -> None:
     assert owners(deployment) == ()
 
 
+def test_of_two_in_one_second_it_was_the_reconciler() -> None:
+    """The server keeps whole seconds, so a controller that takes a change back at once has the time of who made it."""
+    fields = {"fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:template": {}}}, "time": "2026-03-01T14:03:27Z"}
+    labels = {f"{_FLUX}/name": "apps", f"{_FLUX}/namespace": "flux-system"}
+    managed = [{"manager": name, "operation": "Update", **fields} for name in ("kubectl", "kustomize-controller")]
+    for entries in (managed, managed[::-1]):
+        deployment = {"metadata": {"labels": labels, "managedFields": entries}}
+        assert last_writer(deployment, TEMPLATE, owners(deployment)) == "Flux Kustomization flux-system/apps"
+
+
 _FLUX = "kustomize.toolkit.fluxcd.io"
 _HELM = "meta.helm.sh/release"
 
