@@ -30,7 +30,7 @@ WATCHING = "done in "
 """From this line on its guard only watches."""
 
 
-class Desk:
+class Site:
     """A cluster, a metric, and consoles that share one journal."""
 
     def __init__(self, shell: ClusterShell, signals: SignalServer) -> None:
@@ -67,7 +67,7 @@ def _is_change(request: HttpRequest) -> bool:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def site(tmp_path: Path) -> Iterator[Site]:
     made = SteerableCluster(timings=QUICK, autoscaler_seconds=60.0)
     made.seed()
     with made, SignalServer() as signals:
@@ -75,10 +75,10 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         config = f"refresh: {{every: 0.5, settle: {{hpa: 0}}}}\npanels: {tmp_path / 'panels.yaml'}\n"
         shell = ClusterShell(made, tmp_path, config=config)
         shell.environ["PROMETHEUS_URL"] = signals.url
-        yield Desk(shell, signals)
+        yield Site(shell, signals)
 
 
-def kill_when_sent(desk: Desk, child: subprocess.Popen[str], number: int) -> None:
+def kill_when_sent(site: Site, child: subprocess.Popen[str], number: int) -> None:
     """Kills it between its request of this number that changes the image and the server's answer."""
     seen, killed = [0], threading.Event()
 
@@ -89,118 +89,118 @@ def kill_when_sent(desk: Desk, child: subprocess.Popen[str], number: int) -> Non
             child.kill()
             child.wait()
 
-    desk.shell.cluster.on_request(on_request)
+    site.shell.cluster.on_request(on_request)
     _, complaint = child.communicate(timeout=extend(60.0))
     assert killed.is_set() and child.returncode == -9, complaint
-    desk.shell.cluster.on_request(None)
+    site.shell.cluster.on_request(None)
 
 
-def test_killed_while_the_gates_are_read(desk: Desk) -> None:
+def test_killed_while_the_gates_are_read(site: Site) -> None:
     """Nothing was journalled and nothing was sent: there is nothing to name."""
-    kill_at(desk.start(), "checking, nothing is sent yet")
-    assert desk.events("action.intent", "guard.started") == () and desk.image_patches() == 0
-    with desk.second() as second:
+    kill_at(site.start(), "checking, nothing is sent yet")
+    assert site.events("action.intent", "guard.started") == () and site.image_patches() == 0
+    with site.second() as second:
         second.wait_for(API)
         assert "UNGUARDED" not in second.text
 
 
-def test_killed_while_the_change_is_sent(desk: Desk) -> None:
+def test_killed_while_the_change_is_sent(site: Site) -> None:
     """Nobody knows whether the server took it: the second console says so, with what takes it back, and sends nothing."""
-    kill_when_sent(desk, desk.start(), 1)
-    with desk.second() as second:
-        until(lambda: desk.events("guard.ended"), "an end of the guard")
+    kill_when_sent(site, site.start(), 1)
+    with site.second() as second:
+        until(lambda: site.events("guard.ended"), "an end of the guard")
         second.wait_for("outcome unknown")
-    (ended,) = desk.events("guard.ended")
+    (ended,) = site.events("guard.ended")
     assert ended.data["result"] == "unknown"
     assert ended.data["text"].startswith("UNGUARDED: the console of tester")
-    assert f"take it back by hand: image deployment/{API} --container {API} --image {desk.before}" in ended.data["text"]
-    assert desk.image_patches() == 1
+    assert f"take it back by hand: image deployment/{API} --container {API} --image {site.before}" in ended.data["text"]
+    assert site.image_patches() == 1
 
 
-def test_killed_while_it_watches(desk: Desk) -> None:
+def test_killed_while_it_watches(site: Site) -> None:
     """The second console watches on, and keeps the change when the time is up."""
-    kill_at(desk.start(watch="12s"), WATCHING)
-    with desk.second() as second:
+    kill_at(site.start(watch="12s"), WATCHING)
+    with site.second() as second:
         second.wait_for("took over the guard of tester")
-        until(lambda: desk.events("guard.ended"), "an end of the guard")
-    (ended,) = desk.events("guard.ended")
+        until(lambda: site.events("guard.ended"), "an end of the guard")
+    (ended,) = site.events("guard.ended")
     assert ended.data["result"] == "kept", ended.data["text"]
-    assert desk.image().endswith(":1.8.3") and desk.image_patches() == 1
+    assert site.image().endswith(":1.8.3") and site.image_patches() == 1
 
 
-def test_killed_while_it_holds(desk: Desk) -> None:
+def test_killed_while_it_holds(site: Site) -> None:
     """The signal is unknown when the second console takes over, and gets worse: it takes the change back itself."""
 
     def lose(line: str) -> None:
         if WATCHING in line:
-            desk.signals.value = None
+            site.signals.value = None
 
-    kill_at(desk.start(countdown="1s"), "holding, rolls back in", meanwhile=lose)
-    with desk.second() as second:
+    kill_at(site.start(countdown="1s"), "holding, rolls back in", meanwhile=lose)
+    with site.second() as second:
         second.wait_for("took over the guard of tester")
-        desk.signals.value = 8.0
-        until(lambda: desk.events("guard.ended"), "an end of the guard")
-    assert [item.data["result"] for item in desk.events("guard.ended")] == ["rolled back"]
-    assert desk.image() == desk.before and desk.image_patches() == 2
+        site.signals.value = 8.0
+        until(lambda: site.events("guard.ended"), "an end of the guard")
+    assert [item.data["result"] for item in site.events("guard.ended")] == ["rolled back"]
+    assert site.image() == site.before and site.image_patches() == 2
 
 
-def test_killed_while_it_counts_down(desk: Desk) -> None:
+def test_killed_while_it_counts_down(site: Site) -> None:
     """The second console counts down again and takes the change back: once."""
 
     def worsen(line: str) -> None:
         if WATCHING in line:
-            desk.signals.value = 8.0
+            site.signals.value = 8.0
 
-    kill_at(desk.start(countdown="3s"), "rolls back in 3s", meanwhile=worsen)
-    assert desk.image().endswith(":1.8.3")
-    with desk.second() as second:
+    kill_at(site.start(countdown="3s"), "rolls back in 3s", meanwhile=worsen)
+    assert site.image().endswith(":1.8.3")
+    with site.second() as second:
         second.wait_for("took over the guard of tester")
-        until(lambda: desk.events("guard.ended"), "an end of the guard")
-    assert [item.data["result"] for item in desk.events("guard.ended")] == ["rolled back"]
-    assert len(desk.events("guard.announced")) == 2
-    assert desk.image() == desk.before and desk.image_patches() == 2
+        until(lambda: site.events("guard.ended"), "an end of the guard")
+    assert [item.data["result"] for item in site.events("guard.ended")] == ["rolled back"]
+    assert len(site.events("guard.announced")) == 2
+    assert site.image() == site.before and site.image_patches() == 2
 
 
-def test_killed_while_the_roll_back_is_sent(desk: Desk) -> None:
+def test_killed_while_the_roll_back_is_sent(site: Site) -> None:
     """The server took it and nobody heard: the second console finds the state from before, and sends no second roll-back."""
-    child = desk.start(countdown="0s")
+    child = site.start(countdown="0s")
 
     def worsen() -> None:
-        until(lambda: desk.events("guard.verdict"), "a verdict")
-        desk.signals.value = 8.0
+        until(lambda: site.events("guard.verdict"), "a verdict")
+        site.signals.value = 8.0
 
     steering = threading.Thread(target=worsen)
     steering.start()
-    kill_when_sent(desk, child, 2)
+    kill_when_sent(site, child, 2)
     steering.join()
-    with desk.second() as second:
-        until(lambda: desk.events("guard.ended"), "an end of the guard")
+    with site.second() as second:
+        until(lambda: site.events("guard.ended"), "an end of the guard")
         second.wait_for("outcome unknown")  # of the roll-back's own run
-    (ended,) = desk.events("guard.ended")
+    (ended,) = site.events("guard.ended")
     assert ended.data["result"] == "rolled back", ended.data["text"]
-    assert desk.image() == desk.before and desk.image_patches() == 2
+    assert site.image() == site.before and site.image_patches() == 2
 
 
 @pytest.mark.parametrize(("fails", "code"), [(False, 4), (True, 5)])
-def test_the_exit_code_tells_how_the_roll_back_ended(desk: Desk, fails: bool, code: int) -> None:
+def test_the_exit_code_tells_how_the_roll_back_ended(site: Site, fails: bool, code: int) -> None:
     """Not killed: rolled back is 4, and a roll-back that the server rejects is 5, loudest, with what to run by hand."""
     sent = [0]
 
     def on_request(item: HttpRequest) -> None:
         sent[0] += _is_change(item)
         if fails and sent[0] == 2 and _is_change(item):
-            desk.shell.cluster.fail_next(422)
+            site.shell.cluster.fail_next(422)
 
-    desk.shell.cluster.on_request(on_request)
-    child = desk.start(countdown="0s")
+    site.shell.cluster.on_request(on_request)
+    child = site.start(countdown="0s")
     assert child.stdout is not None
     lines = []
     for line in child.stdout:
         lines.append(line)
         if WATCHING in line:
-            desk.signals.value = 8.0
+            site.signals.value = 8.0
     child.communicate()
     assert child.returncode == code, "".join(lines)
-    assert (desk.image() == desk.before) is not fails
+    assert (site.image() == site.before) is not fails
     word = "ROLLBACK FAILED: Drawing errors 8.0" if fails else "rolled back: Drawing errors 8.0"
     assert word in lines[-1], lines[-1]

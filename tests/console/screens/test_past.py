@@ -55,7 +55,7 @@ async def until(app: ConsoleApp, pilot: Pilot[None], *words: str) -> str:
     return text_of(app.screen)
 
 
-async def told(app: ConsoleApp, pilot: Pilot[None], words: str) -> None:
+async def wait_for_notice(app: ConsoleApp, pilot: Pilot[None], words: str) -> None:
     await patience.until(pilot, lambda: any(words in notice for notice in notices_of(app)), words)
 
 
@@ -136,12 +136,12 @@ async def test_nothing_can_be_changed(settings: Settings, platform: ToldPlatform
         for key in ("a", "z", "h", "i"):
             app.clear_notifications()
             await pilot.press(key)
-            await told(app, pilot, "what is shown is past")
+            await wait_for_notice(app, pilot, "what is shown is past")
             assert len(app.screen_stack) == 1
         for command in ("scale cad-ml-api 4", "silence", "incident declare"):
             app.clear_notifications()
             await pilot.press("colon", *command, "enter")
-            await told(app, pilot, "what is shown is past")
+            await wait_for_notice(app, pilot, "what is shown is past")
         with Journal.open_to_read(settings.paths.journal_file) as journal:
             assert journal.last_sequence() == before
     assert platform.methods <= {"GET", "POST"} and "/api/v2/silence" not in platform.paths
@@ -199,7 +199,7 @@ async def test_moments_that_cannot_be_shown(settings: Settings) -> None:
         ):
             app.clear_notifications()
             await pilot.press("colon", *f"at {text}", "enter")
-            await told(app, pilot, why)
+            await wait_for_notice(app, pilot, why)
             assert "AS OF" not in text_of(app.screen).splitlines()[0]
         await go(app, pilot, format_moment(time.time() - 20 * 3600.0))
         shown = await until(app, pilot, "NO DATA", "NOT KNOWN THEN")

@@ -259,7 +259,7 @@ async def from_loki(place: Place, pilot: Pilot[None]) -> None:
     place.app.flows.navigation.open(OpenLogsRequested('{app="cad-ml-api"}', at=NOW - 60.0))
 
 
-async def asked_for_fields(place: Place, pilot: Pilot[None]) -> None:
+async def open_fields(place: Place, pilot: Pilot[None]) -> None:
     async def read(line: LogLine) -> tuple[LineField, ...]:
         raise NotImplementedError  # the worker fails before it reads
 
@@ -315,7 +315,7 @@ CASES = (
     Case(ReadingScreen, "_read", opened(OpenNodesRequested())),
     Case(LogReadingScreen, "_fetch", opened(OpenLogsRequested("cad-ml-api-rs42-0")), waits=True),
     Case(LogReadingScreen, "_read_volume", from_loki),
-    Case(LogFieldsDialog, "_read_all", asked_for_fields, waits=True),
+    Case(LogFieldsDialog, "_read_all", open_fields, waits=True),
     Case(LogsScreen, "_save", opened(OpenLogsRequested("cad-ml-api-rs42-0"), "s", "enter")),
     Case(ActionFlow, "_run", acted),
     Case(ActionFlow, "_take_over", guarded_by_the_dead),
