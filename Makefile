@@ -58,7 +58,7 @@ demo: $(STAMP) ## open the console on an embedded stack (SCENARIO=bad-deploy)
 
 .PHONY: test
 test: $(STAMP) ## run the whole test suite: 15 minutes on two quiet cores (JOBS=2 if they are busy)
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python tests/support/suite.py -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-fast
 test-fast: $(STAMP) ## run the tests that need no server or terminal and are not slow: under 3 minutes
