@@ -77,6 +77,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(fast_set.Guard())
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A megabyte of a parameter is no part of a name: pytest hands the name of the test on to every process that it starts."""
+    return f"{ascii(val[:60])[:70]}... {len(val)}" if isinstance(val, str | bytes) and len(val) > 100 else None
+
+
 def pytest_asyncio_loop_factories() -> dict[str, type[idle.WatchedLoop]]:
     return {"watched": idle.WatchedLoop}
 

@@ -25,11 +25,14 @@ from queries.text.durations import format_duration
 if TYPE_CHECKING:
     import httpx
 
+HEAD_BYTES = 64 << 10
+"""The limit of what comes before the messages: websocket-client reads the head byte by byte, 3 µs each."""
 MESSAGE_BYTES = 16 << 20
 """The limit of one message."""
 SILENCE_SECONDS = 30.0
 """A connection without any frame for so long is dead: a server of streams pings more often."""
 _WAIT_SECONDS = 1.0
+_READ_AHEAD_BYTES = 16 << 10
 _CLOSE, _PING, _PONG = 0x8, 0x9, 0xA
 
 
@@ -56,6 +59,7 @@ class WebSocket:
         self._redact = redact
         self._connection: socket.socket | None = None
         self._limit = WireLimit(seconds=timeout_seconds)
+        self._limit.grant(HEAD_BYTES)
         self._frames: Any = None
         self._aborted = False
 
@@ -185,15 +189,19 @@ async def read_messages(stream: WebSocket) -> AsyncGenerator[bytes | None, None]
 
 
 class _LimitedSocket:
-    """A connected socket that fails beyond the limit."""
+    """A connected socket that fails beyond the limit. It reads ahead: websocket-client asks for the head byte by byte."""
 
     def __init__(self, connection: socket.socket, limit: WireLimit) -> None:
         self._connection = connection
         self._limit = limit
+        self._ahead = bytearray()
 
     def recv(self, count: int) -> bytes:
         self._limit.left_seconds()
-        data = self._connection.recv(count)
+        if not self._ahead:
+            self._ahead += self._connection.recv(max(count, _READ_AHEAD_BYTES))
+        data = bytes(self._ahead[:count])
+        del self._ahead[:count]
         self._limit.consume(len(data))
         return data
 
