@@ -3,8 +3,8 @@
     python tests/support/suite.py [PYTEST ARGUMENT …]
 
 Real servers, terminals and processes share the machine with the tests that run beside them, and with whatever else it does. A
-fault of the product fails alone too; what passes alone depended on its neighbours, and is named at the end. More than MOST failed
-tests are no coincidence: nothing runs again.
+fault of the product fails alone too; what passes alone depended on its neighbours, and is named at the end. More than MOST
+failed tests are no coincidence: nothing runs again.
 """
 
 from __future__ import annotations

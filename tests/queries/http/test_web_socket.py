@@ -113,7 +113,18 @@ async def test_tls_and_credentials(serve: Serve) -> None:
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100_000, "MALFORMED", "more than 64 KiB"),
         (b"HTTP/1.1 200 OK\r\n", "TIMED_OUT", "no connection in time"),
     ],
-    ids="rejected,denied,not found,a page,redirected,no key,another protocol,endless body,endless head,half a head".split(","),
+    ids=[
+        "rejected",
+        "denied",
+        "not found",
+        "a page",
+        "redirected",
+        "no key",
+        "another protocol",
+        "endless body",
+        "endless head",
+        "half a head",
+    ],
 )
 async def test_what_is_no_upgrade(serve: Serve, answer: bytes, kind: str, words: str) -> None:
     """The server's own words as for any request, without the secret that they repeat; what does not end is ended."""
@@ -134,7 +145,7 @@ async def test_what_is_no_upgrade(serve: Serve, answer: bytes, kind: str, words:
         (frame(CLOSE, b""), "UNREACHABLE", "no reason given"),
         (frame(PING, b"x" * 200), "MALFORMED", "does not speak WebSocket"),
     ],
-    ids="exabytes,frames without an end,reserved bits,no first frame,half a code,no reason,long ping".split(","),
+    ids=["exabytes", "frames without an end", "reserved bits", "no first frame", "half a code", "no reason", "long ping"],
 )
 async def test_what_is_no_frame(serve: Serve, piece: bytes, kind: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A frame of exabytes, frames without an end, reserved bits: a sentence, and never more memory than a message may have."""
