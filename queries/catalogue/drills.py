@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -12,12 +11,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from queries.catalogue.faults import EntryError, explain_error, read_document
+from queries.catalogue.faults import EntryError, EntryFiles, explain_error
 from queries.model.frozen import dataclass
 from queries.text.durations import parse_duration
 from queries.text.times import InvalidTime
-from queries.yaml import NodeError, YamlDocument
 from queries.yaml import Path as Part
+from queries.yaml import YamlDocument
 
 BUILT_IN = str(Path(__file__).with_name("drills.yaml"))
 LEAST_SECONDS, MOST_SECONDS = 5.0, 4 * 3600.0
@@ -73,36 +72,15 @@ class DrillCatalogue:
 @lru_cache(maxsize=8)
 def read_drills(files: tuple[str, ...] = ()) -> DrillCatalogue:
     """Ours, then those of a team's files in order; one with an id of ours takes its place. Never raises for their content."""
-    reader = _Reader()
+    entries = EntryFiles("drills", "a mapping of drills by id")
+    drills: dict[str, Drill] = {}
     for path in (BUILT_IN, *files):
-        reader.file(path, own=path != BUILT_IN)
-    return DrillCatalogue(MappingProxyType(reader.drills), tuple(reader.problems))
 
+        def take(name: str, entry: Any, _: YamlDocument, own: bool = path != BUILT_IN) -> None:
+            drills[name] = _read_drill(name, entry, own=own)
 
-@dataclass(slots=True)
-class _Reader:
-    drills: dict[str, Drill] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-    def file(self, path: str, *, own: bool) -> None:
-        try:
-            document = read_document(Path(path), "drills", dict, "a mapping of drills by id")
-        except NodeError as error:
-            place = f"{path}:{error.line}" if error.line else path
-            self.problems.append(f"{place}: {error.key}: {error}" if error.key else f"{place}: {error}")
-            return
-        for key in document.value:
-            if key != "drills":
-                self._problem(path, document, (key,), "unknown key, expected drills")
-        for name, entry in document.value["drills"].items():
-            try:
-                self.drills[name] = _read_drill(name, entry, own=own)
-            except EntryError as error:
-                self._problem(path, document, ("drills", name, *error.part), str(error))
-
-    def _problem(self, path: str, document: YamlDocument, part: Part, text: str) -> None:
-        key = ".".join(str(item) for item in part)
-        self.problems.append(f"{path}:{document.line(part)}: {key}: {text}")
+        entries.read(path, take)
+    return DrillCatalogue(MappingProxyType(drills), tuple(entries.problems))
 
 
 def _read_drill(name: str, entry: Any, *, own: bool) -> Drill:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from queries.model.panel import Unit
 from queries.text.suggestions import suggest_spelling
-from queries.yaml import NodeError, YamlDocument, load_with_lines
+from queries.yaml import NodeError, YamlDocument, format_path, load_with_lines
 from queries.yaml import Path as Part
 
 _LIMIT_BYTES = 1 << 20
@@ -42,6 +42,39 @@ def read_document(path: Path, key: str, kind: type, expected: str) -> YamlDocume
         line = document.line((key,)) if document.value else 1
         raise NodeError(f"expected `{key}`, {expected}", line=line)
     return document
+
+
+class EntryFiles:
+    """Reads files that hold named entries below `key`; an invalid one is a problem and does not affect others.
+
+    `problems` has a sentence with file and line for every error.
+    """
+
+    def __init__(self, key: str, expected: str) -> None:
+        self._key = key
+        self._expected = expected
+        self.problems: list[str] = []
+
+    def read(self, path: str, take: Callable[[str, Any, YamlDocument], None]) -> None:
+        """Give `take` the name and the value of every entry, with the file's lines. It may raise EntryError."""
+        try:
+            document = read_document(Path(path), self._key, dict, self._expected)
+        except NodeError as error:
+            place = f"{path}:{error.line}" if error.line else path
+            self.problems.append(f"{place}: {error.key}: {error}" if error.key else f"{place}: {error}")
+            return
+        for key in document.value:
+            if key != self._key:
+                self.add(path, document, (key,), f"unknown key, expected {self._key}")
+        for name, entry in document.value[self._key].items():
+            try:
+                take(name, entry, document)
+            except EntryError as error:
+                self.add(path, document, (self._key, name, *error.part), str(error))
+
+    def add(self, path: str, document: YamlDocument, part: Part, text: str) -> None:
+        """A problem of this part of the file."""
+        self.problems.append(f"{path}:{document.line(part)}: {format_path(part)}: {text}")
 
 
 def explain_error(message: str, entry: Any, keys: Mapping[str, tuple[str, ...]]) -> EntryError:

@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from functools import lru_cache
-from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
 
-from queries.catalogue.faults import EntryError, explain_error, read_document
+from queries.catalogue.faults import EntryError, EntryFiles, explain_error
 from queries.catalogue.signals import (
     TABLE_KEYS,
     Signal,
@@ -23,8 +22,8 @@ from queries.catalogue.signals import (
 )
 from queries.model.frozen import dataclass
 from queries.text.suggestions import suggest_spelling
-from queries.yaml import NodeError, YamlDocument, format_path
 from queries.yaml import Path as Part
+from queries.yaml import YamlDocument
 
 _ID = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -46,7 +45,7 @@ def read_own_signals(files: tuple[str, ...]) -> OwnSignals:
     for path in files:
         reader.file(path)
     reader.check()
-    return OwnSignals(MappingProxyType(reader.signals), tuple(reader.own), tuple(reader.problems))
+    return OwnSignals(MappingProxyType(reader.signals), tuple(reader.own), tuple(reader.entries.problems))
 
 
 @dataclass(slots=True)
@@ -54,24 +53,14 @@ class _Reader:
     signals: dict[str, Signal]
     own: dict[str, tuple[str, YamlDocument]] = field(default_factory=dict)
     """The file that defines a signal last, with its lines."""
-    problems: list[str] = field(default_factory=list)
+    entries: EntryFiles = field(default_factory=lambda: EntryFiles("signals", "a mapping of signals by name"))
 
     def file(self, path: str) -> None:
-        try:
-            document = read_document(Path(path), "signals", dict, "a mapping of signals by name")
-        except NodeError as error:
-            place = f"{path}:{error.line}" if error.line else path
-            self.problems.append(f"{place}: {error.key}: {error}" if error.key else f"{place}: {error}")
-            return
-        for key in document.value:
-            if key != "signals":
-                self._problem(path, document, (key,), "unknown key, expected signals")
-        for name, entry in document.value["signals"].items():
-            try:
-                self.signals[name] = self._signal(name, entry)
-                self.own[name] = (path, document)
-            except EntryError as error:
-                self._problem(path, document, ("signals", name, *error.part), str(error))
+        def take(name: str, entry: object, document: YamlDocument) -> None:
+            self.signals[name] = self._signal(name, entry)
+            self.own[name] = (path, document)
+
+        self.entries.read(path, take)
 
     def check(self) -> None:
         """Remove signals that reference an unknown signal or themselves, and in turn those that reference removed ones."""
@@ -84,7 +73,7 @@ class _Reader:
                 except SignalError as error:
                     path, document = self.own.pop(name)
                     part, text = self._unknown(name) or ((), str(error))
-                    self._problem(path, document, ("signals", name, *part), text)
+                    self.entries.add(path, document, ("signals", name, *part), text)
                     before = load_catalogue_signals().get(name)
                     if before is None:
                         del self.signals[name]
@@ -109,6 +98,3 @@ class _Reader:
             raise explain_error(str(error), entry, TABLE_KEYS) from None
         except SignalError as error:
             raise EntryError((), str(error).removeprefix(": ")) from None
-
-    def _problem(self, path: str, document: YamlDocument, part: Part, text: str) -> None:
-        self.problems.append(f"{path}:{document.line(part)}: {format_path(part)}: {text}")

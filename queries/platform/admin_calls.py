@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from queries.catalogue.faults import EntryError, explain_error, read_document
+from queries.catalogue.faults import EntryError, EntryFiles, explain_error
 from queries.model.frozen import dataclass
-from queries.yaml import NodeError, YamlDocument
 from queries.yaml import Path as Part
+from queries.yaml import YamlDocument
 
 BUILT_IN = str(Path(__file__).with_name("admin_calls.yaml"))
 _ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -110,31 +110,21 @@ def read_admin_calls(files: tuple[str, ...] = ()) -> AdminCalls:
     for path in (BUILT_IN, *files):
         reader.file(path)
     reader.check_undo()
-    return AdminCalls(MappingProxyType(reader.calls), tuple(reader.problems))
+    return AdminCalls(MappingProxyType(reader.calls), tuple(reader.entries.problems))
 
 
 @dataclass(slots=True)
 class _Reader:
     calls: dict[str, AdminCall] = field(default_factory=dict)
     places: dict[str, tuple[str, YamlDocument]] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+    entries: EntryFiles = field(default_factory=lambda: EntryFiles("calls", "a mapping of calls by id"))
 
     def file(self, path: str) -> None:
-        try:
-            document = read_document(Path(path), "calls", dict, "a mapping of calls by id")
-        except NodeError as error:
-            place = f"{path}:{error.line}" if error.line else path
-            self.problems.append(f"{place}: {error.key}: {error}" if error.key else f"{place}: {error}")
-            return
-        for key in document.value:
-            if key != "calls":
-                self._problem(path, document, (key,), "unknown key, expected calls")
-        for name, entry in document.value["calls"].items():
-            try:
-                self.calls[name] = _read_call(name, entry)
-                self.places[name] = (path, document)
-            except EntryError as error:
-                self._problem(path, document, ("calls", name, *error.part), str(error))
+        def take(name: str, entry: Any, document: YamlDocument) -> None:
+            self.calls[name] = _read_call(name, entry)
+            self.places[name] = (path, document)
+
+        self.entries.read(path, take)
 
     def check_undo(self) -> None:
         """Remove the calls whose undo names no call, or a parameter that it does not have."""
@@ -142,19 +132,15 @@ class _Reader:
             path, document = self.places[name]
             undo = self.calls.get(call.undo.call)
             if call.undo.call and undo is None:
-                self._problem(path, document, ("calls", name, "undo", "call"), f"there is no call {call.undo.call!r}")
+                self.entries.add(path, document, ("calls", name, "undo", "call"), f"there is no call {call.undo.call!r}")
                 del self.calls[name]
                 continue
             known = {item.name for item in undo.parameters} if undo else set()
             for key in call.undo.parameters:
                 if key not in known:
                     text = f"{call.undo.call or 'the undo'} has no parameter {key!r}"
-                    self._problem(path, document, ("calls", name, "undo", "parameters", key), text)
+                    self.entries.add(path, document, ("calls", name, "undo", "parameters", key), text)
                     self.calls.pop(name, None)
-
-    def _problem(self, path: str, document: YamlDocument, part: Part, text: str) -> None:
-        key = ".".join(str(item) for item in part)
-        self.problems.append(f"{path}:{document.line(part)}: {key}: {text}")
 
 
 def _read_call(name: str, entry: Any) -> AdminCall:
