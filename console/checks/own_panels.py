@@ -64,6 +64,17 @@ def open_board(settings: Settings, name: str, *, namespace: str, provider: str =
     return own or load_dashboard(name, namespace=namespace, provider=provider)
 
 
+def list_board_panels(settings: Settings) -> dict[str, tuple[str, str]]:
+    """Board and title of every panel that only dashboards have, by its id; the first board of several that have it."""
+    shown = {spec.id for spec in load_overview(settings)}
+    found: dict[str, tuple[str, str]] = {}
+    for name, _ in list_boards(settings):
+        for spec in open_board(settings, name, namespace=settings.namespace).panels:
+            if spec.id not in shown:
+                found.setdefault(spec.id, (name, spec.title))
+    return found
+
+
 def load_board_panels(settings: Settings) -> tuple[PanelSpec, ...]:
     """The panels that are only on a team's own boards, with the thresholds of the config file.
 

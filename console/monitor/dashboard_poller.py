@@ -119,6 +119,8 @@ class DashboardPoller:
         """The past moment that it shows, Unix seconds; None for now. `prometheus` is then of that moment too."""
         self.environments: tuple[str, ...] = ()
         """The names of the config file's other environments that have a Prometheus."""
+        self.panels: Mapping[str, tuple[str, str]] = {}
+        """Board and title of every panel that only dashboards have, by its id; empty before `read_panels`."""
         self._settings = settings
         self._own = prometheus
         self._show = show
@@ -168,6 +170,14 @@ class DashboardPoller:
         self._resume()
         if self._poller is not None:
             self._poller.start_over()
+
+    async def read_panels(self) -> Mapping[str, tuple[str, str]]:
+        """Set and return `panels`, from the catalogue and a team's own files."""
+        from console.checks.own_panels import list_board_panels  # noqa: PLC0415  # not before the first frame
+
+        if not self.panels:
+            self.panels = await run_cpu_bound(lambda: list_board_panels(self._settings))
+        return self.panels
 
     async def histories(self, panel_id: str, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
         """One panel's series over a time range, refined with each history; a failure is stored as the history's fault."""

@@ -260,6 +260,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
             self.show_notice(visible(sentence), warning=True, seconds=15)
         # Import now, in a thread, what the first key press would have to import.
         await loop.run_in_executor(None, preload)
+        await session.dashboards.read_panels()
         if self.settings.keys:
             from console.screens.key_ids import find_unknown_ids  # noqa: PLC0415  # needs every screen
 

@@ -177,8 +177,13 @@ def _open_panel(app: ConsoleApp, argument: str) -> None:
 
 
 def _list_panels(context: RenderContext) -> Iterable[Entry]:
-    specs = context.session.specs if context.session else ()
-    return (Entry(f"panel {spec.id}", f"{spec.title}: series, chart, query") for spec in specs)
+    if context.session is None:
+        return
+    for spec in context.session.specs:
+        yield Entry(f"panel {spec.id}", f"{spec.title}: series, chart, query")
+    titles = dict(context.session.boards)
+    for panel_id, (board, title) in context.session.dashboards.panels.items():
+        yield Entry(f"panel {panel_id}", f"{title}: a panel of {titles.get(board, board)}")
 
 
 def _open_runbook(app: ConsoleApp, argument: str) -> None:

@@ -172,16 +172,19 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
 
 
 class DashboardPanelScreen(PanelDetailScreen):
-    """A panel of the chosen dashboard, which is polled while this screen is open."""
+    """A panel of a dashboard, which is polled while this screen is open: `board`, or the last one that was visible."""
 
-    def __init__(self, panel_id: str) -> None:
+    def __init__(self, panel_id: str, board: str = "") -> None:
         super().__init__(panel_id)
+        self._own_choice = DashboardChoice(board) if board else None
         self._compared = False
 
     def draw(self, context: RenderContext) -> None:
-        if context.session is not None:
+        if context.session is not None and self._own_choice is not None:
+            context.session.dashboards.keep_alive(self._own_choice)
+        elif context.session is not None:
             context.session.dashboards.keep_last_alive()
-        shown = context.snapshot.dashboard if context.snapshot else None
+        shown = self._find_dashboard(context)
         if shown is not None and not self._compared:
             # The comparison of the dashboard, until a person chooses another one here.
             self._compared = True
@@ -192,8 +195,18 @@ class DashboardPanelScreen(PanelDetailScreen):
         """An action is verified on a panel of the overview: the first that lists the alert."""
         return AlertActionsMixin.current_panel(self)
 
-    def _find_state(self, context: RenderContext) -> PanelState | None:
+    def why_missing(self, context: RenderContext) -> str:
+        shown = self._find_dashboard(context)
+        if shown is not None and shown.panels:
+            return super().why_missing(context)
+        return shown.fault.sentence() if shown is not None and shown.fault else "fetching …"
+
+    def _find_dashboard(self, context: RenderContext) -> DashboardState | None:
         shown = context.snapshot.dashboard if context.snapshot else None
+        return None if shown is None or self._own_choice not in (None, shown.choice) else shown
+
+    def _find_state(self, context: RenderContext) -> PanelState | None:
+        shown = self._find_dashboard(context)
         return shown.panel(self._panel_id) if shown else None
 
     def query_histories(self, session: Session, requested: HistoryRange) -> AsyncIterator[PanelHistory]:

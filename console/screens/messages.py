@@ -79,7 +79,10 @@ class OpenPanelRequested(OpenRequested):
 
 @dataclass(eq=False, repr=False)
 class OpenDashboardPanelRequested(OpenRequested):
+    """`board` is the dashboard that has the panel; empty for the last one that was visible."""
+
     panel_id: str
+    board: str = ""
 
 
 @dataclass(eq=False, repr=False)

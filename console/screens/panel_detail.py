@@ -74,7 +74,7 @@ class PanelDetailScreen(ChartScreen, AlertActionsMixin):
         width = self.size.width
         state = self._find_state(context)
         if state is None:
-            self._head.show(((text(f" there is no panel {self._panel_id}", "warn"),),))
+            self._head.show(((text(f" {self.why_missing(context)}", "warn"),),))
             return
         self.refresh_chart(context)
         self._head.show(tuple(self._head_lines(state, context, width)))
@@ -117,6 +117,10 @@ class PanelDetailScreen(ChartScreen, AlertActionsMixin):
 
     def _find_state(self, context: RenderContext) -> PanelState | None:
         return context.snapshot.panel(self._panel_id) if context.snapshot else None
+
+    def why_missing(self, context: RenderContext) -> str:
+        """Why there is no panel to show."""
+        return f"there is no panel {self._panel_id}"
 
     def query_histories(self, session: Session, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
         return session.histories(self._panel_id, requested)

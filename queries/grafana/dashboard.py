@@ -44,7 +44,7 @@ class OpenDashboard:
         self._prometheus = prometheus
         self._choice = choice
         self._clock = clock
-        self._panels = prometheus.board(choice.window_seconds)
+        self._panels = prometheus.board(choice.window_seconds, seed_rare={spec.id for spec in dashboard.panels})
         self._earlier: QueryBatch[Sample] = QueryBatch(self._fetch_earlier, clock=clock)
         self._back_at = 0.0
         self._known_back: tuple[float, tuple[BatchQuery, ...], tuple[PanelResult, ...]] | None = None

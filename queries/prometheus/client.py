@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -202,8 +202,11 @@ class Prometheus:
         batch: QueryBatch[Sample] = QueryBatch(partial(self._samples, at=at), clock=self._clock)
         return _contradictions(pairs, await batch.fetch([pair.figures for pair in pairs]))
 
-    def board(self, window_seconds: float) -> PanelFetcher:
-        """A fetcher for other panels than those of `panels`, with trends over this window; the caller closes it."""
+    def board(self, window_seconds: float, *, seed_rare: Container[str] = ()) -> PanelFetcher:
+        """A fetcher for other panels than those of `panels`, with trends over this window; the caller closes it.
+
+        The trend of a panel in `seed_rare` has its window at first, whatever its expression costs.
+        """
         return PanelFetcher(
             self._samples,
             self._series,
@@ -211,6 +214,7 @@ class Prometheus:
             window_seconds=window_seconds,
             decisions=self.decisions,
             recorded=self.recorded,
+            seed_rare=seed_rare,
         )
 
     @property

@@ -19,6 +19,7 @@ from queries.model.panel import Aggregation, PanelSpec
 from queries.model.panel_result import PanelHistory
 from queries.model.series import Labels, Series, drop_labels
 from queries.prometheus.panel_fetcher import FetchInstant, FetchRange, aggregate_query
+from queries.prometheus.settled_steps import SettledSteps
 
 if TYPE_CHECKING:
     from queries.promql.peaks import PeakQuery
@@ -66,6 +67,7 @@ class HistoryReader:
         self._range = fetch_range
         self._clock = clock
         self._refused: dict[tuple[str, float], tuple[float, str]] = {}
+        self._settled = SettledSteps(clock=clock)
 
     async def read(
         self,
@@ -192,16 +194,21 @@ class HistoryReader:
         return _merge((*series, *ends), window), _join(annotations.caveat, also.caveat)
 
     async def _read_range(self, text: str, window: Window, *, last: float) -> tuple[tuple[Series, ...], str]:
-        """The series of a range query, and what is missing from a partial response."""
+        """The series of a range query, and what is missing from a partial response; steps that are known are not fetched."""
+        known, first = self._settled.find(text, window.step, window.first)
+        last = max(window.first, last)
 
         async def fetch(span: tuple[float, float]) -> tuple[Sequence[Series], Annotations]:
             return await self._range(text, *span, window.step)
 
         async with task_group() as group:
-            tasks = [group.create_task(fetch(span)) for span in _split(window.first, max(window.first, last), window.step)]
+            tasks = [group.create_task(fetch(span)) for span in _split(first, last, window.step)] if first <= last else []
         found = [task.result() for task in tasks]
-        series = _merge((item for part, _ in found for item in part), window)
-        return series, _join(*(annotations.caveat for _, annotations in found))
+        series = [item for part, _ in found for item in part]
+        missing = _join(*(annotations.caveat for _, annotations in found))
+        if first == window.first and not missing:
+            self._settled.keep(text, window.step, first, last, series)
+        return _merge((*known, *series), window), missing
 
 
 def _split(first: float, last: float, step: float) -> tuple[tuple[float, float], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import field, replace
 from functools import partial
 
@@ -77,7 +77,9 @@ class PanelFetcher:
         window_seconds: float = WINDOW_SECONDS,
         decisions: Decisions | None = None,
         recorded: RecordedPanels | None = None,
+        seed_rare: Container[str] = (),
     ) -> None:
+        """`seed_rare` are the panels whose trend has its window at first even if their expression is evaluated rarely."""
         self._instant: QueryBatch[Sample] = QueryBatch(instant, clock=clock)
         self._ranges = ranges
         self._clock = clock
@@ -91,7 +93,9 @@ class PanelFetcher:
         self._rare: dict[str, _CachedResult] = {}
         self._trends = Trends(window_seconds)
         self._witnesses = Witnesses(clock=clock)
+        self._seed_rare = seed_rare
         self._seeding: asyncio.Task[None] | None = None
+        self._seeding_rare: asyncio.Task[None] | None = None
         self._seed_after = float("-inf")
         self.rules: frozenset[str] = frozenset()
         """Names of the recording rules that the server evaluates: an empty result of theirs is valid."""
@@ -163,9 +167,10 @@ class PanelFetcher:
         return build_pairs((spec,), self.decisions.choice).get(spec.id, ())
 
     async def close(self) -> None:
-        if self._seeding is not None:
-            self._seeding.cancel()
-            await asyncio.wait([self._seeding])
+        for task in (self._seeding, self._seeding_rare):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
 
     def _find_unrecorded(self, specs: Sequence[PanelSpec], answer: BatchResult[Sample]) -> set[str]:
         return {spec.id for spec in specs if not self._has_recorded(spec, answer)}
@@ -298,8 +303,11 @@ class PanelFetcher:
         self._trends.mark_extended(now)
         if missing and (self._seeding is None or self._seeding.done()):
             self._seed_after = now + _SEED_AGAIN_SECONDS
-            seedable = [(specs[item.id], item) for item in results if _seedable(specs[item.id], item)]
-            self._seeding = asyncio.create_task(self._seed(seedable, now))
+            usual, rare = _list_seedable(specs, results)
+            self._seeding = asyncio.create_task(self._seed(usual, now))
+            rare = [(spec, item) for spec, item in rare if spec.id in self._seed_rare]
+            if rare and (self._seeding_rare is None or self._seeding_rare.done()):
+                self._seeding_rare = asyncio.create_task(self._seed_each(rare, now, after=self._seeding))
             done, _ = await asyncio.wait([self._seeding], timeout=_SEED_WAIT_SECONDS)
             for task in done:
                 task.result()
@@ -336,6 +344,25 @@ class PanelFetcher:
                 points = [point for point in series.points if not computed or point[0] <= now]
                 self._trends.seed(key, points, now, lowest=lowest[key])
         self._trends.mark_seeded(now, frozenset(sampled))
+
+    async def _seed_each(
+        self, panels: Sequence[tuple[PanelSpec, PanelResult]], now: float, *, after: asyncio.Task[None]
+    ) -> None:
+        """Fetch the window of expressions over long ranges, one after another and as samples; no refresh waits for them."""
+        await asyncio.wait([after])
+        step = self._trends.step_seconds
+        start, end = self._trends.window(now)
+        for spec, result in panels:
+            part = build_aggregate_query(spec.aggregation, result)
+            try:
+                found, annotations = await self._ranges(part.query, start + step, end - step, step)
+            except SourceError:
+                continue  # the polls still extend the trend
+            if annotations.partial:
+                continue
+            for series in found[:1]:
+                self._trends.seed(spec.id, series.points, now, lowest=spec.lower_is_worse)
+                self._trends.sampled |= {spec.id}
 
     def _build_peaks(self, parts: Sequence[BatchQuery], lowest: Mapping[str, bool]) -> dict[str, tuple[BatchQuery, bool]]:
         """The queries of each step's worst value, and whether the server computes them: without those that cost too much.
@@ -388,9 +415,17 @@ def _may_be_more(spec: PanelSpec, samples: Sequence[Sample]) -> bool:
     return _shows_the_worst(spec) and max(names.values(), default=0) >= MOST_SERIES
 
 
-def _seedable(spec: PanelSpec, answer: PanelResult) -> bool:
-    """Whether to fetch the window: an expression over long ranges would be evaluated sixty times."""
-    return answer.fault is None and not (answer.origin is Origin.RAW and spec.raw_every_seconds)
+def _list_seedable(
+    specs: Mapping[str, PanelSpec], results: Sequence[PanelResult]
+) -> tuple[list[tuple[PanelSpec, PanelResult]], list[tuple[PanelSpec, PanelResult]]]:
+    """The panels with a window to fetch, and apart those whose expression is evaluated rarely: sixty times cost a lot."""
+    usual: list[tuple[PanelSpec, PanelResult]] = []
+    rare: list[tuple[PanelSpec, PanelResult]] = []
+    for result in results:
+        spec = specs[result.id]
+        if result.fault is None:
+            (rare if result.origin is Origin.RAW and spec.raw_every_seconds else usual).append((spec, result))
+    return usual, rare
 
 
 def aggregate_query(fold: Aggregation, query: str) -> str:

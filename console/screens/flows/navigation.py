@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from console.screens import messages
@@ -27,6 +28,7 @@ from console.screens.revision_diff import RevisionDiffScreen
 from console.screens.runbook import RunbookScreen
 from console.screens.services import ServicesScreen
 from console.screens.workload import WorkloadScreen
+from queries.text.suggestions import nearest_names
 
 if TYPE_CHECKING:
     from console.screens.app import ConsoleApp
@@ -50,8 +52,27 @@ class Navigation:
             self._open_once(HandoverScreen, request)
         elif isinstance(request, messages.OpenPresenceRequested):
             self._open_once(PresenceScreen, request)
+        elif isinstance(request, messages.OpenPanelRequested) and self._lacks(request.panel_id):
+            name = f"looking for the panel {request.panel_id}"
+            self.app.run_worker(partial(self._open_board_panel, request.panel_id), name, "panel", exclusive=True)
         else:
             self._push(_DETAILS[type(request)](request), request)
+
+    def _lacks(self, panel_id: str) -> bool:
+        """Whether the panel is not polled all the time: only a dashboard may have it."""
+        return self.app.session is not None and all(spec.id != panel_id for spec in self.app.session.specs)
+
+    async def _open_board_panel(self, panel_id: str) -> None:
+        if self.app.session is None:
+            return
+        found = await self.app.session.dashboards.read_panels()
+        if panel_id in found:
+            self.open(messages.OpenDashboardPanelRequested(panel_id, found[panel_id][0]))
+            return
+        known = [*(spec.id for spec in self.app.session.specs), *found]
+        near = nearest_names(panel_id, known, most=1)
+        hint = f", did you mean {near[0]}?" if near else ""
+        self.app.show_notice(f"there is no panel {panel_id}{hint}", warning=True)
 
     async def _filter(self) -> None:
         await self.app.screen.run_action("filter")
@@ -81,7 +102,7 @@ class Navigation:
 
 _DETAILS: dict[type[messages.OpenRequested], Callable[[Any], ConsoleScreen]] = {
     messages.OpenPanelRequested: lambda request: PanelDetailScreen(request.panel_id),
-    messages.OpenDashboardPanelRequested: lambda request: DashboardPanelScreen(request.panel_id),
+    messages.OpenDashboardPanelRequested: lambda request: DashboardPanelScreen(request.panel_id, request.board),
     messages.OpenAlertRequested: lambda request: AlertDetailScreen(request.fingerprint),
     messages.OpenRunbookRequested: lambda request: RunbookScreen(request.runbook_id, fingerprint=request.fingerprint),
     messages.OpenIncidentRequested: lambda request: IncidentScreen(request.incident_id),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from limits import extend
+from painting import notices_of
 from screen_samples import NOW, snapshot, trend
+from textual.pilot import Pilot
 
-from console.screens.dashboards import DashboardsScreen
+from console.checks.own_panels import list_board_panels
+from console.screens.dashboards import DashboardPanelScreen, DashboardsScreen
 from queries.catalogue.loader import load_dashboard
 from queries.model.dashboard import DashboardChoice, DashboardState, PeriodComparison
 from queries.model.fault import Fault, FaultKind
@@ -25,6 +30,7 @@ class FakeDashboards:
     """Answers every choice at once from made-up values, and remembers the choices."""
 
     environments = ("staging",)
+    panels: Mapping[str, tuple[str, str]] = {}
 
     def __init__(self, scene: Any) -> None:
         self.scene = scene
@@ -38,6 +44,10 @@ class FakeDashboards:
 
     def keep_last_alive(self) -> None:
         pass
+
+    async def read_panels(self) -> Mapping[str, tuple[str, str]]:
+        self.panels = list_board_panels(self.scene.app.settings)
+        return self.panels
 
     def set_visible(self, visible: bool) -> None:
         pass
@@ -68,6 +78,13 @@ def build_state(choice: DashboardChoice) -> DashboardState:
     panels[1] = replace(panels[1], verdict=Verdict.NO_DATA, value=None, trend=(), reason="no such metric")
     compared = tuple(PeriodComparison(None if at == 2 else 0.25) for at in range(len(panels))) if choice.back_seconds else ()
     return DashboardState(choice, tuple(panels), compared, PROVIDERS, NOW)
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], Any]) -> None:
+    ends = time.monotonic() + extend(20.0)
+    while not condition():
+        assert time.monotonic() < ends
+        await pilot.pause(0.02)
 
 
 @pytest.fixture
@@ -167,6 +184,39 @@ async def test_a_dashboard_opens_by_its_name(scene: Any) -> None:
         await scene.until(pilot, "SLO Tracking")
         assert isinstance(scene.app.screen, DashboardsScreen)
         assert scene.app.screen.choice.name == "slo_tracking"
+
+
+async def test_a_panel_of_a_dashboard_opens_by_its_name(scene: Any) -> None:
+    """`:panel burn_6h` polls the dashboard that has it and shows the chart, as if opened from there; tab completes the name."""
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        await until(pilot, lambda: scene.session.dashboards.panels)
+        await scene.press(pilot, "colon", *"panel burn_6")
+        await scene.until(pilot, "Burn rate, 6h: a panel of SLO Tracking")
+        await scene.press(pilot, "tab", "enter")
+        shown = await scene.until(pilot, "1h")
+        await scene.until(pilot, "warns at 3")
+        assert isinstance(scene.app.screen, DashboardPanelScreen) and "there is no panel" not in shown
+        assert scene.session.dashboards.looked == [DashboardChoice("slo_tracking")]
+        await until(pilot, lambda: any("\u2801" <= letter <= "\u28ff" for letter in scene.text))
+        await scene.press(pilot, "escape", "colon", *"panel burn_7h", "enter")
+        await until(
+            pilot,
+            lambda: any(each.startswith("there is no panel burn_7h, did you mean burn_") for each in notices_of(scene.app)),
+        )
+
+
+async def test_a_panel_waits_for_its_dashboard(scene: Any) -> None:
+    """Until the dashboard answers the page says so, and then why it does not; an old result of another dashboard is not it."""
+    scene.session.dashboards.deliver = lambda choice: None
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        scene.session.deliver(snapshot(dashboard=build_state(DashboardChoice("ocr_performance"))))
+        await scene.press(pilot, "colon", *"panel burn_6h", "enter")
+        await scene.until(pilot, "fetching …")
+        fault = Fault(FaultKind.UNREACHABLE, "nobody listens", hint="check the port")
+        scene.session.deliver(snapshot(dashboard=DashboardState(DashboardChoice("slo_tracking"), fault=fault)))
+        await scene.until(pilot, "nobody listens")
 
 
 async def test_a_result_for_another_choice_is_not_drawn(scene: Any) -> None:

@@ -38,6 +38,7 @@ from console.screens.flows.batch import BatchFlow
 from console.screens.flows.clipboard import ClipboardFlow
 from console.screens.flows.drills import DrillFlow
 from console.screens.flows.incident import IncidentFlow
+from console.screens.flows.navigation import Navigation
 from console.screens.flows.notifications import NotificationFlow
 from console.screens.flows.past import PastFlow
 from console.screens.flows.place import PlaceFlow
@@ -329,6 +330,7 @@ CASES = (
     Case(AcknowledgeFlow, "_hand_over", pressed("h")),
     Case(NotificationFlow, "_show_on_desktop", notified),
     Case(NotificationFlow, "_show_in_tmux", notified),
+    Case(Navigation, "_open_board_panel", opened(OpenPanelRequested("burn_6h"))),
     Case(ClipboardFlow, "_copy", opened(OpenPanelRequested("error_ratio"), "y")),
     Case(IncidentFlow, "_run", pressed("i")),
     Case(PlaceFlow, "_switch", switched),

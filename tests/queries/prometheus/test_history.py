@@ -21,7 +21,9 @@ from queries.http.endpoint import Endpoint
 from queries.model.chart import ChartData, ChartSeries
 from queries.model.panel import PanelSpec, Threshold, Unit
 from queries.model.panel_result import HistoryRange, PanelHistory
+from queries.model.series import Series
 from queries.prometheus.client import Prometheus
+from queries.prometheus.settled_steps import KEPT_SECONDS, SettledSteps
 from queries.text.durations import parse_duration
 from widgets.plot import Drawing, render_chart
 
@@ -259,6 +261,80 @@ async def test_a_later_chart_has_the_same_steps() -> None:
         charts.append(set(last.series[0].points))
     await source.close()
     assert len(charts[0] ^ charts[1]) <= 4
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.floats(0.0, 1.0),
+    st.sampled_from([6 * 3600.0, 7 * 86400.0, MONTH]),
+    st.floats(0.0, 700.0),
+    st.floats(0.0, 900.0),
+    st.booleans(),
+)
+def test_a_chart_opened_again_equals_one_opened_first(
+    place: float, seconds: float, apart: float, late: float, moved: bool
+) -> None:
+    """Opened again after up to 700 s, also after it was moved, it has the points of a chart that was never open before, also
+    if the one sample that differs arrived up to 900 s late, between the two.
+    """
+    at = (NOW - seconds + place * (seconds - 2 * EVERY)) // EVERY * EVERY + EVERY
+    server, moment = SampleServer(1.0, (0.0, 9.0)), [NOW - apart]
+    if at + late <= NOW - apart:
+        server.excursion = at, 9.0
+
+    async def open_both() -> tuple[PanelHistory, PanelHistory, list[float]]:
+        source = Prometheus(Endpoint("http://p"), transport=httpx.MockTransport(server.answer), clock=lambda: moment[0])
+
+        async def open_chart(until: float | None = None) -> PanelHistory:
+            fetched = MetricHistory(source, clock=lambda: moment[0]).fetch(spec(), HistoryRange(seconds, until))
+            *_, last = [item async for item in fetched]
+            return last
+
+        await open_chart()
+        if moved:
+            await open_chart(NOW - apart - seconds / 2)
+        moment[0], server.excursion = NOW, (at, 9.0)
+        server.ranges.clear()
+        again = await open_chart()
+        spans = [last - first for _, first, last in server.ranges]
+        await source.close()
+        return again, await server.chart(spec(), HistoryRange(seconds)), spans
+
+    again, first, spans = asyncio.run(open_both())
+    assert again == first and max(value for _, value in again.series[0].points) == 9.0
+    expected = KEPT_SECONDS + (seconds / 2 if moved else 0.0) + 900.0 + 2 * again.step_seconds
+    assert max(spans) <= expected if apart < KEPT_SECONDS else sum(spans) > 0.9 * seconds
+
+
+async def test_a_partial_answer_is_fetched_again() -> None:
+    """Nothing is kept of an answer that was partial, or refused."""
+    for change in ({"partial": "x"}, {"refuses": "over_time"}):
+        server = SampleServer(1.0, **change)  # type: ignore[arg-type]
+        source = Prometheus(Endpoint("http://p"), transport=httpx.MockTransport(server.answer), clock=lambda: NOW)
+        asked = []
+        for _ in range(2):
+            server.asked.clear()
+            async for _history in MetricHistory(source, clock=lambda: NOW).fetch(spec(), HistoryRange(7 * 86400.0)):
+                pass
+            asked.append(sorted(server.asked))
+        assert asked[0] == asked[1] and sum(query.startswith("max_over_time") for query in asked[0]) == 2
+        await source.close()
+
+
+def test_few_charts_are_kept() -> None:
+    """The 32 newest charts are known, and none with more than 20,000 points."""
+    steps = SettledSteps(clock=lambda: NOW)
+    first, last = NOW // 60 * 60 - 7200.0, NOW // 60 * 60
+    points = tuple((first + 60.0 * at, 1.0) for at in range(121))
+    for number in range(33):
+        steps.keep(f"x{number}", 60.0, first, last, [Series((), points)])
+    assert steps.find("x0", 60.0, first) == ((), first)
+    known, begin = steps.find("x32", 60.0, first + 60.0)
+    assert begin == (NOW - 900.0) // 60 * 60 + 60.0 and known[0].points == points[1 : points.index((begin, 1.0))]
+    steps.keep("x32", 60.0, first, last, [Series((("number", str(at)),), points) for at in range(166)])
+    assert steps.find("x32", 60.0, first) == ((), first)
+    assert steps.find("x31", 60.0, first - 60.0) == ((), first - 60.0)
+    assert steps.find("x31", 30.0, first) == ((), first)
 
 
 def test_a_point_within_a_column_changes_only_that_column() -> None:

@@ -18,6 +18,7 @@ from queries.errors import RequestRejected, SourceError, TimedOut, Unreachable
 from queries.http.endpoint import Endpoint
 from queries.model.fault import FaultKind
 from queries.model.panel import Aggregation, Origin, PanelSpec, Unit, aggregate
+from queries.model.panel_result import PanelResult
 from queries.model.rule import RecordedSeries, RuleMatch
 from queries.model.series import Sample
 from queries.prometheus.client import Prometheus
@@ -214,6 +215,39 @@ async def test_rare_expressions_are_asked_rarely(fake: FakePrometheus) -> None:
     asked = ["raw_budget" in query for _, kind, query in fake.asked if kind == "query"]
     assert asked == [True, False, False, True, False]
     assert not any("raw_budget" in query for _, kind, query in fake.asked if kind == "query_range")
+    await source.close()
+
+
+async def test_a_dashboard_asks_once_for_the_window_of_a_rare_expression(fake: FakePrometheus) -> None:
+    """Its trend begins with samples of the window, alone in a request of its own, and is then extended; a refusal or a partial
+    answer of one leaves the others their trends.
+    """
+    fake.now = NOW // 60 * 60 + 5
+    rare = [spec(name, raw_every_seconds=60.0) for name in ("burn", "slow", "bad")]
+    fake.series = {f"raw_{name}": [({}, "1")] for name in ("a", "burn", "slow", "bad")}
+    fake.hours = {f"raw_{name}": [(fake.now - 65.0, "5")] for name in ("burn", "slow")}
+    fake.refuses = {"max(\nraw_bad": (422, "execution")}
+    source = fake.source()
+    board = source.board(3600.0, seed_rare={"burn", "slow", "bad"})
+    found: dict[str, PanelResult] = {}
+
+    async def refresh() -> bool:
+        found.update({item.id: item for item in (await board.refresh([spec("a"), *rare])).results})
+        return all(found[name].trend and found[name].trend[0][1] == 5.0 for name in ("burn", "slow"))
+
+    for _ in range(1000):
+        if await refresh():
+            break
+        await asyncio.sleep(0)
+    for _ in range(3):
+        fake.now += 20
+        await refresh()
+    asked = [query for _, kind, query in fake.asked if kind == "query_range"]
+    assert [sum(name in query for query in asked) for name in ("raw_burn", "raw_slow", "raw_bad")] == [1, 1, 1]
+    assert not any("over_time" in query for query in asked if "raw_a" not in query)
+    assert found["burn"].trend_sampled and found["burn"].trend[0] == (fake.now - 60 - 125.0, 5.0)
+    assert [value for _, value in found["bad"].trend] == [1.0, 1.0]
+    await board.close()
     await source.close()
 
 
