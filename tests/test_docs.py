@@ -92,7 +92,7 @@ def test_the_example_is_a_board(tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text(block)
     boards = read_own_boards((str(tmp_path / "shop.yaml"),))
     assert boards.problems == ()
-    assert [panel.id for panel in boards.panels] == ["orders_waiting"]
+    assert [panel.id for panel in boards.panels] == ["order_errors", "orders_waiting"]
 
 
 def missing(text: str) -> Iterator[str]:

@@ -190,6 +190,8 @@ def _before(spec: PanelSpec, facts: EvaluationInput, value: float | None) -> str
     """The value at the same local time yesterday, as text."""
     if spec.source == "kubernetes":
         return "not known: the cluster has no history"
+    if spec.source == "loki":
+        return "not compared: a query over logs"
     reading = facts.evidence.before if facts.evidence else None
     if reading is None:
         return facts.pending if facts.evidence is None else "not fetched: the panel was not known"
@@ -225,7 +227,7 @@ def _targets(item: Item, state: PanelState, snapshot: Snapshot) -> tuple[Navigat
     runbook = item.runbook or state.spec.runbook
     if runbook and all(target.subject != runbook for target in targets):
         targets.append(NavigationTarget("runbook", runbook, f"runbook {runbook}"))
-    if state.query and state.spec.source != "kubernetes":
+    if state.query and state.spec.source == "prometheus":
         targets.append(NavigationTarget("explore", state.query, "the query"))
     return tuple(targets)
 

@@ -292,8 +292,8 @@ class _Parser:
 
     def _figure(self, name: str, place: Place) -> PanelSpec:
         found = self.queries.get(name) or self.panels.get(name) or self.boards.get(name)
-        if found is None or found.source == "kubernetes":
-            measured = [spec.id for spec in (*self.panels.values(), *self.boards.values()) if spec.source != "kubernetes"]
+        if found is None or found.source != "prometheus":
+            measured = [spec.id for spec in (*self.panels.values(), *self.boards.values()) if spec.source == "prometheus"]
             raise self.wrong(f"no such query or measured panel, {suggest_spelling(name, (*self.queries, *measured))}", place)
         return found
 

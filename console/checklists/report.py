@@ -42,7 +42,8 @@ class ChecklistReport:
     def headline(self) -> str:
         at = self.snapshot.taken_at
         where = f"{visible(self.snapshot.environment)} · {visible(self.snapshot.namespace)}"
-        return f"{visible(self.checklist.title)} · {where} · {snapshot_json.format_json_time(at)} ({format_local(at)})"
+        as_of = "AS OF " if self.snapshot.as_of is not None else ""
+        return f"{visible(self.checklist.title)} · {where} · {as_of}{snapshot_json.format_json_time(at)} ({format_local(at)})"
 
 
 def as_text(report: ChecklistReport) -> str:

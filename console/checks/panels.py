@@ -17,6 +17,10 @@ from queries.model.verdict import Verdict
 from queries.text.numbers import format_brief, format_brief_value
 from queries.text.times import format_minute
 
+_NO_RESULT = {
+    "loki": "Loki counted no line: none was written, or the selector matches none (`or vector(0)` at its end makes that 0)"
+}
+"""What an empty result means, where it is not Prometheus'."""
 NOTE_PARTS = 3
 """How many series the note at the end of a row names."""
 
@@ -96,7 +100,7 @@ def evaluate_panel(
         return unknown(f"partial: {visible(answer.partial)}")
     if not answer.samples:
         warning = next((text for text in answer.annotations if is_warning(text)), "")
-        return unknown(visible(warning) or spec.no_data_reason or "Prometheus returned no series")
+        return unknown(visible(warning) or spec.no_data_reason or _NO_RESULT.get(spec.source, "Prometheus returned no series"))
     if not known:
         return unknown("the value is not a number: no events in the window (no traffic)")
     value = aggregate(spec.aggregation, [sample.value for sample in known])

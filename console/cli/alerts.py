@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from console.cli.one_shot import fetch_snapshot, print_caveat, with_session
+from console.cli.one_shot import UsageError, fetch_snapshot, print_caveat, with_session
 from console.cli.status import alert_row
 from console.config.errors import ConfigError
 from console.config.load import load_settings
@@ -42,6 +42,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="for ack, release and hand: also if someone else holds the alert; their console notifies them",
     )
     parser.add_argument("--format", choices=("table", "json", "markdown"), default="table")
+    parser.add_argument("--at", metavar="TIME", default="", help="as of then: 03:12, -2h, '2026-11-29 03:12', 'incident 4'")
     parser.add_argument(
         "--filter", metavar="MATCHERS", default="", help='Alertmanager\'s syntax: severity="critical", component=~"ocr|vision"'
     )
@@ -53,12 +54,19 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.verb == "hand") != bool(arguments.to):
         raise ConfigError(source="flag --to", expected="required with `alerts hand`, and valid only there: the new owner")
     if arguments.verb != "list":
+        if arguments.at:
+            raise ConfigError(source="flag --at", expected="only with the list: what was then cannot be changed")
         return with_session(settings, lambda session: _acknowledge(session, arguments))
     try:
         matchers = parse_matchers(arguments.filter)
     except MatcherError as error:
         raise ConfigError(source="flag --filter", expected=str(error)) from None
-    snapshot = fetch_snapshot(settings, _SOURCES | ({KUBERNETES} if arguments.format == "json" else set()))
+    sources = _SOURCES | ({KUBERNETES} if arguments.format == "json" else set())
+    try:
+        snapshot = fetch_snapshot(settings, sources, at=arguments.at)
+    except UsageError as error:
+        print(f"cad-console alerts: --at: {visible(str(error))}", file=sys.stderr)
+        return 2
     print_caveat(snapshot)
     alerts = [item for item in snapshot.alerts if all(matcher.matches(item.alert.labels) for matcher in matchers)]
     if arguments.format == "json":
@@ -75,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if not snapshot.alerts_known:
         return 2
-    return 3 if snapshot.alerts_caveat else 0
+    return 3 if snapshot.alerts_caveat and snapshot.as_of is None else 0
 
 
 async def _acknowledge(session: Session, arguments: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from console.checklists.definition import Checklist, KpisEvidence, QueryEvidence
 from console.checklists.loader import ChecklistNames, Checklists, load_checklists, shipped_text
 from console.checklists.report import ChecklistReport
 from console.checks.own_panels import load_overview
-from console.cli.one_shot import with_session
+from console.cli.one_shot import UsageError, past_moment, with_session
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.monitor.session import Session
@@ -35,6 +35,7 @@ _FORMATS: Mapping[str, Callable[[ChecklistReport], str]] = {
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="morning, hourly, end-of-day or one of your own; all without")
     parser.add_argument("--format", choices=tuple(_FORMATS), default="text")
+    parser.add_argument("--at", metavar="TIME", default="", help="as of then: 03:12, -2h, '2026-11-29 03:12', 'incident 4'")
     parser.add_argument("--output", metavar="FILE", help="write the report to this file instead of printing it")
     parser.add_argument("--lint", action="store_true", help="validate every checklist")
     parser.add_argument("--print", action="store_true", dest="shipped", help="print the built-in file, as a start for your own")
@@ -60,11 +61,18 @@ def run(arguments: argparse.Namespace) -> int:
         error = broken or f"no checklist {arguments.name!r}, {suggest_spelling(arguments.name, known.names)}"
         print(f"cad-console checklist: {visible(error)}", file=sys.stderr)
         return 2
-    result = with_session(settings, lambda session: _run_once(session, checklist))
+    try:
+        result = with_session(settings, lambda session: _run_once(session, checklist, arguments.at))
+    except UsageError as error:
+        print(f"cad-console checklist: --at: {visible(str(error))}", file=sys.stderr)
+        return 2
     return write(_FORMATS[arguments.format](result), arguments.output) or result.code
 
 
-async def _run_once(session: Session, checklist: Checklist) -> ChecklistReport:
+async def _run_once(session: Session, checklist: Checklist, at: str) -> ChecklistReport:
+    if at:
+        async with past_moment(session, at) as past:
+            return await past.checklists.run_once(checklist, past.snapshot())
     return await session.checklists.run_once(checklist, await session.once())
 
 

@@ -20,7 +20,7 @@ from console.config.permissions import file_warnings, refuse_state
 from console.config.settings import Settings
 from console.journal.left_out import left_out_sentences
 from console.monitor.session import Session
-from console.monitor.source_results import KUBERNETES
+from console.monitor.source_results import PROMETHEUS
 from console.state.platform_json import platform_rows
 from console.state.snapshot import Snapshot
 from queries.catalogue.contract import Need, load_contract
@@ -191,7 +191,7 @@ def _source(state: SourceState, now: float) -> tuple[str, ...]:
 def _panel_metrics(specs: tuple[PanelSpec, ...], names: frozenset[str]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for spec in specs:
-        if spec.source == KUBERNETES or spec.broken:
+        if spec.source != PROMETHEUS or spec.broken:
             continue
         for name in spec.recorded_names:
             state = "found" if name in names else "MISSING, the panel reads the raw expression"

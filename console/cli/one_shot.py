@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 from console.config.missing import NO_SERVER
 from console.config.permissions import file_warnings
@@ -16,6 +17,9 @@ from console.monitor.source_results import EVERY_SOURCE
 from console.state.snapshot import Snapshot
 from queries.model.text import visible
 from queries.text.times import InvalidTime
+
+if TYPE_CHECKING:
+    from console.monitor.past_session import PastSession
 
 T = TypeVar("T")
 
@@ -79,10 +83,19 @@ def fetch_snapshot(settings: Settings, sources: Collection[str] = EVERY_SOURCE, 
 
     Raises UsageError for a text that names no moment, or one that has not been.
     """
-    return with_session(settings, lambda session: _fetch_moment(session, at) if at else session.once(), sources)
+
+    async def fetch(session: Session) -> Snapshot:
+        if not at:
+            return await session.once()
+        async with past_moment(session, at) as past:
+            return past.snapshot()
+
+    return with_session(settings, fetch, sources)
 
 
-async def _fetch_moment(session: Session, text: str) -> Snapshot:
+@asynccontextmanager
+async def past_moment(session: Session, text: str) -> AsyncIterator[PastSession]:
+    """The session of the moment that a person typed. Raises UsageError."""
     from console.monitor.moments import resolve_moment  # noqa: PLC0415  # only for the past
     from console.monitor.past_session import PastSession  # noqa: PLC0415  # as above
 
@@ -92,6 +105,7 @@ async def _fetch_moment(session: Session, text: str) -> Snapshot:
         raise UsageError(str(error)) from None
     past = PastSession(session)
     try:
-        return await past.go(moment)
+        await past.go(moment)
+        yield past
     finally:
         await past.close()

@@ -262,7 +262,11 @@ def _panels(settings: Settings) -> list[PanelSpec]:
     from console.checks.own_panels import load_overview  # noqa: PLC0415
     from console.checks.panels import effective_threshold  # noqa: PLC0415  # imports all evaluation of panels
 
-    return [replace(spec, threshold=effective_threshold(spec, settings.threshold(spec.id))) for spec in load_overview(settings)]
+    return [
+        replace(spec, threshold=effective_threshold(spec, settings.threshold(spec.id)))
+        for spec in load_overview(settings)
+        if spec.source != "loki"
+    ]
 
 
 def _print(findings: Sequence[Finding], files: Sequence[RuleFile], context: LintContext, tools: Tools) -> None:

@@ -149,7 +149,8 @@ _fingerprints: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = Identit
 def _observe_panels(snapshot: Snapshot) -> Iterable[Observation]:
     for panel in snapshot.panels:
         state = _up(snapshot, panel.spec.source)
-        if state is None or panel.verdict is Verdict.STALE:
+        # The journal's format has no name for Loki as the source of an entry.
+        if state is None or panel.verdict is Verdict.STALE or panel.spec.source == "loki":
             continue
         taken_at = snapshot.taken_at - panel.age_seconds if panel.age_seconds is not None else state.last_good_at
         if taken_at is not None:

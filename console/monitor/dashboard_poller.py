@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from console.checks.panels import evaluate_panel
@@ -27,6 +28,8 @@ from queries.model.verdict import Verdict
 
 if TYPE_CHECKING:
     from queries.grafana.dashboard import OpenDashboard
+    from queries.loki import Loki
+    from queries.loki.panels import LogPanels
     from queries.prometheus.client import Prometheus
 
 SOURCE = "dashboard"
@@ -114,7 +117,9 @@ class DashboardPoller:
         clock: Callable[[], float] = time.time,
         environ: Mapping[str, str] = os.environ,
         detector: PauseDetector | None = None,
+        loki: Callable[[], Loki] | None = None,
     ) -> None:
+        """`loki` returns the console's own client, created with its first use; it raises NotConfigured."""
         self.as_of: Callable[[], float] | None = None
         """The past moment that it shows, Unix seconds; None for now. `prometheus` is then of that moment too."""
         self.environments: tuple[str, ...] = ()
@@ -136,6 +141,8 @@ class DashboardPoller:
         self._closing: set[asyncio.Task[None]] = set()
         self._environments: dict[str, Settings] | None = None
         self._clients: dict[str, Prometheus] = {}
+        self._loki = loki
+        self._loki_clients: dict[str, Loki] = {}
 
     def keep_alive(self, choice: DashboardChoice) -> None:
         """This dashboard is visible now."""
@@ -195,7 +202,10 @@ class DashboardPoller:
             await asyncio.wait(self._closing)
         for client in self._clients.values():
             await client.close()
+        for loki in self._loki_clients.values():
+            await loki.close()
         self._clients.clear()
+        self._loki_clients.clear()
 
     # Within
 
@@ -273,7 +283,31 @@ class DashboardPoller:
         from queries.grafana.dashboard import OpenDashboard  # noqa: PLC0415  # not before a dashboard is opened
 
         dashboard = await run_cpu_bound(lambda: self._read(choice))
-        return OpenDashboard(self._client(choice.environment), dashboard, choice, clock=self._clock)
+        log_panels = self._create_log_panels(choice) if any(spec.source == "loki" for spec in dashboard.panels) else None
+        client = self._client(choice.environment)
+        return OpenDashboard(client, dashboard, choice, log_panels=log_panels, clock=self._clock)
+
+    def _create_log_panels(self, choice: DashboardChoice) -> LogPanels:
+        from queries.loki.panels import LogPanels  # noqa: PLC0415  # only with a panel over logs
+
+        return LogPanels(
+            partial(self._loki_client, choice.environment), clock=self._clock, window_seconds=choice.window_seconds
+        )
+
+    def _loki_client(self, environment: str) -> Loki:
+        """The console's own client, or one for another environment. Raises NotConfigured."""
+        if not environment or environment == self._settings.environment:
+            if self._loki is None:
+                raise NotConfigured("Loki is not configured", hint="set LOKI_URL, or loki: in the config")
+            return self._loki()
+        if environment not in self._loki_clients:
+            from queries.loki import Loki  # noqa: PLC0415  # as above
+
+            other = (self._environments or {}).get(environment)
+            if other is None or other.loki is None:
+                raise NotConfigured(f"the config file has no Loki for {environment}")
+            self._loki_clients[environment] = Loki(other.loki)
+        return self._loki_clients[environment]
 
     def _read(self, choice: DashboardChoice) -> Dashboard:
         """In a thread: the dashboard's file, and the first time the config file's other environments."""

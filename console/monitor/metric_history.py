@@ -13,6 +13,7 @@ from queries.model.panel_result import HistoryRange, PanelHistory
 from queries.model.series import Labels, Series
 
 if TYPE_CHECKING:
+    from queries.loki.panels import LogPanels
     from queries.prometheus.client import Prometheus
     from queries.prometheus.history import Window
 
@@ -36,8 +37,11 @@ def chart_window(requested: HistoryRange, now: float) -> Window:
 class MetricHistory:
     """Fetches windows and refines each history; a failure is stored as the history's fault."""
 
-    def __init__(self, prometheus: Prometheus | None, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, prometheus: Prometheus | None, *, log_panels: LogPanels | None = None, clock: Callable[[], float]
+    ) -> None:
         self._prometheus = prometheus
+        self._log_panels = log_panels
         self._clock = clock
 
     async def fetch(self, spec: PanelSpec, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
@@ -60,7 +64,19 @@ class MetricHistory:
         if spec is None or error:
             yield self.unavailable(panel_id, requested, Fault(FaultKind.REJECTED, error))
             return
+        if spec.source == "loki":
+            async for history in self._fetch_logs(spec, requested):
+                yield history
+            return
         async for history in self.fetch(spec, requested):
+            yield history
+
+    async def _fetch_logs(self, spec: PanelSpec, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
+        if self._log_panels is None:
+            yield self.unavailable(spec.id, requested, Fault(FaultKind.NOT_CONFIGURED, "Loki is not configured"))
+            return
+        window = chart_window(requested, self._clock())
+        async for history in self._log_panels.history(spec, window, back_seconds=requested.back_seconds):
             yield history
 
     async def fetch_alert(

@@ -13,10 +13,10 @@ from console.alerts.recent_changes import recent_changes
 from console.journal.errors import JournalError
 from console.journal.presence import Presence
 from console.monitor.session import Session
-from console.monitor.source_results import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES
+from console.monitor.source_results import ALERTMANAGER, KUBERNETES, LOKI, PLATFORM, PROMETHEUS, RULES
 from console.state.journal_state import JournalState
 from console.state.past_journal import PastJournal
-from console.state.snapshot import AsOf, Snapshot
+from console.state.snapshot import WHY_READ_ONLY, AsOf, Snapshot
 from queries.errors import NotKnownThen, SourceError
 from queries.model.alert import AlertRule
 from queries.model.fault import Fault, FaultKind
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from queries.prometheus.client import PanelResults, Prometheus
     from queries.prometheus.relabel import AlertRelabeling
 
-WHY_READ_ONLY = "what is shown is past; `:live` returns to now, where it can be changed"
 _ALERTS, _CLUSTER, _SCRAPED, _EVALUATED = "then/alerts", "then/cluster", "then/scraped", "then/evaluated"
 _MOST_NAMES = 20
 """Recorded series of which one shows that rules were evaluated."""
@@ -115,13 +114,17 @@ class PastSession(Session):
             if not follows and self.prometheus is not None:
                 await self.prometheus.leave_moment()
             self._queried = moment
-            silences, results, ledger = await asyncio.gather(
-                self._read_silences(), self._read_prometheus(), self._read_journal()
+            if not follows and self._log_panels is not None:
+                await self._log_panels.leave_moment()
+            silences, results, logged, ledger = await asyncio.gather(
+                self._read_silences(), self._read_prometheus(), self._read_log_panels(), self._read_journal()
             )
             with self._whole:
                 self.moment, self._silences = moment, silences
                 self._store.forget()
                 self._apply(*results)
+                if logged is not None:
+                    self._store.apply(logged)
                 self._store.set_ledger(ledger)
             await self._snapshots.build_now()
             self.dashboards.refresh_now()
@@ -224,6 +227,16 @@ class PastSession(Session):
         if not _has_samples(panels):
             return None, await self._explain_gap(live), None
         return panels, None, relabeling
+
+    async def _read_log_panels(self) -> PollResult[Any] | None:
+        if self._log_panels is None:
+            return None
+        counted = tuple(spec for spec in self.specs if spec.source == LOKI)
+        try:
+            found = await self._log_panels.refresh(counted)
+        except SourceError as error:
+            return PollResult(LOKI, self._queried, 0.0, fault=error.fault)
+        return PollResult(LOKI, self._queried, 0.0, value=found)
 
     async def _read_rules(self, live: Prometheus) -> None:
         """The definitions of the rules as they are loaded now: nothing keeps those of then. Their state is left out."""

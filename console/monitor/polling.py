@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from console.config.settings import Settings
 from console.monitor.pauses import ClockPause, PauseDetector
 from console.monitor.poller import Fetch, Poller, keep_watching
-from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, KUBERNETES, PLATFORM, PROMETHEUS, RULES, SOURCES
+from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, KUBERNETES, LOKI, PLATFORM, PROMETHEUS, RULES, SOURCES
 from queries.model.fault import FaultKind
 from queries.model.panel import PanelSpec
 from queries.model.source import PollResult
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from queries.alertmanager import Alertmanager
     from queries.kubernetes.client import Kubernetes
+    from queries.loki.panels import LogPanels
     from queries.platform.client import Platform
     from queries.prometheus.client import Prometheus, RulesResult
 
@@ -44,6 +45,7 @@ class SourcePolling:
         alertmanager: Alertmanager | None,
         kubernetes: Kubernetes | None,
         platform: Platform | None,
+        log_panels: LogPanels | None,
         deliver: Callable[[PollResult[Any]], None],
         on_late: Callable[[str, float], None],
         on_pauses: Callable[[tuple[ClockPause, ...]], None],
@@ -52,7 +54,7 @@ class SourcePolling:
     ) -> None:
         self._settings = settings
         self._prometheus, self._alertmanager = prometheus, alertmanager
-        self._kubernetes, self._platform = kubernetes, platform
+        self._kubernetes, self._platform, self._log_panels = kubernetes, platform, log_panels
         self._deliver = deliver
         self._on_late = on_late
         self._on_pauses = on_pauses
@@ -71,7 +73,7 @@ class SourcePolling:
         every = self._settings.refresh_seconds
         # The same jitter for all sources: consoles do not poll in step with each other, the sources of one console do.
         jitter = random.uniform(-1.0, 1.0)  # noqa: S311  # no secret depends on it
-        cadence = {PROMETHEUS: every, ALERTMANAGER: every, RULES: 3 * every, PLATFORM: 2 * every}
+        cadence = {PROMETHEUS: every, ALERTMANAGER: every, RULES: 3 * every, PLATFORM: 2 * every, LOKI: 2 * every}
         self._pollers = [
             Poller(
                 source,
@@ -153,7 +155,7 @@ class SourcePolling:
         if not missed:
             return False
         now = self._clock()
-        self._suspended = ClockPause(now - missed, frozenset(SOURCES), now)
+        self._suspended = ClockPause(now - missed, frozenset({*SOURCES, LOKI}), now)
         self._report_pauses()
         for poller in self._pollers:
             poller.start_over()
@@ -190,13 +192,17 @@ class SourcePolling:
             fetches[ALERTMANAGER] = fetch_with_warnings(partial(self._alertmanager.state, fresh=False), self._alertmanager)
         if self._platform is not None:
             fetches[PLATFORM] = fetch_with_warnings(self._platform.health, self._platform)
+        if self._log_panels is not None:
+            counted = tuple(spec for spec in specs if spec.source == LOKI)
+            fetches[LOKI] = fetch_with_warnings(partial(self._log_panels.refresh, counted))
         return fetches
 
     def _timeout_seconds(self, source: str) -> float:
         """More than the clients' own timeouts, which cover one request; a poll may take several."""
         if source == ALERTMANAGER:
             return 4.0 * max(item.timeout_seconds for item in self._settings.alertmanagers) + 1.0
-        endpoint = self._settings.platform if source == PLATFORM else self._settings.prometheus
+        settings = self._settings
+        endpoint = {PLATFORM: settings.platform, LOKI: settings.loki}.get(source, settings.prometheus)
         return 4.0 * (endpoint.timeout_seconds if endpoint else 5.0) + 1.0
 
 

@@ -22,7 +22,7 @@ from console.monitor.metric_history import MetricHistory
 from console.monitor.pauses import BEAT_SECONDS, ClockPause, PauseDetector
 from console.monitor.poller import poll_once
 from console.monitor.polling import SourcePolling
-from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, SOURCES
+from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, LOKI, SOURCES
 from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookFound, RunbookIndex
 from console.state.place import Place
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from queries.alertmanager import Alertmanager
     from queries.kubernetes.client import Kubernetes
     from queries.loki import Loki
+    from queries.loki.panels import LogPanels
     from queries.model.log import LogSource
     from queries.model.series import Sample
     from queries.platform.administration import Administration
@@ -115,8 +116,12 @@ class Session(JournalSession):
         self.platform = platform
         self._administration = administration
         self._detector = PauseDetector()
-        self.dashboards = DashboardPoller(settings, prometheus, self._on_dashboard, clock=clock, detector=self._detector)
-        self._history = MetricHistory(prometheus, clock=clock)
+        self.dashboards = DashboardPoller(
+            settings, prometheus, self._on_dashboard, clock=clock, detector=self._detector, loki=self.require_loki
+        )
+        self._loki: Loki | None = None
+        self._log_panels = self._create_log_panels()
+        self._history = MetricHistory(prometheus, log_panels=self._log_panels, clock=clock)
         self._polling = SourcePolling(
             settings,
             specs,
@@ -124,13 +129,13 @@ class Session(JournalSession):
             alertmanager=alertmanager,
             kubernetes=kubernetes,
             platform=platform,
+            log_panels=self._log_panels,
             deliver=self.ingest,
             on_late=self._on_late,
             on_pauses=self._on_pauses,
             detector=self._detector,
             clock=clock,
         )
-        self._loki: Loki | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -237,6 +242,8 @@ class Session(JournalSession):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._snapshots.close()
         await self.dashboards.close()
+        if self._log_panels is not None:
+            await self._log_panels.close()
         self._tasks.clear()
         for client in (self.prometheus, self.alertmanager, self.kubernetes, self.platform, self._administration, self._loki):
             if client is not None:
@@ -340,7 +347,7 @@ class Session(JournalSession):
         from console.logs.loki_source import LokiSource  # noqa: PLC0415  # not before a log is opened
 
         labels = dict(self.settings.loki_labels)
-        return LokiSource(self._require_loki(), query, namespace=self.settings.namespace, labels=labels, clock=self._clock)
+        return LokiSource(self.require_loki(), query, namespace=self.settings.namespace, labels=labels, clock=self._clock)
 
     async def read_pattern_report(self, target: str, *, moment: float) -> PatternReport:
         """What is new in the log of a target after a moment (Unix seconds): up to an hour of it, against as much before, and
@@ -368,9 +375,9 @@ class Session(JournalSession):
 
     async def _query_logs(self, query: str) -> tuple[Sample, ...]:
         """A metric query over logs, now. Raises SourceError."""
-        return await self._require_loki().samples(query, at_ns=int(self._clock() * 1e9))
+        return await self.require_loki().samples(query, at_ns=int(self._clock() * 1e9))
 
-    def _require_loki(self) -> Loki:
+    def require_loki(self) -> Loki:
         """Created with the first log that is read of it: nothing polls it."""
         if self._loki is None:
             from queries.loki import Loki  # noqa: PLC0415  # not before a log is opened
@@ -379,6 +386,14 @@ class Session(JournalSession):
                 raise NotConfigured("Loki is not configured", hint="set LOKI_URL, or loki: in the config")
             self._loki = Loki(self.settings.loki)
         return self._loki
+
+    def _create_log_panels(self) -> LogPanels | None:
+        """None without a panel over logs, or without Loki."""
+        if self.settings.loki is None or all(spec.source != LOKI for spec in self.specs):
+            return None
+        from queries.loki.panels import LogPanels  # noqa: PLC0415  # only with such a panel
+
+        return LogPanels(self.require_loki, clock=self._clock)
 
     def _require_kubernetes(self) -> Kubernetes:
         if self.kubernetes is None:
@@ -564,7 +579,7 @@ class Session(JournalSession):
         now = self._clock()
         if missed := self._detector.missed():
             # The process has just resumed: this runs before the next beat does.
-            self._store.pauses = (*self._store.pauses, ClockPause(now - missed, frozenset(SOURCES), now))
+            self._store.pauses = (*self._store.pauses, ClockPause(now - missed, frozenset({*SOURCES, LOKI}), now))
         return self._store.snapshot(now)
 
     def _run(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from console.checks.platform_lines import evaluate_platform
 from console.config.settings import Settings
 from console.monitor.pauses import ClockPause
-from queries.model.fault import FaultKind
+from queries.model.fault import Fault, FaultKind
 from queries.model.source import Health, PollResult, SourceState
 from queries.text.durations import format_span
 
@@ -18,18 +18,26 @@ if TYPE_CHECKING:
     from queries.prometheus.client import PanelResults, RulesResult
 
 PROMETHEUS, RULES, ALERTMANAGER, KUBERNETES, PLATFORM = "prometheus", "rules", "alertmanager", "kubernetes", "platform"
+LOKI = "loki"
+"""Polled, and shown among the sources, only for panels over logs."""
 SOURCES = (PROMETHEUS, ALERTMANAGER, KUBERNETES, PLATFORM)
-EVERY_SOURCE = frozenset({RULES, *SOURCES})
+EVERY_SOURCE = frozenset({RULES, LOKI, *SOURCES})
 """What a session polls; a command may need only some of it."""
 RULES_NOT_VISIBLE = "rules are not visible here"
-_TITLES = {PROMETHEUS: "Prometheus", ALERTMANAGER: "Alertmanager", KUBERNETES: "Kubernetes", PLATFORM: "the platform's API"}
+_TITLES = {
+    PROMETHEUS: "Prometheus",
+    ALERTMANAGER: "Alertmanager",
+    KUBERNETES: "Kubernetes",
+    PLATFORM: "the platform's API",
+    LOKI: "Loki",
+}
 _HEALTHS = {
     FaultKind.DENIED: Health.DENIED,
     FaultKind.STALE: Health.STALE,
     FaultKind.NOT_KNOWN_THEN: Health.NOT_KNOWN_THEN,
 }
-_MIN_STALE_SECONDS = {KUBERNETES: 30.0, PLATFORM: 30.0}
-"""Kubernetes proves only every five seconds that its watch is alive; the platform is polled half as often."""
+_MIN_STALE_SECONDS = {KUBERNETES: 30.0, PLATFORM: 30.0, LOKI: 30.0}
+"""Kubernetes proves only every five seconds that its watch is alive; the platform and Loki are polled half as often."""
 
 
 class SourceResults:
@@ -50,6 +58,7 @@ class SourceResults:
             ALERTMANAGER: bool(settings.alertmanagers),
             KUBERNETES: settings.kubernetes is not None,
             PLATFORM: settings.platform is not None,
+            LOKI: settings.loki is not None,
         }
 
     def ingest(self, result: PollResult[Any]) -> bool | None:
@@ -130,13 +139,12 @@ class SourceResults:
             if missing:
                 health = Health.PARTIAL
                 warnings = list(dict.fromkeys((missing, *warnings)))
-            rejected = f"{len(failed)} of {len(panels.results)} queries refused" if failed else ""
-            detail = rejected or ("no rules" if fault else RULES_NOT_VISIBLE if self._rules_are_elsewhere() else "")
-        elif source == ALERTMANAGER:
-            state: AlertmanagerState = self.value(ALERTMANAGER)
-            detail = f"{state.peers_up}/{state.peers_total}"
-            fault = state.peer_faults[0] if state.peer_faults else None
-            warnings += filter(None, (delivery_warning,))
+            detail = _count_failed(panels) or (
+                "no rules" if fault else RULES_NOT_VISIBLE if self._rules_are_elsewhere() else ""
+            )
+        elif source in (ALERTMANAGER, LOKI):
+            fault, detail = self._first_fault(source)
+            warnings += filter(None, (delivery_warning if source == ALERTMANAGER else "",))
         elif source == KUBERNETES:
             detail = "live"
         elif source == PLATFORM:
@@ -166,6 +174,14 @@ class SourceResults:
             paused_at=paused_at,
         )
 
+    def _first_fault(self, source: str) -> tuple[Fault | None, str]:
+        """What is wrong with a part of a source that answers, and its detail."""
+        if source == LOKI:
+            counts: PanelResults = self.value(LOKI)
+            return next((item.fault for item in counts.results if item.fault is not None), None), _count_failed(counts)
+        state: AlertmanagerState = self.value(ALERTMANAGER)
+        return state.peer_faults[0] if state.peer_faults else None, f"{state.peers_up}/{state.peers_total}"
+
     def _rules_are_elsewhere(self) -> bool:
         """Whether alerts arrive although the server lists no rules, so another server must evaluate some."""
         rules: RulesResult | None = self.value(RULES)
@@ -188,5 +204,11 @@ class SourceResults:
             cluster = settings.kubernetes
             where = cluster.place.sentence() if cluster and cluster.place else ""
             return where or ((cluster.context or cluster.kubeconfig or "in-cluster") if cluster else "")
-        endpoint = settings.prometheus if source == PROMETHEUS else settings.platform
+        endpoint = {PROMETHEUS: settings.prometheus, LOKI: settings.loki}.get(source, settings.platform)
         return endpoint.url if endpoint else ""
+
+
+def _count_failed(panels: PanelResults) -> str:
+    """`1 of 9 queries refused`; empty if none was."""
+    failed = sum(item.fault is not None for item in panels.results)
+    return f"{failed} of {len(panels.results)} queries refused" if failed else ""

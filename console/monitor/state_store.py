@@ -17,7 +17,7 @@ from console.journal.unfinished import open_actions
 from console.monitor.alert_list import AlertList
 from console.monitor.dashboard_poller import DashboardReading, evaluate_dashboard
 from console.monitor.pauses import ClockPause
-from console.monitor.source_results import ALERTMANAGER, KUBERNETES, PLATFORM, PROMETHEUS, RULES, SOURCES, SourceResults
+from console.monitor.source_results import ALERTMANAGER, KUBERNETES, LOKI, PLATFORM, PROMETHEUS, RULES, SOURCES, SourceResults
 from console.runbooks.index import RunbookIndex
 from console.state.guards import is_unguarded
 from console.state.journal_state import JournalState
@@ -49,6 +49,7 @@ class StateStore:
         self._settings = settings
         self._runbooks = runbooks
         self._specs = specs
+        self._shown = (*SOURCES, LOKI) if any(spec.source == LOKI for spec in specs) else SOURCES
         self._sources = SourceResults(settings)
         self._alerts = AlertList(settings, runbooks)
         self._ledger = JournalState()
@@ -164,7 +165,7 @@ class StateStore:
             read_only=settings.read_only,
             user=settings.user,
             taken_at=now,
-            sources=tuple(sources.state(name, now, delivery_warning=warning) for name in SOURCES),
+            sources=tuple(sources.state(name, now, delivery_warning=warning) for name in self._shown),
             panels=tuple(self._panel(spec, now) for spec in self._specs),
             alerts=alerts,
             alerts_known=basis is not None,
@@ -190,7 +191,7 @@ class StateStore:
 
     def query_of(self, spec: PanelSpec) -> str:
         """The query that the panel's current value came from."""
-        result = _result_of(spec, self._sources.value(PROMETHEUS))
+        result = _result_of(spec, self._sources.value(_source_of(spec)))
         return (result.query if result else "") or spec.raw
 
     def records(self) -> dict[str, tuple[str, ...]]:
@@ -287,7 +288,7 @@ class StateStore:
 
 
 def _source_of(spec: PanelSpec) -> str:
-    return KUBERNETES if spec.source == KUBERNETES else PROMETHEUS
+    return spec.source if spec.source in (KUBERNETES, LOKI) else PROMETHEUS
 
 
 def _result_of(spec: PanelSpec, panels: PanelResults | None) -> PanelResult | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -15,9 +16,11 @@ from textual.widget import Widget
 
 from console.screens import keys
 from console.screens.header import find_command_at, render_header
-from console.screens.messages import OpenRequested, RenderRequested
+from console.screens.messages import OpenExploreRequested, OpenRequested, RenderRequested
 from console.screens.render_context import RenderContext
 from console.screens.worker_errors import ReportsWorkerErrors
+from console.state.snapshot import WHY_READ_ONLY
+from queries.model.panel import PanelState
 from widgets.footer import DANGEROUS, Footer
 from widgets.styled_text import Line
 from widgets.text_view import TextView
@@ -85,7 +88,10 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
         raise NotImplementedError
 
     def show_context(self, context: RenderContext) -> None:
+        changed = self.context is None or (self.context.as_of is None) is not (context.as_of is None)
         self.context = context
+        if changed:
+            self.refresh_bindings()
         if not self.is_mounted or not self.size.width:
             return
         self._fill(context)
@@ -123,7 +129,7 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
             binding = active.binding
             if binding.group is DANGEROUS or binding.id in keys.MENU_IDS:
                 key = self.app.get_key_display(binding)
-                reason = "" if active.enabled else self.why_disabled(binding.action)
+                reason = "" if active.enabled else self.disabled_reason(binding.action)
                 if reason:
                     disabled[binding.action] = reason
                 tooltip = reason or binding.tooltip
@@ -141,16 +147,40 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
         dialog = SelectDialog(title, choices, letters, disabled=frozenset(disabled))
         self.app.push_screen(dialog, self._run_chosen)
 
+    @cached_property
+    def _changing(self) -> frozenset[str]:
+        """The names of the actions that change something: none of them works in the past."""
+        bindings = (item for found in self._bindings.key_to_bindings.values() for item in found)
+        changing = (item for item in bindings if item.group is DANGEROUS or item.id in keys.CHANGING_IDS)
+        return frozenset(item.action.partition("(")[0] for item in changing)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key that would change something is grey while a past moment is shown."""
+        past = self.context is not None and self.context.as_of is not None
+        return None if past and action in self._changing else super().check_action(action, parameters)
+
+    def disabled_reason(self, action: str) -> str:
+        """Why the disabled action is not possible now, of all reasons the first; empty if nothing says why."""
+        past = self.context is not None and self.context.as_of is not None
+        return WHY_READ_ONLY if past and action.partition("(")[0] in self._changing else self.why_disabled(action)
+
     def why_disabled(self, action: str) -> str:
         """Why the disabled action is not possible now, in one sentence; menu and help show it, and so does its key."""
         return {"back": "there is no earlier screen", "choose": "the list is empty"}.get(action, "")
+
+    def explore(self, state: PanelState | None) -> None:
+        """Open the query of a panel in Explore, if it is PromQL."""
+        if state is not None and state.query and state.spec.source == "loki":
+            self.show_notice("Explore is for PromQL: y copies this query over logs")
+        elif state is not None and state.query:
+            self.post_message(OpenExploreRequested(state.query))
 
     def on_key(self, event: Key) -> None:
         """A key whose action is not possible now says why."""
         active = self.active_bindings.get(event.key)
         if active is None or active.enabled or active.binding.action == "back":
             return
-        if reason := self.why_disabled(active.binding.action):
+        if reason := self.disabled_reason(active.binding.action):
             event.stop()
             self.show_notice(f"{active.binding.description}: {reason}")
 

@@ -14,7 +14,7 @@ from console.screens import keys, time_range
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.base import ConsoleScreen
 from console.screens.chart_choices import COMPARISONS, WINDOWS
-from console.screens.messages import OpenDashboardPanelRequested, OpenExploreRequested
+from console.screens.messages import OpenDashboardPanelRequested
 from console.screens.panel_detail import PanelDetailScreen
 from console.screens.render_context import RenderContext
 from queries.model.dashboard import DASHBOARDS, DashboardChoice, DashboardState, PeriodComparison
@@ -131,8 +131,7 @@ class DashboardsScreen(ConsoleScreen, AlertActionsMixin):
 
     def action_explore(self) -> None:
         tile = self._grid.current
-        if tile is not None and tile.state.query:
-            self.post_message(OpenExploreRequested(tile.state.query))
+        self.explore(tile.state if tile is not None else None)
 
     @on(PanelGrid.Selected)
     def _open_selected(self, event: PanelGrid.Selected) -> None:

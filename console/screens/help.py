@@ -28,7 +28,7 @@ class HelpScreen(ConsoleScreen):
         actives = explained.active_bindings.values()
         self._active = [active.binding for active in actives]
         self._reasons = {
-            active.binding.id: explained.why_disabled(active.binding.action) or "not possible now"
+            active.binding.id: explained.disabled_reason(active.binding.action) or "not possible now"
             for active in actives
             if not active.enabled
         }

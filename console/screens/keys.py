@@ -102,3 +102,9 @@ PAGE_ACTIONS = [*ALERT_ACTIONS, replace(PAUSE, show=False), replace(RESUME, show
 """For a workload's page, whose other keys need the room."""
 MENU_IDS = frozenset({SILENCE.id, ACKNOWLEDGE.id, HAND_OVER.id, NEW.id, EDIT.id})
 """Listed in the menu of actions besides the dangerous ones."""
+CHANGING_IDS = MENU_IDS | {
+    INCIDENT.id, "journal.settle", "incident.declare", "incident.note", "incident.tick", "incident.update", "incident.deliver",
+    "incident.sent", "incident.role", "incident.severity", "incident.follow_up", "walk.agree", "walk.overrule", "walk.note",
+    "handover.sign", "drill.stop",
+}  # fmt: skip
+"""Bindings that write to the journal or to a server besides the dangerous ones: off while a past moment is shown."""

@@ -13,7 +13,7 @@ from console.screens import keys, time_range
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_row import SHORT_COLUMNS, render_short_cells
 from console.screens.base import section
-from console.screens.messages import CopyRequested, OpenAlertRequested, OpenExploreRequested
+from console.screens.messages import CopyRequested, OpenAlertRequested
 from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_caveat
 from console.screens.time_range import ChartScreen
@@ -100,8 +100,7 @@ class PanelDetailScreen(ChartScreen, AlertActionsMixin):
 
     def action_explore(self) -> None:
         state = self._state()
-        if state is not None and state.query:
-            self.post_message(OpenExploreRequested(state.query))
+        self.explore(state)
 
     def action_copy(self) -> None:
         state = self._state()

@@ -8,7 +8,13 @@ from queries.model.verdict import Verdict
 from queries.text.durations import format_age
 from widgets.styled_text import text
 
-TITLES = {"prometheus": "Prometheus", "alertmanager": "Alertmanager", "kubernetes": "Kubernetes", "platform": "the platform"}
+TITLES = {
+    "prometheus": "Prometheus",
+    "alertmanager": "Alertmanager",
+    "kubernetes": "Kubernetes",
+    "platform": "the platform",
+    "loki": "Loki",
+}
 PAUSED = "PAUSED"
 _COUNTED = (Verdict.CRITICAL, Verdict.WARN, Verdict.NO_DATA, Verdict.IN_DOUBT, Verdict.STALE)
 _SHORT_NAMES = {"prometheus": "prom", "alertmanager": "am", "kubernetes": "k8s", "platform": "api"}

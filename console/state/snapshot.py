@@ -29,6 +29,9 @@ from queries.text.durations import format_span
 PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
 
 
+WHY_READ_ONLY = "what is shown is past; `:live` returns to now, where it can be changed"
+
+
 @dataclass(frozen=True, slots=True)
 class AsOf:
     """The past moment that a snapshot shows, and when the servers were asked about it; Unix seconds.

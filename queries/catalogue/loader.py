@@ -171,7 +171,7 @@ def _parse(text: str, *, where: str) -> _Board:
         name = entry.rpartition("/")[2] if isinstance(entry, str) else entry.id
         if name in seen:
             raise CatalogueError(f"{where}: duplicate panel {name}")
-        if not isinstance(entry, str) and entry.source == "prometheus" and not entry.raw:
+        if not isinstance(entry, str) and entry.source != "kubernetes" and not entry.raw:
             raise CatalogueError(f"{where}: the panel {name} has no raw expression")
         if not isinstance(entry, str) and entry.range:
             try:
@@ -207,9 +207,10 @@ def _shared(name: str, *, where: str) -> PanelSpec:
 
 def _spec(entry: _Entry, *, where: str, signals: Mapping[str, Signal] | None = None) -> PanelSpec:
     """The panel before any choice: with every definition of every signal."""
-    written = entry.raw.strip()
+    written = raw = entry.raw.strip()
     try:
-        raw = expand_signals(written, UNDECIDED, signals=signals, where=f"{where}: the panel {entry.id}")
+        if entry.source == "prometheus":
+            raw = expand_signals(written, UNDECIDED, signals=signals, where=f"{where}: the panel {entry.id}")
     except SignalError as error:
         raise CatalogueError(str(error)) from None
     heat_maps = load_heat_maps() if entry.heat_map else {}

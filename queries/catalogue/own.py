@@ -36,6 +36,7 @@ FILE = "file"
 _ID = re.compile(r"[a-z][a-z0-9_]*")
 _BOARDS = ("overview", *dict(DASHBOARDS))
 _BOARD_KEYS = ("title", "about", "panels")
+_SOURCES = ("prometheus", "loki")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,8 @@ def _spec(entry: Any, signals: Mapping[str, Signal]) -> PanelSpec:
         raise EntryError((), "expected a panel, or BOARD/PANEL for a panel of another board")
     for key in ("raw", "recorded"):
         for name in find_references(str(entry.get(key, ""))):
+            if entry.get("source") == "loki":
+                raise EntryError((key,), "expected LogQL: a signal is PromQL")
             if name not in signals:
                 raise EntryError((key,), f"no such signal {name!r}, {suggest_spelling(name, sorted(signals))}")
     try:
@@ -207,8 +210,12 @@ def _find_errors(spec: PanelSpec) -> Iterator[tuple[tuple[str, ...], str]]:
     """Errors of a team's panel, beyond the checks for the catalogue."""
     if not _ID.fullmatch(spec.id):
         yield ("id",), "expected lower-case letters, digits and underscores"
-    if spec.source != "prometheus":
-        yield ("source",), "expected prometheus or no source"
+    if spec.source not in _SOURCES:
+        yield ("source",), f"expected one of {', '.join(_SOURCES)}, or no source"
+    if spec.source == "loki":
+        for key, given in (("recorded", spec.recorded), ("heat_map", spec.heat_map)):
+            if given:
+                yield (key,), "expected no such key with source: loki"
     if not spec.raw:
         yield (), "expected the key 'raw' with its expression"
     for key, value in (("warn", spec.threshold.warn), ("critical", spec.threshold.critical)):

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from queries.errors import SourceError
 from queries.model.annotations import Annotations
 from queries.model.dashboard import Dashboard, DashboardChoice, DashboardResult
 from queries.model.fault import Fault
-from queries.model.panel import PanelSpec, Unit
+from queries.model.panel import Origin, PanelSpec, Unit
 from queries.model.panel_result import PanelHistory, PanelResult
 from queries.model.series import Sample
 from queries.prometheus.client import Prometheus
 from queries.prometheus.history import Window
 from queries.prometheus.panel_fetcher import build_aggregate_query
 from queries.prometheus.query_batch import BatchQuery, QueryBatch
+
+if TYPE_CHECKING:
+    from queries.loki.panels import LogPanels
 
 _EARLIER_EVERY_SECONDS = 60.0
 _PROVIDERS = PanelSpec(
@@ -38,12 +43,16 @@ class OpenDashboard:
         dashboard: Dashboard,
         choice: DashboardChoice,
         *,
+        log_panels: LogPanels | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`log_panels` are needed for panels over logs."""
         self.dashboard = dashboard
         self._prometheus = prometheus
         self._choice = choice
         self._clock = clock
+        self._log_panels = log_panels
+        self._counted = tuple(spec for spec in dashboard.panels if spec.source == "loki")
         self._panels = prometheus.board(choice.window_seconds, seed_rare={spec.id for spec in dashboard.panels})
         self._earlier: QueryBatch[Sample] = QueryBatch(self._fetch_earlier, clock=clock)
         self._back_at = 0.0
@@ -54,9 +63,12 @@ class OpenDashboard:
         """Query every panel. Raises SourceError if the server as a whole does not answer."""
         await self._prometheus.refresh_rules()
         self._panels.rules = self._prometheus.recorded_rules
-        fetched = await self._panels.refresh((*self.dashboard.panels, _PROVIDERS))
-        *results, providers = fetched.results
-        self._results = {item.id: item for item in results}
+        fetched, counted = await asyncio.gather(
+            self._panels.refresh((*self.dashboard.panels, _PROVIDERS)), self._count_lines(0.0)
+        )
+        *read, providers = fetched.results
+        self._results = {item.id: item for item in (*read, *counted)}
+        results = [self._results[spec.id] for spec in self.dashboard.panels]
         earlier, fault = await self._compare_earlier(results)
         return DashboardResult(
             dashboard=self.dashboard,
@@ -76,6 +88,10 @@ class OpenDashboard:
         """
         result = self._results.get(panel_id)
         spec = next(item for item in self.dashboard.panels if item.id == panel_id)
+        if spec.source == "loki" and self._log_panels is not None:
+            async for history in self._log_panels.history(spec, window, back_seconds=back_seconds):
+                yield history
+            return
         if heat:
             yield await self._prometheus.heat_history(spec, window)
             return
@@ -86,6 +102,17 @@ class OpenDashboard:
 
     async def close(self) -> None:
         await self._panels.close()
+        if self._log_panels is not None:
+            await self._log_panels.close()
+
+    async def _count_lines(self, back_seconds: float) -> tuple[PanelResult, ...]:
+        """The panels over logs; without Loki each has its fault, and the others are shown."""
+        if not self._counted or self._log_panels is None:
+            return ()
+        try:
+            return (await self._log_panels.refresh(self._counted, back_seconds=back_seconds)).results
+        except SourceError as error:
+            return tuple(PanelResult(spec.id, Origin.LOGS, spec.raw, fault=error.fault) for spec in self._counted)
 
     async def _compare_earlier(self, results: Sequence[PanelResult]) -> tuple[tuple[PanelResult, ...], Fault | None]:
         """The aggregated values of the earlier time, cached for a minute, because they change as slowly as the current ones."""
@@ -93,18 +120,22 @@ class OpenDashboard:
             return (), None
         now = self._clock()
         aggregations = {spec.id: spec.aggregation for spec in self.dashboard.panels}
-        parts = tuple(build_aggregate_query(aggregations[item.id], item) for item in results if item.fault is None)
+        read = [item for item in results if item.fault is None and item.origin is not Origin.LOGS]
+        parts = tuple(build_aggregate_query(aggregations[item.id], item) for item in read)
         if self._known_back is not None:
             fetched_at, fetched_parts, known = self._known_back
             if fetched_parts == parts and 0 <= now - fetched_at < _EARLIER_EVERY_SECONDS:
                 return known, None
         self._back_at = now - self._choice.back_seconds
         try:
-            earlier = await self._earlier.fetch(parts)
+            earlier, counted = await asyncio.gather(self._earlier.fetch(parts), self._count_lines(self._choice.back_seconds))
         except SourceError as error:
             return (), error.fault
+        then = {item.id: item for item in counted}
         known = tuple(
-            replace(
+            then[item.id]
+            if item.id in then
+            else replace(
                 item,
                 samples=tuple(earlier.items.get(item.id, ())),
                 fault=item.fault or earlier.faults.get(item.id),

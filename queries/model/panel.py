@@ -111,6 +111,7 @@ class Origin(StrEnum):
     RECORDED = "recording rule"
     RAW = "raw expression"
     KUBERNETES = "kubernetes"
+    LOGS = "log query"
     NONE = "none"
 
 
@@ -158,7 +159,8 @@ class PanelSpec:
     """One entry of the catalogue: the definition of a panel.
 
     `recorded` and `raw` are PromQL in `unit`; `recorded` reads recorded series (None without any) and is preferred if the
-    series of `recorded_names` exist. A panel whose `source` is `kubernetes` has neither.
+    series of `recorded_names` exist. A panel whose `source` is `kubernetes` has neither; one of `loki` has only
+    `raw`, a metric query in LogQL.
     `template` is the source of `raw`, with ${signal[5m]} for a signal, and `provider` the one that `raw` is limited to: a new
     choice of signal definitions expands `template` again. An empty `raw` with `template` has no PromQL on this server.
     `group_by` is the label that names one series (`provider`), empty for a single series.

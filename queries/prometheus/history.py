@@ -137,15 +137,15 @@ class HistoryReader:
         if not peak.evaluations:
             try:
                 series, missing = await self._read_range(peak.text, window, last=window.last)
-                yield _sort(series, spec), missing
+                yield sort_worst_first(series, spec), missing
                 return
             except (RequestRejected, TimedOut) as error:
                 refusal = error.fault.sentence()
             series, missing = await self._sample(query, window)
-            yield _sort(series, spec), _join(missing, f"peaks not kept: {refusal}")
+            yield sort_worst_first(series, spec), _join(missing, f"peaks not kept: {refusal}")
             return
         series, missing = await self._sample(query, window)
-        sampled = _sort(series, spec)
+        sampled = sort_worst_first(series, spec)
         reason = self._why_not(query, peak, window, spec) if computable else "its expression reads a long range"
         if not sampled or reason:
             yield sampled, _join(missing, f"peaks not kept: {reason}" if reason else "")
@@ -159,7 +159,7 @@ class HistoryReader:
             return
         # The sample at the end of the window stands for the step that has not ended yet.
         ends = [replace(item, points=item.points[-1:]) for item in sampled if item.points and item.points[-1][0] == window.end]
-        yield _sort(_merge((*series, *ends), window), spec), _join(missing, also)
+        yield sort_worst_first(_merge((*series, *ends), window), spec), _join(missing, also)
 
     def _why_not(self, query: str, peak: PeakQuery, window: Window, spec: PanelSpec) -> str:
         """Why the console does not request peaks from the server; empty if it does."""
@@ -246,7 +246,7 @@ def _merge(series: Iterable[Series], window: Window) -> tuple[Series, ...]:
     return tuple(Series(labels, tuple(sorted(points.items()))) for labels, points in found.items())
 
 
-def _sort(series: Sequence[Series], spec: PanelSpec) -> tuple[Series, ...]:
+def sort_worst_first(series: Sequence[Series], spec: PanelSpec) -> tuple[Series, ...]:
     """The series with the worst value first: a chart draws only a few."""
 
     def worst(item: Series) -> float:

@@ -54,6 +54,16 @@ def test_a_file_without_a_title_adds_to_the_overview(tmp_path: Path) -> None:
     assert own.problems == () and own.boards() == (("orders", "Orders"),)
 
 
+def test_a_panel_over_logs_keeps_its_query(tmp_path: Path) -> None:
+    """LogQL is taken as it is written, but for the namespace and the provider."""
+    query = 'sum(count_over_time({namespace="$namespace", provider=~"$provider"} |= "${x}" [5m]))'
+    text = f"panels:\n  - {{id: errors, title: Errors, unit: count, source: loki, raw: '{query}'}}\n"
+    own = read(tmp_path, shop=text.replace("${x}", "$x"))
+    (spec,) = own.overview(namespace="shop")
+    assert own.problems == () and spec.source == "loki"
+    assert spec.raw == 'sum(count_over_time({namespace="shop"} |= "$x" [5m]))'
+
+
 def panel(**told: str) -> str:
     given = {"id": "x", "title": "X", "unit": "count", "raw": "up", **told}
     return "panels:\n  -\n" + "".join(f"    {key}: {value}\n" for key, value in given.items() if value)
@@ -76,7 +86,11 @@ def panel(**told: str) -> str:
         (panel(warn=".inf"), 7, "expected a finite number"),
         (panel(range="[5, 1]"), 7, "expected the lower end of the range below its upper end, found [5, 1]"),
         (panel(decimals="9"), 7, "from 0 to 6"),
-        (panel(source="kubernetes"), 7, "expected prometheus"),
+        (panel(source="kubernetes"), 7, "expected one of prometheus, loki, or no source"),
+        (panel(source="loki", recorded="up"), 8, "recorded: expected no such key with source: loki"),
+        (panel(source="loki", heat_map="latency"), 8, "heat_map: expected no such key with source: loki"),
+        (panel(source="loki", raw=""), 3, "expected the key 'raw'"),
+        (panel(source="loki", raw="sum(${failures[5m]})"), 6, "raw: expected LogQL: a signal is PromQL"),
         (panel(id="X-1"), 3, "expected lower-case letters, digits and underscores"),
         (panel(id="cpu"), 3, "cpu is a panel of the console already"),
         ("panels:\n  - 7\n", 2, "expected a panel, or BOARD/PANEL"),

@@ -80,6 +80,45 @@ def test_a_past_moment_is_said_in_text_and_json(run: Any) -> None:
     assert code == 2 and "Alerts: unknown" in out, "an empty server knows nothing of that moment"
 
 
+def past_alerts(query: str, at: float) -> list[Series]:
+    """One alert fires from 03:00 on; the rules were evaluated all the time."""
+    alert = {"__q__": "then/alerts", "alertname": "HighErrorRate", "severity": "critical"}
+    since = datetime(2026, 6, 1, 3, tzinfo=UTC).timestamp()
+    firing: list[Series] = [
+        ({**alert, "__name__": "ALERTS", "alertstate": "firing"}, "1"),
+        ({**alert, "__name__": "ALERTS_FOR_STATE"}, str(since)),
+    ]
+    return [({"__q__": "then/evaluated"}, "12"), ({"__q__": "error_ratio/recorded"}, "7.5"), *(firing if at > since else [])]
+
+
+def test_the_alerts_of_a_past_moment(run: Any) -> None:
+    """`alerts --at` lists those of then and none of now; what was then cannot be acknowledged."""
+    rule = {"type": "recording", "name": "platform_error_ratio", "query": "up", "health": "ok"}
+    groups = {"groups": [{"name": "g", "file": "f", "interval": 30, "rules": [rule]}]}
+    rules = {"status": "success", "data": groups}
+    now = [{**ALERT, "labels": {"alertname": "Now"}}]
+    with told_platform(then=past_alerts, pages={"/api/v2/alerts": now, "/api/v1/rules": rules}) as platform:
+        code, out = run(platform, "alerts", "--at", "2026-06-01T03:12:00Z")
+        assert code == 0 and "HighErrorRate" in out and "12m" in out and "Now" not in out
+        code, out = run(platform, "alerts", "--at", "2026-06-01T02:12:00Z")
+        assert code == 0 and out.startswith("no alerts")
+        code, out = run(platform, "alerts", "--at", "2026-06-01T03:12:00Z", "--format", "json")
+        assert [item["name"] for item in json.loads(out)] == ["HighErrorRate"]
+        assert run(platform, "alerts", "--at", "2999-01-01")[0] == 2
+        assert run(platform, "alerts", "ack", "HighErrorRate", "--at", "03:12")[0] == 2
+    with told_platform(pages={"/api/v2/alerts": [ALERT]}) as platform:
+        code, out = run(platform, "alerts", "--at", "2026-06-01T03:12:00Z")
+        assert code == 2 and "HighErrorRate" not in out, "nothing is known of that moment"
+
+
+def test_a_checklist_as_of_a_past_moment(run: Any) -> None:
+    """Every item is evaluated as of then, and the report says so; a question for the cluster of now is not known then."""
+    with told_platform(then=past_alerts, pages={"/api/v2/alerts": [ALERT]}) as platform:
+        code, out = run(platform, "checklist", "hourly", "--at", "2026-06-01T03:12:00Z")
+        assert "AS OF 2026-06-01T03:12:00Z" in out.splitlines()[0] and "7.50 %" in out and code in (1, 2)
+        assert run(platform, "checklist", "hourly", "--at", "soon")[0] == 2
+
+
 def test_the_published_shape(run: Any) -> None:
     """JSON has exactly the keys that were published, with the values that the servers gave."""
     vector = recorded(error_ratio="0.42", request_rate="NaN", error_budget="+Inf")

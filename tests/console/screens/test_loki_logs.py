@@ -39,7 +39,7 @@ def open_screen(stage: Callable[..., Any], kept: KeptLines, monkeypatch: pytest.
     staged = stage()
     session = staged.session
     loki: Loki = kept.client()
-    monkeypatch.setattr(session, "_require_loki", lambda: loki)
+    monkeypatch.setattr(session, "require_loki", lambda: loki)
     monkeypatch.setattr(session, "_clock", lambda: kept.now)
     monkeypatch.setattr(session.settings.__class__, "loki", Endpoint("http://loki.test"), raising=False)
 

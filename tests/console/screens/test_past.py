@@ -12,6 +12,7 @@ from painting import notices_of, text_of
 from past_platform import POISON, THEN, past_platform, past_settings
 from textual.app import UnknownModeError
 from textual.pilot import Pilot
+from textual.screen import Screen
 from told_platform import ToldPlatform
 
 from console.config.settings import Settings
@@ -23,6 +24,7 @@ from console.screens.filterable_screen import FilterableScreen
 from console.screens.past_row import Timeline, render_timeline
 from queries.model.chart import ChartMark
 from queries.text.times import format_moment, format_shown
+from widgets.footer import Footer
 from widgets.rows import Rows
 from widgets.styled_text import width_of
 
@@ -145,6 +147,36 @@ async def test_nothing_can_be_changed(settings: Settings, platform: ToldPlatform
         with Journal.open_to_read(settings.paths.journal_file) as journal:
             assert journal.last_sequence() == before
     assert platform.methods <= {"GET", "POST"} and "/api/v2/silence" not in platform.paths
+
+
+async def test_keys_that_change_something_are_grey_in_the_past(settings: Settings) -> None:
+    """In the footer, the menu of actions and the help, each with the reason; with now they are back."""
+    app = console(settings)
+
+    def keys_of(screen: Screen[object]) -> dict[str, bool]:
+        found = {active.binding.description: active.enabled for active in screen.active_bindings.values()}
+        return {name: found[name] for name in ("roll back", "ack", "silence", "incident", "runbook", "actions")}
+
+    async with app.run_test(size=(160, 45), notifications=True) as pilot:
+        await until(app, pilot, POISON)
+        await pilot.press("2")
+        await patience.until(pilot, lambda: all(keys_of(app.screen).values()), "every key works now")
+        await go(app, pilot, AT)
+        await until(app, pilot, "HighErrorRate")
+        enabled = keys_of(app.screen)
+        assert enabled == {
+            "roll back": False, "ack": False, "silence": False, "incident": False, "runbook": True, "actions": True,
+        }  # fmt: skip
+        footer = app.screen.query_one(Footer).line_at(0, 160)
+        tones = {words.strip(): tone for words, tone in footer}
+        assert tones["roll back"] == "dim" and tones["runbook"] == ""
+        assert {tones.get(name, "dim") for name in ("ack", "silence")} == {"dim"}, "grey, or left out for want of room"
+        await pilot.press("question_mark")
+        await until(app, pilot, "not now: what is shown is past")
+        await pilot.press("escape", "x")
+        await until(app, pilot, "what is shown is past")
+        await pilot.press("escape", "f4")
+        await patience.until(pilot, lambda: all(keys_of(app.screen).values()), "every key works again")
 
 
 async def test_steps_and_marks(settings: Settings) -> None:

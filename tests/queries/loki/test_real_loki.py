@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +24,10 @@ from console.logs.query import LogQuery
 from queries.errors import SourceError
 from queries.http.endpoint import Endpoint, HttpConfig
 from queries.loki import Loki
+from queries.loki.panels import LogPanels
 from queries.loki.responses import StoredLine
+from queries.model.panel import PanelSpec, Unit
+from queries.prometheus.history import Window
 
 pytestmark = [pytest.mark.servers, pytest.mark.skipif(binary() is None, reason=SKIP)]
 QUESTIONS = {name: item for name, item in RECORDED.items() if "question" in item}
@@ -170,4 +174,29 @@ async def test_a_followed_log_has_every_line_once(server: tuple[str, int], count
     assert source.live
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
+    await loki.close()
+
+
+async def test_panels_as_loki_counts(server: tuple[str, int]) -> None:
+    """Value, trend and chart of a panel, and its own refusals: a selector of lines, and more series than it allows."""
+    url, now = server
+    loki = client(url)
+    app = '{app="cad-ml-api"}'
+    spec = PanelSpec("lines", "Lines", Unit.COUNT, source="loki", raw=f"sum(count_over_time({app} [5m]))")
+    broken = {"selected": app, "crowd": 'count_over_time({app="many"} [5m])', "none": 'sum(count_over_time({app="gone"} [5m]))'}
+    others = [replace(spec, id=name, raw=query) for name, query in broken.items()]
+    panels = LogPanels(lambda: loki, clock=lambda: now + 90.0)
+    value, selected, crowd, none = (await panels.refresh((spec, *others))).results
+    assert [sample.value for sample in value.samples] == [3.0] and value.fault is None
+    assert value.trend and {number for _, number in value.trend} == {3.0}
+    assert selected.fault is not None and "log queries are not supported" in selected.fault.what
+    assert crowd.fault is not None and "maximum number of series (5) reached" in crowd.fault.what
+    assert (none.samples, none.fault) == ((), None)
+    *_, history = [item async for item in panels.history(spec, Window(now - 600.0, now + 60.0, 15.0), back_seconds=60.0)]
+    assert history.fault is None and {number for _, number in history.series[0].points} <= {1.0, 2.0, 3.0}
+    assert all(at % 15.0 == 0.0 for at, _ in history.series[0].points), "steps begin where they were asked for"
+    zero = replace(spec, id="zero", raw='sum(count_over_time({app="gone"} [5m])) or vector(0)')
+    (result,) = (await panels.refresh((zero,))).results
+    assert [sample.value for sample in result.samples] == [0.0]
+    await panels.close()
     await loki.close()
