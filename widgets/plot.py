@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from queries.model.chart import ChartData, ChartSeries
+from queries.model.frozen import dataclass
 from queries.model.panel import PanelState
 from queries.model.series import Point
 from queries.text.axes import drawable_values, is_drawable
@@ -42,7 +43,7 @@ _BLOCKS = {1: "▀", 2: "▄", 3: "█"}
 _ASCII = {1: "'", 2: "-", 4: ".", 3: ":", 6: ":", 5: ":", 7: "|"}
 
 
-@dataclass(slots=True)
+@dataclass
 class _Canvas:
     """Dots in cells; each cell has the tone of the last dot drawn on it."""
 

@@ -7,16 +7,17 @@ frame.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from rich.style import Style
 from textual.color import Color
 
+from queries.model.frozen import dataclass
+
 _OPAQUE = 100.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Tone:
     """Theme tokens for text and background (with opacity in percent), and attributes as Rich names them."""
 

@@ -132,7 +132,7 @@ class PresenceBoard(Protocol):
         """Ends every wait at once."""
 
 
-@dataclass(slots=True)
+@dataclass
 class _Seen:
     """One entry as this console observes it, by its own monotonic clock: the other's clock may be wrong by any amount."""
 

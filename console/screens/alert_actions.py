@@ -9,7 +9,6 @@ from textual.dom import DOMNode
 from console.screens import messages
 from console.screens.render_context import RenderContext
 from queries.model.series import format_labels
-from queries.model.workload import names_workload
 
 if TYPE_CHECKING:
     from console.actions.plan import Request
@@ -72,6 +71,8 @@ class AlertActionsMixin(DOMNode):
 
     def _find_workload(self, tracked: TrackedAlert) -> str:
         """The target of the suggested actions, else the workload that the labels name: a Job may have no action."""
+        from queries.model.workload import names_workload  # noqa: PLC0415  # not before the first frame
+
         suggested = next((item.target for item in tracked.suggestions if names_workload(item.target)), "")
         cluster = self.context.snapshot.cluster if self.context and self.context.snapshot else None
         if suggested or cluster is None or self.context is None:
@@ -90,6 +91,8 @@ class AlertActionsMixin(DOMNode):
             self.post_message(messages.CopyRequested(labels, f"the labels of {tracked.alert.name}"))
 
     def action_act(self, name: str) -> None:
+        from queries.model.workload import names_workload  # noqa: PLC0415  # not before the first frame
+
         if tracked := self._require_alert():
             if tracked.elsewhere is not None:
                 self._notify(f"{tracked.elsewhere.sentence()}; instead: {tracked.elsewhere.command}")

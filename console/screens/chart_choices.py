@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from queries.model.frozen import dataclass
 from widgets.plot import Drawing
 
 WINDOWS = (
@@ -18,7 +19,7 @@ _FROM_SIMPLE = (Drawing.ASCII, Drawing.BLOCKS, Drawing.BRAILLE)
 """A terminal that can show one of these can show those before it."""
 
 
-@dataclass(slots=True)
+@dataclass
 class ChartChoices:
     """How the next chart opens. `seconds` is the time range, `back_seconds` the earlier time for comparison, 0 for none.
 

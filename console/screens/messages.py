@@ -1,14 +1,12 @@
-"""The requests of screens to the application; one class for each request.
-
-Imported before the first frame: without comparison and representation, a class takes half the time.
-"""
+"""The requests of screens to the application; one class for each request."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.message import Message
+
+from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:
     from console.actions.plan import Request
@@ -25,35 +23,35 @@ class ChoicesChanged(Message):
     """A person chose something that outlasts the console: how charts open, a command, a view."""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class ActionRequested(Message):
     """Run an action through its stages; the flow asks for required parameters that are missing."""
 
     request: Request
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class BatchRequested(Message):
     """Run the same action on several targets, with one preview."""
 
     requests: tuple[Request, ...]
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class AcknowledgeRequested(Message):
     """Acknowledge an alert, or release it."""
 
     fingerprint: str
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class HandOverRequested(Message):
     """Hand an alert to somebody, or back to who had it before."""
 
     fingerprint: str
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class CopyRequested(Message):
     """Copy a text to where a person can paste it; `label` says what it is."""
 
@@ -72,12 +70,12 @@ class OpenRequested(Message):
     """The base of the requests that open a screen; `Navigation` handles them all."""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class OpenPanelRequested(OpenRequested):
     panel_id: str
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class OpenDashboardPanelRequested(OpenRequested):
     """`board` is the dashboard that has the panel; empty for the last one that was visible."""
 
@@ -85,12 +83,12 @@ class OpenDashboardPanelRequested(OpenRequested):
     board: str = ""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class OpenAlertRequested(OpenRequested):
     fingerprint: str
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class OpenRunbookRequested(OpenRequested):
     """`fingerprint` is the alert for which the runbook is opened; empty for none."""
 
@@ -98,12 +96,12 @@ class OpenRunbookRequested(OpenRequested):
     fingerprint: str = ""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class OpenIncidentRequested(OpenRequested):
     incident_id: str
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class OpenLogsRequested(OpenRequested):
     """`target` is a pod's name, a workload (`deployment/NAME`) for the logs of all its pods, or a query of Loki's.
 
@@ -115,7 +113,7 @@ class OpenLogsRequested(OpenRequested):
     at: float | None = None
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class OpenLogPatternsRequested(OpenRequested):
     """What is new in the log of a target after a moment, Unix seconds."""
 
@@ -123,7 +121,7 @@ class OpenLogPatternsRequested(OpenRequested):
     moment: float
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class OpenObjectRequested(OpenRequested):
     """The base of the requests that show one Kubernetes object; `target` is `KIND/NAME`."""
 
@@ -142,7 +140,7 @@ class OpenDescriptionRequested(OpenObjectRequested):
     """The description of a workload, a pod or a node."""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class OpenRevisionDiffRequested(OpenObjectRequested):
     """The differences of two revisions of `target`, by name, out of all of them."""
 
@@ -159,7 +157,7 @@ class OpenServicesRequested(OpenRequested):
     """Show the services outside the cluster."""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class OpenExploreRequested(OpenRequested):
     query: str = ""
 
@@ -172,7 +170,7 @@ class OpenPresenceRequested(OpenRequested):
     """Show who else is on."""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class OpenScreenRequested(OpenRequested):
     """Go to a screen of the registry, by its name; with `filtering` to the field of its filter."""
 
@@ -183,7 +181,7 @@ class OpenScreenRequested(OpenRequested):
 # Drills
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class DrillRequested(Message):
     """Run a drill of the catalogue, by its name; the flow asks for its target."""
 
@@ -194,7 +192,7 @@ class StopDrillRequested(Message):
     """Take the fault of the running drill back."""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class OpenDrillReportRequested(Message):
     """Show the report of a drill that ended, by its number."""
 
@@ -208,24 +206,24 @@ class SilenceRequested(Message):
     """The base of the requests that open the silence form."""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class NewSilenceRequested(SilenceRequested):
     matchers: str = ""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class SilenceAlertRequested(SilenceRequested):
     alert: TrackedAlert
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class SilenceAlertsRequested(SilenceRequested):
     """A silence for each of these alerts."""
 
     alerts: tuple[TrackedAlert, ...]
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class EditSilenceRequested(SilenceRequested):
     silence: Silence
 
@@ -233,7 +231,7 @@ class EditSilenceRequested(SilenceRequested):
 # Incidents
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class DeclareIncidentRequested(Message):
     """Declare an incident, from this alert if there is one; `alert` is it as it was last listed, also if it is resolved."""
 
@@ -241,14 +239,14 @@ class DeclareIncidentRequested(Message):
     alert: TrackedAlert | None = None
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class IncidentRequested(Message):
     """The base of the requests that change an incident or report about it."""
 
     incident_id: str
 
 
-@dataclass(eq=False, repr=False)
+@dataclass
 class AddNoteRequested(IncidentRequested):
     text: str
 

@@ -97,7 +97,7 @@ _EVERY, _EVERY_WHILE_READING = 512, 16_384
 """The number of events between two snapshots: in normal operation, and during a first read."""
 
 
-@dataclass(slots=True)
+@dataclass
 class _Base:
     """The state of all rows up to a stamp, their number, and the stamp of the newest snapshot before it."""
 

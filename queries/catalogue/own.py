@@ -91,7 +91,7 @@ def read_own_boards(files: tuple[str, ...], signals: tuple[str, ...] = ()) -> Ow
     return OwnBoards(tuple(reader.resolve_shared()), tuple(reader.problems), reader.unreadable)
 
 
-@dataclass(slots=True)
+@dataclass
 class _Reader:
     signals: Mapping[str, Signal]
     problems: list[str] = field(default_factory=list)

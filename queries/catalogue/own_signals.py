@@ -48,7 +48,7 @@ def read_own_signals(files: tuple[str, ...]) -> OwnSignals:
     return OwnSignals(MappingProxyType(reader.signals), tuple(reader.own), tuple(reader.entries.problems))
 
 
-@dataclass(slots=True)
+@dataclass
 class _Reader:
     signals: dict[str, Signal]
     own: dict[str, tuple[str, YamlDocument]] = field(default_factory=dict)

@@ -176,7 +176,7 @@ def _pages(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], st
         query = [*kind.selection, ("limit", str(PAGE)), ("continue", page.metadata.next)]
 
 
-@dataclass(slots=True)
+@dataclass
 class Backoff:
     """Doubles from half a second up to its cap, with jitter; a success resets it."""
 

@@ -1,9 +1,9 @@
-"""`dataclass`, as in the standard library, that builds frozen classes with slots in a fifth of the time.
+"""`dataclass`, as in the standard library, that builds frozen classes with slots, and plain ones, in a fifth of the time.
 
-The standard library compiles six methods for each class when its module is imported: for the classes of the console that was
-most of the time before the first frame. Here the methods are closures, except `__init__`, which the standard library compiles
-when the first instance is created. Fields are those of the standard library, so `replace`, `fields` and `asdict` work. Every
-other kind of class is left to the standard library.
+The standard library compiles up to six methods for each class when its module is imported: for the classes of the console
+that was most of the time before the first frame. Here the methods are closures, except `__init__`: it assigns the fields of
+the first instances one by one, and the standard library compiles it for a class that has many. Fields are those of the
+standard library, so `replace`, `fields` and `asdict` work. Every other kind of class is left to the standard library.
 """
 
 from __future__ import annotations
@@ -21,28 +21,65 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(cls: type | None = None, /, *, repr: bool = True, **options: bool) -> Any:
-        """The decorator; `@dataclass(frozen=True, slots=True)` and the same with `repr=False` are built here."""
-        if cls is None and options == {"frozen": True, "slots": True}:
-            return lambda found: _build(found, shows_values=repr)
-        return dataclasses.dataclass(cls, repr=repr, **options)
+        """The decorator; `@dataclass`, `@dataclass(frozen=True, slots=True)` and that with `repr=False` are built here."""
+        if cls is not None:
+            return _build_plain(cls)
+        if options == {"frozen": True, "slots": True}:
+            return lambda found: _build_frozen(found, shows_values=repr)
+        return dataclasses.dataclass(repr=repr, **options)
 
 
 _MISSING = dataclasses.MISSING
-_PARAMETERS = SimpleNamespace(init=True, repr=True, eq=True, order=False, unsafe_hash=False, frozen=True)
+_FROZEN = SimpleNamespace(init=True, repr=True, eq=True, order=False, unsafe_hash=False, frozen=True)
+_PLAIN = SimpleNamespace(init=True, repr=True, eq=True, order=False, unsafe_hash=False, frozen=False)
 """The standard library reads of a base whether it is frozen."""
+_COMPILED_AFTER = 50
+"""From this many instances on a compiled `__init__` costs less than assigning their fields one by one."""
 
 
-def _build(cls: type, *, shows_values: bool) -> type:
-    namespace = dict(cls.__dict__)
+def _build_plain(cls: Any) -> type:
+    own = dict(vars(cls))
+    fields = _collect_fields(cls)
+    for name in own.get("__annotations__", ()):
+        if not isinstance(own.get(name), dataclasses.Field):
+            continue
+        if fields[name].default is _MISSING:
+            delattr(cls, name)
+        else:
+            setattr(cls, name, fields[name].default)
+    values = _getter([name for name, field in fields.items() if field.compare])
+    made = {"__init__": _make_init(cls), "__repr__": _repr, "__match_args__": _match_args(fields)}
+    if "__eq__" not in own:
+        made |= {"__eq__": _make_eq(values), "__hash__": None}
+    for name, value in made.items():
+        if name not in own:
+            setattr(cls, name, value)
+    cls.__dataclass_fields__, cls.__dataclass_params__ = fields, _PLAIN
+    return cls  # type: ignore[no-any-return]
+
+
+def _collect_fields(cls: type) -> dict[str, dataclasses.Field[Any]]:
+    """The fields of the bases, then those of the class itself, in the standard library's order."""
     fields: dict[str, dataclasses.Field[Any]] = {}
     for base in cls.__mro__[-1:0:-1]:
         fields |= getattr(base, "__dataclass_fields__", {})
-    inherited = set(fields)
+    namespace = vars(cls)
     for name, annotation in namespace.get("__annotations__", {}).items():
         if not str(annotation).startswith(("ClassVar", "typing.ClassVar")):
-            # A default would hide the slot.
-            fields[name] = _field(cls, name, annotation, namespace.pop(name, _MISSING))
+            fields[name] = _field(cls, name, annotation, namespace.get(name, _MISSING))
     _check_order(cls, fields)
+    return fields
+
+
+def _match_args(fields: dict[str, dataclasses.Field[Any]]) -> tuple[str, ...]:
+    return tuple(name for name, field in fields.items() if field.init)
+
+
+def _build_frozen(cls: type, *, shows_values: bool) -> type:
+    fields = _collect_fields(cls)
+    inherited = {name for base in cls.__mro__[1:] for name in getattr(base, "__dataclass_fields__", ())}
+    # A default would hide the slot.
+    namespace = {name: value for name, value in cls.__dict__.items() if name not in fields}
     namespace.pop("__dict__", None)
     namespace.pop("__weakref__", None)
     values = _getter([name for name, field in fields.items() if field.compare])
@@ -51,8 +88,8 @@ def _build(cls: type, *, shows_values: bool) -> type:
         "__slots__": tuple(name for name in fields if name not in inherited),
         "__qualname__": cls.__qualname__,
         "__dataclass_fields__": fields,
-        "__dataclass_params__": _PARAMETERS,
-        "__match_args__": tuple(name for name, field in fields.items() if field.init),
+        "__dataclass_params__": _FROZEN,
+        "__match_args__": _match_args(fields),
         "__setattr__": _refuse_assignment,
         "__delattr__": _refuse_deletion,
         "__getstate__": _get_state,
@@ -115,13 +152,44 @@ def _make_hash(values: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any], int]
 
 
 def _make_init(cls: Any) -> Callable[..., None]:
-    """An `__init__` that compiles the real one for the first instance, and puts it in its place."""
+    """An `__init__` for the first instances; for arguments that it does not take and for many instances it compiles the real
+    one, and puts it in its place.
+    """
+    made = 0
 
     def __init__(self: Any, /, *values: Any, **named: Any) -> None:
-        cls.__init__ = compiled = _compile_init(cls)
-        compiled(self, *values, **named)
+        nonlocal made
+        made += 1
+        if made > _COMPILED_AFTER or not _assign(self, values, named):
+            cls.__init__ = compiled = _compile_init(cls)
+            compiled(self, *values, **named)
 
     return __init__
+
+
+def _assign(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    """Set every field of a new instance; False, with none set, for arguments that are missing, unknown or given twice."""
+    found: dict[str, Any] = {}
+    positions = iter(values)
+    taken = 0
+    for name, field in self.__dataclass_fields__.items():
+        value = next(positions, _MISSING) if field.init else _MISSING
+        if value is _MISSING and field.init and name in named:
+            value = named[name]
+            taken += 1
+        if value is _MISSING:
+            value = field.default if field.default_factory is _MISSING else field.default_factory()
+        if value is not _MISSING:
+            found[name] = value
+        elif field.init:
+            return False
+    if taken != len(named) or next(positions, _MISSING) is not _MISSING:
+        return False
+    for name, value in found.items():
+        object.__setattr__(self, name, value)
+    if hasattr(self, "__post_init__"):
+        self.__post_init__()
+    return True
 
 
 def _compile_init(cls: Any) -> Callable[..., None]:
@@ -132,7 +200,8 @@ def _compile_init(cls: Any) -> Callable[..., None]:
         body[name] = dataclasses.field(default=found.default, default_factory=found.default_factory, init=found.init)
     if hasattr(cls, "__post_init__"):
         body["__post_init__"] = cls.__post_init__
-    template: Any = dataclasses.dataclass(frozen=True, repr=False, eq=False, match_args=False)(type(cls.__name__, (), body))
+    frozen = cls.__dataclass_params__.frozen
+    template: Any = dataclasses.dataclass(frozen=frozen, repr=False, eq=False, match_args=False)(type(cls.__name__, (), body))
     compiled: Callable[..., None] = template.__init__
     compiled.__qualname__ = f"{cls.__qualname__}.__init__"
     return compiled

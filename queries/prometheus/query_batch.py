@@ -42,7 +42,7 @@ class _Refusal:
     fault: Fault
 
 
-@dataclass(slots=True)
+@dataclass
 class BatchResult(Generic[Item]):
     """For every key either its elements (possibly none) or the fault of this expression.
 

@@ -12,22 +12,23 @@ from textual.strip import Strip
 
 from widgets.terminal.sgr import DEFAULT_STYLE, CellStyle, StyleTable
 
-NARROW = frozenset(
-    chr(point)
-    for first, last in (
-        (0x20, 0x7E),
-        (0xA1, 0xAC),
-        (0xAE, 0x2FF),
-        (0x370, 0x377),
-        (0x391, 0x482),
-        (0x2010, 0x2027),
-        (0x2030, 0x205E),
-        (0x2190, 0x21FF),
-        (0x2500, 0x25FC),
-        (0x2713, 0x2718),
-        (0x2800, 0x28FF),
+NARROW = frozenset().union(
+    *(
+        map(chr, range(first, last + 1))
+        for first, last in (
+            (0x20, 0x7E),
+            (0xA1, 0xAC),
+            (0xAE, 0x2FF),
+            (0x370, 0x377),
+            (0x391, 0x482),
+            (0x2010, 0x2027),
+            (0x2030, 0x205E),
+            (0x2190, 0x21FF),
+            (0x2500, 0x25FC),
+            (0x2713, 0x2718),
+            (0x2800, 0x28FF),
+        )
     )
-    for point in range(first, last + 1)
 )
 """Characters that every terminal draws one cell wide; terminals disagree about some of the others."""
 
