@@ -256,6 +256,14 @@ class Guardable(Protocol):
         """
 
 
+@runtime_checkable
+class MadeCheck(Protocol):
+    """An action whose plan does not refuse what is there already."""
+
+    async def is_made(self, request: ActionCall, reader: ClusterReader) -> bool:
+        """Whether the target is as the request would make it. Raises SourceError and ActionRefused."""
+
+
 class Action(Protocol):
     """What every action of the console has; it is a `WriteAction` or a `StepAction` too. Only `runner.py` decides the order of
     the calls.

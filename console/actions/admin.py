@@ -166,6 +166,13 @@ class Admin:
         found = await server.document(call.state.path)
         return plan_digest(NAME, call.state.path, {name: found.get(name) for name in call.state.becomes})
 
+    async def is_made(self, request: ActionCall, reader: ClusterReader) -> bool:
+        """Whether every field that the call sets has its value: the plan refuses none, because another process may lack it."""
+        call = _find_call(request.target, reader)
+        values = {item.name: _convert(item, request.parameters[item.name]) for item in call.parameters if _given(item, request)}
+        is_shown = call.state is not None and any(name in values for name in call.state.becomes.values())
+        return is_shown and (await _check_state(_Before(call, values, (), ""), reader))[0]
+
     async def check_undone(self, plan: Plan, reader: ClusterReader) -> Progress | None:
         return None
 
@@ -211,7 +218,7 @@ def _describe_parameter(item: AdminParameter) -> str:
     return f"{item.about}{choices}"
 
 
-def _given(item: AdminParameter, request: Request) -> bool:
+def _given(item: AdminParameter, request: ActionCall) -> bool:
     return bool(request.parameters.get(item.name))
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from console.actions.action import ClusterReader, Parameter, Progress
 from console.actions.new_pods import NewPods, check_new_pods
 from console.actions.object_patch import ObjectFacts, ObjectPatch, parse_name
-from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request, plan_digest
+from console.actions.plan import ActionRefused, CheckLevel, Difference, NothingToDo, Plan, PreflightCheck, Request, plan_digest
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
 from queries.model.text import visible
@@ -205,7 +205,7 @@ class Promote(_RolloutPatch):
         state, name = RolloutState(facts.raw), parse_name(request, self.target_kind)
         full = request.parameters.get("full", "").lower() in _YES
         if state.is_promoted:
-            raise ActionRefused(f"nothing to do: {name} is already promoted")
+            raise NothingToDo(f"{name} is already promoted")
         if state.is_aborted:
             raise ActionRefused(f"{name} is aborted: use retry first")
         if state.spec.get("paused"):
@@ -254,7 +254,7 @@ class Abort(_RolloutPatch):
     def plan(self, request: Request, facts: ObjectFacts, now: float) -> Plan:
         state, name = RolloutState(facts.raw), parse_name(request, self.target_kind)
         if state.is_aborted:
-            raise ActionRefused(f"nothing to do: {name} is already aborted")
+            raise NothingToDo(f"{name} is already aborted")
         if state.is_promoted:
             raise ActionRefused(f"nothing to do: {name} has no update in progress")
         if not state.status.get("stableRS"):

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import Protocol
 
-from console.actions.guard_gates import GateFacts, check_gates, check_others, check_signals
+from console.actions.guard_checks import describe_call
 from console.actions.guard_model import GuardOptions, GuardPhase, GuardResult, GuardStatus, GuardVerdict, SignalReading
-from console.actions.guard_notices import UNTOLD, GuardNotices, describe_notices
-from console.actions.guard_signals import BEFORE_SECONDS, describe_limit, evaluate_signal, measure_before, overall_verdict
-from console.actions.plan import Outcome, PreflightCheck, Preview, Request, RunStep
+from console.actions.guard_notices import UNTOLD, GuardNotices
+from console.actions.guard_signals import evaluate_signal, overall_verdict, series_name
+from console.actions.guard_source import GuardSource
+from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.config.settings import Settings
 from console.journal.payloads import GuardAnnounced, GuardEnded, GuardEvaluated, GuardSignal, Payload
-from console.state.guards import GuardRecord, Guards
-from console.state.incident import Incident
 from queries.errors import SourceError
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
-from queries.model.panel import PanelSpec, PanelState
-from queries.model.series import Series
+from queries.model.panel import PanelState
 from queries.text.durations import format_duration, format_span
 
 _VERDICTS_KEPT = 500
-_WITH_SERIES = ("deployment", "rollout")
-"""The kinds of target that the panels with a series for each workload show."""
 _TRY_AGAIN_SECONDS = 2.0
 """After a refused roll-back, of which nothing was sent."""
 _AFTER_CONFLICT_SECONDS = 0.2
@@ -45,31 +39,9 @@ FindLoss = Callable[[bool], Awaitable[tuple[str, str]]]
 """As `GuardFence.find_loss`."""
 
 
-class GuardSource(Protocol):
-    """What a guard reads beside the target of the change."""
-
-    @property
-    def interval_seconds(self) -> float:
-        """The time between two looks at the signals."""
-
-    @property
-    def specs(self) -> Sequence[PanelSpec]:
-        """The panels that can be signals."""
-
-    async def fetch_panels(self, names: Sequence[str]) -> tuple[PanelState, ...]:
-        """These panels now; one that does not exist is missing. Raises SourceError."""
-
-    async def fetch_history(self, name: str, seconds: float) -> tuple[Series, ...]:
-        """The panel's series up to now; empty if it has none. Raises SourceError."""
-
-    async def fetch_gates(self) -> GateFacts:
-        """What the gates look at. What cannot be read is named in the facts."""
-
-    async def fetch_guards(self) -> tuple[Guards, str]:
-        """The guards of every console; and why some may be missing, or an empty text."""
-
-    async def fetch_incidents(self) -> tuple[tuple[Incident, ...], str]:
-        """The open incidents; and why some may be missing, or an empty text."""
+def clock_now() -> float:
+    """Seconds of the clock that nobody sets, which the guard's decisions follow."""
+    return asyncio.get_running_loop().time()
 
 
 async def _find_no_loss(newest: bool) -> tuple[str, str]:
@@ -116,74 +88,6 @@ class GuardReport:
     text: str
     status: GuardStatus
     outcome: Outcome | None = None
-
-
-class GuardChecks:
-    """The part before the change: gates, and what the signals are now."""
-
-    def __init__(self, options: GuardOptions, source: GuardSource, settings: Settings) -> None:
-        self.options = options
-        self.signals: tuple[GuardSignal, ...] = ()
-        self._source = source
-        self._settings = settings
-        self._gates: tuple[PreflightCheck, ...] | None = None
-        self._incidents: tuple[Incident, ...] = ()
-
-    async def check(
-        self,
-        target: str,
-        others: Callable[[Guards], Sequence[GuardRecord]],
-        now: float,
-        *,
-        fingerprint: str = "",
-        overrule: str = "",
-    ) -> list[PreflightCheck]:
-        """Every gate, and whether the signals can be judged. The self-check runs once for all previews of a run; `fingerprint`
-        and `overrule` are those of the request.
-        """
-        (guards, missing), (incidents, _), _ = await asyncio.gather(
-            self._source.fetch_guards(), self._source.fetch_incidents(), self._read_gates(now, overrule)
-        )
-        self._incidents = tuple(item for item in incidents if item.is_about(target, fingerprint))
-        found = [check_others(others(guards), missing, target), *(self._gates or ())]
-        return [*found, *await self.measure(target)]
-
-    async def measure(self, target: str) -> tuple[PreflightCheck, ...]:
-        """Reads the signals and their last minutes. Raises SourceError."""
-        names, source = self.options.signals, self._source
-        states = await source.fetch_panels(names)
-        histories = await asyncio.gather(*(source.fetch_history(item.spec.id, BEFORE_SECONDS) for item in states))
-        name = _name_of(target)
-        self.signals = tuple(
-            measure_before(state, history, target=name) for state, history in zip(states, histories, strict=True)
-        )
-        return check_signals(self.options, self.signals, states, (spec.id for spec in source.specs))
-
-    def describe(self, undo: ActionCall | None) -> tuple[str, ...]:
-        """What the person confirms beside the change."""
-        options, specs = self.options, {spec.id: spec for spec in self._source.specs}
-        if options.drill:
-            return describe_drill(options, undo)
-        watched = "; ".join(describe_limit(item, specs) for item in self.signals)
-        hold = format_duration(options.hold_seconds)
-        notices = describe_notices(self._incidents, self._settings.incidents)
-        lines = [f"guarded for {format_duration(options.watch_seconds)}: {watched}"]
-        if options.twin:
-            lines.append(f"compared with {options.twin} too, where a signal has series for it")
-        if undo is None:
-            return (*lines, "nothing takes this change back: the guard only watches and reports", *notices)
-        seconds = f"{format_duration(options.countdown_seconds)} after it says so"
-        return (
-            *lines,
-            f"if it gets worse, the guard rolls back by itself, {seconds}, unless you stop it: {describe_call(undo)}",
-            f"if a signal is unknown for {hold}, it rolls back as well",
-            *notices,
-        )
-
-    async def _read_gates(self, now: float, overrule: str) -> None:
-        if self._gates is None:
-            facts = await self._source.fetch_gates()
-            self._gates = check_gates(facts, self._settings, now=now, overrule=overrule, drill=bool(self.options.drill))
 
 
 class Guard:
@@ -248,7 +152,7 @@ class Guard:
 
     async def observe_if_due(self) -> str:
         """Looks at the signals if the interval has passed; returns the verdict in words then, else an empty text."""
-        if time.monotonic() < self._due:
+        if clock_now() < self._due:
             return ""
         return await self._observe(check_target=False)
 
@@ -296,7 +200,7 @@ class Guard:
                 await self._notices.close()
 
     async def _watch(self, failure: str) -> AsyncGenerator[GuardReport, None]:
-        self._ends = time.monotonic() + self._watch_seconds
+        self._ends = clock_now() + self._watch_seconds
         self._ends_at = self._clock() + self._watch_seconds
         if failure:
             async with aclosing(self._take_back(failure, certain=True)) as reports:
@@ -316,14 +220,14 @@ class Guard:
                         yield report
             elif self._is_proved():
                 yield await self._end(GuardResult.KEPT, f"kept: {text}")
-            elif time.monotonic() >= self._ends + self.options.hold_seconds:
+            elif clock_now() >= self._ends + self.options.hold_seconds:
                 yield await self._end(GuardResult.UNKNOWN, f"unknown: cannot check the target: {self._target_error}")
             else:
                 yield self._report(text)
                 await self._control.wait(self._source.interval_seconds)
 
     def _is_proved(self) -> bool:
-        return time.monotonic() >= self._ends and self._verdict is GuardVerdict.OK and not self._target_error
+        return clock_now() >= self._ends and self._verdict is GuardVerdict.OK and not self._target_error
 
     def _why_back(self) -> str:
         """Why the change has to be taken back now; empty while it does not."""
@@ -332,18 +236,18 @@ class Guard:
         if self._verdict is GuardVerdict.WORSE:
             return self.verdict_text
         since = self._unknown_since
-        if since is not None and time.monotonic() - since >= self.options.hold_seconds:
+        if since is not None and clock_now() - since >= self.options.hold_seconds:
             return f"unknown for {format_duration(self.options.hold_seconds)}: {self.verdict_text}"
         return ""
 
     async def _observe(self, *, check_target: bool = True) -> str:
         """One evaluation: the target, then the signals. Returns it in words."""
-        self._due = time.monotonic() + self._source.interval_seconds
+        self._due = clock_now() + self._source.interval_seconds
         if check_target and not await self._check_target():
             return self._lost
         self._readings = await self._read()
         verdict = self._verdict = overall_verdict(self._readings)
-        now = time.monotonic()
+        now = clock_now()
         if verdict is not GuardVerdict.UNKNOWN:
             self._unknown_since = None
         elif self._unknown_since is None:
@@ -373,7 +277,7 @@ class Guard:
         return True
 
     async def _read(self) -> tuple[SignalReading, ...]:
-        names, target, twin = [item.panel for item in self.signals], _name_of(self._target), self.options.twin
+        names, target, twin = [item.panel for item in self.signals], series_name(self._target), self.options.twin
         try:
             states: Mapping[str, PanelState] = {item.spec.id: item for item in await self._source.fetch_panels(names)}
         except SourceError as error:
@@ -383,7 +287,7 @@ class Guard:
 
     def _describe(self, verdict: GuardVerdict, text: str) -> str:
         if verdict is GuardVerdict.UNKNOWN and self._unknown_since is not None:
-            left = max(0.0, self.options.hold_seconds - (time.monotonic() - self._unknown_since))
+            left = max(0.0, self.options.hold_seconds - (clock_now() - self._unknown_since))
             then = "rolls back" if self._undo else "gives up"
             text = f"{text}; holding, {then} in {format_span(left)}"
         return "; ".join(filter(None, (text, self._doubts())))
@@ -404,7 +308,7 @@ class Guard:
             return
         self._phase, self._called_off = GuardPhase.COUNTDOWN, False
         seconds = 0.0 if self._control.undo_now else self.options.countdown_seconds
-        deadline = time.monotonic() + seconds
+        deadline = clock_now() + seconds
         self._acts_at = self._clock() + seconds
         yield await self._announce(f"{reason}: rolls back in {format_duration(seconds)}: {describe_call(self._undo)}")
 
@@ -424,7 +328,7 @@ class Guard:
                 yield await self._announce(f"called off: {self.verdict_text}")
                 return
             conflicts = conflicts + 1 if last is not None and _is_conflict(last) else 0
-            final = time.monotonic() >= give_up and not 0 < conflicts <= _CONFLICTS
+            final = clock_now() >= give_up and not 0 < conflicts <= _CONFLICTS
             end = await self._judge_undo(last, reason, final=final)
             if end is not None:
                 yield end
@@ -438,11 +342,11 @@ class Guard:
     async def _count_down(self, deadline: float, *, certain: bool) -> bool:
         """Whether to send the undo; looks at the signals meanwhile, and at the end whether the change is still there."""
         control, interval = self._control, self._source.interval_seconds
-        while (left := deadline - time.monotonic()) > 0 and not control.undo_now:
+        while (left := deadline - clock_now()) > 0 and not control.undo_now:
             await control.wait(min(left, interval))
             if control.stopped_by:
                 return False
-            if not certain and time.monotonic() < deadline and not control.undo_now:
+            if not certain and clock_now() < deadline and not control.undo_now:
                 await self._observe(check_target=False)
                 if self._verdict is GuardVerdict.OK:
                     self._called_off = True
@@ -530,25 +434,3 @@ OUTCOMES = {
 def _is_conflict(step: RunStep) -> bool:
     """The server has a newer version of the object, so it took nothing."""
     return step.fault is not None and step.fault.status == 409
-
-
-def describe_drill(options: GuardOptions, undo: ActionCall | None) -> tuple[str, ...]:
-    """What the person confirms beside the fault of a drill."""
-    if undo is None:
-        return ("nothing takes this change back",)
-    return (
-        f"a drill: after {format_duration(options.watch_seconds)}, or at once when you stop it, taken back by: "
-        f"{describe_call(undo)}",
-        "if this console ends before, the next one on this host takes it back",
-    )
-
-
-def describe_call(call: ActionCall) -> str:
-    """`rollback deployment/cad-ml-api --revision 41`: as the verb of `act`."""
-    return " ".join((call.action, call.target, *(f"--{name} {value}" for name, value in call.parameters.items())))
-
-
-def _name_of(target: str) -> str:
-    """By which a panel's series belong to the target; empty for one that never has its own, such as a node."""
-    kind, _, name = target.rpartition("/")
-    return name if kind in _WITH_SERIES else ""

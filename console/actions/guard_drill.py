@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from console.actions.guard import Guard, GuardReport
+from console.actions.guard import Guard, GuardReport, clock_now
 from console.actions.guard_model import GuardOptions, GuardPhase
 from queries.text.durations import format_duration
 from queries.text.times import format_clock
@@ -21,7 +20,7 @@ class DrillGuard(Guard):
     def __init__(self, options: GuardOptions, *given: Any, **named: Any) -> None:
         super().__init__(options, *given, **named)
         self._control.stop_undoes = True
-        self._ends = time.monotonic() + self._watch_seconds
+        self._ends = clock_now() + self._watch_seconds
         self._acts_at = self._ends_at = self._clock() + self._watch_seconds
 
     @property
@@ -35,7 +34,7 @@ class DrillGuard(Guard):
 
     async def watch(self, failure: str = "") -> AsyncGenerator[GuardReport, None]:
         """As of any guard; a fault that does not complete is what was asked for."""
-        self._watch_seconds = max(0.0, self._ends - time.monotonic())
+        self._watch_seconds = max(0.0, self._ends - clock_now())
         async with aclosing(super().watch()) as reports:
             async for report in reports:
                 yield report
@@ -46,12 +45,12 @@ class DrillGuard(Guard):
     def _why_back(self) -> str:
         if self._control.undo_now:
             return "a person stopped the drill"
-        if time.monotonic() >= self._ends:
+        if clock_now() >= self._ends:
             return f"the time limit of {format_duration(self.options.watch_seconds)} is over"
         return ""
 
     async def _observe(self, *, check_target: bool = True) -> str:
-        self._due = time.monotonic() + self._source.interval_seconds
+        self._due = clock_now() + self._source.interval_seconds
         if check_target and not await self._check_target():
             return self._lost
         if self._phase is GuardPhase.WATCH:

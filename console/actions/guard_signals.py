@@ -19,6 +19,8 @@ _MARGIN = 0.25
 _FLOORS = {Unit.PERCENT: 0.5, Unit.SECONDS: 0.1, Unit.COUNT: 1.0}
 _OWN = "deployment"
 """The label by which a panel's series belong to one workload each."""
+_WITH_SERIES = ("deployment", "rollout")
+"""The kinds of target that the panels with a series for each workload show."""
 
 
 def measure_before(state: PanelState, history: Sequence[Series], *, target: str) -> GuardSignal:
@@ -89,6 +91,12 @@ def describe_unknown(state: PanelState) -> str:
     if state.verdict.known:
         return "NO DATA, the target has no series of its own"
     return f"{state.verdict.word}, {state.reason}"
+
+
+def series_name(target: str) -> str:
+    """By which a panel's series belong to the target; empty for one that never has its own, such as a node."""
+    kind, _, name = target.rpartition("/")
+    return name if kind in _WITH_SERIES else ""
 
 
 def _own_value(state: PanelState, target: str) -> float | None:

@@ -8,19 +8,21 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
-from console.actions.action import NAMED_TARGETS, Action, ChangeWriter, ClusterReader, Guardable
-from console.actions.guard import OUTCOMES, Guard, GuardControl, GuardSource, RunUndo, describe_call
+from console.actions.action import NAMED_TARGETS, Action, ChangeWriter, ClusterReader, Guardable, MadeCheck
+from console.actions.guard import OUTCOMES, Guard, GuardControl, RunUndo
+from console.actions.guard_checks import describe_call
 from console.actions.guard_drill import guard_class
 from console.actions.guard_fence import GuardFence
 from console.actions.guard_model import GuardOptions, GuardResult
 from console.actions.guard_notices import GuardNotices
-from console.actions.plan import ActionRefused, CheckLevel, Outcome, Request, RunStep, Stage
+from console.actions.guard_source import GuardSource
+from console.actions.plan import ActionRefused, CheckLevel, NothingToDo, Outcome, Request, RunStep, Stage
 from console.actions.preflight import changes_cluster
 from console.actions.registry import action_named
 from console.config.settings import Settings
 from console.journal import process
 from console.journal.event import Event
-from console.journal.payloads import GuardEnded, GuardTakenOver, Payload, create_event
+from console.journal.payloads import GuardEnded, GuardTakenOver, GuardWatching, Payload, create_event
 from console.journal.sqlite import Journal, JournalError
 from console.state.guards import GuardRecord, Guards, GuardsProjection
 from queries.errors import SourceError
@@ -193,6 +195,11 @@ class GuardTakeover:
             if not record.state:
                 return _Ended(GuardResult.UNKNOWN, f"unknown: {record.title}: {error}")
             return None  # the watch holds until it can be read
+        if not record.state and state != record.start.state and await self._is_made():
+            # It ended before it could journal that the server has the change.
+            await self._record(GuardWatching(state))
+            self._guard_record = replace(record, state=state)
+            return None
         if not record.state:
             undo = f"; take it back by hand: {describe_call(record.undo)}" if record.undo else ""
             text = f"UNGUARDED: the console of {record.author} ended while it sent the change, which may be in place{undo}"
@@ -202,6 +209,23 @@ class GuardTakeover:
         if state == record.start.state:
             return _Ended(GuardResult.ROLLED_BACK, "rolled back: the state before the change is there again")
         return _Ended(GuardResult.CHANGED, f"{record.start.target} was changed by somebody since: nothing is taken back")
+
+    async def _is_made(self) -> bool:
+        """Whether the target is as the change would make it."""
+        start = self._guard_record.start
+        request = Request(start.action, start.target, start.parameters, user=self._settings.user)
+        action = action_named(start.action)
+        if action is None:
+            return False
+        try:
+            if isinstance(action, MadeCheck):
+                return await action.is_made(request, self._reader)
+            action.plan(request, await action.fetch_facts(request, self._reader), self._clock())
+        except NothingToDo:
+            return True
+        except (SourceError, ActionRefused):
+            return False
+        return False
 
     async def _tell(self, text: str) -> str:
         """Who was told how the guard ended, as the end of a sentence."""
@@ -262,7 +286,8 @@ class GuardTakeover:
         )
 
     def _call(self) -> ActionCall:
-        return ActionCall(self._guard_record.start.action, self._guard_record.start.target)
+        start = self._guard_record.start
+        return ActionCall(start.action, start.target, start.parameters)
 
     def _append(self, payload: Payload) -> Event:
         return self._journal.append(self._event(payload))
@@ -299,17 +324,15 @@ class GuardTakeover:
 
 
 def _undo_of(name: str) -> str:
-    """The action that takes this one back: a console sends nothing else by itself for a guard that it did not start. None for a
-    call of the platform, whose undo is another call.
-    """
+    """The action that takes this one back: a console sends nothing else by itself for a guard that it did not start."""
     action = action_named(name)
-    return action.undone_by if isinstance(action, Guardable) and action.target_kind in NAMED_TARGETS else ""
+    return action.undone_by if isinstance(action, Guardable) else ""
 
 
 def _by_hand(record: GuardRecord, why: str) -> str:
     """The sentence for a person: what stays unguarded, and that their own previewed action takes it back."""
-    undo = _undo_of(record.start.action)
-    how = (
-        f"if it has to go back, run {undo} on {record.start.target}; its preview asks you first" if undo else "check its target"
-    )
+    undo, kind = _undo_of(record.start.action), record.start.target.partition("/")[0]
+    how = "check its target"
+    if undo and kind in NAMED_TARGETS:  # a call of the platform may be taken back by another one
+        how = f"if it has to go back, run {undo} on {record.start.target}; its preview asks you first"
     return f"{why}; nothing is sent; {how}"

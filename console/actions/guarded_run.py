@@ -7,11 +7,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from console.actions.action import Action, ClusterReader, Guardable
-from console.actions.guard import Guard, GuardChecks, GuardControl, GuardReport, GuardSource, RunUndo
+from console.actions.guard import Guard, GuardControl, GuardReport, RunUndo
+from console.actions.guard_checks import GuardChecks
 from console.actions.guard_drill import describe_protected, guard_class
 from console.actions.guard_fence import GuardFence
 from console.actions.guard_model import GuardOptions, GuardResult
 from console.actions.guard_notices import UNTOLD, AppendTo, GuardNotices, Send
+from console.actions.guard_source import GuardSource
 from console.actions.plan import ActionRefused, CheckLevel, ClusterTarget, Plan, PreflightCheck
 from console.actions.preflight import changes_cluster
 from console.config.settings import Settings
@@ -21,6 +23,7 @@ from console.journal.payloads import GuardEnded, GuardSignal, GuardStarted, Guar
 from console.journal.sqlite import JournalError
 from console.state.guards import GuardRecord, Guards
 from queries.errors import SourceError
+from queries.model.secret import redact_value
 
 Append = Callable[[Payload], Event]
 """Journals an event of this run. May block; raises JournalError."""
@@ -122,6 +125,7 @@ class GuardedRun:
                 state,
                 plan.request.fingerprint,
                 options.drill,
+                {name: redact_value(name, value) for name, value in plan.request.parameters.items()},
             ),
         )
         self._open = True

@@ -17,7 +17,7 @@ from console.actions.deployment_state import RESOURCES, DeploymentState
 from console.actions.image_data import check_image_data
 from console.actions.new_pods import NewPods, check_new_pods
 from console.actions.object_patch import FieldPatch, ObjectFacts, parse_name
-from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
+from console.actions.plan import ActionRefused, CheckLevel, Difference, NothingToDo, Plan, PreflightCheck, Request
 from console.actions.reconcilers import TEMPLATE, last_writer, owners
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
@@ -92,7 +92,7 @@ def find_change(request: Request, template: Mapping[str, Any], subject: str) -> 
     before = str(container.get("image", ""))
     after = _resolve(request.parameters["image"].strip(), before)
     if str(after) == before:
-        raise ActionRefused(f"nothing to do: {container['name']} of {subject} already has the image {before}")
+        raise NothingToDo(f"{container['name']} of {subject} already has the image {before}")
     return _Change(group, index, container, before, after, len(every))
 
 

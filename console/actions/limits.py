@@ -12,7 +12,7 @@ from console.actions.deployment_action import DeploymentAction, find_replaced_po
 from console.actions.deployment_preflight import JSON_PATCH
 from console.actions.deployment_state import RESOURCES, DeploymentState
 from console.actions.new_pods import NewPods
-from console.actions.plan import ActionRefused, Difference, Plan, Request
+from console.actions.plan import ActionRefused, Difference, NothingToDo, Plan, Request
 from console.actions.reconcilers import TEMPLATE
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
@@ -92,7 +92,7 @@ def _find_change(request: Request, template: Mapping[str, Any], subject: str) ->
     before = container.get("resources") or {}
     change = _Change(index, str(container["name"]), before, _apply(before, given), len(containers))
     if not change.changed():
-        raise ActionRefused(f"nothing to do: {change.name} of {subject} already has these limits")
+        raise NothingToDo(f"{change.name} of {subject} already has these limits")
     return change
 
 
@@ -115,7 +115,7 @@ def _apply(before: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, Any
         if f"{key}_request" in given:
             raise ActionRefused(f"the {key} request {request_now} is above the limit {limit}")
         after["requests"][key] = limit
-    return {name: value for name, value in after.items() if value or name in before}
+    return {name: value for name, value in after.items() if value}
 
 
 class SetLimits(DeploymentAction):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
 from console.actions.deployment_preflight import MERGE_PATCH, check_access, check_dry_run, without_precondition
-from console.actions.plan import ActionRefused, Difference, Plan, PreflightCheck, Reconciler, Request, plan_digest
+from console.actions.plan import ActionRefused, Difference, NothingToDo, Plan, PreflightCheck, Reconciler, Request, plan_digest
 from console.actions.reconcilers import last_writer
 from console.config.validators import is_object_name
 from queries.errors import SourceError
@@ -178,7 +178,7 @@ class BooleanPatch(FieldPatch):
     def read_value(self, raw: Mapping[str, Any]) -> bool:
         """The field's value before the change. Raises ActionRefused if it is what the action would set."""
         if self.is_in_place(None, raw):
-            raise ActionRefused(f"nothing to do: {raw['metadata']['name']} is already {self.states[self.value]}")
+            raise NothingToDo(f"{raw['metadata']['name']} is already {self.states[self.value]}")
         return not self.value
 
     def state_difference(self, name: str) -> Difference:

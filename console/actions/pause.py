@@ -10,7 +10,7 @@ from console.actions.deployment_action import DeploymentAction, find_replaced_po
 from console.actions.deployment_preflight import check_strategy
 from console.actions.deployment_state import DeploymentState
 from console.actions.new_pods import NewPods
-from console.actions.plan import ActionRefused, Difference, Plan, PreflightCheck, Request
+from console.actions.plan import Difference, NothingToDo, Plan, PreflightCheck, Request
 from console.actions.pod_template_diff import diff_templates
 from console.actions.reconcilers import PAUSED
 from console.actions.rollback import undo_rollout
@@ -27,7 +27,7 @@ class Pause(DeploymentAction):
     def plan(self, request: Request, state: DeploymentState, now: float) -> Plan:
         workload = state.workload
         if workload.paused:
-            raise ActionRefused(f"nothing to do: {workload.name} is already paused")
+            raise NothingToDo(f"{workload.name} is already paused")
         return self.build_plan(
             request,
             state,
@@ -63,7 +63,7 @@ class Resume(DeploymentAction):
     def plan(self, request: Request, state: DeploymentState, now: float) -> Plan:
         workload = state.workload
         if not workload.paused:
-            raise ActionRefused(f"nothing to do: {workload.name} is not paused")
+            raise NothingToDo(f"{workload.name} is not paused")
         revisions = state.revisions()
         pending = diff_templates(revisions[0][1]["spec"]["template"], state.template) if revisions else ()
         changes = any(item.before != item.after for item in pending)

@@ -251,6 +251,13 @@ class ActionRefused(Exception):
     """An action that must not be sent: the message says why and, if possible, what to do instead."""
 
 
+class NothingToDo(ActionRefused):
+    """The target is as the action would make it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"nothing to do: {text}")
+
+
 def plan_digest(*parts: object) -> str:
     """The same text for the same JSON values, whatever the order of their keys."""
     content = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

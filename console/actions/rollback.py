@@ -13,7 +13,7 @@ from console.actions.action import ClusterReader, Parameter
 from console.actions.deployment_action import DeploymentAction, find_replaced_pods
 from console.actions.deployment_state import RESOURCES, DeploymentState, fetch_deployment_state
 from console.actions.new_pods import NewPods
-from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
+from console.actions.plan import ActionRefused, CheckLevel, Difference, NothingToDo, Plan, PreflightCheck, Request
 from console.actions.pod_template_diff import diff_templates, without_hash
 from console.actions.reconcilers import TEMPLATE
 from console.state.revisions import RevisionChoice, Standing, default_choice, describe, is_older, revision_choices
@@ -64,7 +64,7 @@ class Rollback(DeploymentAction):
         current = next((item for item in revisions if item.number == workload.revision), revisions[0])
         template = without_hash(source["spec"]["template"])
         if template == without_hash(state.template):
-            raise ActionRefused(f"nothing to do: {workload.name} already runs the template of revision {goal.number}")
+            raise NothingToDo(f"{workload.name} already runs the template of revision {goal.number}")
         since = rolled_out_at(workload, revisions)
         before = _describe_revision(workload.revision or current.number, current, f"rolled out {ago(since, now)}")
         after = _describe_revision(goal.number, goal, f"created {ago(goal.created_at, now)}")
@@ -89,7 +89,7 @@ class Rollback(DeploymentAction):
         data = goal["data"]
         template = _bare_template(data["spec"]["template"])
         if template == _bare_template(state.template):
-            raise ActionRefused(f"nothing to do: {workload.name} already runs the template of revision {goal['revision']}")
+            raise NothingToDo(f"{workload.name} already runs the template of revision {goal['revision']}")
         created = parse_timestamp(goal["metadata"].get("creationTimestamp"))
         replicas = Difference("replicas", str(workload.desired), str(workload.desired))
         after = f"{goal['revision']} (created {ago(created, now)})"

@@ -7,7 +7,7 @@ import base64
 import os
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from console.actions.action import ChangeWriter, ClusterReader, Parameter, Progress
+from console.actions.change_steps import ChangeSteps, check_restart, plan_restart
 from console.actions.deployment_state import DeploymentState
 from console.actions.external import (
     StepRun,
@@ -23,7 +24,6 @@ from console.actions.external import (
     describe_step,
     find_last_run,
     refuse_second_run,
-    report_end,
 )
 from console.actions.plan import (
     ActionRefused,
@@ -39,18 +39,14 @@ from console.actions.plan import (
     plan_digest,
 )
 from console.actions.reconcilers import owners
-from console.actions.restart import Restart
 from console.config.services import EXTERNAL, TOKEN, Service, Token
 from queries.errors import SourceError
 from queries.model.frozen import dataclass
 from queries.model.secret import SecretText
 from queries.model.text import visible
-from queries.text.durations import format_duration
 
 _BYTES = 32
 """Of a token that the console makes itself, before it is encoded."""
-_POLL_SECONDS = 0.2
-_RESTART = Restart()
 _BY_CONSOLE = "the console makes it"
 _MOST = 8 << 10
 """Characters of a token."""
@@ -112,7 +108,7 @@ class RotateToken:
         new = (await asyncio.to_thread(_read_file, token.read)).value if token.read else None
         if new == old.value:
             raise ActionRefused(f"nothing to do: the consumers already have the token in {token.read}")
-        restarts = [await _plan_restart(target, request, reader, time.time()) for target in token.workloads]
+        restarts = [await plan_restart(target, request, reader, time.time()) for target in token.workloads]
         names = (item.partition("/")[2] for item in token.restart if item.startswith(f"{EXTERNAL}/"))
         services = tuple(filter(None, map(reader.external_service, names)))
         return TokenFacts(token, tuple(copies), new, tuple(restarts), services, await find_last_run(request.target, reader))
@@ -186,8 +182,7 @@ class RotateToken:
                 text = f"{path} cannot be replaced: you may not write to its folder"
                 checks.append(PreflightCheck(CheckLevel.BLOCK, text, "permissions"))
         for restart, state in facts.restarts:
-            found = await _RESTART.preflight(restart, state, reader, writer)
-            checks += [replace(item, text=f"{restart.subject}: {item.text}") for item in found]
+            checks += await check_restart(restart, state, reader, writer)
         return tuple(checks)
 
     def carry_out(self, plan: Plan, reader: ClusterReader, writer: ChangeWriter) -> AsyncGenerator[StepReport, None]:
@@ -209,8 +204,12 @@ class _Rotation:
         """Consumers that may have the new token."""
         self.restarted: list[str] = []
         """Those that may have been restarted with it."""
-        self.restarted_at = 0.0
-        self.end = StepEnd()
+        self.steps = ChangeSteps(plan.request, reader, writer)
+
+    @property
+    def end(self) -> StepEnd:
+        """How the last step ended."""
+        return self.steps.end
 
     async def run(self) -> AsyncGenerator[StepReport, None]:
         last = ""
@@ -234,7 +233,7 @@ class _Rotation:
         """The new token, which the issuer accepts beside the old one."""
         command = describe_step(self.token, "make")
         if command:
-            async for report in self._step("make", command, self._run_make):
+            async for report in self.steps.run("make", self._run_make, command=command):
                 yield report
             self.new = self.end.secret
         elif not self.token.read:
@@ -243,23 +242,23 @@ class _Rotation:
             self.writer.hide(self.new)
         if not self.end.error and self.new == self.facts.old:
             # It must never be withdrawn as the new one.
-            self.new, self.end = None, StepEnd("it is the old token")
+            self.new, self.steps.end = None, StepEnd("it is the old token")
         command = describe_step(self.token, "register")
         if command and not self.end.error:
-            async for report in self._step("register", command, lambda: self._program("register", self.new)):
+            async for report in self.steps.run("register", lambda: self._program("register", self.new), command=command):
                 yield report
 
     async def _hand_out(self) -> AsyncGenerator[StepReport, None]:
         """Every consumer gets the new token and is restarted."""
         for copy in self.facts.copies:
             self.written.append(copy)
-            async for report in self._step(f"write {copy.place}", "", partial(self._write_new, copy)):
+            async for report in self.steps.run(f"write {copy.place}", partial(self._write_new, copy)):
                 yield report
             if self.end.error:
                 return
         for target in self.token.restart:
             self.restarted.append(target)
-            async for report in self._step(f"restart {target}", "", partial(self._restart, target)):
+            async for report in self.steps.run(f"restart {target}", partial(self._restart, target)):
                 yield report
             if self.end.error:
                 return
@@ -271,7 +270,7 @@ class _Rotation:
     async def _withdraw_old(self) -> AsyncGenerator[StepReport, None]:
         """The new token is in use and proved; from here on there is nothing to bring back."""
         command = describe_step(self.token, "withdraw")
-        async for report in self._step("withdraw", command, lambda: self._program("withdraw", self.facts.old)):
+        async for report in self.steps.run("withdraw", lambda: self._program("withdraw", self.facts.old), command=command):
             yield report
         if self.end.error:
             text = (
@@ -299,11 +298,11 @@ class _Rotation:
         """The old token back to every consumer that may have the new one; it was never withdrawn."""
         errors = []
         for copy in self.written:
-            async for report in self._step(f"write back {copy.place}", "", partial(self._write, copy, copy.value)):
+            async for report in self.steps.run(f"write back {copy.place}", partial(self._write, copy, copy.value)):
                 yield report
             errors += [f"{copy.place} may still have the new one: {self.end.error}"] if self.end.error else []
         for target in self.restarted:
-            async for report in self._step(f"restart {target} again", "", partial(self._restart, target)):
+            async for report in self.steps.run(f"restart {target} again", partial(self._restart, target)):
                 yield report
             errors += [f"{target} may still use the new one: {self.end.error}"] if self.end.error else []
         if self.written:
@@ -317,7 +316,9 @@ class _Rotation:
         left = ""
         if self.new is not None and not self.token.read:
             command = describe_step(self.token, "withdraw")
-            async for report in self._step("withdraw the new token", command, lambda: self._program("withdraw", self.new)):
+            async for report in self.steps.run(
+                "withdraw the new token", lambda: self._program("withdraw", self.new), command=command
+            ):
                 yield report
             left = "; the new one was withdrawn"
             if self.end.error:
@@ -331,23 +332,9 @@ class _Rotation:
 
     # Steps
 
-    async def _step(
-        self, step: str, command: str, work: Callable[[], Awaitable[StepEnd]], stage: Stage = Stage.EXECUTE
-    ) -> AsyncGenerator[StepReport, None]:
-        yield StepReport(step, f"{step}: {command}" if command else step, stage, command)
-        started = time.monotonic()
-        try:
-            end = await work()
-        except (SourceError, ActionRefused) as error:
-            end = StepEnd(str(error))
-        except OSError as error:
-            end = StepEnd(error.strerror or "the file cannot be written")
-        self.end = replace(end, seconds=time.monotonic() - started)
-        yield report_end(step, self.end, stage)
-
     async def _smoke(self, step: str, value: SecretText | None) -> AsyncGenerator[StepReport, None]:
         command = describe_step(self.token, "smoke")
-        async for report in self._step(step, command, lambda: self._program("smoke", value), Stage.VERIFY):
+        async for report in self.steps.run(step, lambda: self._program("smoke", value), command=command, stage=Stage.VERIFY):
             yield report
 
     async def _run_make(self) -> StepEnd:
@@ -382,21 +369,7 @@ class _Rotation:
     async def _restart(self, target: str) -> StepEnd:
         if target.startswith(f"{EXTERNAL}/"):
             return await self._restart_service(target)
-        # kubectl's annotation has seconds: a second restart within the same one would change nothing.
-        self.restarted_at = max(time.time(), self.restarted_at + 1.0)
-        plan, _ = await _plan_restart(target, self.plan.request, self.reader, self.restarted_at)
-        await _RESTART.execute(plan, self.writer)
-        limit, last = self.token.limit_seconds("restart"), "nothing"
-        try:
-            async with asyncio.timeout(limit), aclosing(_RESTART.verify(plan, self.reader)) as reports:
-                async for report in reports:
-                    last = report.text
-                    if report.done is not None:
-                        return StepEnd("" if report.done else last, last)
-                    await asyncio.sleep(_POLL_SECONDS)
-        except TimeoutError:
-            pass
-        return StepEnd(f"not done within {format_duration(limit)}; last seen: {last}")
+        return await self.steps.restart(target, limit_seconds=self.token.limit_seconds("restart"))
 
     async def _restart_service(self, target: str) -> StepEnd:
         service = next(item for item in self.facts.services if f"{EXTERNAL}/{item.name}" == target)
@@ -404,12 +377,6 @@ class _Rotation:
         async for _ in steps.run_all(("restart", "health")):
             pass
         return steps.end
-
-
-async def _plan_restart(target: str, request: Request, reader: ClusterReader, now: float) -> tuple[Plan, DeploymentState]:
-    restart = Request(_RESTART.name, target, user=request.user)
-    state = await _RESTART.fetch_facts(restart, reader)
-    return _RESTART.plan(restart, state, now), state
 
 
 async def _read_secret(reader: ClusterReader, key_path: str) -> Copy:

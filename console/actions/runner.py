@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from console.actions.action import Action, ChangeWriter, ClusterReader, Guardable, StepAction, WriteAction
-from console.actions.guard import GuardControl, GuardSource
+from console.actions.guard import GuardControl
 from console.actions.guard_fence import GuardFence
 from console.actions.guard_gates import check_freezes
 from console.actions.guard_model import GuardResult
+from console.actions.guard_source import GuardSource
 from console.actions.guarded_run import GuardedRun
 from console.actions.journal_payload import intent_payload, outcome_payload, step_payload
 from console.actions.plan import (

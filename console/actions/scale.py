@@ -12,7 +12,7 @@ from console.actions.action import Parameter
 from console.actions.deployment_action import DeploymentAction, image_differences
 from console.actions.deployment_state import DeploymentState
 from console.actions.new_pods import NewPods
-from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
+from console.actions.plan import ActionRefused, CheckLevel, Difference, NothingToDo, Plan, PreflightCheck, Request
 from console.actions.reconcilers import REPLICAS, reconcilers
 from console.journal.payloads import RevisionFacts
 from queries.model.action import ActionCall
@@ -35,7 +35,7 @@ class Scale(DeploymentAction):
         workload = state.workload
         desired = _desired(request)
         if desired == workload.desired:
-            raise ActionRefused(f"nothing to do: {workload.name} already has {_count(desired)}")
+            raise NothingToDo(f"{workload.name} already has {_count(desired)}")
         notes = [f"now {workload.ready} of {workload.desired} ready"]
         if desired == 0:
             notes.append("stops every pod: what it serves is down until it is scaled up again")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from console.actions.action import ClusterReader, Parameter, Progress
 from console.actions.object_patch import FieldPatch, ObjectFacts, parse_name, read_if_allowed
-from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request
+from console.actions.plan import ActionRefused, CheckLevel, Difference, NothingToDo, Plan, PreflightCheck, Request
 from console.actions.reconcilers import SELECTOR, owners
 from console.config.validators import is_object_name
 from queries.kubernetes.pod_decode import decode_pod
@@ -72,7 +72,7 @@ class Switch(FieldPatch):
         name, service = parse_name(request, self.target_kind), facts.service.raw
         before, after = dict(service["spec"]["selector"]), facts.selector
         if before == after:
-            raise ActionRefused(f"nothing to do: {name} already selects {_words(after)}")
+            raise NothingToDo(f"{name} already selects {_words(after)}")
         ready = sum(pod.ready for pod in facts.new)
         if not ready:
             raise ActionRefused(f"{_words(after)} has 0 ready pods of {len(facts.new)}: {name} would have no endpoints")

@@ -217,7 +217,7 @@ class GuardStarted(Payload, frozen=True, tag="guard.started"):
     digest of what the change is about, before it. `undo_…` is the action that takes the change back, empty if nothing does.
     The UIDs are those of the action; a change outside the cluster has none. `fingerprint` is the alert that the change was made
     for, if one was. `drill` is the id of the drill whose fault it is, empty for none: that is taken back when its time is over,
-    whatever the signals show.
+    whatever the signals show. `parameters` are those of the change, without values that look like secrets.
     """
 
     action: str
@@ -237,6 +237,7 @@ class GuardStarted(Payload, frozen=True, tag="guard.started"):
     state: str = ""
     fingerprint: str = ""
     drill: str = ""
+    parameters: dict[str, str] = {}
 
 
 class GuardWatching(Payload, frozen=True, tag="guard.watching"):

@@ -30,7 +30,7 @@ _LEAST_SECONDS = 0.25
 
 
 class LiveGuardSource:
-    """`console.actions.guard.GuardSource` of a session that polls: reading the signals sends no request of its own."""
+    """`console.actions.guard_source.GuardSource` of a session that polls: reading the signals sends no request of its own."""
 
     def __init__(
         self,

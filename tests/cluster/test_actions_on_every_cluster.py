@@ -10,24 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from action_bench import Facts, records_of, settings_for
+from action_bench import records_of
 from cluster_fixture import STRATEGIC, Namespace, deployment, until
+from cluster_hands import TARGET, Hands
 from guard_bench import BRIEF, Signals, guards_of
 
-from console.actions.guard_model import GuardOptions
-from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep
-from console.actions.runner import run
-from console.actions.writers import Writer
+from console.actions.plan import CheckLevel, Outcome
 from console.config.services import Token
 from console.journal.payloads import create_event
-from console.journal.sqlite import Journal
 from console.runbooks.page import Runbook, RunbookStep
 from console.runbooks.steps import StepContext, evaluate_steps
 from console.runbooks.suggested_actions import suggest_action
 from console.state.place import Place
 from console.state.revisions import observe_rollouts
 from queries.errors import RequestRejected
-from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.cluster_list import list_cluster
 from queries.kubernetes.cluster_watch import ClusterWatch
 from queries.model.action import ActionCall
@@ -35,57 +31,6 @@ from queries.model.cluster import Cluster
 from queries.model.secret import SecretText
 from queries.model.source import PollResult
 from queries.prometheus.responses import InstantResult
-
-TARGET = "deployment/web"
-
-
-class Hands:
-    """The console's own clients on one namespace."""
-
-    def __init__(self, ns: Namespace, folder: Path) -> None:
-        self.ns = ns
-        path = ns.kubeconfig(folder / "kubeconfig")
-        endpoint = ClusterEndpoint(ns.name, kubeconfig=str(path), timeout_seconds=10.0)
-        self.settings = settings_for(folder, endpoint, namespace=ns.name, verify_timeout_seconds=60.0, verify_poll_seconds=0.1)
-        self.reads = Facts(endpoint)
-        self.reads.settings = self.settings
-        self.writer = Writer(self.settings)
-        self.journal = self.reads.journal = Journal.open(folder / "state" / "journal.sqlite3")
-        self.previews: list[Preview] = []
-
-    async def act(
-        self,
-        action: str,
-        *,
-        target: str = TARGET,
-        guard: GuardOptions | None = None,
-        source: Signals | None = None,
-        wait: bool = True,
-        **parameters: str,
-    ) -> RunStep:
-        """Acts when the action before has died away: a controller's own write in between would be an honest 409."""
-        if wait:
-            await asyncio.to_thread(self.ns.quiet)
-
-        async def agree(preview: Preview) -> bool:
-            self.previews.append(preview)
-            return True
-
-        steps = run(
-            Request(action, target, parameters, guard=guard),
-            settings=self.settings,
-            reader=self.reads,  # type: ignore[arg-type]  # the cluster's half is all that these actions ask for
-            writer=self.writer,
-            journal=self.journal,
-            confirm=agree,
-            guard_source=source,
-        )
-        return [step async for step in steps][-1]
-
-    async def close(self) -> None:
-        await self.reads.close()
-        await self.writer.close()
-        self.journal.close()
 
 
 @pytest.fixture
@@ -368,9 +313,7 @@ async def test_a_token_is_rotated_in_a_secret_and_not_in_an_immutable_one(ns: Na
     token = Token(
         "render", (("smoke", prove), ("withdraw", prove)), str(tmp_path), secrets=("render/token",), restart=(TARGET,)
     )
-    hands.settings = hands.reads.settings = replace(hands.settings, tokens=(token,))
-    await hands.writer.close()
-    hands.writer = Writer(hands.settings)
+    hands.configure(tokens=(token,))
     end = await hands.act("rotate-token", target="token/render")
     assert end.outcome is Outcome.DONE, end.text
     new, old, proved = (tmp_path / "seen").read_text().split()

@@ -11,8 +11,9 @@ from typing import Any
 
 from steerable_cluster import SteerableCluster
 
-from console.actions.guard import GuardControl, GuardSource
+from console.actions.guard import GuardControl
 from console.actions.guard_model import GuardOptions
+from console.actions.guard_source import GuardSource
 from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.actions.runner import run
 from console.actions.writers import Writer

@@ -78,10 +78,10 @@ class Namespace:
     def http(self) -> httpx.Client:
         return self.target.http
 
-    def kubeconfig(self, path: Path) -> Path:
-        """Writes one with the admin's rights."""
+    def kubeconfig(self, path: Path, *, server: str = "") -> Path:
+        """Writes one with the admin's rights; `server` is a proxy's address, if it leads through one."""
         token = self.http.headers.get("Authorization", "").removeprefix("Bearer ")
-        cluster = {"server": str(self.http.base_url), "insecure-skip-tls-verify": True}
+        cluster = {"server": server or str(self.http.base_url), "insecure-skip-tls-verify": True}
         document = {
             "current-context": "x",
             "contexts": [{"name": "x", "context": {"cluster": "x", "user": "x"}}],

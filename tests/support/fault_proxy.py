@@ -77,7 +77,13 @@ class Exchange:
 
     def _real(self) -> Answer:
         place = urlsplit(self.proxy.upstream)
-        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_UPSTREAM_SECONDS)
+        connection: http.client.HTTPConnection
+        if place.scheme == "https":
+            connection = http.client.HTTPSConnection(
+                place.hostname or "", place.port, timeout=_UPSTREAM_SECONDS, context=_any_peer()
+            )
+        else:
+            connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_UPSTREAM_SECONDS)
         kept = {name: value for name, value in self.headers.items() if name not in (*_HOP_BY_HOP, "host", "accept-encoding")}
         try:
             connection.request(self.method, self.target, body=self.body or None, headers=kept)
@@ -245,7 +251,7 @@ class FaultProxy:
 
     async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         place = urlsplit(self.upstream)
-        return await asyncio.open_connection(place.hostname, place.port)
+        return await asyncio.open_connection(place.hostname, place.port, ssl=_any_peer() if place.scheme == "https" else None)
 
     async def _exchange(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Exchange:
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -253,6 +259,13 @@ class FaultProxy:
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         return Exchange(self, method, target, headers, body, writer)
+
+
+def _any_peer() -> ssl.SSLContext:
+    """For a server of the test on loopback, whose certificate nobody signed."""
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    found.check_hostname, found.verify_mode = False, ssl.CERT_NONE
+    return found
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:

@@ -44,7 +44,7 @@ def guards_of(journal: Journal | None) -> Guards:
 
 @dataclass
 class Signals:
-    """`console.actions.guard.GuardSource`: `values` by panel, None for no data; `error` is raised instead of them."""
+    """`console.actions.guard_source.GuardSource`: `values` by panel, None for no data; `error` is raised instead of them."""
 
     journal: Journal | None
     values: dict[str, float | None] = field(default_factory=lambda: dict(GOOD))

@@ -16,7 +16,8 @@ from guard_bench import BRIEF, GOOD, Signals, guards_of, panel_state
 from limits import extend
 
 from console.actions.action import Guardable, StepAction, WriteAction
-from console.actions.guard import GuardChecks, GuardControl
+from console.actions.guard import GuardControl
+from console.actions.guard_checks import GuardChecks
 from console.actions.guard_gates import GateFacts
 from console.actions.guard_model import GuardOptions, GuardPhase, GuardResult, GuardVerdict
 from console.actions.guard_signals import evaluate_signal, measure_before
@@ -545,24 +546,33 @@ async def test_the_next_console_ends_what_a_killed_one_guarded(
     assert cordoned(bench) is stays
 
 
-@pytest.mark.parametrize("sent", [False, True])
-async def test_a_change_that_was_being_sent_is_named(bench: Bench, sent: bool) -> None:
-    """Killed between the guard's start and the server's answer: nobody can tell whether the change was made or will be, so it
-    is unknown, never `not made`, and is not taken back.
+@pytest.mark.parametrize(
+    ("now", "result", "text"),
+    [
+        ("3", "unknown", "UNGUARDED: the console of tester ended while it sent the change"),
+        ("4", "unknown", "UNGUARDED: the console of tester ended while it sent the change"),
+        ("5", "kept", "kept: "),
+    ],
+)
+async def test_a_change_that_was_being_sent_is_looked_up(bench: Bench, now: str, result: str, text: str) -> None:
+    """Killed between the guard's start and the server's answer, from 3 replicas to 5: with 5 the change is in place and the
+    guard goes on; with any other number nobody can tell whether it was made or will be, so it is named, never called
+    `not made`, and not taken back.
     """
     signals, journal = Signals(bench.journal), bench.journal
     assert journal is not None
-    await bench.act("cordon", NODE, guard=BRIEF, source=signals)
+    await bench.act("scale", f"deployment/{API}", replicas="5", guard=BRIEF, source=signals)
     started = next(event for event in journal.events() if event.kind == "guard.started")
     journal.append(replace(started, subject="r2", id="", sequence=0))
-    if not sent:
-        await bench.act("uncordon", NODE)
+    if now != "5":
+        await bench.act("scale", f"deployment/{API}", replicas=now)
     writes = len(bench.writes())
     steps = await take_over(bench, signals)
-    assert guards_of(journal).ended[-1].result == "unknown", steps[-1].text
-    assert steps[-1].text.startswith("UNGUARDED: the console of tester ended while it sent the change")
-    assert steps[-1].text.endswith("take it back by hand: uncordon node/node-1")
-    assert len(bench.writes()) == writes
+    assert guards_of(journal).ended[-1].result == result, steps[-1].text
+    assert steps[-1].text.startswith(text), steps[-1].text
+    if result == "unknown":
+        assert steps[-1].text.endswith(f"take it back by hand: scale deployment/{API} --replicas 3")
+    assert len(bench.writes()) == writes and bench.cluster.deployment(API).desired == int(now)
 
 
 def forged(bench: Bench, signals: Signals, **changes: Any) -> list[Event]:

@@ -11,7 +11,7 @@ from fake_prometheus import FakePrometheus
 from guard_bench import panel_state
 from limits import extend
 
-from console.actions.guard import GuardChecks
+from console.actions.guard_checks import GuardChecks
 from console.actions.guard_model import GuardOptions, GuardVerdict
 from console.actions.guard_signals import evaluate_signal, overall_verdict
 from console.monitor.guard_source import LiveGuardSource

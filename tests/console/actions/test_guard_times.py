@@ -1,0 +1,172 @@
+"""When a guard decides, on a clock that jumps to its next timer: no busy machine makes these times longer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from action_bench import settings_for
+from guard_bench import Signals, panel_state
+from quick_clock import run_quickly
+
+from console.actions.guard import Guard, GuardControl
+from console.actions.guard_model import GuardOptions
+from console.actions.guard_signals import measure_before
+from console.actions.plan import Outcome, Request, RunStep, Stage
+from console.journal.payloads import GuardAnnounced, GuardEnded, GuardEvaluated, Payload
+from queries.model.action import ActionCall
+
+INTERVAL = 5.0
+PHASES = (10.0, 11.3, 14.999, 15.0)
+"""Seconds after the change at which something happens, at and between the evaluations of every five seconds."""
+OPTIONS = GuardOptions(watch_seconds=600.0, signals=("error_ratio",), hold_seconds=30.0, countdown_seconds=7.0)
+UNDO = ActionCall("uncordon", "node/node-1")
+
+
+@dataclass
+class Watch:
+    """One guard, from the accepted change on; everything is in seconds since then."""
+
+    folder: Path
+    options: GuardOptions = OPTIONS
+    signals: Signals = field(default_factory=lambda: Signals(None, interval_seconds=INTERVAL))
+    control: GuardControl = field(default_factory=GuardControl)
+    read_seconds: float = 0.0
+    """How long the server and the shared store take to tell, right before the undo, whose the change and the guard are."""
+    moved: str = ""
+    lost: str = ""
+    journal: list[tuple[float, Payload]] = field(default_factory=list)
+    sent: list[float] = field(default_factory=list)
+    outcome: Outcome | None = None
+    ended: float = 0.0
+
+    def run(self, *happens: tuple[float, Callable[[Watch], None]]) -> Watch:
+        run_quickly(self._run(happens))
+        return self
+
+    def when(self, kind: type[Payload], *, starts: str = "") -> float:
+        """The second of the first event of this kind whose text starts so."""
+        found = [at for at, item in self.journal if isinstance(item, kind) and getattr(item, "text", "").startswith(starts)]
+        assert found, [item for _, item in self.journal]
+        return found[0]
+
+    async def _run(self, happens: tuple[tuple[float, Callable[[Watch], None]], ...]) -> None:
+        loop = asyncio.get_running_loop()
+        for at, change in happens:
+            loop.call_at(at, change, self)
+
+        async def record(payload: Payload) -> str:
+            self.journal.append((loop.time(), payload))
+            return ""
+
+        async def find_change() -> str:
+            await asyncio.sleep(self.read_seconds)
+            return self.moved
+
+        async def find_loss(newest: bool) -> tuple[str, str]:
+            await asyncio.sleep(self.read_seconds if newest else 0.0)
+            return self.lost, ""
+
+        async def run_undo(request: Request, confirm: Callable[[Any], Awaitable[bool]]) -> AsyncGenerator[RunStep, None]:
+            agreed = await confirm(SimpleNamespace(blocked=False))
+            if agreed:
+                self.sent.append(loop.time())
+            end = Outcome.DONE if agreed else Outcome.REFUSED
+            yield RunStep(Stage.OUTCOME, "uncordoned", loop.time(), 0.0, outcome=end)
+
+        before = measure_before(panel_state("error_ratio", 0.3), (), target="")
+        guard = Guard(
+            self.options, (before,), target=UNDO.target, undo=UNDO, source=self.signals,
+            settings=settings_for(self.folder, None), record=record, run_undo=run_undo, find_change=find_change,
+            find_loss=find_loss, control=self.control, clock=loop.time,
+        )  # fmt: skip
+        async for report in guard.watch():
+            self.outcome, self.ended = report.outcome, loop.time()
+
+
+def set_ratio(value: float | None) -> Callable[[Watch], None]:
+    return lambda watch: watch.signals.values.update(error_ratio=value)
+
+
+@pytest.mark.parametrize("at", PHASES)
+def test_what_gets_worse_is_announced_within_an_interval(tmp_path: Path, at: float) -> None:
+    """From the fact to the announcement, whenever between two evaluations it comes; and the undo right after the countdown."""
+    watch = Watch(tmp_path).run((at, set_ratio(8.0)))
+    announced = watch.when(GuardAnnounced)
+    assert 0.0 <= announced - at <= INTERVAL
+    assert watch.sent == [pytest.approx(announced + OPTIONS.countdown_seconds)]
+    assert watch.outcome is Outcome.ROLLED_BACK
+
+
+@pytest.mark.parametrize("at", PHASES)
+def test_an_unknown_signal_holds_within_an_interval_and_acts_after_the_hold(tmp_path: Path, at: float) -> None:
+    """The hold begins at the first evaluation after the fact, and the announcement comes at the first one after its end."""
+    watch = Watch(tmp_path).run((at, set_ratio(None)))
+    held = next(second for second, item in watch.journal if isinstance(item, GuardEvaluated) and item.verdict == "unknown")
+    assert 0.0 <= held - at <= INTERVAL
+    assert 0.0 <= watch.when(GuardAnnounced) - held - OPTIONS.hold_seconds <= INTERVAL
+
+
+@pytest.mark.parametrize("at", PHASES)
+@pytest.mark.parametrize(
+    ("happens", "end"),
+    [
+        (lambda watch: setattr(watch, "moved", "node/node-1 is schedulable again, by bob"), Outcome.UNDONE),
+        (lambda watch: setattr(watch, "lost", "bob ended this guard"), Outcome.UNKNOWN),
+    ],
+)
+def test_what_somebody_else_does_is_seen_within_an_interval(
+    tmp_path: Path, at: float, happens: Callable[[Watch], None], end: Outcome
+) -> None:
+    """A change that is another's, and a guard that is: the watch ends, nothing is sent."""
+    watch = Watch(tmp_path).run((at, happens))
+    assert 0.0 <= watch.ended - at <= INTERVAL
+    assert (watch.outcome, watch.sent) == (end, [])
+
+
+@pytest.mark.parametrize("later", [0.1, 4.0, 4.999])
+def test_signals_that_recover_call_the_countdown_off_within_an_interval(tmp_path: Path, later: float) -> None:
+    """Before the countdown is over, so that nothing is sent."""
+    options = replace(OPTIONS, watch_seconds=60.0)
+    watch = Watch(tmp_path, options).run((11.0, set_ratio(8.0)), (15.0 + later, set_ratio(0.3)))
+    assert watch.when(GuardAnnounced) == 15.0
+    assert 0.0 <= watch.when(GuardAnnounced, starts="called off") - (15.0 + later) <= INTERVAL
+    assert (watch.outcome, watch.sent) == (Outcome.DONE, [])
+
+
+@pytest.mark.parametrize("at", [15.0, 17.3, 21.9])
+@pytest.mark.parametrize("who", ["stop", "roll back"])
+def test_a_person_is_obeyed_at_once(tmp_path: Path, at: float, who: str) -> None:
+    """In the watch or in the middle of a countdown: not at the next evaluation."""
+
+    def decide(watch: Watch) -> None:
+        watch.control.stop("ann") if who == "stop" else watch.control.roll_back()
+
+    watch = Watch(tmp_path).run((11.0, set_ratio(8.0)), (at, decide))
+    if who == "stop":
+        assert (watch.when(GuardEnded), watch.sent, watch.outcome) == (pytest.approx(at), [], Outcome.UNKNOWN)
+    else:
+        assert (watch.sent, watch.outcome) == ([pytest.approx(at)], Outcome.ROLLED_BACK)
+
+
+@pytest.mark.parametrize("watch_seconds", [60.0, 61.0, 64.999])
+def test_a_change_is_kept_within_an_interval_of_the_end_of_its_watch(tmp_path: Path, watch_seconds: float) -> None:
+    watch = Watch(tmp_path, replace(OPTIONS, watch_seconds=watch_seconds)).run()
+    assert watch.outcome is Outcome.DONE
+    assert 0.0 <= watch.ended - watch_seconds <= INTERVAL
+
+
+@pytest.mark.parametrize("read_seconds", [0.0, 0.25])
+def test_the_guard_adds_nothing_to_what_it_reads_before_the_undo(tmp_path: Path, read_seconds: float) -> None:
+    """From the end of the countdown to the request: the target and the shared store are read once each, and nothing else waits.
+    With a quarter of a second for each that is half a second; a whole one is allowed.
+    """
+    watch = Watch(tmp_path, read_seconds=read_seconds).run((11.0, set_ratio(8.0)))
+    over = watch.when(GuardAnnounced) + OPTIONS.countdown_seconds
+    assert watch.sent == [pytest.approx(over + 2 * read_seconds)]
+    assert watch.sent[0] - over <= 1.0
