@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 
 import promql_parser as ast
 
 from queries.model.frozen import dataclass
+from queries.model.series import quote
 from queries.promql.syntax import PromqlError, constant, parse_tree, strip_parens
 from queries.text.durations import format_duration
 
+_PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 LOOKBACK_SECONDS = 300.0
 """Prometheus' default `--query.lookback-delta` (cmd/prometheus/main.go): how long a sample counts as current."""
 
@@ -54,8 +57,7 @@ def _push_down(node: ast.Expr, step: float, *, lowest: bool) -> str | None:
         if str(node.op) != ("min" if lowest else "max"):
             return None
         inner = _push_down(node.expr, step, lowest=lowest)
-        modifier = f" {node.modifier} " if node.modifier else ""
-        return None if inner is None else f"{node.op}{modifier}({inner})"
+        return None if inner is None else f"{node.op}{_grouping(node.modifier)}({inner})"
     if isinstance(node, ast.Call):
         if node.func.name != "label_replace":
             return None
@@ -63,6 +65,14 @@ def _push_down(node: ast.Expr, step: float, *, lowest: bool) -> str | None:
         rest = ", ".join(item.prettify() for item in node.args[1:])
         return None if inner is None else f"label_replace({inner}, {rest})"
     return _push_binary(node, step, lowest=lowest) if isinstance(node, ast.BinaryExpr) else None
+
+
+def _grouping(modifier: ast.AggModifier | None) -> str:
+    """` by (labels) `; the parser prints the labels without the quotes that some of them need."""
+    if modifier is None:
+        return ""
+    labels = ", ".join(label if _PLAIN_LABEL.fullmatch(label) else quote(label) for label in modifier.labels)
+    return f" {'by' if modifier.type == ast.AggModifierType.By else 'without'} ({labels}) "
 
 
 def _over_selector(node: ast.VectorSelector, step: float, *, lowest: bool) -> str | None:
