@@ -31,7 +31,7 @@ class TypeAhead(App[None]):
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key):
             if event.is_forwarded:
-                if self._redirect(event):
+                if self._redirect(event) or self.explain_key(event):
                     return
             elif self._waits_for_field:
                 self._held.append(event)
@@ -39,6 +39,13 @@ class TypeAhead(App[None]):
             else:
                 self._sent.append((event, self.focused))
         await super().on_event(event)
+
+    def explain_key(self, event: events.Key) -> bool:
+        """Say why a key that no widget used cannot work now; whether it was such a key.
+
+        Not before it came back here: it may have been typed for a field that opens meanwhile.
+        """
+        return False
 
     def release_typed(self) -> None:
         """The field has the focus: it gets what was typed for it meanwhile."""
@@ -54,7 +61,7 @@ class TypeAhead(App[None]):
     def _redirect(self, event: events.Key) -> bool:
         """Take a key that another widget had and did not use for one that was just typed; whether it was."""
         sent_to = next((widget for sent, widget in self._sent if sent is event), self.focused)
-        if sent_to is self.focused or not (self._waits_for_field or isinstance(self.focused, Input)):
+        if not self._waits_for_field and (sent_to is self.focused or not isinstance(self.focused, Input)):
             return False
         if takes_type_ahead(self.screen):
             self.post_message(events.Key(event.key, event.character))

@@ -25,7 +25,10 @@ class MergedAlerts:
 
 
 def merge_alerts(delivered: Iterable[Alert], evaluated: Iterable[Alert]) -> MergedAlerts:
-    """Matches by the labels that Prometheus sends: Alertmanager's may have more (`external_labels`), but no different ones."""
+    """Matches by the labels that Prometheus sends: Alertmanager's may have more (`external_labels`), but no different ones.
+
+    One that Alertmanager lists is not pending any more: Prometheus' rules were fetched before.
+    """
     listed = tuple(delivered)
     by_name: dict[str, list[Alert]] = defaultdict(list)
     for alert in listed:
@@ -35,9 +38,6 @@ def merge_alerts(delivered: Iterable[Alert], evaluated: Iterable[Alert]) -> Merg
     missing: list[Alert] = []
     projected: dict[tuple[str, tuple[str, ...]], Mapping[Labels, list[Alert]]] = {}
     for alert in evaluated:
-        if alert.state is AlertState.PENDING:
-            pending.append(alert)
-            continue
         sent = _sent(alert)
         names = tuple(name for name, _ in sent)
         key = (label(sent, "alertname"), names)
@@ -45,7 +45,7 @@ def merge_alerts(delivered: Iterable[Alert], evaluated: Iterable[Alert]) -> Merg
             projected[key] = _group_by_labels(by_name.get(key[0], ()), names)
         twins = projected[key].get(sent)
         if not twins:
-            missing.append(alert)
+            (pending if alert.state is AlertState.PENDING else missing).append(alert)
         for twin in twins or ():
             values[twin.fingerprint] = alert.value
     # Relabelling may have dropped or renamed a label: an alert without contradicting labels was delivered.

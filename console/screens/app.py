@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import on
 from textual.binding import BindingType
 from textual.command import Provider
+from textual.events import Key
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
@@ -543,6 +544,9 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
     def action_run_command(self, name: str) -> None:
         if isinstance(self.screen, ConsoleScreen):
             run_command(self, name)
+
+    def explain_key(self, event: Key) -> bool:
+        return isinstance(self.screen, ConsoleScreen) and self.screen.explain_key(event.key)
 
     def action_command_line(self) -> None:
         self.flows.navigation.show_command_line()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.events import Click, Key
+from textual.events import Click
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
@@ -175,14 +175,14 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
         elif state is not None and state.query:
             self.post_message(OpenExploreRequested(state.query))
 
-    def on_key(self, event: Key) -> None:
-        """A key whose action is not possible now says why."""
-        active = self.active_bindings.get(event.key)
+    def explain_key(self, key: str) -> bool:
+        """Say why the action of a key is not possible now; False if it is, or if nothing explains it."""
+        active = self.active_bindings.get(key)
         if active is None or active.enabled or active.binding.action == "back":
-            return
+            return False
         if reason := self.disabled_reason(active.binding.action):
-            event.stop()
             self.show_notice(f"{active.binding.description}: {reason}")
+        return bool(reason)
 
     async def on_click(self, event: Click) -> None:
         """The first line leads to what it says, the second to the sources."""

@@ -99,9 +99,18 @@ class Tour:
             _ALERT: "The alert: since when it fires, its expression and trend, what changed. Press b for its runbook.",
             _RUNBOOK: f"The runbook's steps are evaluated live. Press {story.key} for the preview of the fix ({story.action}); "
             "type what it asks for, then enter twice.",
-            _RUN: "Each stage of the change, the pods, and the recovery. When it is done press 6: who did what, and the proof.",
+            _RUN: "The preview: nothing is sent before you type what it asks for and press enter twice; esc leaves it."
+            if _is_previewed(app.screen)
+            else "Each stage of the change, the pods, and the recovery. When it is done press 6: who did what, and the proof.",
             _STEPS: "The journal has what you did. ? explains a screen, 0 has the dashboards, 8 checklists, 9 incidents.",
         }[self._reached]
+
+
+def _is_previewed(screen: object) -> bool:
+    """Whether the screen is of an action that nobody has confirmed yet."""
+    from console.screens.action_run import ActionRunScreen  # noqa: PLC0415  # not before the first frame
+
+    return isinstance(screen, ActionRunScreen) and screen.run.confirmed_at is None and not screen.run.finished
 
 
 def _step_of(screen: ConsoleScreen) -> int:

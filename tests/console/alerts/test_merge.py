@@ -12,7 +12,7 @@ from console.alerts.lookup import find_rule
 from console.alerts.merge import MergedAlerts, find_undelivered, merge_alerts
 from queries.alertmanager import Alertmanager
 from queries.http.endpoint import Endpoint
-from queries.model.alert import Alert
+from queries.model.alert import Alert, AlertState
 from queries.prometheus.responses import RulesDecoder, RulesResult
 from queries.text.times import parse_rfc3339
 
@@ -57,6 +57,23 @@ async def test_an_alert_with_type_and_unit_is_the_same_on_both_sides() -> None:
     assert sorted(dict(alert.labels).get("__type__", "") for alert in merged.alerts) == ["", "", "", "gauge", "gauge", "gauge"]
     assert all(alert.value == 7.0 for alert in merged.alerts)
     assert not find_undelivered(merged.missing, rules.rules, now=2e9)
+
+
+async def test_an_alert_that_began_to_fire_is_no_longer_pending() -> None:
+    """Prometheus' rules are a few seconds older than Alertmanager's list: the alert stands once, as what Alertmanager says. A
+    pending alert with another label is another alert.
+    """
+    merged, _ = await recorded("restarted")
+    fires = next(alert for alert in merged.alerts if alert.name == "NoFor")
+    late = replace(fires, fingerprint="rules", state=AlertState.PENDING, value=6.0)
+    other = replace(late, labels=tuple((name, "b" if name == "team" else value) for name, value in late.labels))
+    assert other.labels != late.labels
+    found = merge_alerts((fires,), (late, other))
+    assert [(alert.state, alert.fingerprint) for alert in found.alerts] == [
+        (fires.state, fires.fingerprint),
+        (AlertState.PENDING, "rules"),
+    ]
+    assert found.alerts[0].value == 6.0 and found.alerts[1].labels == other.labels and not found.missing
 
 
 @pytest.mark.parametrize("name", ["Queue", "NoFor", "ZeroFor"])

@@ -12,15 +12,17 @@ from typing import Any
 
 import pytest
 from painting import notices_of, strips_of
-from screen_samples import cluster, snapshot
+from screen_samples import NOW, cluster, snapshot
 from textual import events
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
-from console.actions.plan import Request
+from console.actions.plan import Outcome, Request, RunStep, Stage
 from console.actions.registry import ACTIONS
 from console.config.load import load_settings
+from console.screens.action_run import ActionRunScreen
+from console.screens.action_run_model import ActionRunModel
 from console.screens.command_line import CommandLine
 from console.screens.completion import MOST, Completion
 from console.screens.filterable_screen import FilterField
@@ -211,6 +213,22 @@ async def test_what_is_typed_in_one_go_arrives(stage: Callable[..., Any]) -> Non
         ]
         deliver(scene.app, ":silences\r")
         await scene.until(pilot, "Silences")
+
+
+async def test_nothing_typed_presses_a_key_of_a_page_without_focus(stage: Callable[..., Any]) -> None:
+    """On the page of an action no widget has the focus: its keys `a`, `n`, `u` and `r` in a command are not pressed."""
+    scene = stage()
+    run = ActionRunModel(Request("rollback", "deployment/cad-ml-api"))
+    run.finished, run.confirmed_at = True, NOW
+    run.steps.append(RunStep(Stage.OUTCOME, "done", NOW, 1.0, outcome=Outcome.DONE))
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        scene.app.push_screen(ActionRunScreen(run))
+        await scene.until(pilot, "Stages")
+        scene.app.screen.set_focus(None)
+        deliver(scene.app, ":panel burn_6h")
+        await scene.until(pilot, "panel burn_6h")
+        assert notices_of(scene.app) == []
 
 
 async def test_a_filter_that_is_typed_in_one_go_presses_no_key_of_the_list(stage: Callable[..., Any]) -> None:

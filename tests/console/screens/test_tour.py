@@ -7,8 +7,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from screen_samples import snapshot
+from screen_samples import NOW, snapshot
 
+from console.actions.plan import Request
+from console.screens.action_run import ActionRunScreen
+from console.screens.action_run_model import ActionRunModel
 from console.screens.tour import Story, Tour
 
 STORY = Story("A release fails", "HighErrorRate", "B", "roll back deployment/cad-ml-api")
@@ -38,6 +41,14 @@ async def test_the_tour_follows_a_person_from_the_start_to_the_runbook(stage: Ca
         await scene.until(pilot, "Tour, step 2 of 5")
         await scene.press(pilot, "b")
         await scene.until(pilot, "Press B for the preview of the fix")
+        run = ActionRunModel(Request("rollback", "deployment/cad-ml-api"))
+        scene.app.push_screen(ActionRunScreen(run))
+        await scene.until(pilot, "nothing is sent before you type what it asks for")
+        run.confirmed_at = NOW
+        scene.session.deliver(snapshot())
+        await scene.until(pilot, "When it is done press 6")
+        await scene.press(pilot, "escape")
+        await scene.until(pilot, "Tour, step 3 of 5")
         await scene.press(pilot, "6")  # nothing was done yet: the journal is not the end
         await scene.until(pilot, "Tour, step 3 of 5")
         assert scene.text.count("Tour, step") == 1
