@@ -20,7 +20,7 @@ from queries.model.silence import ExistingSilence
 if TYPE_CHECKING:
     from queries.platform.admin_calls import AdminCall
 
-CLUSTER_TARGETS = ("deployment", "cronjob", "pod", "node", "rollout", "service")
+CLUSTER_TARGETS = ("deployment", "cronjob", "pod", "node", "rollout", "service", "configmap")
 """The kinds of target in Kubernetes; a target is written `KIND/NAME`."""
 NAMED_TARGETS = (*CLUSTER_TARGETS, EXTERNAL, TOKEN)
 """These, the services outside the cluster, and the tokens."""

@@ -206,7 +206,7 @@ async def read_if_allowed(call: Awaitable[T]) -> T | None:
         raise
 
 
-_SHORT_NAMES = {"cronjob": "cj", "pod": "po", "node": "no", "service": "svc", "rollout": "ro"}
+_SHORT_NAMES = {"cronjob": "cj", "pod": "po", "node": "no", "service": "svc", "rollout": "ro", "configmap": "cm"}
 
 
 def parse_name(request: ActionCall, kind: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from console.actions.action import Action, ClusterReader, list_parameters
 from console.actions.admin import Admin
 from console.actions.argo_rollout import Abort, Promote, Retry
+from console.actions.config_map import SetKey
 from console.actions.cron_job import RunNow, Suspend, Unsuspend
 from console.actions.expire import Expire
 from console.actions.external import RestoreService, UpdateService
@@ -41,6 +42,7 @@ ACTIONS: tuple[Action, ...] = (
     Abort(),
     Retry(),
     Switch(),
+    SetKey(),
     UpdateService(),
     RestoreService(),
     RotateToken(),

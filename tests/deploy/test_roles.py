@@ -53,6 +53,7 @@ NODES = [
 READ, ACT = roles("role-read.yaml"), roles("role-read.yaml", "role-act.yaml")
 RUN_NOW = roles("role.yaml", folder="run-now")
 ROTATE = roles("role.yaml", folder="rotate-token")
+SET_KEY = roles("role.yaml", folder="set-key")
 
 
 @pytest.fixture
@@ -187,6 +188,19 @@ async def test_a_token_needs_the_role_that_names_its_secret(bench: Bench, grante
     (secret,) = [item for item in bench.cluster.objects("secrets") if item["metadata"]["name"] == named]
     assert secret["data"]["token"] == ("bmV3" if granted else "b2xk")
     assert granted or bench.writes() == []
+
+
+@pytest.mark.parametrize(("bench", "granted"), [(ACT, False), ([*ACT, *SET_KEY], True)], indirect=["bench"])
+async def test_a_key_needs_the_role_that_names_its_config_map(bench: Bench, granted: bool) -> None:
+    """With the component the key is set and the workload restarted; without it, or for another ConfigMap, nothing is."""
+    bench.cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "another"}, "data": {"a": "1"}}])
+    end, told = outcome(await bench.act("set-key", "configmap/another", key="a", value="2"))
+    assert end is Outcome.REFUSED and "configmaps" in told, told
+    end, told = outcome(
+        await bench.act("set-key", "configmap/circuit-breaker-config", key="failure_threshold", value="9", restart=TARGET)
+    )
+    assert end is (Outcome.DONE if granted else Outcome.REFUSED), told
+    assert bool(bench.writes()) is granted
 
 
 @pytest.mark.parametrize("bench", [ACT], indirect=True)

@@ -102,8 +102,10 @@ async def test_a_worse_signal_takes_the_change_back_through_the_same_runner(benc
     (announced,) = [step for step in steps if step.guard and step.guard.phase is GuardPhase.COUNTDOWN][:1]
     assert announced.guard is not None and announced.guard.acts_at is not None
     assert "rolls back in 200ms: rollback" in announced.text
-    assert 0.0 <= sent[-1] - announced.guard.acts_at < extend(1.0)
-    assert len(bench.writes()) == len(sent) == 2
+    assert 0.0 <= sent[1] - announced.guard.acts_at < extend(1.0)
+    # A pod that became ready in between makes the first roll-back a conflict, of which the server took nothing.
+    again = sum("took nothing: plans the roll-back again" in step.text for step in steps)
+    assert len(bench.writes()) == len(sent) == 2 + again
     assert bench.journal is not None
     intents = [event.data for event in bench.journal.events() if event.kind == "action.intent"]
     assert intents[1]["cause"].startswith("guard: Error ratio 8.00 %")

@@ -71,6 +71,7 @@ async def test_read_only_lets_nothing_but_looks_leave(bench: Bench, tmp_path: Pa
         "node": "node/node-1",
         "rollout": "rollout/web",
         "service": f"service/{API}",
+        "configmap": "configmap/circuit-breaker-config",
         "matchers": 'alertname="X"',
         "silence": "silence/s1",
         "update": "update/i1/u1",
@@ -84,6 +85,7 @@ async def test_read_only_lets_nothing_but_looks_leave(bench: Bench, tmp_path: Pa
         "silence": {"duration": "2h", "comment": "why"},
         "notify": {"channel": "chat"},
         "switch": {"to": "cad-render"},
+        "set-key": {"key": "failure_threshold", "value": "9"},
     }
     for action in (item for item in ACTIONS if item.target_kind != "call"):  # test_admin enumerates every call
         if action.name == "resume":
@@ -101,7 +103,7 @@ async def test_read_only_lets_nothing_but_looks_leave(bench: Bench, tmp_path: Pa
         assert bench.previews[-1].blocked, action.name
     assert bench.writes() == [] and not (tmp_path / "started").exists()
     dry_runs = [item for item in bench.cluster.requests if item.method != "GET" and "selfsubject" not in item.path]
-    assert sorted(item.method for item in dry_runs) == ["DELETE", *["PATCH"] * 17, "POST", "POST"]
+    assert sorted(item.method for item in dry_runs) == ["DELETE", *["PATCH"] * 18, "POST", "POST"]
     assert all(item.query["dryRun"] == "All" for item in dry_runs)
     (deletion,) = [item for item in dry_runs if item.method == "DELETE"]
     assert json.loads(deletion.body)["dryRun"] == ["All"]  # its query alone would be ignored
