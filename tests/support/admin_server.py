@@ -31,6 +31,9 @@ class AdminServer:
     """Paths whose answer is lost after the call took effect."""
     changed: dict[str, Any] = field(default_factory=dict)
     """What an answer has instead, by path."""
+    forced: tuple[int, Any] | None = None
+    """The status and the answer that a call gets whatever its keys and its method are."""
+    forced_at: tuple[str, str] = ("", "")
     documented: bool = True
     """Whether it publishes /openapi.json, which a production build may not."""
 
@@ -43,6 +46,10 @@ class AdminServer:
         self.accepted = 0
         self._settings: dict[str, Any] = {}
 
+    def refusals(self, path: str) -> dict[int, Any]:
+        """What the source answers at a path where it refuses, by status: to another method, a wrong key, a bad body."""
+        return {item["status"]: item["answer"] for item in self._answers if item["path"] == path and item["status"] >= 400}
+
     @property
     def writes(self) -> list[tuple[str, str, dict[str, str], Any]]:
         return [item for item in self.requests if item[0] != "GET"]
@@ -51,6 +58,8 @@ class AdminServer:
         self.requests.append((method, path, query, body))
         if path == "/openapi.json":
             return (200, {"openapi": "3.1.0", "paths": self._paths}) if self.documented else (404, {"detail": "Not Found"})
+        if self.forced is not None and (method, path) == self.forced_at:
+            return self.forced
         key, token = headers.get("x-api-key"), headers.get("x-admin-token")
         state = "none" if key is None else "wrong key" if key != KEY else "key only" if token is None else "both"
         if state == "both" and token != TOKEN:

@@ -180,6 +180,42 @@ async def check_keys(bench: AdminBench, tmp_path: Path, call: AdminCall) -> None
     assert len(bench.server.writes) == seen
 
 
+NAMED = (
+    "POST /vectors/backend/reload", "POST /maintenance/vectors/backend/reload", "POST /analyze/vectors/faiss/rebuild",
+    "POST /faiss/recover", "POST /features/cache/apply", "POST /features/cache/rollback", "POST /features/cache/prewarm",
+    "GET /features/cache/tuning", "POST /maintenance/knowledge/reload", "POST /maintenance/cache/clear",
+    "DELETE /maintenance/analysis-results", "DELETE /maintenance/orphans", "POST /vectors/migrate",
+    "POST /vectors/migrate/pending/run", "POST /v16-classifier/cache/clear", "POST /v16-classifier/speed-mode",
+    "POST /drift/reset", "POST /drift/baseline/export", "POST /model/reload",
+)  # fmt: skip
+"""What the platform's source and its runbooks name as administration, below /api/v1."""
+
+
+def test_every_call_that_the_platform_names_is_known() -> None:
+    """No more and no less, so that what follows leaves none out."""
+    assert sorted(f"{call.method} {call.path.removeprefix('/api/v1')}" for call in CALLS.values()) == sorted(NAMED)
+
+
+async def test_every_refusal_of_the_source_is_said(bench: AdminBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call meets each answer that its own route gave when it refused: 401, 403, 405, 422, and 503 where its store is gone.
+    The outcome has the status, and never says done; nothing is sent twice.
+    """
+    monkeypatch.setattr("console.actions.run_effect.APPLIED_SECONDS", 0.1)
+    seen: dict[int, int] = {}
+    for call in SENT:
+        for status, answer in bench.server.refusals(call.path).items():
+            seen[status] = seen.get(status, 0) + 1
+            bench.server.requests.clear()
+            bench.server.forced, bench.server.forced_at = (status, answer), (call.method, call.path)
+            end, text = outcome(await bench.call(call.id, **GIVEN.get(call.id, {})))
+            expected = Outcome.UNKNOWN if status == 503 else Outcome.FAILED
+            assert end is expected and f"{status} " in text, f"{call.id} {status}: {text}"
+            if status != 503:
+                assert "nothing was changed" in text, f"{call.id} {status}: {text}"
+            assert len([item for item in bench.server.requests if item[:2] == (call.method, call.path)]) == 1, call.id
+    assert seen[405] == seen[401] == len(SENT) and seen[403] == 6 and seen[422] == 6 and seen[503] == 1, seen
+
+
 async def test_read_only_sends_no_call(bench: AdminBench) -> None:
     """Every call is refused with its preview, and the transport saw GETs alone; so it is past the runner."""
     told = replace(bench.settings, read_only=True)

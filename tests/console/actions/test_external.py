@@ -221,6 +221,40 @@ async def test_a_program_that_hangs_is_ended_and_restored(outside: Outside, open
     assert wait_until_dead(int((outside.folder / "child").read_text()))
 
 
+@pytest.mark.parametrize(
+    "program",
+    [
+        "sleep 60 & echo $! > child; wait",
+        "sleep 60 & echo $! > child; exit 1",
+        "head -c 100000000 /dev/zero | tr '\\0' x; echo; exit 1",
+        f"echo password={CANARY}; echo {CANARY} >&2; exit 1",
+    ],
+    ids=["hangs", "forks", "floods", "prints a secret"],
+)
+async def test_a_health_program_that_misbehaves_restores(
+    program: str, outside: Outside, open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hangs with a child, leaves one, prints 100 MB or a secret: the update is not healthy and its backup comes back; no
+    process is left, and neither a step nor the journal has the secret or more than the end of what it printed.
+    """
+    monkeypatch.setattr("console.actions.writers._ATTEMPT_SECONDS", 0.5)
+    outside.program("health", f"if test -e recovered; then exit 0; fi; {program}")
+    restore = (outside.folder / "restore").read_text()
+    (outside.folder / "restore").write_text(f"{restore}touch recovered\n")
+    (outside.folder / "env").write_text(f"RENDER_PASSWORD={CANARY}\n")
+    (outside.folder / "env").chmod(0o600)
+    desk = open_desk(outside.service(env_files=(str(outside.folder / "env"),)))
+    steps = await desk.act("update-service", to="1.9.0")
+    result, text = outcome(steps)
+    assert result is Outcome.ROLLED_BACK and "health failed: not healthy within" in text, text
+    assert outside.version == "1.8.2"
+    child = outside.folder / "child"
+    assert not child.exists() or wait_until_dead(int(child.read_text()))
+    written = [repr(step) for step in steps] + [json.dumps(event.data) for event in desk.events()]
+    assert not [item for item in written if CANARY in item]
+    assert max(map(len, written)) < 20_000
+
+
 async def test_read_only_starts_nothing(outside: Outside, open_desk: Callable[..., Desk]) -> None:
     """Neither through the stages nor past them."""
     desk = open_desk(outside.service(), read_only=True)

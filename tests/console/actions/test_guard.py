@@ -23,7 +23,7 @@ from console.actions.guard_model import GuardOptions, GuardPhase, GuardResult, G
 from console.actions.guard_signals import evaluate_signal, measure_before
 from console.actions.guard_takeover import GuardTakeover, NotTaken
 from console.actions.node import Cordon
-from console.actions.plan import Outcome, Preview, RunStep, Stage
+from console.actions.plan import CheckLevel, Outcome, Preview, RunStep, Stage
 from console.actions.registry import ACTIONS, action_named
 from console.actions.runner import run
 from console.actions.writers import Writer
@@ -31,13 +31,14 @@ from console.checks.result import HEALTH, CheckResult, Result
 from console.demo.cluster.request import HttpRequest
 from console.journal import process
 from console.journal.event import Event
-from console.journal.payloads import GuardEnded, GuardStarted, GuardTakenOver, create_event
+from console.journal.payloads import GuardEnded, GuardStarted, GuardTakenOver, IncidentDeclared, create_event
 from console.journal.presence import Presence
 from console.state.guards import is_unguarded
 from queries.errors import Unreachable
 from queries.http.endpoint import ClusterIdentity
 from queries.model.panel import PanelState
 from queries.model.series import Series
+from queries.model.severity import Priority
 
 NODE = "node/node-1"
 """The quickest change there is: one boolean."""
@@ -333,6 +334,23 @@ async def test_a_failed_gate_asks_for_its_word(bench: Bench) -> None:
     assert any(text.startswith("error budget not known") for text in found)
 
 
+async def test_a_change_during_an_incident_is_warned_of(bench: Bench) -> None:
+    """The preview names the incident, because what it moves would be taken for the change; unread incidents are no silence."""
+    signals, journal = Signals(bench.journal), bench.journal
+    assert journal is not None
+    declared = IncidentDeclared("Errors", Priority.P1)
+    journal.append(create_event(declared, at=time.time(), subject="i1", author="ann", environment="test"))
+    incidents, _ = await signals.fetch_incidents()
+    for facts, text in (
+        (GateFacts(incidents=incidents), "incident 1 P1 is open: what it moves is taken for the change"),
+        (GateFacts(incidents_error="the journal is locked"), "could not check for open incidents: the journal is locked"),
+    ):
+        signals.gates = facts
+        await bench.act("cordon" if not cordoned(bench) else "uncordon", NODE, guard=BRIEF, source=signals)
+        (check,) = [item for item in bench.previews[-1].checks if item.text == text]
+        assert check.level is CheckLevel.WARN
+
+
 async def test_a_signal_that_nobody_can_judge_blocks(bench: Bench) -> None:
     """Without a value before the change, or without such a panel, nothing is sent."""
     signals = Signals(bench.journal, {"error_ratio": None})
@@ -486,7 +504,7 @@ async def kill(bench: Bench, stage: str, signals: Signals, guard: GuardOptions =
         bench.journal = alive
 
 
-async def take_over(bench: Bench, signals: Signals) -> list[RunStep]:
+async def take_over(bench: Bench, signals: Signals, *, clock: Callable[[], float] = time.time) -> list[RunStep]:
     journal = bench.journal
     assert journal is not None
     (record,) = guards_of(journal).open
@@ -506,7 +524,7 @@ async def take_over(bench: Bench, signals: Signals) -> list[RunStep]:
                 request, settings=bench.settings, reader=bench.facts, writer=writer, journal=journal, confirm=confirm
             ),
             control=GuardControl(),
-            clock=time.time,
+            clock=clock,
         )
         return [step async for step in takeover.steps()]
     finally:
@@ -546,6 +564,20 @@ async def test_the_next_console_ends_what_a_killed_one_guarded(
     (ended,) = guards_of(bench.journal).ended
     assert ended.result == result, steps[-1].text
     assert cordoned(bench) is stays
+
+
+@pytest.mark.parametrize("ahead", [3600.0, -3600.0])
+async def test_a_clock_that_was_set_makes_no_watch_endless_or_empty(bench: Bench, ahead: float) -> None:
+    """The console that takes the guard over has another time than the one that died: it watches for three intervals at least,
+    and for the whole watch at most.
+    """
+    signals = Signals(bench.journal)
+    await kill(bench, "watching", signals, replace(BRIEF, watch_seconds=0.6))
+    began, reads = time.monotonic(), signals.reads
+    steps = await take_over(bench, signals, clock=lambda: time.time() + ahead)
+    assert guards_of(bench.journal).ended[-1].result == "kept", steps[-1].text
+    assert signals.reads - reads >= 3
+    assert time.monotonic() - began < extend(5.0)
 
 
 @pytest.mark.parametrize(
