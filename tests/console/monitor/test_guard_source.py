@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +12,14 @@ from action_bench import settings_for
 from fake_prometheus import FakePrometheus
 from guard_bench import panel_state
 from limits import extend
+from told_platform import told_platform
 
 from console.actions.guard_checks import GuardChecks
 from console.actions.guard_model import GuardOptions, GuardVerdict
 from console.actions.guard_signals import evaluate_signal, overall_verdict
+from console.config.load import load_settings
 from console.monitor.guard_source import LiveGuardSource
+from console.monitor.session import Session
 from console.state.journal_state import JournalState
 from console.state.snapshot import Snapshot
 
@@ -53,3 +58,40 @@ async def test_ten_signals_cost_no_request_and_next_to_no_time(tmp_path: Path) -
     each = (time.process_time() - began) / EVALUATIONS
     assert server.take() == []
     assert each < extend(CORE_SHARE * source.interval_seconds), f"{each / source.interval_seconds:.3%} of a core"
+
+
+async def test_watching_adds_no_request_to_the_refreshes_of_a_session(tmp_path: Path) -> None:
+    """A console that polls: while ten signals are watched, each refresh asks for what it asked for before, as often."""
+    with told_platform(vector=lambda query: [({"provider": "paddle"}, "99")]) as platform:
+        settings = load_settings({"refresh": 0.05}, platform.environ(str(tmp_path)), service_account="/nonexistent")
+        session = await asyncio.to_thread(Session.open, settings)
+        session.start(lambda snapshot: None)
+        try:
+            source = session.guard_source
+            names = [spec.id for spec in source.specs][:10]
+            assert len(names) == 10 and await source.fetch_panels(names)
+            await refresh(platform.queries, 10)  # until the capabilities are known
+            platform.queries.clear()
+            await refresh(platform.queries, 40)
+            before, reads = Counter(platform.queries), 0
+            platform.queries.clear()
+            while most_common(platform.queries) < 20:
+                assert len(await source.fetch_panels(names)) == 10
+                reads += 1
+                await asyncio.sleep(source.interval_seconds / 10)
+            watched = Counter(platform.queries)
+        finally:
+            await session.close()
+    assert reads > 20 and set(watched) <= set(before)
+    assert all(count <= before[query] / 2 + 3 for query, count in watched.items()), (before, watched)
+
+
+def most_common(queries: list[str]) -> int:
+    """How many refreshes there were: each has the joined query once."""
+    return max(Counter(queries).values(), default=0)
+
+
+async def refresh(queries: list[str], times: int) -> None:
+    async with asyncio.timeout(extend(30.0)):
+        while most_common(queries) < times:  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.02)
