@@ -11,6 +11,7 @@ from contextlib import aclosing
 from console.actions.plan import Outcome, Preview, Request
 from console.cli.one_shot import with_session
 from console.cli.parser import add_flags
+from console.cli.progress import ProgressLine
 from console.config.load import load_settings
 from console.incidents.incident_json import brief_json, incident_json
 from console.incidents.postmortem import as_json, as_markdown, metric_rows
@@ -91,13 +92,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     close = verb("close", "close the incident")
     close.add_argument("--why", default="", metavar="TEXT")
     verb("reopen", "reopen the incident").add_argument("--why", default="", metavar="TEXT")
+    _add_reports(verb)
     follow_up = verb("follow-up", "add something to do after the incident; the report lists it as an action item")
     follow_up.add_argument("text", metavar="TEXT", help="what to do; with --done, the id of a follow-up")
     follow_up.add_argument("--owner", default="", metavar="NAME", help="the owner")
     follow_up.add_argument("--due", default="", metavar="DATE", help="due date: 2026-12-05, or 3d for 3 days from now")
     follow_up.add_argument("--done", action="store_true", help="mark it as done")
+
+
+def _add_reports(verb: Callable[..., argparse.ArgumentParser]) -> None:
+    """What is written about an incident."""
     report = _format(verb("report", "write the post-incident review"), "html", default="markdown")
     report.add_argument("--output", default="", metavar="FILE", help="write the review to this file")
+    bundle = verb("bundle", "write everything about it into one file, which `cad-console replay` opens")
+    bundle.add_argument("--output", default="", metavar="FILE", help="default: incident-N.bundle.zip in this folder")
     _format(verb("changes", "list the changes in the hour before its first alert"))
 
 
@@ -388,6 +396,21 @@ async def _changes(session: Session, arguments: argparse.Namespace) -> int:
     return 0
 
 
+async def _bundle(session: Session, arguments: argparse.Namespace) -> int:
+    from console.replay.collect import default_name, source_rows, write_incident_bundle  # noqa: PLC0415  # only for a bundle
+
+    incident = await session.incidents.find(arguments.incident)
+    file = arguments.output or default_name(incident)
+    progress = ProgressLine(sys.stderr)
+    try:
+        written = await write_incident_bundle(session, incident, file, report=progress.show)
+    finally:
+        progress.end()
+    print(align(source_rows(written.manifest.sources)), file=sys.stderr)
+    print(f"{written.manifest.describe()}: {written.path}, {written.size / 1e6:.1f} MB, sha256 {written.sha256}")
+    return 0
+
+
 _WORK: dict[str, Work] = {
     "declare": _declare,
     "list": _list,
@@ -403,5 +426,6 @@ _WORK: dict[str, Work] = {
     "reopen": _reopen,
     "follow-up": _follow_up,
     "report": _report,
+    "bundle": _bundle,
     "changes": _changes,
 }

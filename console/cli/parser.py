@@ -36,6 +36,7 @@ VERBS = (
     Verb("runbook", "console.cli.runbook", "print a runbook by its name or by an alert's"),
     Verb("checklist", "console.cli.checklist", "evaluate a checklist on live data: morning, hourly, end-of-day"),
     Verb("incident", "console.cli.incident", "declare, update and review incidents"),
+    Verb("replay", "console.cli.replay", "open the console on the bundle of an incident, without any server"),
     Verb("handover", "console.cli.handover", "print the report for the next shift, and sign it"),
     Verb("act", "console.cli.act", "run an action, through the same stages as in the console"),
     Verb("deploy", "console.cli.deploy", "for pipelines: gate before a deployment, watch after it"),

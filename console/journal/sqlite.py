@@ -118,6 +118,15 @@ class Journal:
             raise explain(error, file) from None
         return cls(connection, file, version=version)
 
+    @classmethod
+    def in_memory(cls, events: Iterable[Event], *, name: str) -> Journal:
+        """A journal of these events that is in no file; errors call it by `name`. Raises JournalError."""
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        prepare(connection)
+        journal = cls(connection, Path(name))
+        journal.merge(events)
+        return journal
+
     @property
     def path(self) -> Path:
         return self._path

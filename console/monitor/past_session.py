@@ -31,16 +31,20 @@ from queries.text.times import format_moment
 
 if TYPE_CHECKING:
     from console.journal.event import Event
+    from console.journal.sqlite import Journal
     from console.logs.loki_source import LokiSource
     from console.logs.query import LogQuery
     from console.state.incident import Incident
     from queries.kubernetes.client import Kubernetes
+    from queries.model.chart import ChartMark
     from queries.model.cluster import Cluster
     from queries.model.log import LogSource
     from queries.prometheus.client import PanelResults, Prometheus
     from queries.prometheus.relabel import AlertRelabeling
 
-_ALERTS, _CLUSTER, _SCRAPED, _EVALUATED = "then/alerts", "then/cluster", "then/scraped", "then/evaluated"
+_ALERTS, _SCRAPED, _EVALUATED = "then/alerts", "then/scraped", "then/evaluated"
+CLUSTER_KEY = "then/cluster"
+"""The key of the query of the cluster's objects."""
 _MOST_NAMES = 20
 """Recorded series of which one shows that rules were evaluated."""
 _CLUSTER_UNKNOWN = (
@@ -181,9 +185,7 @@ class PastSession(Session):
             return JournalState()
         try:
             if self.journal is None:
-                from console.journal.sqlite import Journal  # noqa: PLC0415  # SQLite, after the first frame
-
-                self.journal = await asyncio.to_thread(Journal.open_to_read, source.path)
+                self.journal = await asyncio.to_thread(self._open_journal, source)
                 self._past_journal = PastJournal(self.journal, environment=self.settings.environment)
             assert self._past_journal is not None  # noqa: S101  # set with the journal
             state = await asyncio.to_thread(self._past_journal.state_at, self._queried)
@@ -193,7 +195,28 @@ class PastSession(Session):
         self._read_error = ""
         return state
 
+    def _open_journal(self, source: Journal) -> Journal:
+        """The journal of now, for reading only. Raises JournalError and FileNotFoundError."""
+        from console.journal.sqlite import Journal  # noqa: PLC0415  # SQLite, after the first frame
+
+        return Journal.open_to_read(source.path)
+
     # The servers
+
+    async def read_marks(self, start: float, end: float) -> tuple[ChartMark, ...]:
+        """What happened between two times, Unix seconds, oldest first. What a source does not answer is left out."""
+        from console.monitor.past_marks import read_marks  # noqa: PLC0415  # not before a moment is shown
+
+        live = self._live
+        return await read_marks(
+            live.prometheus,
+            self.journal,
+            self.snapshot(),
+            cluster=live.snapshot().cluster,
+            heartbeat=self.settings.heartbeat_alert,
+            start=start,
+            end=end,
+        )
 
     async def _read_silences(self) -> tuple[Silence, ...]:
         """The silences of then, with the state of Alertmanager as a source of them."""
@@ -254,7 +277,7 @@ class PastSession(Session):
             BatchQuery(_ALERTS, alert_series.QUERY),
             BatchQuery(_SCRAPED, "count(up)"),
             *((BatchQuery(_EVALUATED, f"count({{__name__=~{quote('|'.join(names))}}})"),) if names else ()),
-            *((BatchQuery(_CLUSTER, kube_state.build_cluster_query(self.settings.namespace)),) if self._has_cluster else ()),
+            *((BatchQuery(CLUSTER_KEY, kube_state.build_cluster_query(self.settings.namespace)),) if self._has_cluster else ()),
         )
 
     @property
@@ -289,7 +312,7 @@ class PastSession(Session):
         self._deliver(PROMETHEUS, value=panels)
         self._apply_alerts(panels, relabeling)
         if self._has_cluster:
-            found = panels.beside.get(_CLUSTER, ())
+            found = panels.beside.get(CLUSTER_KEY, ())
             self._cluster = None if isinstance(found, Fault) else kube_state.read_cluster(found, self.settings.namespace)
             why = found.sentence() if isinstance(found, Fault) else _CLUSTER_UNKNOWN
             unknown = Fault(FaultKind.NOT_KNOWN_THEN, "not known then", hint=why)

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from console.logs.pattern_report import PatternReport
     from console.logs.query import LogQuery
     from console.monitor.guard_source import LiveGuardSource
+    from console.monitor.past_session import PastSession
     from console.objects.outside import ServiceReading
     from console.objects.service import ObjectService
     from console.runbooks.page import Runbook
@@ -156,6 +157,21 @@ class Session(JournalSession):
         if session.sources == EVERY_SOURCE:
             _ = session.severity_policies
         return session
+
+    # The past
+
+    replayed = ""
+    """The name of the bundle that is shown instead of servers; empty for none."""
+
+    async def open_past(self, clock: Callable[[], float]) -> PastSession:
+        """A session of past moments; it is closed before this one."""
+        from console.monitor.past_session import PastSession  # noqa: PLC0415  # only for the past
+
+        return PastSession(self, clock=clock)
+
+    def latest_moment(self, now: float) -> float:
+        """The last moment that can be shown; Unix seconds, as `now`."""
+        return now
 
     # Living
 

@@ -52,6 +52,7 @@ _TICK_SECONDS = 1.0
 _CLOSE_SECONDS = 2.0
 _BETWEEN = "between"
 _WHY_OFF = "what is shown is past, so nothing is changed: `:live` returns to now"
+_WHY_REPLAYED = "this is a replay of what was: nothing can be changed"
 _PAST = "past/"
 """How the modes of the past begin; the rest is the mode of now."""
 _OVERDUE_SECONDS = 5.0
@@ -284,6 +285,11 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         """The session of now, also while the past is shown."""
         return self._now_place.session if self._now_place is not None else self.session
 
+    @property
+    def replayed(self) -> str:
+        """The name of the bundle that is shown instead of servers; empty for none."""
+        return self.session.replayed if self.session is not None else ""
+
     def release_live(self) -> None:
         """The moment to begin with cannot be shown: show what is now."""
         self._at = ""
@@ -489,7 +495,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
     def is_off(self) -> bool:
         """Whether nothing can be changed because the past is shown; a notice says so."""
         if self._now_place is not None:
-            self.show_notice(_WHY_OFF, warning=True)
+            self.show_notice(_WHY_OFF if not self.replayed else _WHY_REPLAYED, warning=True)
         return self._now_place is not None
 
     @on(messages.ActionRequested)
@@ -666,7 +672,9 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """On the first screen there is nothing to go back to: its key is grey. The keys of the past are those of the past."""
-        if action.startswith("past_") or (action == "run_command" and parameters == ("live",)):
+        if action == "run_command" and parameters == ("live",):
+            return self._now_place is not None and not self.replayed
+        if action.startswith("past_"):
             return self._now_place is not None
         return None if action == "back" and not self._history and len(self.screen_stack) <= 1 else True
 

@@ -148,7 +148,9 @@ def _moment(context: RenderContext, moment: float) -> Line:
     """` AS OF 03:12:00Z · 16h ago `, with the day where it is another one."""
     day = "%d %b " if context.clock_now - moment > _DAY_SECONDS else ""
     shown = format_shown(moment, f"{day}%H:%M:%S")
-    return ((f" AS OF {shown} · {format_brief_age(max(0.0, context.clock_now - moment))} ago ", "past"), (" ", ""))
+    replay = " REPLAY " if context.session is not None and context.session.replayed else ""
+    ago = format_brief_age(max(0.0, context.clock_now - moment))
+    return ((f"{replay} AS OF {shown} · {ago} ago ", "past"), (" ", ""))
 
 
 def _open_incidents(context: RenderContext) -> Iterator[Line]:

@@ -74,6 +74,14 @@ class IncidentScreen(FilterableScreen):
         ),
         Binding("w", "show_changes", "what changed", tooltip="The hour before the first alert", id="incident.changes"),
         Binding("m", "write_review", "review", tooltip="Write the post-incident review", id="incident.report"),
+        Binding(
+            "b",
+            "write_bundle",
+            "bundle",
+            show=False,
+            tooltip="Write it into one file, for `cad-console replay`",
+            id="incident.bundle",
+        ),
         Binding("X", "close", "close", group=DANGEROUS, tooltip="Close the incident, or reopen it", id="incident.close"),
     ]
 
@@ -197,6 +205,9 @@ class IncidentScreen(FilterableScreen):
 
     def action_write_review(self) -> None:
         self.post_message(messages.WriteReviewRequested(self.incident_id))
+
+    def action_write_bundle(self) -> None:
+        self.post_message(messages.WriteBundleRequested(self.incident_id))
 
     def action_close(self) -> None:
         self.post_message(messages.CloseIncidentRequested(self.incident_id))

@@ -287,5 +287,9 @@ class WriteReviewRequested(IncidentRequested):
     pass
 
 
+class WriteBundleRequested(IncidentRequested):
+    """Write everything about it into one file."""
+
+
 class CloseIncidentRequested(IncidentRequested):
     """Close the incident, or reopen it."""

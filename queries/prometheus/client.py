@@ -85,6 +85,8 @@ class Prometheus:
         self._owner = True
         """Whether closing this client closes the connections."""
         self._signals = signals
+        self.note_query: Callable[[str, float], None] | None = None
+        """Gets every query with its step in seconds, 0 for an instant one: a bundle stores what the console asks."""
         self.decisions = Decisions(signals)
         """The definition chosen for each signal on this server; each refresh of the panels fetches the evidence."""
         self.recorded = RecordedPanels()
@@ -152,12 +154,16 @@ class Prometheus:
     async def query(self, text: str, *, at: float | None = None) -> InstantResult:
         """The instant vector of `text`, now or at Unix seconds `at`; a scalar is one sample without labels."""
         at = self._moment() if at is None and self._moment is not None else at
+        if self.note_query is not None:
+            self.note_query(text, 0.0)
         params = [("query", text), self._limit] + ([("time", f"{at:.3f}")] if at is not None else [])
         result = await self._fetch("/api/v1/query", params, decode=partial(responses.decode_instant, where=self.where))
         return await self._note_missing(result)
 
     async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeResult:
         """The series of `text` from `start` to `end` (Unix seconds, both included)."""
+        if self.note_query is not None:
+            self.note_query(text, step_seconds)
         window = [("start", f"{start:.3f}"), ("end", f"{end:.3f}"), ("step", f"{step_seconds:.3f}")]
         params = [("query", text), *window, self._limit]
         result = await self._fetch("/api/v1/query_range", params, decode=partial(responses.decode_range, where=self.where))
@@ -306,6 +312,13 @@ class Prometheus:
         if failed or (results and not any(results)):
             self.decisions.retry_help(self._clock())
 
+    async def fetch_evidence(self) -> None:
+        """Decide between the definitions of signals before the next refresh does, if that is due. Raises SourceError."""
+        now = self._clock()
+        evidence = self.decisions.evidence_query(now)
+        if evidence is not None:
+            self.decisions.ingest((await self.query(evidence.query)).samples, now)
+
     async def _fetch_help(self, metric: str) -> bool:
         """Fetch type and help of a metric; False if the server has no help text."""
         decode = partial(responses.decode_metadata, where=self.where)
@@ -333,6 +346,14 @@ class Prometheus:
         finally:
             self._rules_received.set()
         return answer
+
+    async def raw_rules(self) -> bytes:
+        """The rules as the server sends them. Raises SourceError."""
+        return await self._ruler.fetch("/api/v1/rules", decode=bytes)
+
+    async def raw_metadata(self, metric: str) -> bytes:
+        """Type and help of a metric as the server sends them. Raises SourceError."""
+        return await self._client.fetch("/api/v1/metadata", [("metric", metric)], decode=bytes)
 
     async def refresh_rules(self) -> None:
         """Fetch the rules once a minute if no poller does; `recorded` states if they cannot be read."""

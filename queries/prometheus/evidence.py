@@ -169,6 +169,12 @@ class Decisions:
         names = tuple(dict.fromkeys(item.metric for item in codings if item))
         return names if self._present is None else tuple(name for name in names if name in self._present)
 
+    @property
+    def documented_metrics(self) -> tuple[str, ...]:
+        """The metrics whose help text or type counts."""
+        typed = (item.metric for item in self._required() if item.type)
+        return tuple(dict.fromkeys((*self.encoded_metrics, *typed)))
+
     def _is_notable(self, name: str) -> bool:
         """Whether there was anything to decide for this signal."""
         return name in self._decided and self._decided[name].of > 1
@@ -236,8 +242,7 @@ class Decisions:
         if now < self._help_due and not self._help_due - now > HELP_EVERY_SECONDS:
             return ()
         self._help_due = now + HELP_EVERY_SECONDS
-        typed = (item.metric for item in self._required() if item.type)
-        return tuple(dict.fromkeys((*self.encoded_metrics, *typed)))
+        return self.documented_metrics
 
     def retry_help(self, now: float) -> None:
         """Without any help text: make them due again in a few minutes, not in an hour."""

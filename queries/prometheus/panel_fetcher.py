@@ -392,6 +392,12 @@ def _raw(spec: PanelSpec) -> BatchQuery:
     return BatchQuery(f"{spec.id}/raw", _worst(spec, spec.raw))
 
 
+def build_queries(spec: PanelSpec) -> tuple[str, ...]:
+    """The queries that a refresh sends for the panel, the preferred one first, then its expressions in full."""
+    parts = [*([_recorded(spec)] if spec.recorded is not None else ()), *([_raw(spec)] if spec.raw else ())]
+    return tuple(dict.fromkeys((*(part.query for part in parts), *filter(None, (spec.recorded, spec.raw)))))
+
+
 def _shows_the_worst(spec: PanelSpec) -> bool:
     """Whether truncation is harmless: a sum needs every series, and so do error codes, which have several spellings."""
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import field
 from functools import partial
@@ -83,6 +84,20 @@ def join_queries(parts: Sequence[BatchQuery]) -> str:
 
 def _join_part(part: BatchQuery) -> str:
     return f'label_replace(\n{part.query}\n, "{BATCH_LABEL}", {quote(part.key)}, "", "")'
+
+
+_PART = re.compile(
+    rf'label_replace\(\n(?P<query>.*?)\n, "{BATCH_LABEL}", "(?P<key>(?:[^"\\]|\\.)*)", "", ""\)(?:\nor |\Z)', re.DOTALL
+)
+
+
+def split_queries(text: str) -> tuple[BatchQuery, ...]:
+    """The queries that `join_queries` joined; any other text is one query with an empty key."""
+    found, at = [], 0
+    while at < len(text) and (match := _PART.match(text, at)) is not None:
+        found.append(BatchQuery(re.sub(r"\\(.)", r"\1", match["key"]), match["query"]))
+        at = match.end()
+    return tuple(found) if found and at == len(text) else (BatchQuery("", text),)
 
 
 def _key_at(parts: Sequence[BatchQuery], line: int | None) -> str:

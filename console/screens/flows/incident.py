@@ -361,6 +361,26 @@ class IncidentFlow:
         await save_text(values["file"], await asyncio.to_thread(as_html if charts else as_markdown, report))
         self.app.show_notice(f"written to {values['file']}")
 
+    async def _write_bundle(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
+        from console.replay.collect import default_name, write_incident_bundle  # noqa: PLC0415  # only for a bundle
+
+        field = FormField("file", "a path", default_name(incident))
+        values = await self.app.push_screen_wait(FormDialog("Write the bundle to", (field,), verb="Write"))
+        if values is None:
+            return
+        reported: dict[str, None] = {}
+
+        def report(progress: str) -> None:
+            stage = progress.partition(":")[0].rstrip("0123456789 of")
+            if stage not in reported:
+                reported[stage] = None
+                self.app.show_notice(f"bundle: {progress} …", seconds=3)
+
+        written = await write_incident_bundle(session, incident, values["file"], report=report)
+        missing = [f"{item.name} {item.state}" for item in written.manifest.sources if item.state in ("partial", "not read")]
+        caveat = f"; not complete: {', '.join(missing)}" if missing else ""
+        self.app.show_notice(f"written to {written.path}{caveat}", seconds=10)
+
     async def _close(self, session: Session, incident: Incident, request: messages.IncidentRequested) -> None:
         verb = "Close" if incident.open else "Reopen"
         title = f"{verb} incident {incident.number}"
@@ -389,5 +409,6 @@ class IncidentFlow:
         messages.FollowUpRequested: (_follow_up, "recording the follow-up"),
         messages.ShowChangesRequested: (_show_changes, "fetching the changes"),
         messages.WriteReviewRequested: (_write_review, "writing the review"),
+        messages.WriteBundleRequested: (_write_bundle, "writing the bundle"),
         messages.CloseIncidentRequested: (_close, "closing the incident"),
     }

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from console.journal.errors import JournalError
 from console.monitor.moments import resolve_moment
-from console.monitor.past_marks import read_marks
 from console.monitor.past_session import FutureMoment, PastSession
 from console.screens.base import ConsoleScreen
 from console.screens.explore import ExploreScreen
@@ -20,6 +19,7 @@ from console.screens.log_patterns import LogPatternsScreen
 from console.screens.logs import LogsScreen
 from console.screens.past_row import Timeline, render_timeline
 from console.screens.runbook import RunbookScreen
+from queries.model.text import visible
 from queries.text.times import InvalidTime, format_moment
 from widgets.styled_text import Line
 
@@ -57,6 +57,12 @@ class PastFlow:
         session = self.app.session
         return session if isinstance(session, PastSession) else None
 
+    @property
+    def _latest(self) -> float:
+        """The last moment that can be shown, Unix seconds."""
+        live = self.app.live_session
+        return live.latest_moment(self.app.clock()) if live is not None else self.app.clock()
+
     def go_to(self, text: str) -> None:
         """Show the moment that the text names; a notice says why it cannot be shown."""
         app = self.app
@@ -76,7 +82,7 @@ class PastFlow:
         if live is None:
             return
         try:
-            moment = await resolve_moment(text, live, now=self.app.clock())
+            moment = await resolve_moment(text, live, now=self._latest)
         except (InvalidTime, JournalError) as error:
             self.app.show_notice(f"at: {error}", warning=True)
             self.app.release_live()
@@ -89,7 +95,7 @@ class PastFlow:
         if live is None:
             return
         entering = past is None
-        past = past or PastSession(live, clock=app.clock)
+        past = past or await live.open_past(app.clock)
         notice = app.set_timer(_PATIENCE_SECONDS, partial(app.show_notice, f"reading {format_moment(moment)} …", seconds=2))
         try:
             if entering:
@@ -125,7 +131,10 @@ class PastFlow:
         view = shown.capture_view(app.shown_mode) if isinstance(shown, FilterableScreen) else None
         opened = [item.opened_by for item in app.screen_stack if isinstance(item, ConsoleScreen) and item.opened_by]
         app.enter_past(past, snapshot)
-        app.show_notice("AS OF: nothing can be changed; notifications and guards wait for `:live`", seconds=6)
+        if app.replayed:
+            app.show_notice(f"REPLAY of {visible(app.replayed)}: nothing can be changed, and no server is asked", seconds=6)
+        else:
+            app.show_notice("AS OF: nothing can be changed; notifications and guards wait for `:live`", seconds=6)
         if view is not None:
             app.call_later(self._apply, view)
         for request in opened:
@@ -145,6 +154,9 @@ class PastFlow:
 
     def leave(self) -> None:
         """Back to now, to the screen, the cursor and the filters of before."""
+        if self.app.replayed:
+            self.app.show_notice("a replay has no now: `:at incident` and a time go to other moments, `:quit` ends it")
+            return
         self.pause()
         self.app.workers.cancel_group(self.app, "past")
         self.app.workers.cancel_group(self.app, "marks")
@@ -181,11 +193,16 @@ class PastFlow:
         self._jump(mark.at)
 
     def _jump(self, moment: float) -> None:
-        if moment > self.app.clock():
-            self.app.show_notice("that is in the future; `:live` returns to now")
+        if moment > self._latest:
+            self.app.show_notice(self._describe_end("that is in the future; `:live` returns to now"))
             return
         self._target = moment
         self.app.run_worker(self._go(moment), "going to another moment", "past", exclusive=True)
+
+    def _describe_end(self, text: str) -> str:
+        """The text, or where the bundle ends."""
+        replayed = self.app.replayed
+        return f"the bundle ends at {format_moment(self._latest)}" if replayed else text
 
     # Playing
 
@@ -214,9 +231,9 @@ class PastFlow:
         if past is None or self.app.has_worker("past"):
             return
         moment = past.moment + SPEEDS[self._speed] * FRAME_SECONDS
-        if moment > self.app.clock():
+        if moment > self._latest:
             self.pause()
-            self.app.show_notice("this is as far as it goes; `:live` returns to now")
+            self.app.show_notice(self._describe_end("this is as far as it goes; `:live` returns to now"))
             self.app.show_progress()
             return
         self.app.run_worker(self._go(moment, follows=True), "playing on", "past", exclusive=True)
@@ -234,7 +251,7 @@ class PastFlow:
     def _load_marks(self, moment: float) -> None:
         """Read the marks around the moment, unless those that are known reach far enough; never awaited by a jump."""
         known = self._timeline
-        now = self.app.clock()
+        now = self._latest
         reaches = known.start + _EDGE_SECONDS <= moment <= known.end - _EDGE_SECONDS or known.end >= now - _EDGE_SECONDS
         if known.start + _EDGE_SECONDS <= moment and reaches and (known.marks or not known.loading):
             return
@@ -243,17 +260,9 @@ class PastFlow:
         self.app.run_worker(self._read_marks(start, end), "reading what happened around the moment", "marks", exclusive=True)
 
     async def _read_marks(self, start: float, end: float) -> None:
-        past, live = self.session, self.app.live_session
-        if past is None or live is None:
+        past = self.session
+        if past is None:
             return
-        marks = await read_marks(
-            live.prometheus,
-            past.journal,
-            past.snapshot(),
-            cluster=live.snapshot().cluster,
-            heartbeat=past.settings.heartbeat_alert,
-            start=start,
-            end=end,
-        )
+        marks = await past.read_marks(start, end)
         self._timeline = Timeline(start, end, marks)
         self.app.show_progress()

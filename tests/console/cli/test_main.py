@@ -131,7 +131,7 @@ def sample(action: argparse.Action) -> list[str]:
         return []
     if action.choices is not None:
         return [str(next(iter(action.choices)))]
-    for text in ("some words", "P2", "5", "5m", f"1:{64 * 'a'}"):
+    for text in ("some words", "P2", "5", "5m", "120x40", f"1:{64 * 'a'}"):
         try:
             if action.type is not None:
                 action.type(text)  # type: ignore[operator]

@@ -1,0 +1,93 @@
+"""Takes the secrets of this configuration out of what a bundle is made of."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from console.config.settings import Settings
+
+_SHORTEST = 5
+"""Characters; a shorter text is found in too many words that are no secret."""
+_SECRET_FIELDS = frozenset({"password", "credentials", "routing_key", "token", "secret"})
+_URL_FIELDS = frozenset({"url", "proxy_url"})
+_MOST_FILE_BYTES = 64 << 10
+_REPLACEMENT = "…"
+
+
+class Redactor:
+    """Replaces every secret that the settings hold or name, as it is and as it is encoded in JSON, URLs and headers."""
+
+    def __init__(self, settings: Settings) -> None:
+        found = {text for text in _find(settings) if len(text) >= _SHORTEST}
+        for path in settings.secret_files:
+            found.update(_read(path))
+        spellings = {spelling for text in found for spelling in _encode(text)}
+        self._secrets = tuple(text.encode() for text in sorted(spellings, key=len, reverse=True))
+
+    def redact(self, content: bytes) -> bytes:
+        for secret in self._secrets:
+            if secret in content:
+                content = content.replace(secret, _REPLACEMENT.encode())
+        return content
+
+
+def _find(value: Any, name: str = "") -> Iterator[str]:
+    if isinstance(value, str):
+        if name in _SECRET_FIELDS:
+            yield value
+        elif name in _URL_FIELDS:
+            yield from _find_in_url(value)
+    elif name == "http_headers":
+        yield from (text for _, text in value)
+    elif dataclasses.is_dataclass(value):
+        kind = getattr(value, "kind", "")
+        for item in dataclasses.fields(value):
+            within = getattr(value, item.name)
+            # The URL of a channel is its secret as a whole.
+            yield from ([within] if item.name == "url" and hasattr(value, "routing_key") and kind else _find(within, item.name))
+    elif isinstance(value, tuple):
+        for within in value:
+            yield from _find(within, name)
+
+
+def _find_in_url(url: str) -> Iterator[str]:
+    try:
+        parts = urlsplit(url)
+        yield from filter(None, (parts.password, parts.query))
+        if parts.password:
+            yield parts.netloc.rpartition("@")[0]
+    except ValueError:
+        yield url
+
+
+def _read(path: str) -> Iterator[str]:
+    """The secrets in a file that the configuration names: its whole text, or of several lines each long value."""
+    try:
+        with Path(path).expanduser().open(encoding="utf-8", errors="ignore") as file:
+            text = file.read(_MOST_FILE_BYTES).strip()
+    except OSError:
+        return
+    if "\n" not in text:
+        if len(text) >= _SHORTEST:
+            yield text
+        return
+    for line in text.splitlines():
+        value = line.strip().rpartition(" ")[2].strip("\"'")
+        if len(value) >= 4 * _SHORTEST:
+            yield value
+
+
+def _encode(text: str) -> Iterator[str]:
+    yield text
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield quote(text, safe="")
+    yield unquote(text)
+    yield base64.b64encode(text.encode()).decode()

@@ -1,0 +1,216 @@
+"""The sessions of a replay: every source answers from the bundle, nothing is sent, nothing can be changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from console.log import log_to
+from console.monitor.moments import resolve_moment
+from console.monitor.past_session import FutureMoment, PastSession
+from console.monitor.session import Session
+from console.replay import contents
+from console.replay.bundle_file import Bundle, BundleError
+from console.replay.contents import KeptPanels, KeptPattern, KeptSettings, read_lines, read_value, read_values
+from console.replay.logs import StoredLogSource, restore_report
+from console.runbooks.index import RunbookIndex
+from queries.alertmanager import Alertmanager
+from queries.catalogue.error_codes import use_team_codes
+from queries.errors import NotKnownThen, SourceError
+from queries.model.fault import Fault, FaultKind
+from queries.stored.prometheus import StoredPrometheus
+from queries.stored.series import read_queries
+from queries.stored.transport import StoredServers, StoredTransport
+from queries.text.times import format_moment
+
+if TYPE_CHECKING:
+    from console.config.settings import Settings
+    from console.journal.sqlite import Journal
+    from console.logs.pattern_report import PatternReport
+    from console.logs.query import LogQuery
+    from console.state.snapshot import Snapshot
+    from queries.model.chart import ChartMark
+    from queries.model.dashboard import Dashboard, DashboardChoice
+    from queries.model.log import LogSource
+    from queries.prometheus.client import PanelResults
+    from queries.prometheus.relabel import AlertRelabeling
+
+
+def open_servers(bundle: Bundle) -> StoredServers:
+    """What the bundle has of the servers' answers. Raises BundleError."""
+    try:
+        queries = read_queries(bundle.read(contents.SERIES).splitlines())
+    except SourceError as error:
+        raise BundleError(f"{contents.SERIES} cannot be read: {error.fault.what}") from None
+    metadata: Mapping[str, object] = read_value(bundle, contents.METADATA, dict, default={})
+    manifest = bundle.manifest
+    return StoredServers(
+        queries,
+        rules=bundle.read(contents.RULES) or None,
+        silences=bundle.read(contents.SILENCES) or None,
+        alerting=bundle.read(contents.ALERTING).decode("utf-8", "replace"),
+        metadata=metadata,
+        kept=f"{format_moment(manifest.start)} to {format_moment(manifest.end)}",
+    )
+
+
+class ReplaySession(Session):
+    """Stands where the session of now stands: it is never shown itself, only moments of the past are."""
+
+    def __init__(self, settings: Settings, bundle: Bundle) -> None:
+        """`settings` are those of `build_settings`. Blocks; raises BundleError."""
+        log_to(settings.paths.log_file)
+        use_team_codes(settings.error_codes)
+        manifest = bundle.manifest
+        kept = read_value(bundle, contents.SETTINGS, KeptSettings, default=KeptSettings())
+        (panels,) = read_values(bundle, contents.PANELS, KeptPanels) or (KeptPanels(),)
+        servers = open_servers(bundle)
+        journal, journal_fault = _open_journal(bundle)
+
+        def clock() -> float:
+            return manifest.made_at
+
+        signals = contents.restore_signals(bundle)
+        super().__init__(
+            settings,
+            specs=panels.overview,
+            runbooks=RunbookIndex(contents.restore_runbooks(bundle)),
+            journal=journal,
+            journal_fault=journal_fault,
+            prometheus=(StoredPrometheus(servers, clock=clock, signals=signals) if settings.prometheus else None),
+            alertmanager=(
+                Alertmanager(settings.alertmanagers, transport=StoredTransport(servers), clock=clock)
+                if settings.alertmanagers
+                else None
+            ),
+            clock=clock,
+        )
+        self.replayed = bundle.name or "a bundle"
+        self.bundle = bundle
+        self.dashboards_by_name: Mapping[str, Dashboard] = {board.name: board for board in panels.dashboards}
+        self.boards = tuple((board.name, board.title) for board in panels.dashboards)
+        self.marks = contents.restore_marks(bundle)
+        self.lines = read_lines(bundle, contents.LOGS, contents.KeptLine)
+        self.patterns = read_lines(bundle, contents.PATTERNS, KeptPattern)
+        policies = contents.build_policies(kept)
+        if policies is not None:
+            self.severity_policies = policies
+        self._ready = False
+
+    async def open_past(self, clock: Callable[[], float]) -> ReplayedPast:
+        if not self._ready and self.prometheus is not None:
+            with suppress(SourceError):  # the manifest says that the rules are missing; alerts are then without annotations
+                await self.prometheus.rules()
+                await self.prometheus.fetch_encodings()
+        self._ready = True
+        return ReplayedPast(self)
+
+    def latest_moment(self, now: float) -> float:
+        return self.bundle.manifest.end
+
+    def start(self, on_snapshot: Callable[[Snapshot], None]) -> None:
+        """Nothing is polled."""
+
+    async def once(self, *, timeout_seconds: float = 15.0) -> Snapshot:
+        """There is nothing to poll."""
+        return self.snapshot()
+
+    def refresh_now(self) -> None:
+        """What was does not change."""
+
+    def set_visible(self, visible: bool) -> None:
+        """Nothing is polled."""
+
+    def check_clock(self) -> None:
+        """The bundle's time stands still."""
+
+
+class ReplayedPast(PastSession):
+    """A past moment of the bundle."""
+
+    def __init__(self, live: ReplaySession) -> None:
+        self._replay = live
+        self._manifest = live.bundle.manifest
+        super().__init__(live, clock=lambda: live.bundle.manifest.made_at)
+        self.replayed = live.replayed
+        self.dashboards.read_board = self._find_board
+
+    def check(self, moment: float) -> None:
+        """Raises FutureMoment for one that the bundle does not cover."""
+        manifest = self._manifest
+        if not manifest.start <= moment <= manifest.end:
+            covered = f"the bundle covers {format_moment(manifest.start)} to {format_moment(manifest.end)}"
+            raise FutureMoment(f"{format_moment(moment)} is not known: {covered}")
+
+    async def _read_prometheus(self) -> tuple[PanelResults | None, Fault | None, AlertRelabeling | None]:
+        """With the right definitions at once: the bundle does not have the others."""
+        if self.prometheus is not None:
+            with suppress(SourceError):
+                await self.prometheus.fetch_evidence()
+        return await super()._read_prometheus()
+
+    async def read_marks(self, start: float, end: float) -> tuple[ChartMark, ...]:
+        return tuple(item for item in self._replay.marks if start <= item.at <= end)
+
+    def create_log_source(self, query: LogQuery) -> LogSource:
+        return self._create_stored_source(query)
+
+    def create_loki_source(self, query: LogQuery) -> LogSource:  # type: ignore[override]
+        return self._create_stored_source(query)
+
+    def _create_stored_source(self, query: LogQuery) -> StoredLogSource:
+        if not self._replay.lines:
+            raise NotKnownThen("logs are not known then", hint=self._describe("loki"))
+        until = self.moment if query.until is None else query.until
+        return StoredLogSource(self._replay.lines, replace(query, until=until))
+
+    async def read_pattern_report(self, target: str, *, moment: float) -> PatternReport:
+        return restore_report(self._replay.patterns, target, moment=moment)
+
+    def _open_journal(self, source: Journal) -> Journal:
+        return source
+
+    async def _explain_gap(self, live: object) -> Fault:
+        what = f"no samples at {format_moment(self._queried)}"
+        return Fault(FaultKind.NOT_KNOWN_THEN, what, hint=self._describe("prometheus"))
+
+    def _describe(self, source: str) -> str:
+        """What the bundle has of a source, for the words of what is not known."""
+        note = self._manifest.source(source)
+        return f"the bundle says of {source}: {note.state}{f', {note.detail}' if note.detail else ''}"
+
+    def _find_board(self, choice: DashboardChoice) -> Dashboard:
+        board = self._replay.dashboards_by_name.get(choice.name)
+        if board is None or choice.provider or choice.environment not in ("", self.settings.environment):
+            raise NotKnownThen("this choice is not in the bundle", hint="it has each dashboard for all providers")
+        return board
+
+
+def _open_journal(bundle: Bundle) -> tuple[Journal | None, str]:
+    """The journal in memory, or why there is none. Raises BundleError."""
+    from console.journal.sqlite import Journal, JournalError  # noqa: PLC0415  # SQLite
+
+    note = bundle.manifest.source("journal")
+    if not bundle.has(contents.JOURNAL):
+        return None, f"the bundle has no journal: {note.detail}"
+    try:
+        return Journal.in_memory(contents.read_events(bundle), name=f"{bundle.name}:{contents.JOURNAL}"), ""
+    except JournalError as error:
+        raise BundleError(f"{contents.JOURNAL} cannot be read: {error}") from None
+
+
+async def show_moment(settings: Settings, bundle: Bundle, at: str) -> Snapshot:
+    """The snapshot of the moment that `at` names, else of the incident's beginning. Raises BundleError, InvalidTime and
+    FutureMoment.
+    """
+    session = await asyncio.to_thread(ReplaySession, settings, bundle)
+    past = await session.open_past(lambda: bundle.manifest.end)
+    try:
+        end = session.latest_moment(0.0)
+        return await past.go(await resolve_moment(at, session, now=end) if at else bundle.manifest.began_at)
+    finally:
+        await past.close()
+        await session.close()
