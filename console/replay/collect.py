@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import msgspec
 
 from console import __version__
 from console.journal.errors import JournalError
-from console.journal.ordered import RowFilter, read_in_order
+from console.journal.ordered import FIRST, RowFilter, read_in_order
 from console.journal.payloads import PAYLOADS, event_kinds
 from console.monitor.past_session import PastSession
 from console.replay import contents
@@ -36,6 +36,8 @@ from queries.model.frozen import dataclass
 from queries.text.durations import format_duration
 
 if TYPE_CHECKING:
+    from console.journal.event import Event
+    from console.journal.sqlite import Journal
     from console.monitor.session import Session
     from console.state.incident import Incident
     from queries.prometheus.client import Prometheus
@@ -77,10 +79,15 @@ def plan_window(incident: Incident, *, now: float) -> BundleWindow:
     return BundleWindow(math.floor(start / step) * step, max(end, incident.began_at), step)
 
 
-async def write_incident_bundle(session: Session, incident: Incident, file: str, *, report: Report) -> Written:
-    """Collect the bundle of an incident and write it. Raises OSError; a source that does not answer is named in the bundle."""
+async def write_incident_bundle(
+    session: Session, incident: Incident, file: str, *, report: Report, window: BundleWindow | None = None
+) -> Written:
+    """Collect the bundle of an incident and write it, of the whole of its time unless a window is given.
+
+    Raises OSError; a source that does not answer is named in the bundle.
+    """
     now = time.time()
-    window = plan_window(incident, now=now)
+    window = window or plan_window(incident, now=now)
     collector = _Collector(session, incident, window, report)
     parts = await collector.collect()
     manifest = Manifest(
@@ -171,19 +178,11 @@ class _Collector:
         journal, environment = self._session.journal, self._session.settings.environment
         assert journal is not None  # noqa: S101  # the caller looked
         first = min(self._window.start - JOURNAL_SECONDS, self._incident.began_at)
-        row_filter = RowFilter(frozenset(event_kinds(*PAYLOADS)), ("", environment))
+        begin, end = int(first * 1e6), int(self._window.end * 1e6)
+        everything = RowFilter(frozenset(event_kinds(*PAYLOADS)), ("", environment))
         outline = RowFilter(_OUTLINE, ("", environment))
-        found, at = [], -1
-        limit = int(self._window.end * 1e6)
-        while True:
-            rows, at = read_in_order(journal, outline if at < first * 1e6 else row_filter, after=at)
-            for row in rows:
-                if row.event is None or row.stamp is None or row.stamp > limit:
-                    continue
-                if row.stamp >= first * 1e6 or row.event.kind in _OUTLINE:
-                    found.append(keep_event(row.event))
-            if not rows:
-                return found
+        earlier = _read_events(journal, outline, after=FIRST, until=begin - 1)
+        return [keep_event(event) for event in (*earlier, *_read_events(journal, everything, after=begin - 1, until=end))]
 
     # Alertmanager
 
@@ -311,6 +310,16 @@ class _Collector:
         found = await collect_logs(session, self._incident, self._window.start, self._window.end, report=self._report)
         self._parts[contents.LOGS], self._parts[contents.PATTERNS] = found.lines, found.patterns
         self._note("loki", found.state, found.detail)
+
+
+def _read_events(journal: Journal, row_filter: RowFilter, *, after: int, until: int) -> Iterator[Event]:
+    """The events after one stamp up to another, in order. Raises JournalError."""
+    while True:
+        rows, after = read_in_order(journal, row_filter, after=after)
+        within = [row for row in rows if row.stamp is not None and row.stamp <= until]
+        yield from (row.event for row in within if row.event is not None)
+        if not rows or len(within) < len(rows):
+            return
 
 
 def _began_before(silence: dict[str, Any], end: float) -> bool:
