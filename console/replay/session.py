@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from console.logs.pattern_report import PatternReport
     from console.logs.query import LogQuery
     from console.state.snapshot import Snapshot
+    from queries.loki import Loki
     from queries.model.chart import ChartMark
     from queries.model.dashboard import Dashboard, DashboardChoice
     from queries.model.log import LogSource
@@ -137,6 +138,11 @@ class ReplayedPast(PastSession):
         super().__init__(live, clock=lambda: live.bundle.manifest.made_at)
         self.replayed = live.replayed
         self.dashboards.read_board = self._find_board
+        shown = {spec.id for spec in live.specs}
+        boards = live.dashboards_by_name.values()
+        self.dashboards.panels = {
+            spec.id: (board.name, spec.title) for board in boards for spec in board.panels if spec.id not in shown
+        }
 
     def check(self, moment: float) -> None:
         """Raises FutureMoment for one that the bundle does not cover."""
@@ -176,6 +182,9 @@ class ReplayedPast(PastSession):
     async def _explain_gap(self, live: object) -> Fault:
         what = f"no samples at {format_moment(self._queried)}"
         return Fault(FaultKind.NOT_KNOWN_THEN, what, hint=self._describe("prometheus"))
+
+    def _require_loki(self) -> Loki:
+        raise NotKnownThen("queries over logs are not known then", hint=self._describe("loki"))
 
     def _describe(self, source: str) -> str:
         """What the bundle has of a source, for the words of what is not known."""
