@@ -183,7 +183,7 @@ class ReplayedPast(PastSession):
         what = f"no samples at {format_moment(self._queried)}"
         return Fault(FaultKind.NOT_KNOWN_THEN, what, hint=self._describe("prometheus"))
 
-    def _require_loki(self) -> Loki:
+    def require_loki(self) -> Loki:
         raise NotKnownThen("queries over logs are not known then", hint=self._describe("loki"))
 
     def _describe(self, source: str) -> str:
