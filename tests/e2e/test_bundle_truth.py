@@ -29,6 +29,8 @@ from console.replay.session import ReplaySession
 from console.replay.settings import build_settings
 from console.replay.stored_queries import BundleWindow
 from console.state.snapshot import Snapshot
+from queries.catalogue.loader import load_dashboard
+from queries.grafana.dashboard import OpenDashboard
 from queries.model.dashboard import DashboardChoice
 from queries.model.source import Health
 from queries.text.times import utc
@@ -64,9 +66,11 @@ def read(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-async def look_at_board(session: Session, name: str) -> list[tuple[str, float | None]]:
+async def look_at_board(session: Session, name: str, moment: float) -> list[tuple[str, float | None]]:
     """The values of a dashboard's panels, as the screen fetches them."""
-    opened = await session.dashboards._open_dashboard(DashboardChoice(name))
+    assert session.prometheus is not None
+    dashboard = load_dashboard(name, namespace=session.settings.namespace)
+    opened = OpenDashboard(session.prometheus, dashboard, DashboardChoice(name), clock=lambda: moment)
     try:
         result = await opened.refresh()
     finally:
@@ -129,7 +133,7 @@ async def replay(bundle: Bundle, settings: Settings, moments: list[float], board
         exact = [read(await past.go(moment)) for moment in moments]
         later = [read(await past.go(moment + STEP / 2)) for moment in moments]
         await past.go(moments[-1])
-        return exact, later, await look_at_board(past, board)
+        return exact, later, await look_at_board(past, board, moments[-1])
     finally:
         await past.close()
         await session.close()
@@ -160,7 +164,7 @@ async def test_a_bundle_shows_what_the_time_machine_shows(servers: Servers, tmp_
         moments = sorted(float(dice.randrange(int(window.start) + 1, int(end) - 1)) for _ in range(MOMENTS))
         expected = [read(await past.go(moment)) for moment in moments]
         await past.go(moments[-1])
-        board = await look_at_board(past, "ocr_performance")
+        board = await look_at_board(past, "ocr_performance", moments[-1])
         await past.close()
         await session.close()
     assert {item.name: item.state for item in written.manifest.sources}["prometheus"] == "read", written.manifest.sources
