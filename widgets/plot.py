@@ -241,7 +241,8 @@ def _draw_thresholds(data: ChartData, cells: list[list[Span]], scale: ChartScale
         if not scale.low <= value <= scale.high:
             continue
         y = scale.row(value, rows, drawing.dots[1])
-        label = f" {name} {format_scaled(value, data.unit)} "
+        # As exact as it is configured: 99.95 % is not 100 %.
+        label = f" {name} {format_scaled(value, data.unit, span=abs(value) / 1e4)} "
         tone = "critical" if name.startswith("crit") else "warn"
         for x, (drawn, _) in enumerate(cells[y]):
             if drawn == " ":

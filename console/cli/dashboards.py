@@ -77,7 +77,9 @@ def _lint(settings: Settings, arguments: argparse.Namespace) -> int:
     if settings.prometheus is None:
         raise ConfigError(source="PROMETHEUS_URL", expected="expected a Prometheus to check the queries against")
     if arguments.live and settings.grafana is None:
-        raise ConfigError(source="GRAFANA_URL", expected="expected a Grafana for --live")
+        raise ConfigError(
+            source="GRAFANA_URL", expected="expected the URL of a Grafana, for --live; or set `grafana` in the config file"
+        )
     try:
         boards, findings = asyncio.run(_check(settings, _read(arguments.files), live=arguments.live))
     except SourceError as error:

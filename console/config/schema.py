@@ -369,7 +369,7 @@ ENVIRONMENT = Fields(
             "a write requires typing the target's name (default true); `false` lifts that only where this environment's "
             "`kubernetes` names the cluster",
         ),
-        "read_only": Key(FLAG, "the console sends no write; a `false` lifts no other `true`"),
+        "read_only": Key(FLAG, "the console sends no write; `false` does not undo a `true` that is set elsewhere"),
         "namespace": Key(
             NAMESPACE, "the platform's namespace in the cluster (default: the context's own, else `cad-ml-platform`)"
         ),

@@ -19,7 +19,7 @@ def as_text(findings: Sequence[Finding], lint_rules: Sequence[LintRule], *, scop
         if lint_rule.id in violated:
             yield f"\n{lint_rule.id}: {lint_rule.title}\n  why   {lint_rule.why}\n  fix   {lint_rule.fix}"
     errors, warnings, notes = (sum(item.level is level for item in findings) for level in Level)
-    more = f", {notes} notes" if notes else ""
+    more = f", {notes} {'note' if notes == 1 else 'notes'}" if notes else ""
     yield f"{chr(10) if findings else ''}{scope}: {errors} errors, {warnings} warnings{more}"
 
 

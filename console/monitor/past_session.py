@@ -51,8 +51,8 @@ _CLUSTER_UNKNOWN = (
     "Prometheus has no series of kube-state-metrics for that moment, and nothing else keeps what the cluster said"
 )
 _PLATFORM_UNKNOWN = "nothing keeps what the platform's own status said"
-_NO_OBJECTS = "the cluster tells only what is now"
-_INHIBITED = "whether one was inhibited or muted is not known then"
+_NO_OBJECTS = "the cluster reports only its current state"
+_INHIBITED = "whether alerts were inhibited or muted is not known then"
 _NOBODY = "nothing keeps who was on"
 
 

@@ -352,6 +352,23 @@ def test_a_point_within_a_column_changes_only_that_column() -> None:
     assert len(changed) <= 1
 
 
+@pytest.mark.parametrize(
+    ("value", "unit", "label"),
+    [
+        (99.95, Unit.PERCENT, " warn 99.95 % "),
+        (14.4, Unit.TIMES, " warn 14.4 × "),
+        (0.0025, Unit.SECONDS, " warn 2.5 ms "),
+        (7_850_000.0, Unit.COUNT, " warn 7.85 M "),
+        (0.0, Unit.PERCENT, " warn 0 % "),
+    ],
+)
+def test_a_threshold_is_labelled_as_it_is_configured(value: float, unit: Unit, label: str) -> None:
+    """99.95 % is not `100 %`: its label has every digit, beside an axis that leaves some out."""
+    points = ((0.0, value), (3600.0, value * 1.2 + 0.1))
+    data = ChartData(0.0, 3600.0, (ChartSeries("", points),), (("warn", value),), unit, step_seconds=60.0)
+    assert any(label in "".join(part for part, _ in line) for line in render_chart(data, 80, 12))
+
+
 @pytest.mark.parametrize("drawing", list(Drawing))
 def test_every_drawing_shows_the_excursion(drawing: Drawing) -> None:
     """Braille, blocks and ASCII draw the same curve; ASCII uses no other character in the plot's line."""
