@@ -149,6 +149,8 @@ class _Play:
         expected = f"{made.impact.failed:,.0f}" if made.impact.failed is not None else "unknown"
         if f"| requests failed | {expected} |" not in text:
             raise ScenarioTimeout("the written report has another number of failed requests than was measured")
+        if self.scenario.new_line and session.settings.loki is not None and self.scenario.new_line not in text:
+            raise ScenarioTimeout(f"the report does not show the new line with {self.scenario.new_line!r}")
         sources = {item["source"] for item in document["timeline"]}
         missing = {"person", "console", "alertmanager", "kubernetes", "prometheus"} - sources
         if missing:

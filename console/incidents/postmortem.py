@@ -52,12 +52,15 @@ _SOON_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class LogNews:
-    """What was new in a workload's log after a moment (Unix seconds), or why that is unknown."""
+    """What was new in a workload's log after a moment (Unix seconds), or why that is unknown. `since` is what happened then
+    (`rollout`), empty for the beginning of the incident.
+    """
 
     target: str
     moment: float
     report: PatternReport | None = None
     fault: str = ""
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,7 +398,7 @@ def _contributing(report: Postmortem) -> Iterable[Block]:
 
 
 def _log_blocks(news: LogNews) -> Iterable[Block]:
-    since = f"{news.target} since {format_timestamp(news.moment)}"
+    since = f"{news.target} since {format_timestamp(news.moment)}{f', the {news.since}' if news.since else ''}"
     if news.report is None:
         yield Paragraph(f"{since}: unknown. {visible(news.fault)}")
         return

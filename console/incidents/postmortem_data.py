@@ -82,17 +82,23 @@ async def review(session: PostmortemSources, incident: Incident, *, now: float, 
         panels = dict.fromkeys((RATIO_PANEL, *incident.panels))
         specs = [item for item in session.specs if item.id in panels]
         drawn = await fetch_charts(session.prometheus, specs, incident, start=impact.start, end=impact.end)
-    news = await _read_log_news(session, incident, start=impact.start)
+    news = await _read_log_news(session, incident, correlation, start=impact.start)
     return Postmortem(incident, impact, correlation, policy, metrics, now, session.settings.user, drawn, news)
 
 
-async def _read_log_news(session: PostmortemSources, incident: Incident, *, start: float) -> LogNews | None:
-    """What was new in the log of the incident's first workload after its beginning; None without Loki or a workload."""
+async def _read_log_news(
+    session: PostmortemSources, incident: Incident, correlation: Correlation, *, start: float
+) -> LogNews | None:
+    """What was new in the log of the incident's first workload after the change that may have caused it, else after `start`;
+    None without Loki or a workload.
+    """
     target = next((item for item in incident.targets if names_workload(item)), "")
     if session.settings.loki is None or not target:
         return None
+    cause = next((item for item in correlation.contributing((target,)) if item.subject == target), None)
+    moment, since = (cause.at, cause.kind) if cause is not None else (start, "")
     try:
-        report = await session.read_pattern_report(target, moment=start)
+        report = await session.read_pattern_report(target, moment=moment)
     except SourceError as error:
-        return LogNews(target, start, fault=error.fault.sentence())
-    return LogNews(target, start, report)
+        return LogNews(target, moment, fault=error.fault.sentence(), since=since)
+    return LogNews(target, moment, report, since=since)

@@ -12,6 +12,7 @@ from console.logs.query import LogOrigin, LogQuery
 from queries.concurrency import CPU_LOCK
 from queries.model.frozen import dataclass
 from queries.model.log import LogLine, LogStatus, TimedLine
+from queries.model.text import visible
 from queries.text.durations import format_duration
 
 if TYPE_CHECKING:
@@ -39,6 +40,17 @@ def describe_change(change: PatternChange) -> str:
 def brief_line(change: PatternChange) -> str:
     """A line of the pattern without the time at its beginning."""
     return _STAMP.sub("", change.pattern.sample.text)
+
+
+def name_sources(change: PatternChange, width: int) -> str:
+    """What wrote the pattern's lines, as many names as fit into `width` characters: `api-7d4b9-x2x, api-7d4b9-k8p +1`."""
+    names = [visible(name) for name in change.pattern.sources]
+    shown = names[:1]
+    for name in names[1:]:
+        if len(", ".join((*shown, name))) > width - 4:
+            break
+        shown.append(name)
+    return ", ".join(shown) + (f" +{len(names) - len(shown)}" if len(names) > len(shown) else "")
 
 
 def change_object(change: PatternChange) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from textual.widget import Widget
 from console.actions.plan import Request
 from console.alerts.cause import find_last_change, find_log_moment, find_log_target
 from console.alerts.correlated import list_acting_suggestions
-from console.logs.pattern_report import brief_line, describe_change
+from console.logs.pattern_report import brief_line, describe_change, name_sources
 from console.screens import keys, time_range
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_row import affected_component, state_label
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 15.0
 _SHORTER_SECONDS = 300.0
+_PODS_WIDTH = 100
+"""A narrower page has the number of pods only."""
 """From this time on that was not compared the section says how much was."""
 _KEYS = (
     Binding("l", "logs", "logs", tooltip="The log of its workload, around its start where Loki has it", id="alert.logs"),
@@ -238,7 +240,8 @@ class AlertDetailScreen(ChartScreen, AlertActionsMixin):
             for change in found:
                 tone = "critical" if change.pattern.level is LogLevel.ERROR else ""
                 line: Line = (text(f" {describe_change(change)}  ", "warn"), text(brief_line(change), tone))
-                yield spread(line, (), width)
+                pods = f"  {name_sources(change, width // 3)}" if width >= _PODS_WIDTH else ""
+                yield spread(line, (text(pods, "dim"),) if pods else (), width)
 
     def _fact_lines(self, tracked: TrackedAlert, context: RenderContext, width: int) -> Iterable[Line]:
         alert = tracked.alert

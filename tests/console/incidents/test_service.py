@@ -12,12 +12,16 @@ from journalled_session import JournalledSession, matrix, vector
 from screen_samples import NOW, alerts, settings, snapshot
 
 from console.config.settings import IncidentSettings
+from console.incidents.postmortem import as_markdown
 from console.incidents.postmortem_html import as_html
 from console.incidents.service import IncidentError, IncidentService, open_steps
 from console.journal.payloads import RoleAssigned
 from console.journal.presence import Presence, PresentConsole
+from console.logs.pattern_report import PatternReport
+from console.logs.patterns import Span
 from console.state.incident import DeliveryState, Role, Step
 from console.state.public_status import PublicStatus, public_status
+from queries.http.endpoint import Endpoint
 from queries.model.severity import Priority
 
 
@@ -251,3 +255,26 @@ async def test_a_review_with_charts(tmp_path: Path) -> None:
     assert ratio.start < found.impact.start - 299 and ratio.end > found.end + 299 and (ratio.start, ratio.end) in asked
     assert "too many samples" in by_title["P95 latency"].message
     assert as_html(found).count("<polyline") >= 1
+
+
+async def test_the_log_is_compared_around_the_change_that_may_have_caused_it(tmp_path: Path) -> None:
+    """A release before the incident's first sign: what it writes from then on is new, not only more; without one, the start."""
+    asked: list[float] = []
+
+    class Session(JournalledSession):
+        async def read_pattern_report(self, target: str, *, moment: float) -> PatternReport:
+            asked.append(moment)
+            return PatternReport((), Span(0, 1), Span(1, 2), lines=0)
+
+    given = replace(settings(tmp_path), loki=Endpoint("http://loki.test"))
+    target = "deployment/cad-ml-api"
+    shown = snapshot()
+    session = Session(given, shown)
+    service = IncidentService(session, clock=lambda: NOW)
+    made = replace(await service.declare(alerts=alerts()[:1]), targets=(target,))
+    found = await service.review(made)
+    assert found.log_news is not None and (found.log_news.moment, found.log_news.since) == (NOW - 327, "rollout")
+    assert "the rollout" in as_markdown(found)
+    session.deliver(replace(session.shown, changes=(), cluster=None))
+    found = await service.review(made)
+    assert found.log_news is not None and found.log_news.since == "" and asked == [NOW - 327, found.impact.start]

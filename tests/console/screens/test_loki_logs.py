@@ -127,7 +127,11 @@ async def test_the_alert_page_tells_what_is_new(open_screen: Any, kept: KeptLine
         await open_screen.until(pilot, "HighErrorRate")
         open_screen.app.flows.navigation.open(OpenAlertRequested(alert.fingerprint))
         text = await open_screen.until(pilot, "New in the log since")
-        assert "new, 30 lines of 1 pod" in text and "ERROR schema v2" in text
+        assert "new, 30 lines of 1 pod" in text and "ERROR schema v2" in text and POD not in text
+        await pilot.resize_terminal(160, 45)
+        line = next(row for row in (await open_screen.until(pilot, POD)).splitlines() if "ERROR schema v2" in row)
+        assert line.rstrip().endswith(POD), line
+        await pilot.resize_terminal(80, 24)
         await open_screen.press(pilot, "N")
         await open_screen.until(pilot, "Log patterns deployment/cad-ml-api")
         kept.fails = lambda _: httpx.Response(504, text="request timed out, decrease the duration")
