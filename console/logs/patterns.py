@@ -2,8 +2,9 @@
 
 A template is a line whose variable parts (times, numbers, identifiers) are `<*>`. The method is Drain's (He et al., 2017): a
 line is compared with the templates so far that have as many words, and the same first word, level, class of HTTP status and
-error codes; it joins the most similar one. Two things make it fast: one regular expression first replaces what is certainly
-variable, and of lines that are equal then only the first is compared.
+error codes; it joins the most similar one. Three things make it fast: one regular expression first replaces what is certainly
+variable, of lines that are equal then only the first is compared, and a line that differs from an earlier one in digits alone, or in
+hexadecimal identifiers, needs no regular expression.
 """
 
 from __future__ import annotations
@@ -11,20 +12,25 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from enum import StrEnum
-from itertools import compress
+from itertools import accumulate, compress
+from operator import itemgetter
+from typing import Any, TypeVar
 
 from queries.model.frozen import dataclass
 from queries.model.log import LogLevel, LogLine, find_level
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 WILD = "<*>"
 MOST_PATTERNS = 2000
 """Of a log that has more, the lines of the others are counted together."""
 _SIMILAR = 0.5
 """A line belongs to a template if a larger share of its constant words is equal."""
-_MEMORY = 50_000
+_MEMORY = 20_000
 MOST_SOURCES = 20
 _MOST_CHARACTERS = 1024
 _VARIABLE = re.compile(
@@ -40,6 +46,11 @@ _VARIABLE = re.compile(
 _STATUS = re.compile(r'HTTP/[\d.]+" (\d)')
 _CODE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 """An error code, such as `PROVIDER_TIMEOUT`: lines with another one mean something else."""
+_DIGITS = bytes.maketrans(b"0123456789", b"0000000000")
+_HEXADECIMAL = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
+_DIGIT_BYTES = frozenset(b"0123456789")
+_IDENTIFIER = re.compile(rb"(?=.{7})[0-9-]*[a-fA-F][0-9a-fA-F-]*")
+"""A variable part that is more than a number: the letters of another line are others."""
 _NEVER_FIRST = "0123456789{[\"'<"
 
 
@@ -92,6 +103,30 @@ class PatternChange:
     factor: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The patterns of lines that are equal but for digits, by what such a line has beside its variable parts: `get` takes that
+    from the line, and `varying` the variable parts.
+    """
+
+    get: Callable[[bytes], tuple[object, ...]]
+    varying: Callable[[bytes], tuple[bytes, ...]] = lambda _: ()
+    patterns: dict[tuple[object, ...], Pattern] = field(default_factory=dict)
+
+
+def _build_getter(parts: Sequence[int] | Sequence[slice]) -> Callable[[bytes], Any]:
+    """Takes these parts from a line, as a tuple."""
+    if len(parts) > 1:
+        return itemgetter(*parts)
+    return (lambda line: (line[parts[0]],)) if parts else lambda _: ()
+
+
+def _remember(known: dict[K, V], key: K, value: V) -> None:
+    if len(known) >= _MEMORY:
+        known.clear()
+    known[key] = value
+
+
 class PatternMiner:
     """Groups lines as they come, in any order."""
 
@@ -102,33 +137,77 @@ class PatternMiner:
         self.first_ns = self.last_ns = 0
         """The times of the first and the last line, Unix nanoseconds; 0 without a line."""
         self._by_shape: dict[tuple[object, ...], list[Pattern]] = {}
-        self._known: dict[str, Pattern | None] = {}
+        self._masked: dict[str, Pattern] = {}
         """What is left of a line without its variable parts, and the pattern that it belongs to."""
+        self._known: dict[bytes, Pattern | _Known] = {}
+        """A line with 0 for each digit, and its pattern."""
+        self._hexadecimal: dict[bytes, _Known] = {}
+        """A line with 0 for each hexadecimal digit, and its pattern."""
+        self._beyond = Pattern([], LogLine(0, 0, "", ""), LogLevel.UNKNOWN)
+        """Stands for the templates beyond MOST_PATTERNS."""
 
     def add(self, lines: Iterable[LogLine]) -> None:
         """Notices are no lines."""
-        known = self._known
+        known, beyond, most, first_ns, last_ns = self._known, self._beyond, MOST_SOURCES, self.first_ns, self.last_ns
         for line in lines:
-            if line.notice:
+            at_ns, _, source, text, _, notice = line
+            if notice:
                 continue
-            masked = _VARIABLE.sub(WILD, line.text[:_MOST_CHARACTERS])
-            try:
-                pattern = known[masked]
-            except KeyError:
-                pattern = self._find(masked, line)
-                if len(known) >= _MEMORY:
-                    known.clear()
-                known[masked] = pattern
-            at_ns = line.at_ns
-            if not self.first_ns or at_ns < self.first_ns:
-                self.first_ns = at_ns
-            self.last_ns = max(self.last_ns, at_ns)
+            data = text[:_MOST_CHARACTERS].encode("utf-8", "surrogatepass")
+            found = known.get(data.translate(_DIGITS))
+            pattern = found if found is None or found.__class__ is Pattern else found.patterns.get(found.get(data))  # type: ignore[union-attr]
             if pattern is None:
+                pattern = self._look_up(data, line)
+            if not first_ns or at_ns < first_ns:
+                first_ns = at_ns
+            if at_ns > last_ns:  # noqa: PLR1730  # a call of `max` costs a tenth of a line
+                last_ns = at_ns
+            if pattern is beyond:
                 self.other += 1
                 continue
-            pattern.times.append(at_ns)
-            if line.source not in pattern.sources and len(pattern.sources) < MOST_SOURCES:
-                pattern.sources[line.source] = None
+            pattern.times.append(at_ns)  # type: ignore[union-attr]
+            sources = pattern.sources  # type: ignore[union-attr]
+            if source not in sources and len(sources) < most:
+                sources[source] = None
+        self.first_ns, self.last_ns = first_ns, last_ns
+
+    def _look_up(self, data: bytes, line: LogLine) -> Pattern:
+        """The pattern of a line that differs from every known one in more than digits."""
+        key, zeros = data.translate(_HEXADECIMAL), data.translate(_DIGITS)
+        found = self._hexadecimal.get(key)
+        # A word such as `bad` is no identifier: what varies has a digit.
+        if found is not None and not any(map(bytes.isalpha, found.varying(data))):
+            pattern = found.patterns.get(found.get(data))
+            if pattern is not None:
+                return pattern
+        text = line.text[:_MOST_CHARACTERS]
+        spans = [match.span() for match in _VARIABLE.finditer(text)]
+        masked = _VARIABLE.sub(WILD, text)
+        pattern = self._masked.get(masked)
+        if pattern is None:
+            pattern = self._find(masked, line) or self._beyond
+            _remember(self._masked, masked, pattern)
+        if not text.isascii():
+            sizes = [0, *accumulate(len(character.encode("utf-8", "surrogatepass")) for character in text)]
+            spans = [(sizes[start], sizes[end]) for start, end in spans]
+        if any(_IDENTIFIER.fullmatch(data, *span) for span in spans):
+            edges = [0, *(edge for span in spans for edge in span), len(data)]
+            constant = _build_getter([slice(*pair) for pair in zip(edges[::2], edges[1::2], strict=True)])
+            if found is None:
+                found = _Known(constant, _build_getter([slice(*span) for span in spans]))
+                _remember(self._hexadecimal, key, found)
+        else:
+            varies = {index for start, end in spans for index in range(start, end)}
+            kept = [index for index, byte in enumerate(data) if byte in _DIGIT_BYTES and index not in varies]
+            if not kept:
+                _remember(self._known, zeros, pattern)
+                return pattern
+            alike = self._known.get(zeros)
+            found = alike if isinstance(alike, _Known) else _Known(_build_getter(kept))
+            if alike is None:
+                _remember(self._known, zeros, found)
+        _remember(found.patterns, found.get(data), pattern)
+        return pattern
 
     def _find(self, masked: str, line: LogLine) -> Pattern | None:
         words = masked.split()

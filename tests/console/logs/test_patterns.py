@@ -6,6 +6,8 @@ import random
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from console.logs import patterns
 from console.logs.patterns import MOST_PATTERNS, Novelty, PatternMiner, Span, compare_patterns
@@ -118,3 +120,41 @@ def test_more_patterns_than_are_kept() -> None:
     words = [a + b + c for a in letters for b in letters for c in letters][: MOST_PATTERNS + 500]
     miner.add(line(at, word) for at, word in enumerate(words))
     assert len(miner.patterns) == MOST_PATTERNS and miner.other == 500
+
+
+WORDS = (
+    "served",
+    "bad",
+    "404",
+    "ad",
+    "1.9.0",
+    "v2",
+    'HTTP/1.1" 200',
+    'HTTP/1.1" 503',
+    "deadbeef",
+    "IO_ERROR",
+    "NO_SPACE",
+    "µs",
+    "\udc80",
+    "",
+)
+VARIES = (
+    *("7", "42", "1234567", "3d", "5ms", "f4c9da65", "00000000", "abcdef1", "abcdefa", "10.244.0.1:30004", "-3", "12%"),
+    *("2026-01-01T14:00:00.002Z", "f4c9da65-8d63-86e6-d9ca-0bc36c05adb3"),
+)
+WRITTEN = st.lists(st.lists(st.sampled_from((*WORDS, *VARIES)), min_size=1, max_size=6).map(" ".join), min_size=2, max_size=30)
+
+
+@given(WRITTEN)
+@settings(max_examples=400, deadline=None)
+def test_a_line_that_needs_no_comparison_is_grouped_as_if_it_was_compared(texts: list[str]) -> None:
+    """Whatever was seen before: the same patterns with the same lines as of a miner that replaces what varies in each line."""
+    lines = [LogLine(number, number, "pod", text) for number, text in enumerate(texts * 2)]
+    remembers, forgets = PatternMiner(), PatternMiner()
+    remembers.add(lines)
+    for line in lines:
+        forgets.add((line,))
+        forgets._known.clear()
+        forgets._hexadecimal.clear()
+    found, expected = ([(item.template, list(item.times)) for item in miner.patterns] for miner in (remembers, forgets))
+    assert found == expected
