@@ -3,7 +3,7 @@
 A template is a line whose variable parts (times, numbers, identifiers) are `<*>`. The method is Drain's (He et al., 2017): a
 line is compared with the templates so far that have as many words, and the same first word, level, class of HTTP status and
 error codes; it joins the most similar one. Three things make it fast: one regular expression first replaces what is certainly
-variable, of lines that are equal then only the first is compared, and a line that differs from an earlier one in digits alone, or in
+variable; of lines that are equal then, only the first is compared; and a line that differs from one before it by digits, or by
 hexadecimal identifiers, needs no regular expression.
 """
 
