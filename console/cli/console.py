@@ -16,6 +16,7 @@ _SWITCH_SECONDS = 0.001
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--log", metavar="FILE", default="", help="begin with the lines of a file, however many it has")
     parser.add_argument("--at", metavar="TIME", default="", help="begin at a past moment: 03:12, -2h, 'incident 4'")
 
 
@@ -31,6 +32,6 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     from console.screens.app import ConsoleApp  # noqa: PLC0415  # Textual: only here
 
-    app = ConsoleApp(settings, source=source, at=getattr(arguments, "at", ""))
+    app = ConsoleApp(settings, source=source, at=getattr(arguments, "at", ""), log=getattr(arguments, "log", ""))
     app.run()
     return int(app.return_code or 0)

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from console.cli.log_patterns import print_patterns
+from console.cli.log_patterns import print_file_patterns, print_patterns
 from console.cli.one_shot import with_session
 from console.config.load import load_settings
 from console.logs.format import format_line, line_object
@@ -37,9 +37,9 @@ _LINES_ONLY = ("since", "until", "tail", "follow", "grep", "container", "previou
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target",
-        metavar="WORKLOAD|POD|QUERY",
-        help="deployment/NAME, statefulset/NAME, daemonset/NAME, job/NAME, pod/NAME, a name, or a query of Loki's: "
-        """'{app="cad-ml-api"} |= "timeout"'""",
+        metavar="WORKLOAD|POD|QUERY|FILE",
+        help="deployment/NAME, statefulset/NAME, daemonset/NAME, job/NAME, pod/NAME, a name, a file for --patterns (/PATH), or "
+        """a query of Loki's: '{app="cad-ml-api"} |= "timeout"'""",
     )
     parser.add_argument(
         "--source",
@@ -70,6 +70,8 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.target.startswith(("/", "./", "../")):
+        return _run_file(arguments)
     settings = load_settings(arguments)
     since: int | None = None
     until: float | None = None
@@ -105,6 +107,13 @@ def run(arguments: argparse.Namespace) -> int:
     if search is not None and search.note:
         print(f"cad-console: --grep: {visible(search.note)}", file=sys.stderr)
     return with_session(settings, lambda session: _Printer(session, query, search, arguments.format).print_log())
+
+
+def _run_file(arguments: argparse.Namespace) -> int:
+    if not arguments.patterns or arguments.moment:
+        print("cad-console logs: use --patterns with a file; `cad-console --log FILE` shows its lines", file=sys.stderr)
+        return 2
+    return print_file_patterns(arguments.target, arguments.format)
 
 
 def _find_problem(arguments: argparse.Namespace, origin: LogOrigin) -> str:

@@ -51,7 +51,7 @@ def _parse(words: list[str]) -> tuple[SimpleNamespace | Namespace, str]:
     from console.cli.parser import VERBS, build_parser, verb_of  # noqa: PLC0415  # imports argparse
 
     verb = verb_of(words)
-    if verb not in words and any(word.partition("=")[0] == "--at" for word in words):
+    if verb not in words and any(word.partition("=")[0] in ("--at", "--log") for word in words):
         words = [verb, *words]  # `cad-console --at 03:12` opens the console
     arguments = build_parser(verb).parse_args(words)
     arguments.command = arguments.command or "console"

@@ -155,7 +155,7 @@ class PatternMiner:
                 continue
             data = text[:_MOST_CHARACTERS].encode("utf-8", "surrogatepass")
             found = known.get(data.translate(_DIGITS))
-            pattern = found if found is None or found.__class__ is Pattern else found.patterns.get(found.get(data))  # type: ignore[union-attr]
+            pattern = found.patterns.get(found.get(data)) if isinstance(found, _Known) else found
             if pattern is None:
                 pattern = self._look_up(data, line)
             if not first_ns or at_ns < first_ns:
@@ -165,8 +165,8 @@ class PatternMiner:
             if pattern is beyond:
                 self.other += 1
                 continue
-            pattern.times.append(at_ns)  # type: ignore[union-attr]
-            sources = pattern.sources  # type: ignore[union-attr]
+            pattern.times.append(at_ns)
+            sources = pattern.sources
             if source not in sources and len(sources) < most:
                 sources[source] = None
         self.first_ns, self.last_ns = first_ns, last_ns

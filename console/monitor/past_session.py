@@ -14,9 +14,10 @@ from console.journal.errors import JournalError
 from console.journal.presence import Presence
 from console.monitor.session import Session
 from console.monitor.source_results import ALERTMANAGER, KUBERNETES, LOKI, PLATFORM, PROMETHEUS, RULES
+from console.state.as_of import WHY_READ_ONLY, AsOf
 from console.state.journal_state import JournalState
 from console.state.past_journal import PastJournal
-from console.state.snapshot import WHY_READ_ONLY, AsOf, Snapshot
+from console.state.snapshot import Snapshot
 from queries.errors import NotKnownThen, SourceError
 from queries.model.alert import AlertRule
 from queries.model.fault import Fault, FaultKind

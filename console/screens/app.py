@@ -122,8 +122,9 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         clock: Callable[[], float] = time.time,
         ascii_only: bool | None = None,
         at: str = "",
+        log: str = "",
     ) -> None:
-        """`at` names a past moment to begin with."""
+        """`at` names a past moment to begin with, `log` a file of log lines."""
         super().__init__()
         self.animation_level = "none"
         self.settings = settings
@@ -135,6 +136,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         self._session_factory = session_factory or _open_session
         self._session_lock = asyncio.Lock()
         """One session opens or closes at a time."""
+        self._log_file = log
         self._at = at
         """The moment to begin with; what is now is not shown before."""
         self._now_place: NowPlace | None = None
@@ -258,6 +260,9 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         self._show()
         if self._at:
             self.flows.past.go_to(self._at)
+        if self._log_file:
+            self.flows.navigation.open(messages.OpenLogFileRequested(self._log_file))
+            self._log_file = ""
         for sentence in session.file_warnings:
             self.show_notice(visible(sentence), warning=True, seconds=15)
         # Import now, in a thread, what the first key press would have to import.

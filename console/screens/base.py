@@ -19,7 +19,7 @@ from console.screens.header import find_command_at, render_header
 from console.screens.messages import OpenExploreRequested, OpenRequested, RenderRequested
 from console.screens.render_context import RenderContext
 from console.screens.worker_errors import ReportsWorkerErrors
-from console.state.snapshot import WHY_READ_ONLY
+from console.state.as_of import WHY_READ_ONLY
 from queries.model.panel import PanelState
 from widgets.footer import DANGEROUS, Footer
 from widgets.styled_text import Line

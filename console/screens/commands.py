@@ -238,10 +238,12 @@ def _open_services(app: ConsoleApp, argument: str) -> None:
 
 
 def _open_logs(app: ConsoleApp, argument: str) -> None:
-    if argument:
+    if argument.startswith(("/", "~", "./", "../")):
+        app.flows.navigation.open(messages.OpenLogFileRequested(argument))
+    elif argument:
         app.flows.navigation.open(messages.OpenLogsRequested(argument))
     else:
-        app.show_notice("logs: expected a workload, pod/NAME or job/NAME", warning=True)
+        app.show_notice("logs: expected a workload, pod/NAME, job/NAME, or a file: /PATH", warning=True)
 
 
 def _list_logs(context: RenderContext) -> Iterable[Entry]:

@@ -114,6 +114,13 @@ class OpenLogsRequested(OpenRequested):
 
 
 @dataclass
+class OpenLogFileRequested(OpenRequested):
+    """A file of log lines on this machine."""
+
+    path: str
+
+
+@dataclass
 class OpenLogPatternsRequested(OpenRequested):
     """What is new in the log of a target after a moment, Unix seconds."""
 

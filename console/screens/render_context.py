@@ -14,7 +14,8 @@ from widgets.styled_text import Line
 if TYPE_CHECKING:
     from console.config.settings import Settings
     from console.monitor.session import Session
-    from console.state.snapshot import AsOf, Snapshot
+    from console.state.as_of import AsOf
+    from console.state.snapshot import Snapshot
     from queries.model.alert import TrackedAlert
 
 

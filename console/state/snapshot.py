@@ -10,6 +10,7 @@ from console.checks.workloads import WorkloadVerdict, assess_workloads
 from console.journal.event import Event
 from console.journal.presence import Presence
 from console.journal.unfinished import Unfinished
+from console.state.as_of import AsOf
 from console.state.guards import GuardRecord
 from console.state.journal_state import JournalState
 from queries.model.alert import AlertRule, AlertState, TrackedAlert
@@ -27,21 +28,6 @@ from queries.model.verdict import Verdict
 from queries.text.durations import format_span
 
 PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
-
-
-WHY_READ_ONLY = "what is shown is past; `:live` returns to now, where it can be changed"
-
-
-@dataclass(frozen=True, slots=True)
-class AsOf:
-    """The past moment that a snapshot shows, and when the servers were asked about it; Unix seconds.
-
-    `caveat` says what is not known of the alerts of then, in one sentence.
-    """
-
-    moment: float
-    queried_at: float
-    caveat: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ FAMILIES = (
     "start", "headless", "wire", "work", "keys", "stalls", "pods", "requests_sent", "faults_told", "stalled_line", "growth",
     "server_cost", "evidence_cost", "week_chart", "peers", "beside_k9s", "merged_logs", "journal", "lint",
     "presence",
-    "recorded", "playing", "patterns",
+    "recorded", "playing", "patterns", "log_file",
 )  # fmt: skip
 """Each is a module with `measure(stage) -> list[Figure]`."""
 OTHER_PROGRAMS = ("peers",)

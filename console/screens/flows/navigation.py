@@ -18,6 +18,7 @@ from console.screens.explore import ExploreScreen
 from console.screens.handover import HandoverScreen
 from console.screens.help import HelpScreen
 from console.screens.incident import IncidentScreen
+from console.screens.log_file import LogFileScreen
 from console.screens.log_patterns import LogPatternsScreen
 from console.screens.logs import LogsScreen
 from console.screens.nodes import NodesScreen
@@ -107,6 +108,7 @@ _DETAILS: dict[type[messages.OpenRequested], Callable[[Any], ConsoleScreen]] = {
     messages.OpenRunbookRequested: lambda request: RunbookScreen(request.runbook_id, fingerprint=request.fingerprint),
     messages.OpenIncidentRequested: lambda request: IncidentScreen(request.incident_id),
     messages.OpenLogsRequested: lambda request: LogsScreen(request.target, previous=request.previous, at=request.at),
+    messages.OpenLogFileRequested: lambda request: LogFileScreen(request.path),
     messages.OpenLogPatternsRequested: lambda request: LogPatternsScreen(request.target, request.moment),
     messages.OpenWorkloadRequested: lambda request: WorkloadScreen(request.target),
     messages.OpenYamlRequested: lambda request: YamlScreen(request.target),

@@ -185,3 +185,19 @@ def test_without_a_cluster_it_is_one_sentence(
     assert error == (
         "cad-console logs: Kubernetes is not configured: set KUBECONFIG or --kubeconfig, or run `cad-console init`"
     )
+
+
+def test_the_patterns_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The most frequent first, as text and JSON, with a line of each as text; no server is needed."""
+    path = tmp_path / "x.log"
+    path.write_bytes(b"".join(b"INFO served %d\n" % number for number in range(20)) + b"ERROR \x1b[2J broken 7\r\n")
+    assert main(["logs", str(path), "--patterns"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "20 lines: INFO served <*>" and "1 line: ERROR" in out and "\x1b" not in out
+    assert main(["logs", str(path), "--patterns", "--format", "json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(row["lines"], row["level"]) for row in rows] == [(20, "info"), (1, "error")]
+    assert main(["logs", str(path)]) == 2 and "--log FILE" in capsys.readouterr().err
+    assert main(["logs", str(tmp_path / "none"), "--patterns"]) == 2
+    (tmp_path / "empty").touch()
+    assert main(["logs", str(tmp_path / "empty"), "--patterns"]) == 1
