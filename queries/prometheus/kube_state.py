@@ -71,7 +71,7 @@ _VALUES = (
     "kube_replicaset_spec_replicas",
     "kube_replicaset_status_ready_replicas",
 )
-_TRUE = (
+ONE_IS_TRUE = (
     "kube_pod_status_phase",
     "kube_pod_status_ready",
     "kube_pod_container_status_waiting_reason",
@@ -81,6 +81,8 @@ _TRUE = (
     "kube_statefulset_status_update_revision",
 )
 """One series for each possible value, of which one is 1."""
+SERIES = frozenset((*_VALUES, *ONE_IS_TRUE))
+"""The names of the series that are read."""
 
 
 def build_cluster_query(namespace: str) -> str:
@@ -88,7 +90,7 @@ def build_cluster_query(namespace: str) -> str:
     parts = []
     for name in ("namespace", "exported_namespace"):
         parts.append(f"{{__name__=~{quote('|'.join(_VALUES))}, {name}={quote(namespace)}}}")
-        parts.append(f"{{__name__=~{quote('|'.join(_TRUE))}, {name}={quote(namespace)}}} == 1")
+        parts.append(f"{{__name__=~{quote('|'.join(ONE_IS_TRUE))}, {name}={quote(namespace)}}} == 1")
     return "\nor ".join(parts)
 
 
@@ -258,7 +260,7 @@ def _pod(namespace: str, name: str, facts: _PodFacts) -> Pod:
         ready=facts.ready,
         restarts=int(facts.restarts),
         created_at=facts.created_at,
-        reason=facts.reason or ("" if facts.ready or facts.phase in ("Running", "Succeeded", "") else facts.phase),
+        reason=facts.reason or ("" if facts.ready or facts.phase in ("Pending", "Running", "Succeeded", "") else facts.phase),
         node=facts.node,
         owner_uid=facts.owner,
         last_exit=facts.last_exit,

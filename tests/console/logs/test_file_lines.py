@@ -60,6 +60,7 @@ def test_the_lines_are_those_that_python_splits(tmp_path_factory: pytest.TempPat
             assert lines.count() == len(wanted) and texts(lines) == wanted
             for first in range(0, len(wanted), 3):
                 assert texts(lines, first, first + 2) == wanted[first : first + 2]
+        assert lines.restarted == 0
     lines.close()
 
 

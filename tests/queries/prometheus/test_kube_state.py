@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
+from loopback import RECORDINGS
+
 from console.alerts.recent_changes import recent_changes
+from queries.model.pod import Pod
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.series import Sample
-from queries.prometheus.kube_state import build_cluster_query, read_cluster
+from queries.model.workload import Workload
+from queries.prometheus.kube_state import ONE_IS_TRUE, build_cluster_query, read_cluster
 
 NAMESPACE = "shop"
 
@@ -87,3 +94,45 @@ def test_nothing_is_known_without_series() -> None:
     assert read_cluster([], NAMESPACE) is None
     half = read_cluster(series('kube_deployment_spec_replicas{namespace="shop",deployment="api"} 3'), NAMESPACE)
     assert half is not None and not half.workloads
+
+
+def describe(item: Workload) -> dict[str, Any]:
+    """As the recording has what the Kubernetes API said of the same objects."""
+    names = (
+        "target", "desired", "ready", "replicas", "updated", "available", "generation", "observed_generation", "paused",
+        "created_at", "current_revision", "update_revision",
+    )  # fmt: skip
+    conditions = sorted([each.type, each.status, each.reason] for each in item.conditions)
+    containers = [[each.name, each.image] for each in item.containers]
+    return {**{name: getattr(item, name) for name in names}, "containers": containers, "conditions": conditions}
+
+
+def describe_pod(pod: Pod) -> dict[str, Any]:
+    names = ("name", "uid", "phase", "ready", "restarts", "created_at", "reason", "node", "owner")
+    return {name: getattr(pod, name) for name in names}
+
+
+def test_what_kube_state_metrics_itself_exports() -> None:
+    """Recorded of version 2.20 beside a real control plane: workloads, pods and revisions as the Kubernetes API gives them, but
+    the containers of workloads of which no pod has started. One Deployment is in its second revision, one is paused, one cannot
+    start; the others are a StatefulSet and a DaemonSet.
+    """
+    recorded = json.loads((RECORDINGS / "kube-state-metrics-2.20.json").read_text(encoding="utf-8"))
+    samples = [
+        Sample(tuple(sorted({"__name__": name, **labels}.items())), value)
+        for name, labels, value in recorded["samples"]
+        if name not in ONE_IS_TRUE or value == 1  # as the query selects them
+    ]
+    cluster = read_cluster(samples, recorded["namespace"])
+    assert cluster is not None
+    found = {item.target: describe(item) for item in cluster.workloads}
+    expected = {item["target"]: item for item in recorded["workloads"]}
+    not_started = [target for target, item in found.items() if not item["containers"]]
+    assert sorted(not_started) == ["daemonset/agent", "deployment/stuck"]
+    for target in not_started:
+        assert expected[target].pop("containers") and not found[target].pop("containers")
+    assert found == expected and len(found) == 5
+    assert [describe_pod(pod) for pod in cluster.pods] == sorted(recorded["pods"], key=lambda pod: str(pod["name"]))
+    names = ("name", "owner", "replicas", "ready", "created_at")
+    revisions = [{name: getattr(item, name) for name in names} for item in cluster.revisions]
+    assert revisions == sorted(recorded["revisions"], key=lambda item: str(item["name"]))
