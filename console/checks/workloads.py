@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 
 from console.checks.panels import effective_threshold
 from queries.model.cluster import Cluster, describe_forbidden
@@ -11,6 +11,7 @@ from queries.model.panel import Origin, PanelSpec, PanelState, Threshold
 from queries.model.pod import STARTING_REASONS, Pod
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.series import Sample
+from queries.model.sorted_rows import SortedRows, find_changes
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import BatchJob, Workload
@@ -46,24 +47,108 @@ def assess_workloads(
     cluster: Cluster, *, now: float, restarted_at: Mapping[str, float] | None = None
 ) -> tuple[WorkloadVerdict, ...]:
     """The verdict on each workload, the worst first. `restarted_at` maps a pod's uid to its last observed restart."""
-    # Iterate over all pods once, not once per workload: there may be thousands.
-    restarted = {pod.uid for pod in recently_restarted(cluster, now, restarted_at or {})}
-    stale = {item.plural: item for item in cluster.faults if not item.forbidden}
-    jobs = _newest_jobs(cluster, failed=False)
-    failed = _newest_jobs(cluster, failed=True)
-    verdicts = [
-        WorkloadVerdict(item, Verdict.STALE, f"{item.plural}: {visible(fault.what)}")
-        if (fault := stale.get(item.plural))
-        else _evaluate_job(item, item.batch, cluster, restarted, now)
-        if item.batch is not None and item.kind == "Job"
-        else _evaluate_cron_job(item, item.batch, jobs, failed, now)
-        if item.batch is not None
-        else _evaluate_pod(item, cluster, restarted)
-        if item.kind == "Pod"
-        else _evaluate_one(item, cluster, restarted, now)
-        for item in cluster.workloads
-    ]
-    return tuple(sorted(verdicts, key=lambda item: item.order))
+    return WorkloadAssessor().assess(cluster, now=now, restarted_at=restarted_at or {}).verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The verdict on each workload, the worst first, and what the workloads panel shows of all that serve: ready and desired
+    pods, the ready pods of each, and the one that was rolled out last (None without one).
+    """
+
+    verdicts: tuple[WorkloadVerdict, ...] = ()
+    ready: int = 0
+    desired: int = 0
+    samples: tuple[Sample, ...] = ()
+    newest: Workload | None = None
+
+
+class WorkloadAssessor:
+    """Assesses one result after another. Of thousands of workloads only those are evaluated again whose object or restarted
+    pods changed, and the Jobs and CronJobs, on which time alone passes a verdict.
+    """
+
+    def __init__(self) -> None:
+        self._cluster = Cluster("")
+        self._restarted = RestartedPods()
+        self._found: dict[str, WorkloadVerdict] = {}
+        self._verdicts: SortedRows[WorkloadVerdict] = SortedRows()
+        self._samples: SortedRows[Sample] = SortedRows()
+        self._batch: dict[str, Workload] = {}
+        self._rolling: dict[str, Workload] = {}
+        """What may be rolled out: all that serves except bare pods."""
+        self._newest: Workload | None = None
+        self._ready = self._desired = 0
+
+    def assess(self, cluster: Cluster, *, now: float, restarted_at: Mapping[str, float]) -> Assessment:
+        """`restarted_at` maps a pod's uid to its last observed restart."""
+        before, self._cluster = self._cluster, cluster
+        gone, new = find_changes(before.workloads, cluster.workloads)
+        self._count(gone, -1)
+        self._count(new, 1)
+        if gone or new:
+            samples = {_key(item): Sample(((item.kind.lower(), item.name),), float(item.ready)) for item in new if item.serves}
+            self._samples.change([_key(item) for item in gone if item.serves], samples)
+        self._find_newest(cluster, before, gone, new)
+        was = self._restarted.uids
+        restarted = self._restarted.update(before, cluster, now, restarted_at)
+        due = {item.target: item for item in (cluster.workloads if before.faults != cluster.faults else new)}
+        if was or restarted:
+            touched = [*cluster.find_changed_targets(before), *cluster.find_targets(was ^ restarted)]
+            due |= {target: found for target in touched if (found := cluster.workload(target)) is not None}
+        due |= self._batch
+        self._evaluate(due, {item.target: item for item in gone}, cluster, restarted, now)
+        return Assessment(self._verdicts.rows(), self._ready, self._desired, self._samples.rows(), self._newest)
+
+    def _count(self, items: Iterable[Workload], sign: int) -> None:
+        for item in items:
+            if item.serves:
+                self._ready += sign * item.ready
+                self._desired += sign * item.desired
+            for known, belongs in ((self._batch, item.batch is not None), (self._rolling, item.serves and item.kind != "Pod")):
+                if sign > 0 and belongs:
+                    known[item.target] = item
+                elif sign < 0:
+                    known.pop(item.target, None)
+
+    def _find_newest(self, cluster: Cluster, before: Cluster, gone: Iterable[Workload], new: Iterable[Workload]) -> None:
+        if before.revisions is not cluster.revisions or any(item.serves and item.kind != "Pod" for item in (*gone, *new)):
+            rolling = sorted(self._rolling.values(), key=_key)
+            self._newest = max(rolling, key=cluster.rolled_out_at, default=None)
+
+    def _evaluate(
+        self, due: Mapping[str, Workload], gone: Mapping[str, Workload], cluster: Cluster, restarted: Set[str], now: float
+    ) -> None:
+        stale = {item.plural: item for item in cluster.faults if not item.forbidden}
+        jobs = _newest_jobs(self._batch.values(), failed=False)
+        failed = _newest_jobs(self._batch.values(), failed=True)
+        out, found = [], {}
+        for target in {**gone, **due}:
+            known, item = self._found.pop(target, None), due.get(target)
+            if item is not None:
+                self._found[target] = verdict = (
+                    WorkloadVerdict(item, Verdict.STALE, f"{item.plural}: {visible(fault.what)}")
+                    if (fault := stale.get(item.plural))
+                    else _evaluate_job(item, item.batch, cluster, restarted, now)
+                    if item.batch is not None and item.kind == "Job"
+                    else _evaluate_cron_job(item, item.batch, jobs, failed, now)
+                    if item.batch is not None
+                    else _evaluate_pod(item, cluster, restarted)
+                    if item.kind == "Pod"
+                    else _evaluate_one(item, cluster, restarted, now)
+                )
+                if known is not None and known.workload is item and known == verdict:
+                    self._found[target] = known
+                    continue
+                found[verdict.order] = verdict
+            if known is not None:
+                out.append(known.order)
+        if out or found:
+            self._verdicts.change([key for key in out if key not in found], found)
+
+
+def _key(item: Workload) -> tuple[str, str]:
+    return item.name, item.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,49 +250,46 @@ def evaluate_workloads(
     stale_after: float,
     unanswered: str = "no answer yet",
     restarted_at: Mapping[str, float] | None = None,
-    verdicts: tuple[WorkloadVerdict, ...] | None = None,
+    assessment: Assessment | None = None,
 ) -> PanelState:
     """Critical if a workload has desired but no ready pods or a failed rollout; warn for missing pods, a rollout in progress
     or recent restarts; stale if a kind of workload is no longer listed or watched, and the others are ok.
 
-    The value is the number of ready pods. `restarted_at` maps a pod's uid to its last observed restart; `verdicts` are those
-    of `assess_workloads`, if the caller has them.
+    The value is the number of ready pods. `restarted_at` maps a pod's uid to its last observed restart; `assessment` is that
+    of a `WorkloadAssessor`, if the caller has one.
     """
     limits = effective_threshold(spec, threshold)
     where = f"workloads in {cluster.namespace}" if cluster else "workloads"
     if cluster is None or not (cluster.workloads or cluster.faults):
         reason = unanswered if cluster is None else f"no workloads in namespace {visible(cluster.namespace)}"
         return PanelState(spec, Verdict.NO_DATA, limits, query=where, reason=reason)
-    if verdicts is None:
-        verdicts = assess_workloads(cluster, now=now, restarted_at=restarted_at)
-    verdict, reason, worst = _worst(cluster, verdicts)
+    if assessment is None:
+        assessment = WorkloadAssessor().assess(cluster, now=now, restarted_at=restarted_at or {})
+    verdict, reason, worst = _worst(cluster, assessment.verdicts)
     age = max(0.0, now - taken_at)
     if not age <= stale_after:
         verdict, reason = Verdict.STALE, unanswered
     elif verdict is Verdict.STALE:
         age = max([age, *(now - item.since for item in cluster.faults if item.since and not item.forbidden)])
-    ready, desired = cluster.count_ready()
     if worst is None:
         return PanelState(spec, verdict, limits, query=where, reason=reason)
     return PanelState(
         spec,
         verdict,
         limits,
-        value=float(ready),
+        value=float(assessment.ready),
         age_seconds=age,
         origin=Origin.KUBERNETES,
         query=where,
-        samples=tuple(
-            Sample(((item.kind.lower(), item.name),), float(item.ready)) for item in cluster.workloads if item.serves
-        ),
+        samples=assessment.samples,
         reason=reason,
-        note=_note(cluster, worst, verdict, ready=ready, desired=desired, now=now),
+        note=_note(cluster, worst, verdict, assessment, now=now),
     )
 
 
-def _worst(cluster: Cluster, verdicts: Collection[WorkloadVerdict]) -> tuple[Verdict, str, WorkloadVerdict | None]:
+def _worst(cluster: Cluster, verdicts: Sequence[WorkloadVerdict]) -> tuple[Verdict, str, WorkloadVerdict | None]:
     """Verdict, reason and the worst workload; the reason names what is not visible."""
-    worst = min(verdicts, key=lambda item: (-item.verdict.rank, item.order), default=None)
+    worst = verdicts[0] if verdicts else None
     verdict, reason = (worst.verdict, worst.reason) if worst else (Verdict.NO_DATA, "")
     stale = next((item for item in cluster.faults if not item.forbidden), None)
     if stale is not None and verdict.rank <= Verdict.NO_DATA.rank:
@@ -216,19 +298,33 @@ def _worst(cluster: Cluster, verdicts: Collection[WorkloadVerdict]) -> tuple[Ver
     return verdict, "; ".join(filter(None, reasons)), worst
 
 
-def recently_restarted(cluster: Cluster, now: float, restarted_at: Mapping[str, float]) -> tuple[Pod, ...]:
+class RestartedPods:
     """The pods that crash now, or whose recent restart was observed or reported by an event."""
-    backing_off = {
-        item.name
-        for item in cluster.events
-        if item.kind == "Pod" and item.reason == "BackOff" and now - item.at < RECENT_SECONDS
-    }
-    observed = {uid for uid, at in restarted_at.items() if now - at < RECENT_SECONDS}
-    return tuple(
-        pod
-        for pod in cluster.pods
-        if "CrashLoop" in pod.reason or pod.uid in observed or (pod.restarts and pod.name in backing_off)
-    )
+
+    def __init__(self) -> None:
+        self.uids: frozenset[str] = frozenset()
+        self._crashing: set[str] = set()
+        self._by_name: dict[str, Pod] = {}
+
+    def update(self, before: Cluster, now: Cluster, at: float, restarted_at: Mapping[str, float]) -> frozenset[str]:
+        """The uids at this time, Unix seconds; `before` is the cluster of the last update."""
+        gone, new = find_changes(before.pods, now.pods)
+        for pod in gone:
+            self._crashing.discard(pod.uid)
+            self._by_name.pop(pod.name, None)
+        for pod in new:
+            self._by_name[pod.name] = pod
+            if "CrashLoop" in pod.reason:
+                self._crashing.add(pod.uid)
+        named = (
+            self._by_name.get(item.name)
+            for item in now.events
+            if item.kind == "Pod" and item.reason == "BackOff" and at - item.at < RECENT_SECONDS
+        )
+        backing_off = {pod.uid for pod in named if pod is not None and pod.restarts}
+        observed = {uid for uid, when in restarted_at.items() if at - when < RECENT_SECONDS}
+        self.uids = frozenset(self._crashing | backing_off | observed)
+        return self.uids
 
 
 def _evaluate_one(item: Workload, cluster: Cluster, restarted: Collection[str], now: float) -> WorkloadVerdict:
@@ -254,10 +350,10 @@ def _evaluate_pod(item: Workload, cluster: Cluster, restarted: Collection[str]) 
     return WorkloadVerdict(item, Verdict.OK, "the pod is ready")
 
 
-def _newest_jobs(cluster: Cluster, *, failed: bool) -> dict[str, BatchJob]:
+def _newest_jobs(batch: Iterable[Workload], *, failed: bool) -> dict[str, BatchJob]:
     """The newest Job of each CronJob, or the newest that failed, by `CronJob/NAME`."""
     found: dict[str, BatchJob] = {}
-    for item in cluster.workloads:
+    for item in batch:
         if item.batch is not None and item.owner and (item.batch.failed or not failed):
             known = found.get(item.owner)
             found[item.owner] = item.batch if known is None or known.created_at < item.batch.created_at else known
@@ -302,12 +398,12 @@ def _describe_restart(name: str, pod: Pod) -> str:
     return f"{name}: {visible(pod.name)} restarted ({pod.restarts} times in total{last})"
 
 
-def _note(cluster: Cluster, worst: WorkloadVerdict, verdict: Verdict, *, ready: int, desired: int, now: float) -> str:
-    text = f"{ready}/{desired} ready"
+def _note(cluster: Cluster, worst: WorkloadVerdict, verdict: Verdict, found: Assessment, *, now: float) -> str:
+    text = f"{found.ready}/{found.desired} ready"
     shown = worst.workload
     if verdict is Verdict.OK:
         # Everything is ready: show the newest rollout.
-        shown = max((item for item in cluster.workloads if item.serves), key=cluster.rolled_out_at, default=shown)
+        shown = found.newest or shown
     else:
         text += f"  {visible(shown.name)} {shown.ready}/{shown.desired}" if shown.serves else f"  {worst.reason}"
     # First of all parts, and so not the one that a narrow screen leaves out.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.alerts.recent_changes import recent_changes
 from console.checks.panels import evaluate_panel
-from console.checks.workloads import WorkloadVerdict, assess_workloads, evaluate_workloads
+from console.checks.workloads import Assessment, WorkloadAssessor, evaluate_workloads
 from console.config.settings import Settings
 from console.journal.event import Event
 from console.journal.presence import Presence
@@ -26,6 +26,7 @@ from queries.model.alert import Alert, RunbookMatch, Suggestion
 from queries.model.cluster import Cluster
 from queries.model.panel import PanelSpec, PanelState, Threshold
 from queries.model.panel_result import PanelResult
+from queries.model.sorted_rows import find_changes
 from queries.model.source import PollResult
 from queries.model.verdict import Verdict
 
@@ -55,7 +56,8 @@ class StateStore:
         self._ledger = JournalState()
         self._restarted_at: Mapping[str, float] = {}
         """Replaced, never changed, when a pod restarts."""
-        self._assessed: tuple[Cluster, float, tuple[WorkloadVerdict, ...]] | None = None
+        self._assessor = WorkloadAssessor()
+        self._assessed: tuple[Cluster, float, Assessment] | None = None
         self._changes: tuple[float, tuple[Any, ...]] | None = None
         self.dashboard: DashboardReading | None = None
         """The visible dashboard; set in one step, so that nobody waits for the lock."""
@@ -95,7 +97,7 @@ class StateStore:
         changed = self._sources.ingest(result)
         if changed is None:
             return
-        if source in (ALERTMANAGER, KUBERNETES) and changed:
+        if source == ALERTMANAGER and changed:
             self._changes = None
         value, failed = self._sources.value(source), self._sources.failed(source)
         if source == ALERTMANAGER:
@@ -103,8 +105,11 @@ class StateStore:
         elif source == RULES:
             self._alerts.set_rules(value, failed=failed, changed=changed)
         elif source == KUBERNETES and not failed and value is not None:
-            workloads_changed = before is None or not _same_workloads(before, value)
-            self._alerts.set_cluster(value, workloads_changed=workloads_changed)
+            if before is None or not (same_workloads := _same_workloads(before, value)) or before.events is not value.events:
+                self._changes = None
+            self._alerts.set_cluster(
+                value, workloads_changed=before is None or not (same_workloads and _same_pod_names(before, value))
+            )
             self._record_restarts(before, value, result.taken_at)
 
     def forget(self) -> None:
@@ -114,6 +119,7 @@ class StateStore:
             self._alerts = AlertList(self._settings, self._runbooks)
             self._ledger = JournalState()
             self._restarted_at, self._assessed, self._changes = {}, None, None
+            self._assessor = WorkloadAssessor()
 
     def mark_late(self, source: str, since: float) -> None:
         """The request sent at `since` has no response yet; the source's next result ends that."""
@@ -154,7 +160,7 @@ class StateStore:
         alerts = self._alerts.tracked(now)
         tally(alerts), active(alerts), count_suppressed(alerts)  # cached here, in a thread, for the screen
         cluster: Cluster | None = sources.value(KUBERNETES)
-        verdicts = self._assess(cluster, now) if cluster is not None else None
+        assessment = self._assess(cluster, now) if cluster is not None else None
         # Alertmanager is authoritative; the rules replace it only if it is not configured or never responded.
         basis = sources.good.get(ALERTMANAGER) or sources.good.get(RULES)
         warning = self._alerts.delivery_warning(now)
@@ -176,7 +182,7 @@ class StateStore:
             rules=rules.rules if rules else (),
             silences=manager.silences if manager else (),
             cluster=cluster,
-            verdicts=verdicts,
+            verdicts=assessment.verdicts if assessment is not None else None,
             platform=sources.value(PLATFORM),
             changes=self._recent_changes(now),
             unfinished=open_actions(self._ledger.unfinished.values()),
@@ -239,7 +245,7 @@ class StateStore:
                 now=now,
                 stale_after=stale_after,
                 unanswered=unanswered,
-                verdicts=self._assess(value, now) if value is not None else None,
+                assessment=self._assess(value, now) if value is not None else None,
             )
         return evaluate_panel(
             spec,
@@ -253,28 +259,24 @@ class StateStore:
 
     # Cluster
 
-    def _assess(self, cluster: Cluster, now: float) -> tuple[WorkloadVerdict, ...]:
-        """The verdicts on its workloads. Without news from the cluster only restarts age: with thousands of pods it takes
-        milliseconds, which not every second must cost.
-        """
+    def _assess(self, cluster: Cluster, now: float) -> Assessment:
+        """The verdicts on its workloads; without news from the cluster only restarts and Jobs age."""
         known = self._assessed
         if known is None or known[0] is not cluster or not 0.0 <= now - known[1] < _ASSESS_SECONDS:
-            known = (cluster, now, assess_workloads(cluster, now=now, restarted_at=self._restarted_at))
+            known = (cluster, now, self._assessor.assess(cluster, now=now, restarted_at=self._restarted_at))
             self._assessed = known
         return known[2]
 
     def _record_restarts(self, before: Cluster | None, now: Cluster, at: float) -> None:
         if before is None:
             return
-        if not _same_pod_names(before, now):
-            known = {pod.uid: pod for pod in before.pods}
-            pairs = [(known[pod.uid], pod) for pod in now.pods if pod.uid in known]
-            present = {pod.uid for pod in now.pods}
-            self._restarted_at = {uid: when for uid, when in self._restarted_at.items() if uid in present}
-        else:
-            # The same pods in the same order: an unchanged pod is the same object, and most are.
-            pairs = [pair for pair in zip(before.pods, now.pods, strict=True) if pair[0] is not pair[1]]
-        found = {new.uid: at for old, new in pairs if old.uid == new.uid and new.restarts > old.restarts}
+        # An unchanged pod is the same object, and most are.
+        gone, new = find_changes(before.pods, now.pods)
+        known = {pod.uid: pod for pod in gone}
+        found = {pod.uid: at for pod in new if pod.uid in known and pod.restarts > known[pod.uid].restarts}
+        ended = known.keys() - {pod.uid for pod in new}
+        if ended:
+            self._restarted_at = {uid: when for uid, when in self._restarted_at.items() if uid not in ended}
         if found:
             self._restarted_at = {**self._restarted_at, **found}
 
@@ -296,11 +298,13 @@ def _result_of(spec: PanelSpec, panels: PanelResults | None) -> PanelResult | No
 
 
 def _same_workloads(one: Cluster, other: Cluster) -> bool:
-    """Whether actions and targets are unchanged; of pods only the names count, not their state."""
-    return one.workloads == other.workloads and one.revisions == other.revisions and _same_pod_names(one, other)
+    """Whether the targets of actions are the same and in the same state; bare pods are none."""
+    if one.revisions is not other.revisions and one.revisions != other.revisions:
+        return False
+    gone, new = find_changes(one.workloads, other.workloads)
+    return [item for item in gone if item.kind != "Pod"] == [item for item in new if item.kind != "Pod"]
 
 
 def _same_pod_names(one: Cluster, other: Cluster) -> bool:
-    if len(one.pods) != len(other.pods):
-        return False
-    return all(old is new or old.name == new.name for old, new in zip(one.pods, other.pods, strict=True))
+    gone, new = find_changes(one.pods, other.pods)
+    return [item.name for item in gone] == [item.name for item in new]

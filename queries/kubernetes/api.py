@@ -18,6 +18,7 @@ from queries.http import wire_limit
 from queries.http.body import Body
 from queries.http.clock_skew import ServerClock
 from queries.http.wire_limit import HEAD_BYTES, WireLimit
+from queries.kubernetes.arrival_pace import gather
 from queries.kubernetes.auth import KubeAccess
 from queries.text.durations import format_duration
 from queries.text.numbers import format_size
@@ -214,7 +215,7 @@ class KubeApi:
             opened()
             limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
             pending = bytearray()
-            for piece in response.stream(1 << 16, decode_content=False):
+            for piece in gather(response.stream(1 << 16, decode_content=False)):
                 first, *more = piece.split(b"\n")
                 pending += first
                 if len(pending) > LINE_BYTES:
@@ -244,7 +245,7 @@ class KubeApi:
                 return
             self._new_body(response, LINE_BYTES, {"content-length"})
             limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
-            for piece in response.stream(1 << 16, decode_content=False):
+            for piece in gather(response.stream(1 << 16, decode_content=False)):
                 yield piece
                 limit.grant(_LINE_WIRE_BYTES, seconds=idle_seconds)
 

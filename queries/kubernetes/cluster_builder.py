@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
 from queries.kubernetes.client import Kubernetes
+from queries.kubernetes.cluster_index import ClusterIndex
 from queries.kubernetes.watch import CONTROLLERS, KINDS, PODS, Kind
-from queries.kubernetes.workload_decode import build_lone_pod
-from queries.model.cluster import Cluster, KindFault, find_lone_pods
+from queries.model.cluster import Cluster, ClusterEvent, KindFault
 from queries.model.fault import Fault
-from queries.model.pod import Pod
-from queries.model.workload import Workload
 
 EVENTS_KEPT = 500
 
 
 class ClusterBuilder:
-    """Of one namespace; it remembers rows from one result to the next."""
+    """Of one namespace; it remembers what it found, from one result to the next."""
 
     def __init__(self, kubernetes: Kubernetes) -> None:
         self._kubernetes = kubernetes
-        self._lone_pods: dict[str, tuple[Pod, Workload]] = {}
-        """By UID, the pods that are rows of their own, and these rows: of thousands only the changed ones are made anew."""
+        self._index = ClusterIndex()
+        self._events: tuple[tuple[ClusterEvent, ...], tuple[ClusterEvent, ...]] = ((), ())
 
     def build(
         self,
@@ -34,35 +31,34 @@ class ClusterBuilder:
         """`failed` are the kinds without a current list, with the time since when. Of those in `kept` there is an old list:
         they may be listed, but not watched.
         """
-        newest = sorted(items["events"], key=lambda item: item.at)[-EVENTS_KEPT:]
+        forbidden = {kind.object_kind for kind, (fault, _) in failed.items() if fault.status == 403 and kind not in kept}
+        served = self._kubernetes.api.served
+        absent = {kind.object_kind for kind in KINDS if kind.custom and kind.name not in served.get(kind.prefix, ())}
+        listed = {kind.object_kind for kind in KINDS if kind.object_kind} - forbidden - absent - {PODS.object_kind}
+        index = self._index
+        index.update([items[kind.name] for kind in CONTROLLERS], items["replicasets"], items["pods"], listed)
         cluster = Cluster(
             namespace=self._kubernetes.namespace,
-            workloads=tuple(workload for kind in CONTROLLERS for workload in items[kind.name]),
+            workloads=index.rows,
             revisions=items["replicasets"],
             pods=items["pods"],
             autoscalers=items["horizontalpodautoscalers"],
             budgets=items["poddisruptionbudgets"],
-            events=tuple(sorted(newest, key=lambda item: item.name)),
+            events=self._newest_events(items["events"]),
             faults=tuple(
                 KindFault(kind.name, fault.what, fault.status == 403 and kind not in kept, since)
                 for kind, (fault, since) in failed.items()
                 if not kind.optional
             ),
         )
-        forbidden = {kind.object_kind for kind, (fault, _) in failed.items() if fault.status == 403 and kind not in kept}
-        served = self._kubernetes.api.served
-        absent = {kind.object_kind for kind in KINDS if kind.custom and kind.name not in served.get(kind.prefix, ())}
-        listed = {kind.object_kind for kind in KINDS if kind.object_kind} - forbidden - absent
-        lone = {pod.uid: (pod, controller) for pod, controller in find_lone_pods(cluster, listed)}
-        self._lone_pods = {uid: self._lone_pod(pod, controller) for uid, (pod, controller) in lone.items()}
-        rows = (*cluster.workloads, *(row for _, row in self._lone_pods.values()))
-        return replace(cluster, workloads=tuple(sorted(rows, key=lambda item: (item.name, item.kind))))
+        cluster.keep_index(index.by_name, index.pods_by_target)
+        return cluster
 
-    def _lone_pod(self, pod: Pod, controller: str) -> tuple[Pod, Workload]:
-        known = self._lone_pods.get(pod.uid)
-        if known is not None and known[0] is pod and known[1].owner == controller:
-            return known
-        return pod, build_lone_pod(pod, controller)
+    def _newest_events(self, events: tuple[ClusterEvent, ...]) -> tuple[ClusterEvent, ...]:
+        if self._events[0] is not events:
+            newest = sorted(events, key=lambda item: item.at)[-EVENTS_KEPT:]
+            self._events = (events, tuple(sorted(newest, key=lambda item: item.name)))
+        return self._events[1]
 
 
 def is_tolerated(kind: Kind, fault: Fault) -> bool:

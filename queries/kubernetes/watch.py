@@ -28,6 +28,7 @@ from queries.kubernetes.workload_decode import (
 )
 from queries.model.fault import Fault
 from queries.model.frozen import dataclass
+from queries.model.sorted_rows import SortedRows
 
 T = TypeVar("T")
 
@@ -204,8 +205,7 @@ class Watcher:
         self._changed = changed
         self._backoff = Backoff(backoff_cap_seconds)
         self._lock = threading.Lock()
-        self._items: dict[str, Any] = {}
-        self._sorted: tuple[Any, ...] | None = ()
+        self._items: SortedRows[Any] = SortedRows()
         self._version = ""
         self._listed_at = 0.0
         self._wake = threading.Event()
@@ -240,9 +240,7 @@ class Watcher:
     def items(self) -> tuple[Any, ...]:
         """The objects as last known, sorted by name."""
         with self._lock:
-            if self._sorted is None:
-                self._sorted = tuple(self._items[name] for name in sorted(self._items))
-            return self._sorted
+            return self._items.rows()
 
     def _run(self) -> None:
         while not self._stopped:
@@ -282,7 +280,7 @@ class Watcher:
     def _list(self) -> None:
         found, version = list_kind(self._api, self.kind, self._namespace)
         with self._lock:
-            self._items, self._sorted = found, None
+            self._items.replace(found)
         self._version = version
         self._listed_at = time.monotonic()
         self._recover()
@@ -332,12 +330,12 @@ class Watcher:
             return
         item = self._api.decode(content, self.kind.type)
         meta: k8s.Meta | k8s.PodMeta = item.metadata
+        built = None if line.type == "DELETED" else self.kind.build(item)
         with self._lock:
-            if line.type == "DELETED":
-                self._items.pop(meta.name, None)
+            if built is None:
+                self._items.remove(meta.name)
             else:
-                self._items[meta.name] = self.kind.build(item)
-            self._sorted = None
+                self._items.put(meta.name, built)
         self._version = meta.resource_version
         self._changed()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
 from typing import TypeAlias
 
@@ -81,8 +81,7 @@ class Cluster:
 
     def revisions_of(self, workload: Workload) -> tuple[Revision, ...]:
         """The workload's revisions, the newest first."""
-        own = [item for item in self.revisions if item.owner_uid == workload.uid]
-        return tuple(sorted(own, key=lambda item: item.number, reverse=True))
+        return _revisions_by_owner(self.revisions).get(workload.uid, ())
 
     def rolled_out_at(self, workload: Workload) -> float:
         """When its last rollout last progressed, or when its last run began, Unix seconds; 0 if the cluster does not tell."""
@@ -92,43 +91,73 @@ class Cluster:
         """Since when the revision is current; for an earlier one its creation, Unix seconds."""
         return self.rolled_out_at(workload) if revision.number == workload.revision else revision.created_at
 
-    def index_pods(self) -> None:
-        """Group all pods by workload, to be called off the UI thread so that no screen has to do it while drawing."""
-        _pods_by_workload(self)
+    def keep_index(self, by_name: Mapping[tuple[str, str], Workload], pods: Mapping[str, tuple[Pod, ...]]) -> None:
+        """Use indices that whoever built this has at hand, so that no screen has to make them while it draws: workloads by
+        kind and name and by the name alone, and the pods of each target.
+        """
+        _by_name.keep(self, by_name)
+        _pods_by_workload.keep(self, pods)
 
     def pods_of(self, workload: Workload) -> tuple[Pod, ...]:
         """The pods that it controls; of pods without a known controller, those that its selector selects."""
         return _pods_by_workload(self).get(workload.target, ())
 
+    def find_targets(self, uids: Collection[str]) -> list[str]:
+        """The targets of the workloads that have one of these pods."""
+        pods = _pods_by_workload(self).items() if uids else ()
+        return [target for target, own in pods if any(pod.uid in uids for pod in own)]
 
-_Selector: TypeAlias = tuple[Labels, tuple[Requirement, ...]]
+    def find_changed_targets(self, before: Cluster) -> list[str]:
+        """The targets of the workloads whose pods are other ones, or in another state, than before."""
+        old, new = _pods_by_workload(before), _pods_by_workload(self)
+        if old is new:
+            return []
+        return [*(target for target, pods in new.items() if old.get(target) is not pods), *(old.keys() - new.keys())]
+
+
+Selector: TypeAlias = tuple[Labels, tuple[Requirement, ...]]
 
 
 def _index_workloads(cluster: Cluster) -> dict[tuple[str, str], Workload]:
-    """By kind and name, and by the name alone."""
-    order = {item.name: at for at, item in enumerate(WORKLOAD_KINDS)}
-    found: dict[tuple[str, str], Workload] = {}
-    for item in sorted(cluster.workloads, key=lambda item: order[item.kind]):
-        found[item.kind, item.name] = item
-        found.setdefault(("", item.name), item)
+    found = {(item.kind, item.name): item for item in cluster.workloads}
+    for item in cluster.workloads:
+        index_name(found, item.name)
     return found
 
 
-_by_name: IdentityCache[Cluster, dict[tuple[str, str], Workload]] = IdentityCache(_index_workloads)
+def index_name(found: dict[tuple[str, str], Workload], name: str) -> None:
+    """Let the bare name stand for the first of the kinds, in their order, that has a workload of this name."""
+    first = next(filter(None, (found.get((kind.name, name)) for kind in WORKLOAD_KINDS)), None)
+    if first is not None:
+        found["", name] = first
+    else:
+        found.pop(("", name), None)
 
 
-class _Owners:
+_by_name: IdentityCache[Cluster, Mapping[tuple[str, str], Workload]] = IdentityCache(_index_workloads)
+
+
+def _group_revisions(revisions: tuple[Revision, ...]) -> dict[str, tuple[Revision, ...]]:
+    found: dict[str, list[Revision]] = {}
+    for item in sorted(revisions, key=lambda item: item.number, reverse=True):
+        found.setdefault(item.owner_uid, []).append(item)
+    return {uid: tuple(own) for uid, own in found.items()}
+
+
+_revisions_by_owner: IdentityCache[tuple[Revision, ...], dict[str, tuple[Revision, ...]]] = IdentityCache(_group_revisions)
+
+
+class PodControllers:
     """Which workload controls a pod, directly or through a ReplicaSet or a Job."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._targets = {item.uid: item.target for item in cluster.workloads if item.uid}
-        self._sets = {item.uid: item for item in cluster.revisions if item.uid}
+    def __init__(self, workloads: Iterable[Workload], revisions: Iterable[Revision]) -> None:
+        self._targets = {item.uid: item.target for item in workloads if item.uid and item.kind != "Pod"}
+        self._sets = {item.uid: item for item in revisions if item.uid}
 
     def target(self, pod: Pod) -> str:
         """Empty if none of the listed workloads controls it."""
         owner = self._sets.get(pod.owner_uid)
-        own = self._targets.get(pod.uid, "")  # it is a workload of its own
-        return own or self._targets.get(owner.owner_uid if owner else pod.owner_uid, "")
+        return self._targets.get(owner.owner_uid if owner else pod.owner_uid, "")
 
     def controller(self, pod: Pod) -> str:
         """The topmost controller that is known: `Deployment/cad-ml-api`."""
@@ -136,34 +165,18 @@ class _Owners:
         return (owner.owner or f"ReplicaSet/{owner.name}") if owner else pod.owner
 
 
-def find_lone_pods(cluster: Cluster, listed: Collection[str]) -> tuple[tuple[Pod, str], ...]:
-    """The pods that no workload has, each with its controller; `listed` are the kinds of controllers that are listed.
-
-    A pod whose controller is of such a kind has just been created, or its controller has just been deleted.
-    """
-    owners, selectors = _Owners(cluster), _Selectors(cluster.workloads)
-    found = []
-    for pod in cluster.pods:
-        if owners.target(pod):
-            continue
-        controller = owners.controller(pod)
-        if controller.partition("/")[0] not in listed and not selectors.of(pod):
-            found.append((pod, controller))
-    return tuple(found)
-
-
-class _Selectors:
+class PodSelectors:
     """Which selectors select a pod, without a look at each of them."""
 
     def __init__(self, workloads: Iterable[Workload]) -> None:
-        self._by_pair: dict[tuple[str, str], list[tuple[frozenset[tuple[str, str]], _Selector]]] = {}
-        self._anywhere: list[tuple[frozenset[tuple[str, str]], _Selector]] = []
+        self._by_pair: dict[tuple[str, str], list[tuple[frozenset[tuple[str, str]], Selector]]] = {}
+        self._anywhere: list[tuple[frozenset[tuple[str, str]], Selector]] = []
         for selector in dict.fromkeys((item.selector, item.requirements) for item in workloads):
             if any(selector):
                 entry = (frozenset(selector[0]), selector)
                 (self._by_pair.setdefault(selector[0][0], []) if selector[0] else self._anywhere).append(entry)
 
-    def of(self, pod: Pod) -> list[_Selector]:
+    def of(self, pod: Pod) -> list[Selector]:
         candidates = [entry for pair in pod.labels for entry in self._by_pair.get(pair, ())]
         return [
             selector
@@ -172,13 +185,26 @@ class _Selectors:
         ]
 
 
+def find_groups(
+    pod: Pod, controllers: PodControllers, selectors: PodSelectors, listed: Collection[str]
+) -> tuple[str | Selector, ...] | None:
+    """The target of the workload that controls a pod, else the selectors that select it; None if it is a workload of its own.
+    `listed` are the kinds of controllers that are listed.
+    """
+    if target := controllers.target(pod):
+        return (target,)
+    selected = selectors.of(pod)
+    return tuple(selected) if selected or controllers.controller(pod).partition("/")[0] in listed else None
+
+
 def _group_pods(cluster: Cluster) -> dict[str, tuple[Pod, ...]]:
     """The pods of every workload by its target, in one pass over all pods."""
-    owners, selectors = _Owners(cluster), _Selectors(cluster.workloads)
+    controllers, selectors = PodControllers(cluster.workloads, cluster.revisions), PodSelectors(cluster.workloads)
+    lone = {item.uid: item.target for item in cluster.workloads if item.kind == "Pod"}
     by_target: dict[str, list[Pod]] = {}
-    selected: dict[_Selector, list[Pod]] = {}
+    selected: dict[Selector, list[Pod]] = {}
     for pod in cluster.pods:
-        target = owners.target(pod)
+        target = lone.get(pod.uid) or controllers.target(pod)
         if target:
             by_target.setdefault(target, []).append(pod)
         else:
@@ -196,4 +222,4 @@ def _group_pods(cluster: Cluster) -> dict[str, tuple[Pod, ...]]:
     return {target: tuple(pods) for target, pods in by_target.items()}
 
 
-_pods_by_workload: IdentityCache[Cluster, dict[str, tuple[Pod, ...]]] = IdentityCache(_group_pods)
+_pods_by_workload: IdentityCache[Cluster, Mapping[str, tuple[Pod, ...]]] = IdentityCache(_group_pods)

@@ -24,5 +24,9 @@ class IdentityCache(Generic[K, V]):
             if known is key:
                 return value
         value = self._derive(key)
-        self._entries = ((key, value), *self._entries)[:_SIZE]
+        self.keep(key, value)
         return value
+
+    def keep(self, key: K, value: V) -> None:
+        """Use a value that was derived elsewhere."""
+        self._entries = ((key, value), *self._entries)[:_SIZE]

@@ -13,6 +13,7 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
@@ -31,14 +32,14 @@ def say(text: str) -> None:
 # --- the ways
 
 
-def from_envtest(target: Path, work: Path) -> None:
+def from_envtest(target: Path, work: Path, *, release: str) -> None:
     """The ecosystem's own archive of test binaries."""
     say("trying setup-envtest (its archive may lack the controller manager, which is then built)")
     found = shutil.which("setup-envtest")
     if found is None:
         go("install", SETUP_ENVTEST, where=work, seconds=60)
         found = str(Path(go("env", "GOPATH", where=work, seconds=20).strip()) / "bin" / "setup-envtest")
-    minor = ".".join(VERSION.split(".")[:2])
+    minor = ".".join(release.split(".")[:2])
     told = run([found, "use", f"{minor}.x!", "--bin-dir", str(work), "-p", "path"], where=work, seconds=45)
     folder = Path(told.strip())
     for part in PARTS:
@@ -46,35 +47,35 @@ def from_envtest(target: Path, work: Path) -> None:
             install(folder / part, target / part)
 
 
-def build_kubernetes(target: Path, work: Path) -> None:
+def build_kubernetes(target: Path, work: Path, *, release: str) -> None:
     """Both Kubernetes binaries out of a module that pins the staging repositories to the release."""
     wanted = [part for part in PARTS[1:] if not (target / part).is_file()]
     if not wanted:
         return
-    source = module_folder(f"k8s.io/kubernetes@v{VERSION}", where=work)
+    source = module_folder(f"k8s.io/kubernetes@v{release}", where=work)
     text = (source / "go.mod").read_text()
     staging = sorted(set(re.findall(r"(k8s\.io/[\w.-]+) v0\.0\.0(?=\s|$)", text)))
-    release = VERSION.partition(".")[2]
+    staged = release.partition(".")[2]
     (work / "go.mod").write_text(
-        f"module cluster-assets\n\ngo {_go_line(text)}\n\nrequire k8s.io/kubernetes v{VERSION}\n\nreplace (\n"
-        + "".join(f"\t{name} => {name} v0.{release}\n" for name in staging)
+        f"module cluster-assets\n\ngo {_go_line(text)}\n\nrequire k8s.io/kubernetes v{release}\n\nreplace (\n"
+        + "".join(f"\t{name} => {name} v0.{staged}\n" for name in staging)
         + ")\n"
     )
     _use(work, *(f"k8s.io/kubernetes/cmd/{part}/app" for part in wanted))
     say("resolving the modules of Kubernetes")
     go("mod", "tidy", "-e", where=work)
-    major, minor, _ = VERSION.split(".")
+    major, minor, _ = release.split(".")
     named = "k8s.io/component-base/version"
-    flags = f"-s -w -X {named}.gitVersion=v{VERSION} -X {named}.gitMajor={major} -X {named}.gitMinor={minor}"
+    flags = f"-s -w -X {named}.gitVersion=v{release} -X {named}.gitMajor={major} -X {named}.gitMinor={minor}"
     for part in wanted:
-        say(f"building {part} {VERSION} (minutes)")
+        say(f"building {part} {release} (minutes)")
         _build(work, f"k8s.io/kubernetes/cmd/{part}", part, flags)
         install(work / part, target / part)
 
 
-def build_etcd(target: Path, work: Path) -> None:
+def build_etcd(target: Path, work: Path, *, release: str) -> None:
     """The etcd that the release was made for: older ones lack watch progress, and with it the bookmarks."""
-    source = module_folder(f"k8s.io/kubernetes@v{VERSION}", where=work)
+    source = module_folder(f"k8s.io/kubernetes@v{release}", where=work)
     found = re.search(r"go\.etcd\.io/etcd/client/v3 (v\S+)", (source / "go.mod").read_text())
     if found is None:
         raise Missing("the Kubernetes release names no version of etcd")
@@ -126,32 +127,28 @@ def missing_from(target: Path) -> list[str]:
     return [part for part in PARTS if not (target / part).is_file()]
 
 
-def bring(target: Path, *, envtest: bool) -> list[str]:
+def bring(target: Path, *, envtest: bool, release: str = VERSION) -> list[str]:
     """Brings what is missing; gives the reasons why something still is."""
     reasons: list[str] = []
     if missing_from(target) and envtest:
-        reasons.append(attempt(from_envtest, target, "setup-envtest", say))
+        reasons.append(attempt(partial(from_envtest, release=release), target, "setup-envtest", say))
     if "etcd" in missing_from(target):
-        reasons.append(attempt(build_etcd, target, "etcd from the module proxy", say))
+        reasons.append(attempt(partial(build_etcd, release=release), target, "etcd from the module proxy", say))
     if "etcd" in missing_from(target):
         reasons.append(attempt(unpack_etcd, target, "etcd from the distribution", say))
     if missing_from(target):
-        reasons.append(attempt(build_kubernetes, target, "Kubernetes from the module proxy", say))
+        reasons.append(attempt(partial(build_kubernetes, release=release), target, "Kubernetes from the module proxy", say))
     return [reason for reason in reasons if reason]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Bring a Kubernetes control plane for the contract suite into the cache.")
-    parser.add_argument(
-        "--into",
-        type=Path,
-        default=cache_folder("control-plane", VERSION),
-        help="folder of the binaries (default: %(default)s)",
-    )
+    parser.add_argument("--release", default=VERSION, metavar="1.2.3", help="of Kubernetes (default: %(default)s)")
+    parser.add_argument("--into", type=Path, help="folder of the binaries (default: one in the cache, by their release)")
     parser.add_argument("--without-envtest", action="store_true", help="do not try setup-envtest, build at once")
     chosen = parser.parse_args(arguments)
-    target = chosen.into.resolve()
-    reasons = bring(target, envtest=not chosen.without_envtest)
+    target = (chosen.into or cache_folder("control-plane", chosen.release)).resolve()
+    reasons = bring(target, envtest=not chosen.without_envtest, release=chosen.release)
     if lacking := missing_from(target):
         print(
             f"cluster-assets: {', '.join(lacking)} could not be brought: {reasons[-1] if reasons else 'no way was open'}",

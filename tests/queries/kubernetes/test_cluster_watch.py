@@ -16,6 +16,7 @@ from steerable_cluster import SteerableCluster
 from queries.errors import RequestRejected
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
+from queries.kubernetes.cluster_index import ClusterIndex
 from queries.kubernetes.cluster_list import list_cluster
 from queries.kubernetes.cluster_watch import ClusterWatch
 from queries.model.cluster import Cluster
@@ -71,13 +72,13 @@ async def test_pods_are_found_before_a_screen_asks(
 ) -> None:
     """The walk over all pods for those of a workload happens in a thread, never in the one that draws."""
     walked: list[threading.Thread] = []
-    walk = Cluster.index_pods
+    walk = ClusterIndex.update
 
-    def seen(of: Cluster) -> None:
+    def seen(*given: Any) -> None:
         walked.append(threading.current_thread())
-        walk(of)
+        walk(*given)
 
-    monkeypatch.setattr(Cluster, "index_pods", seen)
+    monkeypatch.setattr(ClusterIndex, "update", seen)
     ear = Ear(kube())
     reading = await ear.hear(lambda item: item.value and item.value.workload("cad-ml-api"))
     assert reading.value is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from queries.model.cluster import Cluster, find_lone_pods
+from queries.model.cluster import Cluster, PodControllers, PodSelectors, find_groups
 from queries.model.pod import Pod
 from queries.model.workload import Condition, Revision, Workload
 
@@ -63,11 +63,14 @@ def test_the_pods_that_no_workload_has_are_found() -> None:
     lone_set = _pod("old-1", "o", "ReplicaSet/old")
     owned = (_pod("shop-7d9-a", "r", "ReplicaSet/shop-7d9"), _pod("new-x", "j", "Job/new"), _pod("shop-b", app="shop"))
     sets = (SET, Revision(1, "old", "", 0.0, 1, uid="o"))
-    cluster = Cluster("n", (SHOP,), sets, (bare, mesh, lone_set, *owned))
-    listed = {"Deployment", "StatefulSet", "Job"}
-    found = [(bare, ""), (mesh, "StrimziPodSet/kafka"), (lone_set, "ReplicaSet/old")]
-    assert list(find_lone_pods(cluster, listed)) == found
-    assert [pod for pod, _ in find_lone_pods(cluster, {"Deployment"})] == [bare, mesh, lone_set, owned[1]]
+    controllers, selectors = PodControllers((SHOP,), sets), PodSelectors((SHOP,))
+
+    def find(*listed: str) -> list[Pod]:
+        return [pod for pod in (bare, mesh, lone_set, *owned) if find_groups(pod, controllers, selectors, listed) is None]
+
+    assert find("Deployment", "StatefulSet", "Job") == [bare, mesh, lone_set]
+    assert [controllers.controller(pod) for pod in (bare, mesh, lone_set)] == ["", "StrimziPodSet/kafka", "ReplicaSet/old"]
+    assert find("Deployment") == [bare, mesh, lone_set, owned[1]]
 
 
 def test_a_stateful_set_is_not_as_old_as_its_last_rollout() -> None:
