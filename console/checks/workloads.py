@@ -94,8 +94,11 @@ class WorkloadAssessor:
         restarted = self._restarted.update(before, cluster, now, restarted_at)
         due = {item.target: item for item in (cluster.workloads if before.faults != cluster.faults else new)}
         if was or restarted:
-            touched = [*cluster.find_changed_targets(before), *cluster.find_targets(was ^ restarted)]
-            due |= {target: found for target in touched if (found := cluster.workload(target)) is not None}
+            changed = {pod.uid for pod in find_changes(before.pods, cluster.pods)[1]}
+            touched = [*cluster.find_changed_targets(before), *cluster.find_targets((was ^ restarted) - changed)]
+            rows = {target: self._found[target].workload for target in touched if target in self._found and target not in due}
+            out = {item.target for item in gone}
+            due |= {target: item for target, item in rows.items() if target not in out}
         due |= self._batch
         self._evaluate(due, {item.target: item for item in gone}, cluster, restarted, now)
         return Assessment(self._verdicts.rows(), self._ready, self._desired, self._samples.rows(), self._newest)
@@ -120,8 +123,8 @@ class WorkloadAssessor:
         self, due: Mapping[str, Workload], gone: Mapping[str, Workload], cluster: Cluster, restarted: Set[str], now: float
     ) -> None:
         stale = {item.plural: item for item in cluster.faults if not item.forbidden}
-        jobs = _newest_jobs(self._batch.values(), failed=False)
-        failed = _newest_jobs(self._batch.values(), failed=True)
+        batch = sorted(self._batch.values(), key=_key)
+        jobs, failed = _newest_jobs(batch, failed=False), _newest_jobs(batch, failed=True)
         out, found = [], {}
         for target in {**gone, **due}:
             known, item = self._found.pop(target, None), due.get(target)

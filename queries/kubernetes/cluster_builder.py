@@ -51,7 +51,7 @@ class ClusterBuilder:
                 if not kind.optional
             ),
         )
-        cluster.keep_index(index.by_name, index.pods_by_target)
+        cluster.keep_pods(index.pods_by_target)
         return cluster
 
     def _newest_events(self, events: tuple[ClusterEvent, ...]) -> tuple[ClusterEvent, ...]:

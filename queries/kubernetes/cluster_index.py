@@ -7,7 +7,7 @@ from operator import attrgetter, is_
 from typing import Any, TypeAlias
 
 from queries.kubernetes.workload_decode import build_lone_pod
-from queries.model.cluster import PodControllers, PodSelectors, Selector, find_groups, index_name
+from queries.model.cluster import PodControllers, PodSelectors, Selector, find_groups
 from queries.model.pod import Pod
 from queries.model.sorted_rows import SortedRows, find_changes
 from queries.model.workload import Revision, Workload
@@ -19,13 +19,11 @@ _REVISION = attrgetter("uid", "owner_uid", "owner", "name")
 
 
 class ClusterIndex:
-    """`rows`, `by_name` and `pods_by_target` are those of the last update, and never change afterwards."""
+    """`rows` and `pods_by_target` are those of the last update, and never change afterwards."""
 
     def __init__(self) -> None:
         self.rows: tuple[Workload, ...] = ()
         """Every workload, and the pods that no workload has, sorted by name and kind."""
-        self.by_name: Mapping[tuple[str, str], Workload] = {}
-        """By kind and name, and by the name alone."""
         self.pods_by_target: Mapping[str, tuple[Pod, ...]] = {}
         self._lists: tuple[Sequence[Any], ...] = ()
         self._structure: object = None
@@ -51,21 +49,22 @@ class ClusterIndex:
         """Take the lists as they are now; `workloads` has one for each kind, and `listed` are the kinds of controllers that
         are listed.
         """
-        gone: dict[tuple[str, str], Workload] = {}
+        gone: set[tuple[str, str]] = set()
         new: dict[tuple[str, str], Workload] = {}
         lists = (*workloads, revisions)
         same = len(lists) == len(self._lists) and all(map(is_, lists, self._lists))
         if not (same and self._listed == listed):
             for before, now in zip(self._lists[:-1] or ((),) * len(workloads), workloads, strict=True):
                 old, changed = find_changes(before, now)
-                gone |= {(item.name, item.kind): item for item in old}
+                gone |= {(item.name, item.kind) for item in old}
                 new |= {(item.name, item.kind): item for item in changed}
             self._lists = lists
             every = [item for each in workloads for item in each]
             structure = ([*map(_CONTROLLER, every)], [*map(_REVISION, revisions)], frozenset(listed))
             if structure != self._structure:
                 self._structure = structure
-                self._rebuild(every, revisions, frozenset(listed), gone)
+                gone |= {(item.name, "Pod") for item in self.rows if item.kind == "Pod"}
+                self._rebuild(every, revisions, frozenset(listed))
         lone_gone, lone_new = self._change_pods(*find_changes(self._pods, pods))
         self._pods = pods
         gone |= lone_gone
@@ -73,17 +72,9 @@ class ClusterIndex:
         if gone or new:
             self._sorted.change([key for key in gone if key not in new], new)
             self.rows = self._sorted.rows()
-            self.by_name = _change_names(self.by_name, gone, new)
 
-    def _rebuild(
-        self,
-        workloads: list[Workload],
-        revisions: tuple[Revision, ...],
-        listed: frozenset[str],
-        gone: dict[tuple[str, str], Workload],
-    ) -> None:
+    def _rebuild(self, workloads: list[Workload], revisions: tuple[Revision, ...], listed: frozenset[str]) -> None:
         """A controller came or went, or selects other pods: find the place of every pod again."""
-        gone |= {(item.name, "Pod"): item for item in self.rows if item.kind == "Pod"}
         self._controllers, self._selectors = PodControllers(workloads, revisions), PodSelectors(workloads)
         self._listed = listed
         self._groups.clear()
@@ -101,17 +92,17 @@ class ClusterIndex:
 
     def _change_pods(
         self, gone: Iterable[Pod], new: Iterable[Pod]
-    ) -> tuple[dict[tuple[str, str], Workload], dict[tuple[str, str], Workload]]:
+    ) -> tuple[set[tuple[str, str]], dict[tuple[str, str], Workload]]:
         """Returns the rows of pods that no workload has: those that go, and those that come."""
         found = dict(self.pods_by_target)
-        rows_gone: dict[tuple[str, str], Workload] = {}
+        rows_gone: set[tuple[str, str]] = set()
         rows_new: dict[tuple[str, str], Workload] = {}
         left: dict[_Group, list[str]] = {}
         joined: dict[_Group, dict[str, Pod]] = {}
         for pod in gone:
             groups = find_groups(pod, self._controllers, self._selectors, self._listed)
             if groups is None:
-                rows_gone[pod.name, "Pod"] = self.by_name["Pod", pod.name]
+                rows_gone.add((pod.name, "Pod"))
                 del found[f"pod/{pod.name}"]
             for group in groups or ():
                 left.setdefault(group, []).append(pod.name)
@@ -148,18 +139,3 @@ class ClusterIndex:
         if selected is None:
             return own.rows() if own is not None else ()
         return (*own.rows(), *selected.rows()) if own is not None else selected.rows()
-
-
-def _change_names(
-    known: Mapping[tuple[str, str], Workload],
-    gone: Mapping[tuple[str, str], Workload],
-    new: Mapping[tuple[str, str], Workload],
-) -> dict[tuple[str, str], Workload]:
-    found = dict(known)
-    for name, kind in gone:
-        found.pop((kind, name), None)
-    for (name, kind), row in new.items():
-        found[kind, name] = row
-    for name in {name for name, _ in (*gone, *new)}:
-        index_name(found, name)
-    return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
+from itertools import compress
+from operator import attrgetter, is_not
 from typing import TypeAlias
 
 from queries.model.frozen import dataclass
@@ -64,7 +66,9 @@ class Cluster:
     def workload(self, target: str) -> Workload | None:
         """The workload of a target: `statefulset/db`, `sts/db`. Of a bare name, the first of the kinds in their order."""
         word, _, name = target.rpartition("/")
-        return _by_name(self).get((parse_kind(word) or word, name))
+        kinds = (parse_kind(word) or word,) if word else _KIND_NAMES
+        named = _by_name(self)
+        return next((found for kind in kinds if (found := named.get((kind, name))) is not None), None)
 
     def is_stale(self, workload: Workload) -> bool:
         """Whether its kind is no longer listed or watched, so that it is only as last known."""
@@ -91,11 +95,8 @@ class Cluster:
         """Since when the revision is current; for an earlier one its creation, Unix seconds."""
         return self.rolled_out_at(workload) if revision.number == workload.revision else revision.created_at
 
-    def keep_index(self, by_name: Mapping[tuple[str, str], Workload], pods: Mapping[str, tuple[Pod, ...]]) -> None:
-        """Use indices that whoever built this has at hand, so that no screen has to make them while it draws: workloads by
-        kind and name and by the name alone, and the pods of each target.
-        """
-        _by_name.keep(self, by_name)
+    def keep_pods(self, pods: Mapping[str, tuple[Pod, ...]]) -> None:
+        """Use the pods of each target that whoever built this has at hand, so that no screen has to find them."""
         _pods_by_workload.keep(self, pods)
 
     def pods_of(self, workload: Workload) -> tuple[Pod, ...]:
@@ -104,37 +105,31 @@ class Cluster:
 
     def find_targets(self, uids: Collection[str]) -> list[str]:
         """The targets of the workloads that have one of these pods."""
-        pods = _pods_by_workload(self).items() if uids else ()
-        return [target for target, own in pods if any(pod.uid in uids for pod in own)]
+        wanted = frozenset(uids)
+        pods = _pods_by_workload(self).items() if wanted else ()
+        return [target for target, own in pods if not wanted.isdisjoint(map(_UID, own))]
 
     def find_changed_targets(self, before: Cluster) -> list[str]:
         """The targets of the workloads whose pods are other ones, or in another state, than before."""
         old, new = _pods_by_workload(before), _pods_by_workload(self)
         if old is new:
             return []
-        return [*(target for target, pods in new.items() if old.get(target) is not pods), *(old.keys() - new.keys())]
+        found = [*compress(new, map(is_not, map(old.get, new), new.values()))]
+        return found if len(old) == len(new) and all(map(old.__contains__, found)) else [*found, *(old.keys() - new.keys())]
 
 
 Selector: TypeAlias = tuple[Labels, tuple[Requirement, ...]]
 
 
+_KIND_NAMES = tuple(item.name for item in WORKLOAD_KINDS)
+_UID = attrgetter("uid")
+
+
 def _index_workloads(cluster: Cluster) -> dict[tuple[str, str], Workload]:
-    found = {(item.kind, item.name): item for item in cluster.workloads}
-    for item in cluster.workloads:
-        index_name(found, item.name)
-    return found
+    return {(item.kind, item.name): item for item in cluster.workloads}
 
 
-def index_name(found: dict[tuple[str, str], Workload], name: str) -> None:
-    """Let the bare name stand for the first of the kinds, in their order, that has a workload of this name."""
-    first = next(filter(None, (found.get((kind.name, name)) for kind in WORKLOAD_KINDS)), None)
-    if first is not None:
-        found["", name] = first
-    else:
-        found.pop(("", name), None)
-
-
-_by_name: IdentityCache[Cluster, Mapping[tuple[str, str], Workload]] = IdentityCache(_index_workloads)
+_by_name: IdentityCache[Cluster, dict[tuple[str, str], Workload]] = IdentityCache(_index_workloads)
 
 
 def _group_revisions(revisions: tuple[Revision, ...]) -> dict[str, tuple[Revision, ...]]:

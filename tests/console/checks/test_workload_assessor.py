@@ -28,7 +28,7 @@ def test_verdicts_that_follow_changes_equal_those_passed_anew(
             restarted_at = {**restarted_at, pods[passed % len(pods)].uid: now}
         faults = (KindFault("statefulsets", "it hangs"),) if late else ()
         cluster = Cluster("n", index.rows, revisions, pods, events=state.events, faults=faults)
-        cluster.keep_index(index.by_name, index.pods_by_target)
+        cluster.keep_pods(index.pods_by_target)
         anew = Cluster("n", index.rows, revisions, pods, events=state.events, faults=faults)
         found = assessor.assess(cluster, now=now, restarted_at=restarted_at)
         expected = WorkloadAssessor().assess(anew, now=now, restarted_at=restarted_at)

@@ -41,7 +41,7 @@ def test_an_index_that_follows_changes_equals_one_made_anew(steps: list[tuple[st
         expected = Cluster("n", tuple(sorted(rows, key=lambda item: (item.name, item.kind))), revisions, pods)
         assert index.rows == expected.workloads
         found = Cluster("n", index.rows, revisions, pods)
-        found.keep_index(index.by_name, index.pods_by_target)
+        found.keep_pods(index.pods_by_target)
         names = {name for item in expected.workloads for name in (item.name, item.target)} | {"w0", "w1", "w2"}
         assert {name: found.workload(name) for name in names} == {name: expected.workload(name) for name in names}
         assert {item.target: found.pods_of(item) for item in rows} == {item.target: expected.pods_of(item) for item in rows}
