@@ -11,7 +11,7 @@ from queries.model.panel import Origin, PanelSpec, PanelState, Threshold
 from queries.model.pod import STARTING_REASONS, Pod
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.series import Sample
-from queries.model.sorted_rows import SortedRows, find_changes
+from queries.model.sorted_rows import SortedRows, find_changed_keys, find_changes
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import BatchJob, Workload
@@ -70,6 +70,7 @@ class WorkloadAssessor:
 
     def __init__(self) -> None:
         self._cluster = Cluster("")
+        self._pods: Mapping[str, tuple[Pod, ...]] = {}
         self._restarted = RestartedPods()
         self._found: dict[str, WorkloadVerdict] = {}
         self._verdicts: SortedRows[WorkloadVerdict] = SortedRows()
@@ -83,6 +84,7 @@ class WorkloadAssessor:
     def assess(self, cluster: Cluster, *, now: float, restarted_at: Mapping[str, float]) -> Assessment:
         """`restarted_at` maps a pod's uid to its last observed restart."""
         before, self._cluster = self._cluster, cluster
+        pods_before, self._pods = self._pods, cluster.group_pods()
         gone, new = find_changes(before.workloads, cluster.workloads)
         self._count(gone, -1)
         self._count(new, 1)
@@ -95,7 +97,7 @@ class WorkloadAssessor:
         due = {item.target: item for item in (cluster.workloads if before.faults != cluster.faults else new)}
         if was or restarted:
             changed = {pod.uid for pod in find_changes(before.pods, cluster.pods)[1]}
-            touched = [*cluster.find_changed_targets(before), *cluster.find_targets((was ^ restarted) - changed)]
+            touched = [*find_changed_keys(pods_before, self._pods), *cluster.find_targets((was ^ restarted) - changed)]
             rows = {target: self._found[target].workload for target in touched if target in self._found and target not in due}
             out = {item.target for item in gone}
             due |= {target: item for target, item in rows.items() if target not in out}

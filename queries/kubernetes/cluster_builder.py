@@ -20,6 +20,7 @@ class ClusterBuilder:
     def __init__(self, kubernetes: Kubernetes) -> None:
         self._kubernetes = kubernetes
         self._index = ClusterIndex()
+        self._latest = Cluster(kubernetes.namespace)
         self._events: tuple[tuple[ClusterEvent, ...], tuple[ClusterEvent, ...]] = ((), ())
 
     def build(
@@ -51,8 +52,10 @@ class ClusterBuilder:
                 if not kind.optional
             ),
         )
-        cluster.keep_pods(index.pods_by_target)
-        return cluster
+        if cluster != self._latest:  # else the same object: what was derived from it is kept by identity
+            self._latest = cluster
+            cluster.keep_pods(index.pods_by_target)
+        return self._latest
 
     def _newest_events(self, events: tuple[ClusterEvent, ...]) -> tuple[ClusterEvent, ...]:
         if self._events[0] is not events:

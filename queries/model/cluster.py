@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
-from itertools import compress
-from operator import attrgetter, is_not
+from operator import attrgetter
 from typing import TypeAlias
 
 from queries.model.frozen import dataclass
@@ -101,21 +100,17 @@ class Cluster:
 
     def pods_of(self, workload: Workload) -> tuple[Pod, ...]:
         """The pods that it controls; of pods without a known controller, those that its selector selects."""
-        return _pods_by_workload(self).get(workload.target, ())
+        return self.group_pods().get(workload.target, ())
+
+    def group_pods(self) -> Mapping[str, tuple[Pod, ...]]:
+        """The pods of every workload by its target."""
+        return _pods_by_workload(self)
 
     def find_targets(self, uids: Collection[str]) -> list[str]:
         """The targets of the workloads that have one of these pods."""
         wanted = frozenset(uids)
-        pods = _pods_by_workload(self).items() if wanted else ()
+        pods = self.group_pods().items() if wanted else ()
         return [target for target, own in pods if not wanted.isdisjoint(map(_UID, own))]
-
-    def find_changed_targets(self, before: Cluster) -> list[str]:
-        """The targets of the workloads whose pods are other ones, or in another state, than before."""
-        old, new = _pods_by_workload(before), _pods_by_workload(self)
-        if old is new:
-            return []
-        found = [*compress(new, map(is_not, map(old.get, new), new.values()))]
-        return found if len(old) == len(new) and all(map(old.__contains__, found)) else [*found, *(old.keys() - new.keys())]
 
 
 Selector: TypeAlias = tuple[Labels, tuple[Requirement, ...]]

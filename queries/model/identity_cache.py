@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
-_SIZE = 2
-"""The newest value, and the one still on the screen while another thread prepares the newest."""
+_SIZE = 3
+"""The newest value, the one still on the screen, and one between them that a thread is at."""
 
 
 class IdentityCache(Generic[K, V]):

@@ -8,6 +8,7 @@ from itertools import compress
 from operator import is_not
 from typing import Any, Generic, TypeVar
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 _MANY = 8
@@ -25,6 +26,16 @@ def find_changes(before: Sequence[T], now: Sequence[T]) -> tuple[list[T], list[T
             return gone, [*compress(now, differ)]
     old, new = set(map(id, before)), set(map(id, now))
     return [item for item in before if id(item) not in new], [item for item in now if id(item) not in old]
+
+
+def find_changed_keys(before: Mapping[K, T], now: Mapping[K, T]) -> list[K]:
+    """The keys whose values are other objects than before, or that are in only one of the two."""
+    if before is now:
+        return []
+    found = [*compress(now, map(is_not, map(before.get, now), now.values()))]
+    if len(before) != len(now) or not all(map(before.__contains__, found)):
+        found += before.keys() - now.keys()
+    return found
 
 
 class SortedRows(Generic[T]):

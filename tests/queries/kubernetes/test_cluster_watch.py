@@ -88,6 +88,18 @@ async def test_pods_are_found_before_a_screen_asks(
     await ear.stop()
 
 
+async def test_a_quiet_cluster_stays_the_same_object(kube: Open, cluster: SteerableCluster) -> None:
+    """A ping without a change brings the very cluster of before, so that nothing that was derived from it is derived again."""
+    ear = Ear(kube())
+    first = await ear.hear(lambda item: item.value and item.value.workload("cad-ml-api"))
+    count = len(ear.readings)
+    again = await ear.hear(lambda item: len(ear.readings) > count + 1 and item.value is not None, seconds=extend(30.0))
+    assert first.value is not None and again.value is not None
+    assert [item.value for item in ear.readings[-2:]] == [again.value, again.value]
+    assert ear.readings[-1].value is ear.readings[-2].value
+    await ear.stop()
+
+
 async def test_a_deleted_object_goes(kube: Open, cluster: SteerableCluster) -> None:
     """DELETED takes it out of the next reading."""
     ear = Ear(kube())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queries.model.sorted_rows import SortedRows, find_changes
+from queries.model.sorted_rows import SortedRows, find_changed_keys, find_changes
 
 _KEYS = st.integers(0, 40)
 
@@ -28,6 +28,13 @@ def test_changes_lead_from_one_tuple_to_the_other(before: list[int], now: list[i
     gone, new = find_changes(before, now)
     assert (set(before) - set(gone)) | set(new) == set(now)
     assert set(gone) >= set(before) - set(now) and set(new) >= set(now) - set(before)
+
+
+@given(st.dictionaries(_KEYS, st.integers(300, 320)), st.dictionaries(_KEYS, st.integers(300, 320)))
+def test_changed_keys_are_those_with_another_object(before: dict[int, int], now: dict[int, int]) -> None:
+    """Values that are equal and the same stay; what is in one of the two only is found."""
+    expected = {key for key in {**before, **now} if before.get(key) is not now.get(key)}
+    assert set(find_changed_keys(before, now)) == expected
 
 
 def test_one_change_of_many_is_found_alone() -> None:
