@@ -108,9 +108,9 @@ class Cluster:
 
     def find_targets(self, uids: Collection[str]) -> list[str]:
         """The targets of the workloads that have one of these pods."""
-        wanted = frozenset(uids)
-        pods = self.group_pods().items() if wanted else ()
-        return [target for target, own in pods if not wanted.isdisjoint(map(_UID, own))]
+        sought = frozenset(uids)
+        pods = self.group_pods().items() if sought else ()
+        return [target for target, own in pods if not sought.isdisjoint(map(_UID, own))]
 
 
 Selector: TypeAlias = tuple[Labels, tuple[Requirement, ...]]

@@ -26,6 +26,13 @@ class ChangingCluster:
     listed: frozenset[str] = frozenset({"Deployment", "StatefulSet", "Job", "CronJob", "ReplicaSet"})
     count: int = 0
 
+    def __post_init__(self) -> None:
+        """Every kind of controller, and pods of each, to begin with."""
+        for number in range(12):
+            self.change("controller", number, number // 4 + 3 * (number % 2))
+        for number in range(10):
+            self.change("pod", number, number)
+
     def change(self, step: str, one: int, two: int) -> None:
         self.count += 1
         kind, name, pod = CONTROLLERS[one % 4], f"w{two % 3}", f"p{one}"

@@ -19,6 +19,7 @@ def test_verdicts_that_follow_changes_equal_those_passed_anew(
     """After any sequence of changes, restarts and kinds that become stale, at times that only grow."""
     state, index, assessor, now = ChangingCluster(), ClusterIndex(), WorkloadAssessor(), 0.0
     restarted_at: dict[str, float] = {}
+    assert steps
     for step, passed, late in zip(steps, times, stale, strict=False):
         now += 200.0 * passed
         state.change(*step)

@@ -10,11 +10,12 @@ from queries.model.sorted_rows import SortedRows, find_changed_keys, find_change
 _KEYS = st.integers(0, 40)
 
 
-@given(st.lists(st.tuples(st.lists(_KEYS, max_size=6), st.dictionaries(_KEYS, st.integers(), max_size=6))))
+@given(st.lists(st.tuples(st.lists(_KEYS, max_size=6), st.dictionaries(_KEYS, st.integers(), max_size=6)), min_size=1))
 def test_rows_are_those_of_a_sorted_dict(steps: list[tuple[list[int], dict[int, int]]]) -> None:
     """After any changes, few or many at a time, also of keys that are not in."""
     rows: SortedRows[int] = SortedRows()
     expected: dict[int, int] = {}
+    assert steps
     for gone, new in steps:
         rows.change(gone, new)
         expected = {key: row for key, row in expected.items() if key not in gone} | new
