@@ -88,7 +88,7 @@ def up_to_date() -> str:
 def base_schemas() -> str:
     """Every manifest has only known fields of the right types, according to the models of the Kubernetes client."""
     count = 0
-    folders = ("base", "shared-journal", "admission", "run-now", "rotate-token", "set-key", "nodes", "cordon")
+    folders = ("base", "shared-journal", "admission", "run-now", "rotate-token", "set-key", "recorder", "nodes", "cordon")
     for path in sorted(path for folder in folders for path in (DEPLOY / folder).glob("*.yaml")):
         for manifest in documents(path.read_text(encoding="utf-8")):
             if manifest.get("kind") in ("Kustomization", "Component"):

@@ -9,7 +9,7 @@ from typing import Any
 from console.config.errors import InvalidSetting
 from console.config.freeze import is_freeze_time
 from console.config.services import LIMITS
-from console.config.settings import NOTIFY_KINDS, AlertTarget, NotifySettings, QuietHours
+from console.config.settings import NOTIFY_KINDS, AlertTarget, NotifySettings, QuietHours, RecorderSettings
 from console.config.validation import FLAG, NUMBER, TEXT, Fields, Key, ListOf, MapOf, OneOf, Scalar, is_number
 from console.config.validators import (
     is_consumer,
@@ -30,6 +30,10 @@ from queries.model.severity import Priority, Severities, normalize
 
 PANEL_IDS = tuple(dict.fromkeys(name for board in ("overview", *dict(DASHBOARDS)) for name, _ in read_panel_titles(board)))
 """Every panel of the catalogue; the overview's first."""
+
+
+_SIZE = re.compile(r"(\d{1,12})([kMG]i?B)", re.ASCII)
+_UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "kiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 
 def _is_duration(value: Any) -> bool:
@@ -83,6 +87,20 @@ def _seconds(value: str) -> float:
     from queries.text.durations import parse_duration  # noqa: PLC0415  # only where a file has one
 
     return parse_duration(value)
+
+
+def _is_size(value: Any) -> bool:
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    return found is not None and 1_000_000 <= int(found[1]) * _UNITS[found[2]] <= 10**12
+
+
+def _recorder(value: Mapping[str, str]) -> RecorderSettings:
+    base = RecorderSettings()
+    size = _SIZE.fullmatch(value["max_bytes"]) if "max_bytes" in value else None
+    return RecorderSettings(
+        _seconds(value["keep"]) if "keep" in value else base.keep_seconds,
+        int(size[1]) * _UNITS[size[2]] if size else base.max_bytes,
+    )
 
 
 def _minute(value: str | int) -> int:
@@ -144,6 +162,7 @@ SETTLE_SECONDS = Scalar("a number of seconds, 0 for none", lambda value: is_numb
 HOURS = Scalar("a number of hours greater than 0", lambda value: is_number(value) and 0 < value <= 168)
 DAYS = Scalar("a number of days greater than 0", lambda value: is_number(value) and 0 < value <= 3650)
 DURATION = Scalar("a duration like 15m, 2h or 1h30m", _is_duration)
+SIZE = Scalar("a size like 500MB, from 1MB to 1000GB", _is_size)
 URL = Scalar("an http:// or https:// URL", is_url)
 WEBHOOK = Scalar("an http:// or https:// URL", is_webhook)
 REDIS_URL = Scalar("a redis://, rediss:// or unix:// URL", is_redis_url)
@@ -646,6 +665,18 @@ DOCUMENT = Fields(
         "shift_hours": Key(HOURS, "the length of a shift, for the handover (default 12)", "shift_hours", float),
         "incidents": Key(INCIDENTS, "changes to the built-in incident policy"),
         "notify": Key(NOTIFY, "how the console notifies someone who is not looking at it", "notify", _notify),
+        "recorder": Key(
+            Fields(
+                {
+                    "keep": Key(DURATION, "for how long (default 14d)"),
+                    "max_bytes": Key(SIZE, "the space that it may take; the oldest goes first (default 500MB)"),
+                }
+            ),
+            "record what no server keeps, beside the journal: states of the cluster, and Alertmanager's alerts and silences; "
+            "`{}` for the defaults; without this key nothing is recorded",
+            "recorder",
+            _recorder,
+        ),
         "timezone": Key(
             TIMEZONE,
             "the zone of every time that you read and type, and of the days and due times of checklists: utc, local, or a name "

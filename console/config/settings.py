@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import field
-from urllib.parse import urlsplit
+from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 from console.config.freeze import Freeze
 from console.config.own_files import OwnFiles
@@ -44,6 +45,14 @@ class Paths:
     runbooks_dir: str
     checklists_dir: str = ""
     """A team's own checklists; they take precedence over the built-in ones of the same name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderSettings:
+    """For how long the recording is kept, and how much space it may take."""
+
+    keep_seconds: float = 14 * 86_400.0
+    max_bytes: int = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +209,8 @@ class Settings:
     """Where a trace is shown, with `{trace_id}` in place of its id."""
     store: StoreSettings | None = None
     """Where the journal is shared; None keeps it on this machine."""
+    recorder: RecorderSettings | None = None
+    """What is kept of what no server keeps; None records nothing."""
     refresh_seconds: float = 5.0
     stale_after_seconds: float = 30.0
     backoff_cap_seconds: float = 30.0
@@ -242,6 +253,20 @@ class Settings:
     secret_files: tuple[str, ...] = field(default=(), repr=False)
     """The files that the configuration and the kubeconfig name for a password, token or key."""
     origins: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def recording_dir(self) -> str:
+        """Where states of this environment are recorded, beside the journal; `console/recording` writes and reads it."""
+        name = quote(self.environment, safe="").replace(".", "%2E")
+        return str(Path(self.paths.journal_file).with_name("recording") / name)
+
+    @property
+    def recorded_place(self) -> dict[str, str]:
+        """What a recording is about, free of secrets: one of another place says nothing of this one."""
+        cluster = self.kubernetes
+        where = (cluster.place.server if cluster.place else "") or cluster.context or "in-cluster" if cluster else ""
+        managers = ", ".join(item.url for item in self.alertmanagers)
+        return {"environment": self.environment, "cluster": where, "namespace": self.namespace, "alertmanager": managers}
 
     @property
     def has_source(self) -> bool:

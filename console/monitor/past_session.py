@@ -7,13 +7,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.alerts.recent_changes import recent_changes
 from console.journal.errors import JournalError
 from console.journal.presence import Presence
+from console.monitor.recorded_state import RecordedState, read_recorded
 from console.monitor.session import Session
 from console.monitor.source_results import ALERTMANAGER, KUBERNETES, LOKI, PLATFORM, PROMETHEUS, RULES
+from console.recording.reader import Recording
 from console.state.as_of import WHY_READ_ONLY, AsOf
 from console.state.journal_state import JournalState
 from console.state.past_journal import PastJournal
@@ -51,6 +54,7 @@ _MOST_NAMES = 20
 _CLUSTER_UNKNOWN = (
     "Prometheus has no series of kube-state-metrics for that moment, and nothing else keeps what the cluster said"
 )
+_CLUSTER_NOT_RECORDED = "Prometheus has no series of kube-state-metrics for that moment, and the recording does not tell"
 _PLATFORM_UNKNOWN = "nothing keeps what the platform's own status said"
 _NO_OBJECTS = "the cluster reports only its current state"
 _INHIBITED = "whether alerts were inhibited or muted is not known then"
@@ -64,11 +68,12 @@ class FutureMoment(ValueError):
 class PastSession(Session):
     """What `live` would have shown at a moment. `go` moves it there; nothing polls it, and nothing of now gets in.
 
-    Prometheus is asked with the time, Alertmanager for the silences that it still keeps, the journal up to the moment. It
-    shares the connections of `live`, which stays open, and has a journal that can only be read.
+    Prometheus is asked with the time, Alertmanager for the silences that it still keeps, the journal up to the moment. What a
+    recorder kept of the cluster and of Alertmanager comes first: `recording`, or the folder of this environment. It shares the
+    connections of `live`, which stays open, and has a journal that can only be read.
     """
 
-    def __init__(self, live: Session, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, live: Session, *, clock: Callable[[], float] = time.time, recording: Recording | None = None) -> None:
         self.moment = self._queried = 0.0
         """The moment that is shown, and the one that is being read; Unix seconds, 0 before `go`."""
         self._now = clock
@@ -93,6 +98,8 @@ class PastSession(Session):
         self._cluster: Cluster | None = None
         self._as_of = AsOf(0.0, 0.0)
         self._manager = SourceState(ALERTMANAGER, Health.WAITING)
+        self._recorded = RecordedState()
+        self._recording = recording or Recording.of_folder(Path(settings.recording_dir), about=settings.recorded_place)
         self._loaded: tuple[AlertRule, ...] = ()
         self._turn = asyncio.Lock()
         self._whole = threading.Lock()
@@ -121,12 +128,17 @@ class PastSession(Session):
             self._queried = moment
             if not follows and self._log_panels is not None:
                 await self._log_panels.leave_moment()
-            silences, results, logged, ledger = await asyncio.gather(
-                self._read_silences(), self._read_prometheus(), self._read_log_panels(), self._read_journal()
+            recorded, silences, results, logged, ledger = await asyncio.gather(
+                asyncio.to_thread(read_recorded, self._recording, moment, namespace=self.settings.namespace),
+                self._read_silences(),
+                self._read_prometheus(),
+                self._read_log_panels(),
+                self._read_journal(),
             )
             with self._whole:
-                self.moment, self._silences = moment, silences
+                self.moment, self._silences, self._recorded = moment, silences, recorded
                 self._store.forget()
+                self._apply_recorded()
                 self._apply(*results)
                 if logged is not None:
                     self._store.apply(logged)
@@ -297,6 +309,30 @@ class PastSession(Session):
 
     # From results to a snapshot
 
+    def _apply_recorded(self) -> None:
+        """What was recorded of Alertmanager replaces what it still keeps."""
+        state = self._recorded.manager
+        if state is None or not self.settings.alertmanagers:
+            return
+        self._silences = state.silences
+        self._deliver(ALERTMANAGER, value=state)
+        health = Health.UP if state.peers_up == state.peers_total else Health.DEGRADED
+        detail = f"{state.peers_up}/{state.peers_total} recorded"
+        self._manager = SourceState(ALERTMANAGER, health, detail=detail, last_good_at=self.moment)
+
+    def _apply_cluster(self, found: tuple[Sample, ...] | Fault) -> None:
+        """As it was recorded; else from the series of kube-state-metrics."""
+        if not self._has_cluster:
+            return
+        self._cluster, why = self._recorded.cluster, ""
+        if self._cluster is None:
+            self._cluster = None if isinstance(found, Fault) else kube_state.read_cluster(found, self.settings.namespace)
+            missing = self._recorded.cluster_unknown
+            nothing = f"{_CLUSTER_NOT_RECORDED}: {missing}" if missing else _CLUSTER_UNKNOWN
+            why = found.sentence() if isinstance(found, Fault) else nothing
+        unknown = Fault(FaultKind.NOT_KNOWN_THEN, "not known then", hint=why)
+        self._deliver(KUBERNETES, value=self._cluster, fault=None if self._cluster is not None else unknown)
+
     def _apply(self, panels: PanelResults | None, fault: Fault | None, relabeling: AlertRelabeling | None) -> None:
         self._cluster = None
         if self.settings.platform is not None:
@@ -305,19 +341,17 @@ class PastSession(Session):
             if fault is not None:
                 self._deliver(PROMETHEUS, fault=fault)
                 self._deliver(RULES, fault=fault)
-            if self._has_cluster:
-                self._deliver(KUBERNETES, fault=Fault(FaultKind.NOT_KNOWN_THEN, "not known then", hint=_CLUSTER_UNKNOWN))
+            self._apply_cluster(())
             reason = f"Prometheus: {fault.what}" if fault is not None else "Prometheus is not configured"
-            self._as_of = AsOf(self.moment, self._now(), f"the alerts are not known then: {reason}")
+            self._as_of = AsOf(self.moment, self._now(), f"{self._what_is_missing} not known then: {reason}")
             return
         self._deliver(PROMETHEUS, value=panels)
         self._apply_alerts(panels, relabeling)
-        if self._has_cluster:
-            found = panels.beside.get(CLUSTER_KEY, ())
-            self._cluster = None if isinstance(found, Fault) else kube_state.read_cluster(found, self.settings.namespace)
-            why = found.sentence() if isinstance(found, Fault) else _CLUSTER_UNKNOWN
-            unknown = Fault(FaultKind.NOT_KNOWN_THEN, "not known then", hint=why)
-            self._deliver(KUBERNETES, value=self._cluster, fault=None if self._cluster is not None else unknown)
+        self._apply_cluster(panels.beside.get(CLUSTER_KEY, ()))
+
+    @property
+    def _what_is_missing(self) -> str:
+        return "the alerts are" if self._recorded.manager is None else "pending alerts are"
 
     def _apply_alerts(self, panels: PanelResults, relabeling: AlertRelabeling | None) -> None:
         found, error = panels.beside.get(_ALERTS, ()), ""
@@ -327,13 +361,17 @@ class PastSession(Session):
             error = "nothing shows that Prometheus evaluated rules then"
         if isinstance(found, Fault) or error:
             self._deliver(RULES, fault=Fault(FaultKind.NOT_KNOWN_THEN, error))
-            self._as_of = AsOf(self.moment, self._now(), f"the alerts are not known then: {error}")
+            self._as_of = AsOf(self.moment, self._now(), f"{self._what_is_missing} not known then: {error}")
             return
         send = relabeling.sent if relabeling is not None else lambda labels: labels
         alerts = alert_series.read_alerts(found, self._loaded, at=self.moment, send=send)
-        alerts = alert_series.silence_alerts(alerts, self._silences)
+        recorded_manager = self._recorded.manager is not None
+        alerts = alerts if recorded_manager else alert_series.silence_alerts(alerts, self._silences)
         recorded = tuple(sorted(self._live.prometheus.recorded_rules)) if self._live.prometheus is not None else ()
         self._deliver(RULES, value=RulesResult(self._loaded, alerts, recorded, partial=panels.partial))
+        if recorded_manager:
+            self._as_of = AsOf(self.moment, self._now())
+            return
         silenced = ""
         if self._manager.health is not Health.UP:
             why = self._manager.fault.sentence() if self._manager.fault else "Alertmanager is not configured"
@@ -354,20 +392,21 @@ class PastSession(Session):
             snapshot,
             read_only=True,
             silences=self._silences,
-            sources=tuple(self._manager if item.name == ALERTMANAGER else _describe(item) for item in snapshot.sources),
+            sources=tuple(self._manager if item.name == ALERTMANAGER else self._name_past(item) for item in snapshot.sources),
             changes=changes,
             unfinished=(),
             unguarded=(),
             as_of=self._as_of,
         )
 
-
-def _describe(state: SourceState) -> SourceState:
-    """What a source of then is called beside its word; how long an answer took says nothing about then."""
-    named = {KUBERNETES: "kube-state-metrics"}
-    detail = named.get(state.name, state.detail) if state.health.serves else state.detail
-    warnings = (*state.warnings, kube_state.NOT_READ) if state.name == KUBERNETES and state.health.serves else state.warnings
-    return replace(state, latency_seconds=None, detail=detail, warnings=warnings)
+    def _name_past(self, state: SourceState) -> SourceState:
+        """What a source of then is called beside its word; how long an answer took says nothing about then."""
+        detail, warnings = state.detail, state.warnings
+        if state.name == KUBERNETES and state.health.serves:
+            recorded = self._recorded.cluster is not None
+            detail = "recorded" if recorded else "kube-state-metrics"
+            warnings = warnings if recorded else (*warnings, kube_state.NOT_READ)
+        return replace(state, latency_seconds=None, detail=detail, warnings=warnings)
 
 
 def _has_samples(panels: PanelResults) -> bool:

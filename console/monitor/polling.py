@@ -32,6 +32,8 @@ _RESUME_SECONDS = 3.0
 class SourcePolling:
     """The poll loops of all sources.
 
+    `every_seconds` is the cadence, that of the settings unless given.
+
     `deliver` receives every result, `on_late` a source and the time of the unanswered request, `on_pauses` the current pauses;
     all are called in the event loop.
     """
@@ -51,8 +53,10 @@ class SourcePolling:
         on_pauses: Callable[[tuple[ClockPause, ...]], None],
         detector: PauseDetector,
         clock: Callable[[], float],
+        every_seconds: float | None = None,
     ) -> None:
         self._settings = settings
+        self._every = every_seconds or settings.refresh_seconds
         self._prometheus, self._alertmanager = prometheus, alertmanager
         self._kubernetes, self._platform, self._log_panels = kubernetes, platform, log_panels
         self._deliver = deliver
@@ -70,7 +74,7 @@ class SourcePolling:
 
     def loops(self) -> dict[str, Coroutine[Any, Any, None]]:
         """One endless coroutine a source, by its name."""
-        every = self._settings.refresh_seconds
+        every = self._every
         # The same jitter for all sources: consoles do not poll in step with each other, the sources of one console do.
         jitter = random.uniform(-1.0, 1.0)  # noqa: S311  # no secret depends on it
         cadence = {PROMETHEUS: every, ALERTMANAGER: every, RULES: 3 * every, PLATFORM: 2 * every, LOKI: 2 * every}

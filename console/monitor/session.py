@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from console.logs.query import LogQuery
     from console.monitor.guard_source import LiveGuardSource
     from console.monitor.past_session import PastSession
+    from console.monitor.recorder import Recorder, RecorderStatus
     from console.objects.outside import ServiceReading
     from console.objects.service import ObjectService
     from console.runbooks.page import Runbook
@@ -121,6 +122,7 @@ class Session(JournalSession):
             settings, prometheus, self._on_dashboard, clock=clock, detector=self._detector, loki=self.require_loki
         )
         self._loki: Loki | None = None
+        self._recorder: Recorder | None = None
         self._log_panels = self._create_log_panels()
         self._history = MetricHistory(prometheus, log_panels=self._log_panels, clock=clock)
         self._polling = SourcePolling(
@@ -189,8 +191,21 @@ class Session(JournalSession):
         self._detector.beat()
         self._run(self._tick(), "the clock")
         self._start_presence()
+        self._start_recorder()
         if self._journal_service is not None:
             self._run(self._journal_service.run(self._snapshots.schedule), "journal")
+
+    def _start_recorder(self) -> None:
+        if self.settings.recorder is not None:
+            from console.monitor.recorder import Recorder  # noqa: PLC0415  # only where it is configured
+
+            self._recorder = Recorder(self.settings, clock=self._clock)
+            self._recorder.start()
+
+    @property
+    def recorder(self) -> RecorderStatus | None:
+        """Whether this console records what no server keeps; None if it is not to."""
+        return self._recorder.status if self._recorder is not None else None
 
     def expect_start(self, starting: Mapping[str, str]) -> None:
         """These sources are being started: until one first responds the screen shows the text instead of DOWN.
@@ -220,6 +235,8 @@ class Session(JournalSession):
         """Takes one result of a source, as the poll loops deliver it."""
         if result.source == ALERTMANAGER and self._journal_service is not None:
             self._journal_service.on_alerts(result)
+        if self._recorder is not None:
+            self._recorder.ingest(result)
         self._snapshots.ingest(result)
 
     def refresh_now(self) -> None:
@@ -232,11 +249,12 @@ class Session(JournalSession):
     def set_visible(self, visible: bool) -> None:
         """Stops polling while nobody can see the screen, and polls everything at once afterwards.
 
-        It keeps polling while an incident or a drill is open, because what the sources respond is recorded, and if a program
-        notifies somebody of alerts.
+        It keeps polling while an incident or a drill is open, because what the sources respond is recorded, while it is the
+        console that records, and if a program notifies somebody of alerts.
         """
         ledger = self._store.ledger
-        needed = visible or bool(ledger.incidents.open or ledger.drills.open or self.settings.notify.commands)
+        records = self._recorder is not None and self._recorder.writes
+        needed = visible or records or bool(ledger.incidents.open or ledger.drills.open or self.settings.notify.commands)
         if self._polling.set_visible(needed):
             self.dashboards.set_visible(needed)
 
@@ -265,6 +283,8 @@ class Session(JournalSession):
             if client is not None:
                 await client.close()
         await self._stop_presence()
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
         if self._journal_service is not None:
             await self._journal_service.close()
         if self.journal is not None:

@@ -28,6 +28,8 @@ _MOST_PACKED_BYTES = 128 << 20
 _KEPT_FILES = 3
 """How many files stay decoded: those around the moment that is shown."""
 _MILLISECOND = 0.001
+_OTHER_SERVER = {"cluster": ("alertmanager",), "alerts": ("cluster", "namespace"), "silences": ("cluster", "namespace")}
+"""What of `about` says nothing of a source."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,7 @@ class Recording:
         explained: list[tuple[float, float, str]] = []
         for member in self._members(begin, end):
             lines = member.lines.get(source, [])
-            foreign = self._foreign(member)
+            foreign = self._foreign(member, source)
             for index, line in enumerate(lines):
                 after = lines[index + 1].at if index + 1 < len(lines) else line.at + MEMBER_SECONDS
                 until = foreign or member.span(source, index)
@@ -202,7 +204,7 @@ class Recording:
         index = member.find(source, moment)
         if index < 0:
             return ""
-        if foreign := self._foreign(member):
+        if foreign := self._foreign(member, source):
             return foreign
         until = member.span(source, index)
         found = until if isinstance(until, str) else member.states(source, index)
@@ -210,12 +212,12 @@ class Recording:
             return found if isinstance(until, str) else _unreadable(found)
         return found.objects()
 
-    def _foreign(self, member: Member) -> str:
-        """Why what it recorded is not about what the caller shows; empty if it is."""
-        if self._about is None or member.header.about == self._about:
-            return ""
-        names = [name for name in self._about if member.header.about.get(name) != self._about[name]]
-        return f"what was recorded then is of another {' and '.join(names) or 'place'}"
+    def _foreign(self, member: Member, source: str = "") -> str:
+        """Why what it recorded of the source, or of any, is not about what the caller shows; empty if it is."""
+        about = member.header.about
+        other = _OTHER_SERVER.get(source, ())
+        names = [name for name in self._about or () if name not in other and about.get(name) != (self._about or {})[name]]
+        return f"what was recorded then is of another {' and '.join(names)}" if names else ""
 
     def _members(self, begin: float, end: float) -> Iterator[Member]:
         """The members that may tell of a time between the moments, in order."""
@@ -310,6 +312,10 @@ def _cut(member: Member, source: str, lines: list[Line], begin: float, until: fl
             began = not line.lost
         if isinstance(span, float) and span >= until:
             yield Line(until, source)
-        elif isinstance(span, str) and span != NO_RECORDER and (not began or index + 1 == len(lines)):
+        elif (
+            isinstance(span, str)
+            and span != NO_RECORDER
+            and (not began or index + 1 == len(lines) or lines[index + 1].at >= until)
+        ):
             yield Line(max(line.at, begin), source, lost=span)
             began = False

@@ -12,6 +12,7 @@ from console.log import log_to
 from console.monitor.moments import resolve_moment
 from console.monitor.past_session import FutureMoment, PastSession
 from console.monitor.session import Session
+from console.recording.reader import Recording
 from console.replay import contents
 from console.replay.bundle_file import Bundle, BundleError
 from console.replay.contents import KeptPanels, KeptPattern, KeptSettings, read_lines, read_value, read_values
@@ -135,7 +136,8 @@ class ReplayedPast(PastSession):
     def __init__(self, live: ReplaySession) -> None:
         self._replay = live
         self._manifest = live.bundle.manifest
-        super().__init__(live, clock=lambda: live.bundle.manifest.made_at)
+        # Never what this machine recorded.
+        super().__init__(live, clock=lambda: live.bundle.manifest.made_at, recording=Recording(None))
         self.replayed = live.replayed
         self.dashboards.read_board = self._find_board
         shown = {spec.id for spec in live.specs}

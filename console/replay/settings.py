@@ -39,6 +39,7 @@ def build_settings(own: Settings, bundle: Bundle) -> Settings:
         redis=None,
         loki=endpoint if configured.get("loki") else None,
         store=None,
+        recorder=None,
         own=replace(own.own, runbooks=(), panels=(), signals=(), rules=(), admin_calls=(), drills=()),
         services=(),
         tokens=(),

@@ -282,7 +282,7 @@ def _render_sources(context: RenderContext, width: int) -> Line:
     if context.snapshot is None:
         return ((f" {NO_ANSWER}", "dim"),)
     states = context.snapshot.sources
-    journal = _journal_status(context)
+    journal = _journal_status(context) + _recorder_status(context)
     for names, detail in ((_SHORT, 2), (_SHORT, 1), (_SHORTER, 1), (_SHORTER, 0)):
         line = _join_sources(states, names, context, detail=detail) + journal
         if width_of(line) <= width:
@@ -303,6 +303,14 @@ def _journal_status(context: RenderContext) -> Line:
     if (sync is not None and sync.left_out) or (context.snapshot and context.snapshot.ledger.left_out):
         return ((" · ", "dim"), ("▲ ", "warn"), ("journal ", ""), ("IN DOUBT", "warn"))
     return ()
+
+
+def _recorder_status(context: RenderContext) -> Line:
+    """That nothing is recorded although it should be; the sources screen says why."""
+    status = context.session.recorder if context.session else None
+    if status is None or not status.error:
+        return ()
+    return ((" · ", "dim"), ("✗ ", "critical"), ("recorder ", ""), ("FAILED", "critical"))
 
 
 def _join_sources(states: tuple[SourceState, ...], names: dict[str, str], context: RenderContext, *, detail: int) -> Line:

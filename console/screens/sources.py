@@ -61,6 +61,7 @@ class SourcesScreen(ConsoleScreen):
         if context.session is not None and context.session.sharing is not None:
             yield from self._render_sync(context.session.sharing, context, width)
         yield from self._render_left_out(context, width)
+        yield from self._render_recorder(context, width)
         yield from self._render_panels(context, width)
         yield section("Paths", width)
         paths = context.settings.paths
@@ -160,6 +161,16 @@ class SourcesScreen(ConsoleScreen):
         for sentence in (*filter(None, (error,)), *left_out_sentences(left_out or {})):
             for part in wrap(text(sentence)[0], width - 4):
                 yield ((f"   {part}", "warn"),)
+
+    def _render_recorder(self, context: RenderContext, width: int) -> Iterable[Line]:
+        """Whether this console records, where to, and why not."""
+        status = context.session.recorder if context.session is not None else None
+        if status is None:
+            return
+        yield section("Recorder", width)
+        yield ((f" {status.state}", "critical" if status.error else ""), text(f"  {status.folder}", "dim"))
+        for part in wrap(text(status.error)[0], width - 4) if status.error else ():
+            yield ((f"   {part}", "critical"),)
 
     def _render_panels(self, context: RenderContext, width: int) -> Iterable[Line]:
         panels = context.snapshot.panels if context.snapshot else ()

@@ -13,6 +13,7 @@ import checks
 import pytest
 from action_bench import API, NAMESPACE, QUICK, Bench, Facts, outcome, second_revision, settings_for
 from cutting_proxy import CuttingProxy
+from limits import extend
 from shared_host import Host, cluster_store, until
 from steerable_cluster import SteerableCluster, grants
 
@@ -22,7 +23,11 @@ from console.journal.sqlite import Journal
 from console.logs.merged_log import MergedLog
 from console.logs.pod_source import PodLogSource
 from console.logs.query import LogQuery
+from console.monitor.record_service import record
 from console.objects.service import ObjectService
+from console.recording.objects import decode_cluster
+from console.recording.reader import Recording as Recorded
+from console.recording.reader import Unknown
 from queries.errors import AccessDenied, NotConfigured, RequestRejected
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.client import Kubernetes
@@ -396,3 +401,28 @@ def test_the_reading_role_suffices_where_the_watch_is_silent(cluster: SteerableC
             until(lambda: not ann.journal.outbox.pending_count())
             until(lambda: eve.sharer.fetch(5.0) is None)
             assert eve.subjects() == ["first", "second"]
+
+
+async def test_the_reading_role_suffices_for_the_recorder(cluster: SteerableCluster, tmp_path: Path) -> None:
+    """The Deployment of deploy/recorder has the reading account, and what it records with that account is complete."""
+    (manifest,) = checks.documents((checks.DEPLOY / "recorder" / "recorder.yaml").read_text())
+    pod = manifest["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == "cad-console-read"
+    assert pod["containers"][0]["command"] == ["cad-console", "record"]
+    settings = settings_for(tmp_path, endpoint(cluster, tmp_path, READ))
+    stop = asyncio.Event()
+    recording = asyncio.create_task(record(settings, stop, lambda status: None))
+    folder = Path(settings.recording_dir)
+    source = Kubernetes(settings.kubernetes)  # type: ignore[arg-type]
+    expected = {item.target for item in (await list_cluster(source)).workloads}
+    await source.close()
+    found: dict[str, bytes] | Unknown = Unknown("")
+    async with asyncio.timeout(extend(40.0)):
+        while isinstance(found, Unknown):
+            await asyncio.sleep(0.5)
+            found = await asyncio.to_thread(Recorded.of_folder(folder).states_at, "cluster", time.time() - 7.0)
+    stop.set()
+    assert (await recording).error == ""
+    seen = decode_cluster(found, NAMESPACE)
+    assert {item.target for item in seen.workloads} == expected
+    assert seen.faults == ()

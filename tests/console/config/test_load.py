@@ -26,6 +26,7 @@ from console.config.settings import (
     IncidentSettings,
     NotifySettings,
     QuietHours,
+    RecorderSettings,
     Settings,
     StoreSettings,
 )
@@ -882,7 +883,47 @@ def test_what_notify_does_not_know_is_refused(home: Home, text: str, error: str)
         home.load()
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{}", RecorderSettings(14 * 86_400.0, 500_000_000)),
+        ("{keep: 30d, max_bytes: 2GiB}", RecorderSettings(30 * 86_400.0, 2 << 30)),
+        ("{max_bytes: 1MB}", RecorderSettings(14 * 86_400.0, 1_000_000)),
+    ],
+)
+def test_what_the_recorder_keeps(home: Home, text: str, expected: RecorderSettings) -> None:
+    """Off without the key; `{}` is on with the defaults; each environment has a folder of its own beside the journal."""
+    home.config("theme: dark\n")
+    assert home.load().recorder is None
+    home.config(f"recorder: {text}\ndefault_environment: a/b\nenvironments: {{a/b: {{}}, ..: {{}}}}\n")
+    settings = home.load()
+    assert settings.recorder == expected
+    folder, other = Path(settings.recording_dir), Path(home.load({"environment": ".."}).recording_dir)
+    assert folder.parent == other.parent == Path(settings.paths.journal_file).parent / "recording"
+    assert folder != other
+    assert ".." not in other.parts
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("true", "recorder: expected a mapping"),
+        ("{keep: 14}", r"recorder\.keep: expected a duration"),
+        ("{max_bytes: 500}", r"recorder\.max_bytes: expected a size like 500MB, from 1MB to 1000GB"),
+        ("{max_bytes: 1kB}", r"recorder\.max_bytes: expected a size like 500MB"),
+        ("{max_bytes: 9999999999GB}", r"recorder\.max_bytes: expected a size like 500MB"),
+        ("{kept: 14d}", r"recorder\.kept: unknown key, did you mean 'keep'\?"),
+    ],
+)
+def test_what_the_recorder_does_not_know_is_refused(home: Home, text: str, error: str) -> None:
+    """With the line, the key, and what was expected."""
+    path = home.config(f"recorder: {text}\n")
+    with pytest.raises(ConfigError, match=rf"{re.escape(str(path))}:1: {error}"):
+        home.load()
+
+
 SAMPLES: dict[str, tuple[Any, ...]] = {
+    "a size like 500MB, from 1MB to 1000GB": ("7MB",),
     "a number": (1.5,),
     "a number of seconds greater than 0": (7.5,),
     "a number of seconds, 0 for none": (7.5,),

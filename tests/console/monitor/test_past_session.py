@@ -17,12 +17,20 @@ from console.journal.payloads import AlertAcknowledged, IncidentDeclared, NoteWr
 from console.monitor.moments import resolve_moment
 from console.monitor.past_session import FutureMoment, PastSession
 from console.monitor.session import Session
+from console.recording.files import list_files
+from console.recording.objects import ObjectEncoder
+from console.recording.writer import RecordingWriter
 from console.state.snapshot_json import document, dumps
 from queries.errors import NotKnownThen, SourceError
-from queries.model.alert import AlertState
+from queries.model.alert import Alert, AlertState
+from queries.model.cluster import Cluster
 from queries.model.fault import FaultKind
+from queries.model.matcher import Matcher
+from queries.model.pod import Pod
+from queries.model.silence import Silence
 from queries.model.source import Health
 from queries.model.verdict import Verdict
+from queries.model.workload import BatchJob, Workload
 from queries.text.times import InvalidTime, format_time
 
 
@@ -203,3 +211,91 @@ async def test_moments_by_name(live: Session) -> None:
             await resolve_moment(text, live, now=NOW)
     with pytest.raises(InvalidTime, match="is in the future"):
         await resolve_moment(format_time(NOW + 3600.0), live, now=NOW)
+
+
+def record(live: Session, *moments: float) -> None:
+    """What a recorder would have written at these moments: a CronJob that nothing else keeps, and three suppressed alerts."""
+    encoder = ObjectEncoder()
+    writer = RecordingWriter(
+        Path(live.settings.recording_dir),
+        about=live.settings.recorded_place,
+        by="a test",
+        keep_seconds=1e9,
+        max_bytes=1 << 30,
+        clock=lambda: THEN,
+    )
+    nightly = Workload(
+        "cad", "nightly", "u2", "1", 1, 1, 0, 0, 0, 0, 0, False, 0, THEN - 900.0, kind="CronJob",
+        batch=BatchJob("CronJob", "nightly"),
+    )  # fmt: skip
+    pod = Pod("cad", "nightly-1-abc", "p1", "Failed", False, 4, THEN - 60.0, "OOMKilled")
+    cluster = Cluster("cad", workloads=(nightly,), pods=(pod,))
+    alerts = [
+        Alert("f1", AlertState.SUPPRESSED, (("alertname", "Muted"),), starts_at=THEN - 50.0, muted_by=("nights",)),
+        Alert("f2", AlertState.SUPPRESSED, (("alertname", "Inhibited"),), starts_at=THEN - 40.0, inhibited_by=("f3",)),
+        Alert("f3", AlertState.ACTIVE, (("alertname", "Cause"),), starts_at=THEN - 30.0),
+    ]
+    silence = Silence("s9", (Matcher("alertname", "X"),), THEN - 100.0, THEN + 100.0, "ann", "gone from Alertmanager since")
+    for moment in moments:
+        writer.record(moment, "cluster", encoder.encode_cluster(cluster))
+        writer.record(moment, "alerts", encoder.encode_alerts(alerts, peers_up=1, peers_total=1))
+        writer.record(moment, "silences", encoder.encode_silences([silence]))
+    writer.close()
+
+
+async def test_what_was_recorded_is_shown_where_it_covers_the_moment(past: PastSession, live: Session) -> None:
+    """Workloads, pods, CronJobs, silences, and what was inhibited or muted come from the recording, and from nothing of now;
+    a moment that it does not cover is as without one, and says so.
+    """
+    before = await past.go(THEN)
+    record(live, THEN - 20.0, THEN + 20.0)
+    snapshot = await past.go(THEN)
+    assert snapshot.cluster is not None
+    assert [item.target for item in snapshot.cluster.workloads] == ["cronjob/nightly"]
+    assert snapshot.cluster.pods[0].reason == "OOMKilled"
+    suppressed = {item.alert.name: item.alert.suppressed_as for item in snapshot.alerts}
+    assert suppressed["Muted"] == "muted"
+    assert suppressed["Inhibited"] == "inhibited"
+    assert suppressed["Cause"] == ""
+    assert [item.id for item in snapshot.silences] == ["s9"]
+    assert snapshot.as_of is not None
+    assert snapshot.as_of.caveat == ""
+    kubernetes, manager = snapshot.source("kubernetes"), snapshot.source("alertmanager")
+    assert kubernetes is not None
+    assert (kubernetes.health, kubernetes.detail) == (Health.UP, "recorded")
+    assert manager is not None
+    assert (manager.health, manager.detail) == (Health.UP, "1/1 recorded")
+
+    uncovered = await past.go(THEN - 21.0)
+    assert uncovered.cluster != snapshot.cluster
+    assert uncovered.as_of is not None
+    assert "inhibited or muted is not known then" in uncovered.as_of.caveat
+    assert not {"Muted", "Inhibited", "Cause"} & {item.alert.name for item in uncovered.alerts}
+    assert before.as_of is not None
+    assert uncovered.as_of.caveat == before.as_of.caveat
+
+
+async def test_a_recording_is_known_where_prometheus_has_nothing(past: PastSession, live: Session) -> None:
+    """Without a sample of the moment the recorded cluster and alerts are still shown, and pending alerts are not known."""
+    down = THEN - 7300.0
+    record(live, down - 20.0, down + 20.0)
+    snapshot = await past.go(down)
+    assert snapshot.as_of is not None
+    assert snapshot.as_of.caveat.startswith("pending alerts are not known then: Prometheus")
+    assert snapshot.cluster is not None
+    assert {"Muted", "Inhibited", "Cause"} <= {item.alert.name for item in snapshot.alerts}
+
+
+async def test_a_damaged_recording_is_said(past: PastSession, live: Session) -> None:
+    """Nothing of it is shown, and where nothing else keeps the cluster the reason names the recording."""
+    down = THEN - 7300.0
+    record(live, down - 20.0, down + 20.0)
+    ((_, file),) = list_files(Path(live.settings.recording_dir))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0x20
+    file.write_bytes(content)
+    snapshot = await past.go(down)
+    kubernetes = snapshot.source("kubernetes")
+    assert kubernetes is not None
+    assert kubernetes.fault is not None
+    assert "the recording cannot be read" in kubernetes.fault.sentence()
