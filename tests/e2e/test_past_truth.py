@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+from seen_snapshot import Seen, read_snapshot
 
 from console.config.load import load_settings
 from console.demo.scenarios import scenario
@@ -20,8 +20,6 @@ from console.demo.stack import DemoStack
 from console.journal.payloads import NoteWritten
 from console.monitor.past_session import PastSession
 from console.monitor.session import Session
-from console.state.snapshot import Snapshot
-from queries.model.alert import AlertState
 from queries.text.times import utc
 
 pytestmark = [pytest.mark.servers]
@@ -30,43 +28,6 @@ SETTLED_SECONDS = 12.0
 """A scrape, an evaluation, a notification of Alertmanager and a poll: closer to a change the two may differ."""
 MOMENTS = 200
 TOLERANCE = 0.03
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What is compared, of one snapshot."""
-
-    at: float
-    alerts: frozenset[tuple[str, str, tuple[str, ...], str]]
-    workloads: frozenset[tuple[str, int, int]]
-    silences: frozenset[tuple[str, str]]
-    notes: int
-    panels: dict[str, tuple[str, float | None]]
-
-
-def read(snapshot: Snapshot) -> Seen:
-    return Seen(
-        snapshot.taken_at,
-        frozenset(describe(snapshot)),
-        frozenset((item.target, item.ready, item.desired) for item in cluster_of(snapshot) if item.kind == "Deployment"),
-        frozenset((item.id, item.state) for item in snapshot.silences if item.state == "active"),
-        sum(change.kind == "note" for change in snapshot.changes),
-        {item.spec.id: (item.verdict.value, item.value) for item in snapshot.panels if item.spec.id != "workloads"},
-    )
-
-
-def cluster_of(snapshot: Snapshot) -> Iterable[Any]:
-    return snapshot.cluster.workloads if snapshot.cluster is not None else ()
-
-
-def describe(snapshot: Snapshot) -> Iterable[tuple[str, str, tuple[str, ...], str]]:
-    """Name, state, silences and owner of each alert; an inhibited one fires, as far as any series tells."""
-    for tracked in snapshot.alerts:
-        alert = tracked.alert
-        inhibited = alert.state is AlertState.SUPPRESSED and not alert.silenced_by
-        pending = alert.state is AlertState.PENDING
-        fires = AlertState.ACTIVE if inhibited or alert.state is AlertState.UNDELIVERED else alert.state
-        yield (alert.name, fires.value, () if pending else alert.silenced_by, "" if pending else tracked.owner)
 
 
 async def disturb(session: Session, stack: DemoStack, dice: random.Random, until: float) -> None:
@@ -114,7 +75,7 @@ async def test_the_past_is_what_was_seen_then(servers: Servers, tmp_path: Path) 
         environ = {**stack.addresses.environment(), "XDG_STATE_HOME": str(tmp_path)}
         settings = replace(load_settings({"refresh": 1.0}, environ), read_only=False)
         session = await asyncio.to_thread(Session.open, settings)
-        session.start(lambda snapshot: seen.append(read(snapshot)))
+        session.start(lambda snapshot: seen.append(read_snapshot(snapshot)))
         ends = time.time() + SECONDS
         await disturb(session, stack, dice, ends)
         past = PastSession(session)
@@ -123,7 +84,7 @@ async def test_the_past_is_what_was_seen_then(servers: Servers, tmp_path: Path) 
         unknown = 0
         first, last = seen[0].at + SETTLED_SECONDS, time.time() - SETTLED_SECONDS
         for moment in sorted(dice.uniform(first, last) for _ in range(MOMENTS)):
-            then = read(await past.go(moment))
+            then = read_snapshot(await past.go(moment))
             expected = min(seen, key=lambda item: abs(item.at - moment))
             for name in ("alerts", "workloads", "silences", "notes"):
                 if settled(seen, moment, lambda item, name=name: getattr(item, name)):  # type: ignore[misc]
