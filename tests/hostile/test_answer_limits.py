@@ -160,11 +160,10 @@ async def _setup(url: str, folder: Path) -> object:
 NAMESPACE_PODS = "/api/v1/namespaces/ns/pods"
 CLIENTS: dict[str, Asking] = {
     "prometheus": Asking(
-        _source(Prometheus, lambda made: made.query("up")), ("queries/prometheus/client.py", "queries/http/client.py")
+        _source(Prometheus, lambda made: made.query("up")),
+        ("queries/prometheus/client.py", "queries/http/client.py", "queries/http/direct.py", "queries/http/response_parser.py"),
     ),
-    "prometheus rules": Asking(
-        _source(Prometheus, lambda made: made.rules()), ("queries/http/transport.py", "queries/http/error_mapping.py")
-    ),
+    "prometheus rules": Asking(_source(Prometheus, lambda made: made.rules()), ("queries/http/error_mapping.py",)),
     "prometheus, off the refresh path": Asking(
         _source(Discovery, lambda made: made.metric_names()), ("queries/prometheus/metadata.py", "queries/http/wire_limit.py")
     ),
@@ -181,7 +180,7 @@ CLIENTS: dict[str, Asking] = {
         _source(Administration, lambda made: made.document("/api/v1/tokens")), ("queries/platform/administration.py",)
     ),
     "platform's exporter": Asking(_source(Platform, lambda made: made.metrics()), (), text=True),
-    "a proxy, http": Asking(_proxied(Prometheus, lambda made: made.query("up"), "http"), ("queries/http/proxy.py",)),
+    "a proxy, http": Asking(_proxied(Prometheus, lambda made: made.query("up"), "http"), ("queries/http/proxied.py",)),
     "a proxy, https": Asking(_proxied(Prometheus, lambda made: made.query("up"), "https"), ()),
     "a proxy, off the refresh path": Asking(_proxied(Discovery, lambda made: made.metric_names(), "http"), ()),
     "a webhook": Asking(_webhook, ("console/actions/writers.py",), text=True),

@@ -1,0 +1,325 @@
+"""The httpx transport to a server without a proxy: HTTP/1.1 over asyncio's own connections.
+
+It costs a quarter of the CPU of httpx' general transport, and neither httpcore nor anyio is imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeAlias, cast
+
+import httpx
+
+from queries.http.response_parser import ResponseParser, build_head
+
+CONNECTIONS = 8
+"""How many connections are open at once; more requests wait."""
+IDLE_SECONDS = 60.0
+"""How long an unused connection is kept."""
+_UNREAD_BYTES = 512 << 10
+"""With more than this unread, the server has to wait."""
+_NEXT_ADDRESS_SECONDS = 0.25
+"""After this long without a connection the next address is tried beside (RFC 8305)."""
+
+Trace: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[None]]
+
+
+class DirectTransport(httpx.AsyncBaseTransport):
+    """A pool of connections to one server. Raises httpx' errors with their cause; the extension `trace` is told the phases."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        """`context` is None for plain HTTP."""
+        self._context = context
+        if context is not None:
+            context.set_alpn_protocols(["http/1.1"])
+        self._slots = asyncio.Semaphore(CONNECTIONS)
+        self._idle: list[_Connection] = []
+        self._open: set[_Connection] = set()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        trace: Trace = request.extensions.get("trace", _ignore)
+        head = build_head(request.method, request.url.raw_path, request.headers.raw)
+        content = await request.aread()
+        await self._slots.acquire()
+        connection = None
+        try:
+            connection = self._reuse() or await self._dial(request, trace)
+            await trace("http11.send_request_headers.started", {})
+            connection.write(head + content)
+            parser = ResponseParser(request.method)
+            while (found := parser.head()) is None:
+                await connection.feed(parser)
+            body = _BodyStream(self, connection, parser, trace)
+            return httpx.Response(found.status, headers=found.headers, stream=body)
+        except BaseException:
+            self._release(connection, reusable=False)
+            raise
+
+    async def aclose(self) -> None:
+        connections = tuple(self._open)
+        self._idle.clear()
+        for connection in connections:
+            connection.abort()
+        for connection in connections:
+            await connection.lost
+
+    def release(self, connection: _Connection, parser: ResponseParser) -> None:
+        """The response was read, or is not read on."""
+        self._release(connection, reusable=parser.complete and parser.reusable and not parser.unread and not connection.unread)
+
+    def _release(self, connection: _Connection | None, *, reusable: bool) -> None:
+        self._slots.release()
+        if connection is None:
+            return
+        if reusable and not connection.ended:
+            connection.idle_since = time.monotonic()
+            self._idle.append(connection)
+        else:
+            connection.abort()
+
+    def _reuse(self) -> _Connection | None:
+        """The connection that was used last, if it is still good."""
+        oldest = time.monotonic() - IDLE_SECONDS
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.idle_since >= oldest and not connection.readable():
+                return connection
+            connection.abort()
+        return None
+
+    async def _dial(self, request: httpx.Request, trace: Trace) -> _Connection:
+        url, seconds = request.url, request.extensions.get("timeout", {}).get("connect")
+        host = url.raw_host.decode("ascii")
+        made = None
+        try:
+            await trace("connection.connect_tcp.started", {})
+            async with asyncio.timeout(seconds):
+                made = await _connect(host, url.port or (443 if self._context else 80))
+            if self._context is not None:
+                await trace("connection.start_tls.started", {})
+            async with asyncio.timeout(seconds):
+                connection = await self._wrap(made, request.extensions.get("sni_hostname") or host)
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout("no connection in time") from error
+        except (OSError, ExceptionGroup) as error:
+            raise httpx.ConnectError("no connection") from error
+        self._open.add(connection)
+        connection.lost.add_done_callback(lambda _: self._open.discard(connection))
+        return connection
+
+    async def _wrap(self, made: socket.socket, name: str) -> _Connection:
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {"ssl": self._context, "server_hostname": name} if self._context else {}
+        try:
+            _, connection = await loop.create_connection(lambda: _Connection(loop), sock=made, **options)
+        except ConnectionResetError as error:
+            made.close()
+            if error.errno is not None:
+                raise
+            # asyncio's own, for a server that closes during the handshake
+            ended = ssl.SSLEOFError(ssl.SSLErrorNumber.SSL_ERROR_EOF, "EOF occurred in violation of protocol")
+            ended.reason = "UNEXPECTED_EOF_WHILE_READING"
+            raise ended from None
+        except BaseException:
+            made.close()
+            raise
+        return connection
+
+
+class _Connection(asyncio.Protocol):
+    """One connection; what it received waits until somebody reads it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.lost: asyncio.Future[None] = loop.create_future()
+        """Done once the socket is closed."""
+        self.ended = False
+        """Whether nothing more will be received."""
+        self.idle_since = 0.0
+        self._loop = loop
+        self._error: Exception | None = None
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+        self._paused = False
+        self._waiting: asyncio.Future[None] | None = None
+        self._transport: asyncio.Transport | None = None
+
+    # asyncio calls these.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._size += len(data)
+        if self._size > _UNREAD_BYTES and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        self.ended = True
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.ended = True
+        self._error = self._error or error
+        self._wake()
+        if not self.lost.done():
+            self.lost.set_result(None)
+
+    # The transport does.
+
+    @property
+    def unread(self) -> bool:
+        return bool(self._pieces)
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    async def feed(self, parser: ResponseParser) -> None:
+        """Feed the parser with what was received, or with what is received next. Raises httpx.ReadError."""
+        parser.feed(await self.receive() or b"")
+        if self.ended and not self._pieces:
+            parser.feed_end()
+
+    async def receive(self) -> bytes | None:
+        """What was received, or what is received next; None at the end. Raises httpx.ReadError."""
+        while not self._pieces:
+            if self._error is not None:
+                raise httpx.ReadError("the connection broke") from self._error
+            if self.ended:
+                return None
+            self._waiting = self._loop.create_future()
+            try:
+                await self._waiting
+            finally:
+                self._waiting = None
+        piece = self._pieces.popleft()
+        self._size -= len(piece)
+        if self._paused and self._size <= _UNREAD_BYTES and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return piece
+
+    def readable(self) -> bool:
+        """Of an idle connection: whether the server closed it, or sent something that nobody asked for."""
+        if self.ended or self._pieces or self._transport is None:
+            return True
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket"), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+
+class _BodyStream(httpx.AsyncByteStream):
+    """The body of one response; closing it gives the connection back."""
+
+    def __init__(self, owner: DirectTransport, connection: _Connection, parser: ResponseParser, trace: Trace) -> None:
+        self._owner = owner
+        self._connection = connection
+        self._parser = parser
+        self._trace = trace
+        self._closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        parser, connection = self._parser, self._connection
+        await self._trace("http11.receive_response_body.started", {})
+        while not parser.complete:
+            if piece := parser.body():
+                yield piece
+                continue
+            if parser.complete:
+                return
+            received = await connection.receive()
+            if received is None:
+                parser.feed_end()
+            elif parser.pass_through(received):
+                yield received
+            else:
+                parser.feed(received)
+
+    async def aclose(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._owner.release(self._connection, self._parser)
+
+
+async def _ignore(_event: str, _info: dict[str, Any]) -> None:
+    """Nobody asked for the phases."""
+
+
+async def _connect(host: str, port: int) -> socket.socket:
+    """A connected socket to the first address that accepts. Raises OSError, or a group of them."""
+    try:
+        # An address needs no resolver, which works in a thread.
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+    if len(addresses) == 1:
+        return await _connect_to(*addresses[0])
+    return await _race(_alternate_families(addresses))
+
+
+def _alternate_families(addresses: Sequence[tuple[int, Any]]) -> Sequence[tuple[int, Any]]:
+    """The addresses in their order, but the second one is of the other family, so that a broken family costs little."""
+    first = addresses[0][0]
+    other = next((item for item in addresses if item[0] != first), None)
+    return addresses if other is None else [addresses[0], other, *(item for item in addresses[1:] if item != other)]
+
+
+async def _race(addresses: Sequence[tuple[int, Any]]) -> socket.socket:
+    """Each address gets a moment before the next one is tried beside it; the first connection wins."""
+    tasks: set[asyncio.Task[socket.socket]] = set()
+    errors: list[Exception] = []
+    waiting = deque(addresses)
+    try:
+        while waiting or tasks:
+            if waiting:
+                tasks.add(asyncio.ensure_future(_connect_to(*waiting.popleft())))
+            pause = _NEXT_ADDRESS_SECONDS if waiting else None
+            done, _ = await asyncio.wait(tasks, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                error = task.exception()
+                if error is None:
+                    tasks.discard(task)
+                    return task.result()
+                tasks.discard(task)
+                if isinstance(error, OSError):
+                    errors.append(error)
+        raise ExceptionGroup("no address accepts", errors)
+    finally:
+        for task in tasks:
+            task.add_done_callback(_close_late)
+            task.cancel()
+
+
+def _close_late(task: asyncio.Task[socket.socket]) -> None:
+    """Another address was faster."""
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
+
+
+async def _connect_to(family: int, address: Any) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(made, address)
+    except BaseException:
+        made.close()
+        raise
+    return made
