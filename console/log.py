@@ -8,7 +8,6 @@ import os
 import traceback
 from collections.abc import Iterator
 from copy import copy
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
@@ -45,6 +44,28 @@ def _frames(error: BaseException, indent: str = "  ") -> Iterator[str]:
         yield from _frames(member, indent + "  ")
 
 
+class _LogFile(logging.Handler):
+    """A file that is opened, and its class imported, with the first record: most commands log nothing."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+        self._file: logging.Handler | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._file is None:
+            from logging.handlers import RotatingFileHandler  # noqa: PLC0415
+
+            self._file = RotatingFileHandler(self._path, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True)
+            self._file.setFormatter(self.formatter)
+        self._file.emit(record)
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        super().close()
+
+
 class UnwritableLog(logging.NullHandler):
     """Replaces a log that cannot be written; `problem` says why."""
 
@@ -67,7 +88,7 @@ def log_to(path: str) -> str:
             raise PermissionError(0, why)
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True)
+        handler = _LogFile(path)
     except OSError as error:
         handler = UnwritableLog()
         handler.problem = error.strerror or type(error).__name__

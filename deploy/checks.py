@@ -28,7 +28,7 @@ from manifest_schema import faults  # noqa: E402
 from outcome import Checks, Failed, NotRun, report, run  # noqa: E402
 
 from console.config.load import load_settings  # noqa: E402
-from queries.promql.rule_templates import rule_names  # noqa: E402
+from queries.promql.our_rules import rule_names  # noqa: E402
 from queries.yaml import SafeLoader  # noqa: E402
 
 OVERLAYS = ("production", "staging")

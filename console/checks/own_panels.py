@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from console.checks.panels import effective_threshold
 from console.config.settings import Settings
-from queries.catalogue.drills import read_drills
 from queries.catalogue.loader import load_board, load_dashboard
-from queries.catalogue.own import OwnBoards, read_own_boards
-from queries.catalogue.own_signals import OwnSignals, read_own_signals
-from queries.catalogue.signals import Signal
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import PanelSpec
-from queries.platform.admin_calls import read_admin_calls
 from queries.text.suggestions import suggest_spelling
+
+if TYPE_CHECKING:
+    from queries.catalogue.own import OwnBoards
+    from queries.catalogue.own_signals import OwnSignals
+    from queries.catalogue.signals import Signal
+
+# A team's own files are read by modules that are imported only where there are such files.
 
 
 class RunbookNames(Protocol):
@@ -30,11 +32,15 @@ class RunbookNames(Protocol):
 
 def load_own_boards(settings: Settings) -> OwnBoards:
     """The panels and boards of the config file's `panels`."""
+    from queries.catalogue.own import read_own_boards  # noqa: PLC0415
+
     return read_own_boards(settings.own.panels, settings.own.signals)
 
 
 def load_own_signals(settings: Settings) -> OwnSignals:
     """The catalogue's signals with those of the config file's `signals`."""
+    from queries.catalogue.own_signals import read_own_signals  # noqa: PLC0415
+
     return read_own_signals(settings.own.signals)
 
 
@@ -96,8 +102,12 @@ def find_problems(settings: Settings, runbooks: RunbookNames) -> tuple[str, ...]
     """
     problems = list(load_own_signals(settings).problems) if settings.own.signals else []
     if settings.own.admin_calls:
+        from queries.platform.admin_calls import read_admin_calls  # noqa: PLC0415
+
         problems += read_admin_calls(settings.own.admin_calls).problems
     if settings.own.drills:
+        from queries.catalogue.drills import read_drills  # noqa: PLC0415
+
         problems += read_drills(settings.own.drills).problems
     if not settings.own.panels:
         return tuple(problems)

@@ -203,7 +203,7 @@ def _panel_metrics(specs: tuple[PanelSpec, ...], names: frozenset[str]) -> list[
 
 def _recorded(loaded: RecordedPanels) -> list[tuple[str, ...]]:
     """How each loaded rule compares with ours, with both expressions where they differ."""
-    from queries.promql.rule_templates import our_expressions  # noqa: PLC0415  # YAML
+    from queries.promql.our_rules import our_expressions  # noqa: PLC0415  # YAML
 
     ours = our_expressions()
     rows: list[tuple[str, ...]] = []

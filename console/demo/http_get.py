@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-import queries.http.transport  # noqa: F401  # limits the size of response headers
+import queries.http.proxied  # noqa: F401  # limits the informational responses before an answer
 from queries.decoding import decode_json
 from queries.errors import InvalidResponse, TimedOut
 from queries.http import error_mapping

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from console.demo.scenarios import RuleSet
-from queries.promql.rule_templates import rule_names, rule_text
+from queries.promql.our_rules import rule_names
+from queries.promql.rule_templates import rule_text
 from queries.text.durations import DURATION, format_duration, parse_duration
 from queries.yaml import load_yaml
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -85,10 +85,8 @@ def _severity(level: str, values: Mapping[str, Any]) -> SeverityPolicy:
 
 @cache
 def _defaults() -> Mapping[str, Any]:
-    from queries.yaml import load_yaml  # noqa: PLC0415  # not before the first frame
+    from queries.shipped import load_shipped  # noqa: PLC0415  # not before the first frame
 
-    defaults = load_yaml(
-        resources.files(__package__).joinpath("response.yaml").read_text(encoding="utf-8"), where="response.yaml"
-    )
+    defaults = load_shipped(Path(__file__).with_name("response.yaml"))
     assert isinstance(defaults, dict)  # noqa: S101 - our own file
     return defaults

@@ -115,6 +115,7 @@ class SourcePolling:
         if self._prometheus is not None and PROMETHEUS in sources:
             # A single snapshot has no later one to correct it: read the meaning of the numbers first.
             prometheus, fetch_panels = self._prometheus, fetches[PROMETHEUS]
+            prometheus.once = RULES in fetches
 
             async def fetch_decoded_panels() -> tuple[Any, tuple[str, ...]]:
                 await prometheus.fetch_encodings()

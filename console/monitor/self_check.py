@@ -264,7 +264,7 @@ async def _check_meanings(
     settings: Settings, prometheus: Prometheus, groups: Sequence[RuleGroup], *, strict: bool
 ) -> tuple[CheckResult, ...]:
     """The meaning of the loaded rules against ours."""
-    from queries.promql.rule_templates import our_recordings  # noqa: PLC0415
+    from queries.promql.our_rules import our_recordings  # noqa: PLC0415
 
     prometheus.windows = dict(settings.rule_windows)
     book = await prometheus.match_rules(groups)

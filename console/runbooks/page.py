@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
 from queries.model.panel import Range, Threshold
+from queries.shipped import parse_shipped
 from queries.yaml import NodeError, YamlDocument, load_with_lines
 
 if TYPE_CHECKING:
@@ -133,17 +133,25 @@ def read_page(path: Path, *, root: Path, own: bool = False, signals: Mapping[str
     if front is None:
         return Runbook(name, str(path), title, body=body, own=own, plain=True)
     try:
-        document = load_with_lines(front)
+        document = load_with_lines(front) if own else YamlDocument(parse_shipped(front, _front_values, kind="front"), {}, {})
         if own and _is_foreign(document):
             front_title = document.value.get("title") if isinstance(document.value, dict) else ""
             title = front_title if isinstance(front_title, str) and front_title else title
             return Runbook(name, str(path), title, body=body, own=own, plain=True)
-        return replace(_read(path, document, body, signals), own=own)
+        try:
+            return replace(_read(path, document, body, signals), own=own)
+        except NodeError:
+            # A kept value has no lines: those of the error are found by reading it again.
+            return replace(_read(path, load_with_lines(front), body, signals), own=own)
     except NodeError as error:
         # The front matter starts on the file's second line.
         place = f"{path}:{max(error.line, 1) + 1}"
         key = f"{error.key}: " if error.key else ""
         return Runbook(name, str(path), title if own else name, body=body, broken=f"{place}: {key}{error}", own=own)
+
+
+def _front_values(front: str) -> object:
+    return load_with_lines(front).value
 
 
 def split_page(text: str) -> tuple[str | None, str]:
@@ -173,6 +181,8 @@ def _first_heading(body: str) -> str:
 
 def _is_foreign(document: YamlDocument) -> bool:
     """Whether the front matter belongs to another program: no key is one of ours, or close to one."""
+    import difflib  # noqa: PLC0415  # only for a team's own pages
+
     keys = document.value if isinstance(document.value, dict) else {}
     unknown = [key for key in keys if key not in FRONT_KEYS]
     misspelled = any(difflib.get_close_matches(key, _OWN_KEYS, n=1, cutoff=0.8) for key in unknown)

@@ -23,7 +23,7 @@ from queries.model.text import visible
 from queries.platform.client import Platform
 from queries.prometheus.client import Prometheus, RulesResult
 from queries.prometheus.query_batch import BatchQuery, QueryBatch
-from queries.promql.rule_templates import our_expressions
+from queries.promql.our_rules import our_expressions
 from queries.promql.syntax import parse_promql
 
 _LISTED = 4

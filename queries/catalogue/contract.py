@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from queries.decoding import convert
 from queries.model.frozen import dataclass
-from queries.yaml import load_yaml
+from queries.shipped import load_shipped
 
 PLATFORM = "platform"
 
@@ -102,6 +102,5 @@ class Contract:
 @cache
 def load_contract() -> Contract:
     """The built-in contract."""
-    text = resources.files(__package__).joinpath("contract.yaml").read_text(encoding="utf-8")
-    file = convert(load_yaml(text, where="contract.yaml"), _File)
+    file = convert(load_shipped(Path(__file__).with_name("contract.yaml")), _File)
     return Contract(file.metrics, frozenset(file.target_labels))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
-from importlib import resources
+from pathlib import Path
 
 import msgspec
 
 from queries.decoding import convert
 from queries.model.frozen import dataclass
 from queries.model.series import Sample, label
-from queries.yaml import load_yaml
+from queries.shipped import load_shipped
 
 _STATUS = re.compile(r"(?:HTTP|STATUS)?_*([1-5]\d\d)")
 
@@ -143,14 +142,15 @@ def team_code_problem(taxonomy: Taxonomy, word: str, code: str) -> str:
         return "this is one of the nine already; expected a code of your own here"
     if code in taxonomy.codes:
         return ""
+    import difflib  # noqa: PLC0415  # only after a mistake
+
     near = difflib.get_close_matches(normalize_code(code), taxonomy.codes, n=1, cutoff=0.5)
     return f"{code!r} is none of the nine, " + (f"did you mean {near[0]}?" if near else f"expected one of {nine}")
 
 
 @cache
 def _built_in() -> Taxonomy:
-    text = resources.files(__package__).joinpath("taxonomy.yaml").read_text(encoding="utf-8")
-    file = convert(load_yaml(text, where="taxonomy.yaml"), _File, strict=False)
+    file = convert(load_shipped(Path(__file__).with_name("taxonomy.yaml")), _File, strict=False)
     own = {name: _merge_words(item.exceptions, item.statuses) for name, item in file.providers.items()}
     words = {**_merge_words(file.exceptions, file.statuses), **_merge_words(file.spellings, {})}
     for code in {*words.values(), *(code for item in own.values() for code in item.values())}:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from queries.decoding import convert
-from queries.yaml import load_yaml
+from queries.shipped import load_shipped
 
 MetricType = Literal["counter", "gauge", "histogram"]
 PARTS = {"histogram": ("_bucket", "_count", "_sum"), "summary": ("", "_count", "_sum")}
@@ -38,5 +38,4 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def load_exported() -> Mapping[str, ExportedMetric]:
     """The exported families by name."""
-    text = resources.files(__package__).joinpath("exported.yaml").read_text(encoding="utf-8")
-    return convert(load_yaml(text, where="exported.yaml"), _File).metrics
+    return convert(load_shipped(Path(__file__).with_name("exported.yaml")), _File).metrics

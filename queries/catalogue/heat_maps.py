@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
 
 from queries.decoding import convert
 from queries.model.panel import HeatMapSpec, Unit
-from queries.yaml import load_yaml
+from queries.shipped import load_shipped
 
 STEP = "$step"
 
@@ -30,8 +30,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 @cache
 def load_heat_maps() -> Mapping[str, HeatMapSpec]:
     """The heat maps by name."""
-    text = resources.files(__package__).joinpath("heat_maps.yaml").read_text(encoding="utf-8")
-    file = convert(load_yaml(text, where="heat_maps.yaml"), _File)
+    file = convert(load_shipped(Path(__file__).with_name("heat_maps.yaml")), _File)
     return MappingProxyType(
         {name: HeatMapSpec(item.about, item.unit, item.by, item.expr.strip()) for name, item in file.heat_maps.items()}
     )

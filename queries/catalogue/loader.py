@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
-from importlib import resources
+from functools import cache, partial
+from pathlib import Path
 
 import msgspec
 
@@ -16,6 +16,7 @@ from queries.decoding import convert
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import Aggregation, PanelSpec, Range, Threshold, Unit
 from queries.model.series import quote
+from queries.shipped import parse_shipped
 from queries.text.suggestions import suggest_spelling
 from queries.yaml import load_with_lines, load_yaml
 
@@ -157,13 +158,17 @@ def has_provider(spec: PanelSpec) -> bool:
 
 @cache
 def _read(name: str) -> _Board:
-    text = resources.files(__package__).joinpath(f"{name}.yaml").read_text(encoding="utf-8")
-    return _parse(text, where=f"{name}.yaml")
+    text = Path(__file__).with_name(f"{name}.yaml").read_text(encoding="utf-8")
+    return _check(parse_shipped(text, partial(load_yaml, where=f"{name}.yaml")), text, where=f"{name}.yaml")
 
 
 def _parse(text: str, *, where: str) -> _Board:
+    return _check(load_yaml(text, where=where), text, where=where)
+
+
+def _check(value: object, text: str, *, where: str) -> _Board:
     try:
-        board = convert(load_yaml(text, where=where), _Board)
+        board = convert(value, _Board)
     except msgspec.ValidationError as error:
         raise CatalogueError(f"{where}: {error}") from None
     seen: set[str] = set()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from queries.decoding import convert
 from queries.model.frozen import dataclass
 from queries.model.panel import Unit
+from queries.shipped import load_shipped
 from queries.yaml import load_yaml
 
 REFERENCE = re.compile(r"\$\{([a-z][a-z0-9_]*)(?:\[([^\]]+)\])?\}")
@@ -160,8 +161,7 @@ def load_catalogue_signals(own: tuple[tuple[str, str], ...] = ()) -> Mapping[str
     """The signals of the catalogue by id. `own` has name and text of each of a team's files: their definitions of an existing
     signal take precedence. Raises SignalError, and YamlError for text that is not YAML.
     """
-    text = resources.files(__package__).joinpath("signals.yaml").read_text(encoding="utf-8")
-    known = parse_signals(text, where="signals.yaml")
+    known = _read_signals(load_shipped(Path(__file__).with_name("signals.yaml")), where="signals.yaml", known={})
     for where, text in own:
         known = parse_signals(text, where=where, known=known)
     return known
@@ -169,11 +169,15 @@ def load_catalogue_signals(own: tuple[tuple[str, str], ...] = ()) -> Mapping[str
 
 def parse_signals(text: str, *, where: str, known: Mapping[str, Signal] | None = None) -> Mapping[str, Signal]:
     """The signals of a file's text, added to `known`. Raises as `load_signals`."""
+    return _read_signals(load_yaml(text, where=where), where=where, known=known or {})
+
+
+def _read_signals(value: object, *, where: str, known: Mapping[str, Signal]) -> Mapping[str, Signal]:
     try:
-        file = convert(load_yaml(text, where=where), _File)
+        file = convert(value, _File)
     except msgspec.ValidationError as error:
         raise SignalError(f"{where}: {error}") from None
-    signals = dict(known or {})
+    signals = dict(known)
     for name, entry in file.signals.items():
         signals[name] = _build_signal(name, entry, signals.get(name), where=where)
     return MappingProxyType(signals)

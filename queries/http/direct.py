@@ -265,8 +265,8 @@ async def _ignore(_event: str, _info: dict[str, Any]) -> None:
 async def _connect(host: str, port: int) -> socket.socket:
     """A connected socket to the first address that accepts. Raises OSError, or a group of them."""
     try:
-        # An address needs no resolver, which works in a thread.
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        # An address needs no resolver, which works in a thread. As bytes, or Python imports the tables of IDNA.
+        found = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))

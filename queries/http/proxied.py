@@ -1,4 +1,4 @@
-"""httpx' general transport, for a server behind a proxy; it imports httpcore and anyio."""
+"""httpx' general transport with the limits that httpcore lacks, for a server behind a proxy; it imports httpcore and anyio."""
 
 from __future__ import annotations
 
@@ -18,23 +18,31 @@ import_module("anyio._backends._asyncio")
 # As much as asyncio reads at once: smaller pieces would copy the rest of a large response each time.
 httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = 256 << 10
 
-_awaited_event = httpcore.AsyncHTTP11Connection._receive_event
+_event, _awaited_event = httpcore.HTTP11Connection._receive_event, httpcore.AsyncHTTP11Connection._receive_event
 
 
-async def _limited_event(self: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - httpcore's own signature
+def _limited_event(self: Any, timeout: float | None = None) -> Any:
     """The next event of a connection. httpcore skips informational responses for ever without yielding to the loop."""
-    event = await _awaited_event(self, timeout)
+    return _count_informational(self, _event(self, timeout))
+
+
+async def _limited_awaited_event(self: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - httpcore's own signature
+    return _count_informational(self, await _awaited_event(self, timeout))
+
+
+def _count_informational(connection: Any, event: Any) -> Any:
     status = getattr(event, "status_code", 0)
     if 100 <= status < 200:
-        self.informational = getattr(self, "informational", 0) + 1
-        if self.informational > MOST_INFORMATIONAL:
+        connection.informational = getattr(connection, "informational", 0) + 1
+        if connection.informational > MOST_INFORMATIONAL:
             raise httpcore.RemoteProtocolError(ENDLESS_HEAD)
     elif status:
-        self.informational = 0
+        connection.informational = 0
     return event
 
 
-httpcore.AsyncHTTP11Connection._receive_event = _limited_event
+httpcore.HTTP11Connection._receive_event = _limited_event
+httpcore.AsyncHTTP11Connection._receive_event = _limited_awaited_event
 
 
 def build_proxied_transport(address: str, context: ssl.SSLContext | None, *, where: str) -> httpx.AsyncBaseTransport:

@@ -95,6 +95,8 @@ class Prometheus:
         """Windows in our rules that this server's rules replace by others."""
         self.rules_expected = False
         """Whether a poller fetches the rules: then the first panels wait briefly for them."""
+        self.once = False
+        """Whether only one refresh is asked for: then it waits for the rules until they arrive or fail."""
         self._rules_received = asyncio.Event()
         self._rules_due = float("-inf")
         self._loaded: LoadedRules | None = None
@@ -176,7 +178,7 @@ class Prometheus:
         """
         if self.rules_expected and not self._rules_received.is_set():
             with suppress(TimeoutError):
-                async with asyncio.timeout(_RULES_WAIT_SECONDS):
+                async with asyncio.timeout(None if self.once else _RULES_WAIT_SECONDS):
                     await self._rules_received.wait()
         return await self._panels.refresh(specs, beside=beside)
 
@@ -374,7 +376,7 @@ class Prometheus:
     def _match(self, groups: Sequence[RuleGroup]) -> RecordedBook:
         """Reads our rule files on the first call, and compares if anything changed; both take too long for the event loop."""
         from queries.prometheus.recorded_series import LoadedRules  # noqa: PLC0415  # imports the PromQL parser
-        from queries.promql.rule_templates import our_recordings  # noqa: PLC0415
+        from queries.promql.our_rules import our_recordings  # noqa: PLC0415
 
         if self._loaded is None:
             self._loaded = LoadedRules(partial(our_recordings, windows=self.windows))

@@ -24,6 +24,8 @@ from queries.prometheus.query_batch import BatchQuery, BatchResult, QueryBatch
 from queries.prometheus.recorded_panels import RecordedPanels, RecordedPlan, RecordedValueCheck
 from queries.prometheus.trends import POINTS, WINDOW_SECONDS, Trends
 from queries.prometheus.witnesses import Pair, Witnesses, build_pairs
+from queries.promql.code_stamp import code_stamp
+from queries.shipped import recall
 
 _SEED_WAIT_SECONDS = 0.4
 """How long the first refresh waits for the trends; those of a slower server come with a later refresh."""
@@ -367,20 +369,24 @@ class PanelFetcher:
     def _build_peaks(self, parts: Sequence[BatchQuery], lowest: Mapping[str, bool]) -> dict[str, tuple[BatchQuery, bool]]:
         """The queries of each step's worst value, and whether the server computes them: without those that cost too much.
 
-        Runs off the loop: it imports the PromQL parser.
+        Runs off the loop: where these queries are new, it imports the PromQL parser.
         """
-        from queries.promql.peaks import build_peak_query  # noqa: PLC0415
+        step, every = self._trends.step_seconds, self.recorded.evaluation_seconds
 
-        step, found = self._trends.step_seconds, {}
-        for part in parts:
-            peak = build_peak_query(
-                part.query,
-                step_seconds=step,
-                lowest=lowest[part.key],
-                evaluation_seconds=self.recorded.evaluation_seconds,
-            )
-            if peak.evaluations * POINTS <= _MOST_EVALUATIONS:
-                found[part.key] = BatchQuery(part.key, peak.text), peak.text == part.query or peak.evaluations > 0
+        def build() -> list[list[str | int]]:
+            from queries.promql.peaks import build_peak_query  # noqa: PLC0415
+
+            peaks = [
+                build_peak_query(part.query, step_seconds=step, lowest=lowest[part.key], evaluation_seconds=every)
+                for part in parts
+            ]
+            return [[peak.text, peak.evaluations] for peak in peaks]
+
+        facts = ([(part.query, lowest[part.key]) for part in parts], step, every, code_stamp())
+        found = {}
+        for part, (text, evaluations) in zip(parts, recall("peaks", repr(facts), build), strict=True):
+            if evaluations * POINTS <= _MOST_EVALUATIONS:
+                found[part.key] = BatchQuery(part.key, text), text == part.query or evaluations > 0
         return found
 
 

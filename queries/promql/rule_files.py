@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from enum import StrEnum
 from functools import partial
-from importlib import resources
 from typing import Any
 
 import msgspec
@@ -148,15 +147,17 @@ def read_rules(text: str, *, path: str) -> RuleFile:
 
 def load_built_in() -> tuple[RuleFile, ...]:
     """The platform's rule files that ship with the console, as a server accepts them."""
-    from queries.promql.rule_templates import rule_names, rule_text  # noqa: PLC0415  # imports the catalogue and the parser
+    from queries.promql.our_rules import FOLDER, rule_names  # noqa: PLC0415  # imports the catalogue
+    from queries.promql.rule_templates import rule_text  # noqa: PLC0415  # imports the catalogue and the parser
 
-    folder = resources.files("queries") / "rules"
-    return tuple(read_rules(rule_text(name), path=str(folder / name)) for name in sorted(rule_names()))
+    return tuple(read_rules(rule_text(name), path=str(FOLDER / name)) for name in sorted(rule_names()))
 
 
 def built_in_names() -> frozenset[str]:
     """The names that these files record, without parsing their expressions."""
-    texts = (item.read_text(encoding="utf-8") for item in (resources.files("queries") / "rules").iterdir() if item.is_file())
+    from queries.promql.our_rules import FOLDER  # noqa: PLC0415  # as above
+
+    texts = (item.read_text(encoding="utf-8") for item in FOLDER.iterdir() if item.is_file())
     return frozenset(match[1] for text in texts for match in _RECORDED.finditer(text))
 
 

@@ -6,13 +6,12 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from importlib import resources
-from types import MappingProxyType
 
 import promql_parser as ast
 
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import UNDECIDED, DefinitionChoice
+from queries.promql.our_rules import FOLDER
 from queries.promql.rule_files import built_in_names
 from queries.promql.syntax import parse_tree
 from queries.yaml import load_yaml
@@ -21,21 +20,13 @@ ROUTING = "alertmanager.yaml"
 PREFIX = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 """A valid prefix for recorded names."""
 _RECORD = re.compile(r"^(?P<before>\s*- record: )(?P<name>[\w:]+)(?P<after>.*)$", re.MULTILINE)
-_WINDOW = re.compile(r"(?<=\[)\w+(?=\])")
 _EXPRESSION = re.compile(r"^(?P<indent> *)expr:")
-
-
-def rule_names() -> tuple[str, ...]:
-    """The names of our rule files: recording rules first, because the alerts read them."""
-    names = (item.name for item in (resources.files("queries") / "rules").iterdir())
-    rules = (name for name in names if name.startswith(("recording", "alerting")) and name.endswith(".yaml"))
-    return tuple(sorted(rules, key=lambda name: (not name.startswith("recording"), name)))
 
 
 def rule_text(name: str, *, prefix: str = "") -> str:
     """One of `rule_names()` as a server accepts it; Alertmanager's routing unchanged. `prefix` is put before every recorded
     name, where it is recorded and where it is read."""
-    text = (resources.files("queries") / "rules" / name).read_text(encoding="utf-8")
+    text = (FOLDER / name).read_text(encoding="utf-8")
     if name == ROUTING:
         return text
     text = render(text, where=name)
@@ -51,25 +42,6 @@ def rule_manifest(name: str, *, prefix: str = "") -> str:
         f"metadata:\n  name: {title}\n  labels: {{role: alert-rules}}\nspec:\n"
     )
     return head + textwrap.indent(rule_text(name, prefix=prefix), "  ")
-
-
-def our_expressions() -> Mapping[str, str]:
-    """The expressions of our recording rules by name, in the order of the files, with ${signal[5m]} unexpanded."""
-    found: dict[str, str] = {}
-    for name in rule_names():
-        if name.startswith("recording"):
-            document = load_yaml((resources.files("queries") / "rules" / name).read_text(encoding="utf-8"), where=name)
-            found |= {rule["record"]: rule["expr"] for group in document["groups"] for rule in group["rules"]}  # type: ignore[index]
-    return found
-
-
-def our_recordings(
-    choice: DefinitionChoice = UNDECIDED, *, windows: Mapping[str, str] = MappingProxyType({})
-) -> Mapping[str, str]:
-    """The same as PromQL, with the encodings of the choice. `windows` maps windows to replacements."""
-    coded = DefinitionChoice(encodings=choice.encodings)
-    found = {name: expand_query(text, coded, where=name) for name, text in our_expressions().items()}
-    return {name: _WINDOW.sub(lambda match: windows.get(match[0], match[0]), text) for name, text in found.items()}
 
 
 def render(text: str, *, where: str, choice: DefinitionChoice = UNDECIDED) -> str:

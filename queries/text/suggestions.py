@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Sequence
 
 _MOST_LISTED = 24
@@ -10,6 +9,8 @@ _MOST_LISTED = 24
 
 def suggest_spelling(word: str, known: Iterable[str]) -> str:
     """`did you mean 'x'? (expected one of x, y)`: the nearest name, and all names unless they are many."""
+    import difflib  # noqa: PLC0415  # only after a mistake
+
     names = tuple(map(str, known))
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     if near and len(names) > _MOST_LISTED:
@@ -22,6 +23,8 @@ def nearest_names(
     word: str, known: Iterable[str], *, spelling: Callable[[str], str] = str.lower, most: int = 3
 ) -> tuple[str, ...]:
     """The known names with a similar spelling, the nearest first, each spelling once."""
+    import difflib  # noqa: PLC0415  # only after a mistake
+
     names: dict[str, str] = {}
     for name in known:
         names.setdefault(spelling(name), name)

@@ -20,7 +20,7 @@ def measure(stage: Stage) -> list[Figure]:
         from queries.catalogue.signals import UNDECIDED
         from queries.model.rule import Rule, RuleGroup, RuleKind
         from queries.prometheus.recorded_series import LoadedRules
-        from queries.promql.rule_templates import our_recordings
+        from queries.promql.our_rules import our_recordings
     except ImportError as error:
         print(f"      {error}: skipped", file=sys.stderr)
         return []

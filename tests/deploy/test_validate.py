@@ -14,7 +14,8 @@ import pytest
 from manifest_schema import faults
 
 from console.demo.server_binaries import Servers
-from queries.promql.rule_templates import rule_names, rule_text
+from queries.promql.our_rules import rule_names
+from queries.promql.rule_templates import rule_text
 
 
 @pytest.mark.servers

@@ -15,7 +15,8 @@ from servers import start_prometheus
 from terminal import Terminal
 
 from console.demo.process import ServerProcess
-from queries.promql.rule_templates import rule_names, rule_text
+from queries.promql.our_rules import rule_names
+from queries.promql.rule_templates import rule_text
 
 pytestmark = pytest.mark.servers
 

@@ -163,7 +163,9 @@ CLIENTS: dict[str, Asking] = {
         _source(Prometheus, lambda made: made.query("up")),
         ("queries/prometheus/client.py", "queries/http/client.py", "queries/http/direct.py", "queries/http/response_parser.py"),
     ),
-    "prometheus rules": Asking(_source(Prometheus, lambda made: made.rules()), ("queries/http/error_mapping.py",)),
+    "prometheus rules": Asking(
+        _source(Prometheus, lambda made: made.rules()), ("queries/http/transport.py", "queries/http/error_mapping.py")
+    ),
     "prometheus, off the refresh path": Asking(
         _source(Discovery, lambda made: made.metric_names()), ("queries/prometheus/metadata.py", "queries/http/wire_limit.py")
     ),

@@ -29,7 +29,7 @@ from queries.model.verdict import Verdict
 from queries.prometheus.client import Prometheus
 from queries.prometheus.evidence import Decisions
 from queries.prometheus.metadata import Discovery
-from queries.promql.rule_templates import our_recordings
+from queries.promql.our_rules import our_recordings
 
 pytestmark = pytest.mark.servers
 

@@ -24,7 +24,8 @@ from queries.model.panel_result import ContradictionKind, PanelResult
 from queries.model.rule import RuleMatch
 from queries.model.verdict import Verdict
 from queries.prometheus.client import Prometheus
-from queries.promql.rule_templates import rule_names, rule_text
+from queries.promql.our_rules import rule_names
+from queries.promql.rule_templates import rule_text
 
 pytestmark = pytest.mark.servers
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import promql_parser as ast
 import pytest
 
+from queries.promql.our_rules import rule_names
 from queries.promql.rule_files import built_in_names
-from queries.promql.rule_templates import rule_names, rule_text
+from queries.promql.rule_templates import rule_text
 from queries.promql.syntax import children, parse_tree, strip_parens
 from queries.yaml import load_yaml
 

@@ -24,7 +24,8 @@ from console.demo.process import ServerProcess
 from console.demo.scenarios import scenario
 from console.demo.simulator import Simulator
 from console.demo.stack import DemoStack
-from queries.promql.rule_templates import rule_names, rule_text
+from queries.promql.our_rules import rule_names
+from queries.promql.rule_templates import rule_text
 
 pytestmark = pytest.mark.servers
 

@@ -10,8 +10,9 @@ import pytest
 
 from console.cli.main import main
 from console.demo.server_binaries import Servers
+from queries.promql.our_rules import our_expressions, rule_names
 from queries.promql.rule_files import read_rules
-from queries.promql.rule_templates import our_expressions, rule_names, rule_text
+from queries.promql.rule_templates import rule_text
 
 RECORD = re.compile(r"- record: (\S+)")
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from console.demo import server_config
 from console.demo.server_binaries import Servers
 from queries.model.dashboard import DASHBOARDS
-from queries.promql.rule_templates import rule_names, rule_text
+from queries.promql.our_rules import rule_names
+from queries.promql.rule_templates import rule_text
 from queries.text.durations import parse_duration
 from queries.yaml import load_yaml
 

@@ -14,7 +14,7 @@ from queries.model.rule import NOTHING_SEEN, Rule, RuleGroup, RuleKind, RuleMatc
 from queries.model.series import Sample
 from queries.prometheus.recorded_panels import EVERY_SECONDS, RecordedPanels, RecordedValueCheck
 from queries.prometheus.recorded_series import LoadedRules, find_duplicate_records
-from queries.promql.rule_templates import our_recordings
+from queries.promql.our_rules import our_recordings
 
 NOW = 1_800_000_000.0
 OURS = {

@@ -1,0 +1,102 @@
+"""What is kept of the console's own YAML: never another value than its text has, whatever happens to the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from queries import shipped
+from queries.shipped import CACHE_NAME, load_shipped, parse_shipped, recall, save_parsed
+from queries.yaml import load_yaml
+
+CATALOGUE = Path(shipped.__file__).parent / "catalogue"
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the values are kept; the module starts with none in memory."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    start_over(monkeypatch)
+    return tmp_path / "cad-console" / CACHE_NAME
+
+
+def start_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As another process."""
+    monkeypatch.setattr(shipped, "_cache", shipped._Cache())
+
+
+def parsed(text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[object, bool]:
+    """The value of a text for another process, and whether it had to parse it."""
+    start_over(monkeypatch)
+    calls: list[str] = []
+
+    def parse(text: str) -> object:
+        calls.append(text)
+        return load_yaml(text, where="text")
+
+    return parse_shipped(text, parse), bool(calls)
+
+
+@pytest.mark.parametrize("path", sorted(CATALOGUE.glob("*.yaml")), ids=lambda path: path.name)
+def test_a_file_has_the_same_value_from_the_cache(path: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file of the catalogue, keys that are numbers included."""
+    value = load_shipped(path)
+    save_parsed()
+    start_over(monkeypatch)
+    assert load_shipped(path) == value == load_yaml(path.read_text(encoding="utf-8"), where=path.name)
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_text_is_parsed_once(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process finds the value; another text has its own."""
+    assert parsed("a: 1", monkeypatch) == ({"a": 1}, True)
+    save_parsed()
+    assert parsed("a: 1", monkeypatch) == ({"a": 1}, False)
+    assert parsed("a: 2", monkeypatch) == ({"a": 2}, True)
+
+
+@pytest.mark.parametrize("text", ["a: .nan", "a: 2026-01-02", "a: 100000000000000000000"])
+def test_a_value_that_would_come_back_as_another_is_not_kept(kept: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """It is parsed each time."""
+    first, _ = parsed(text, monkeypatch)
+    save_parsed()
+    assert parsed(text, monkeypatch)[1] or repr(parsed(text, monkeypatch)[0]) == repr(first)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "changed", "garbage", "folder", "writable by others", "link to nowhere"])
+def test_a_damaged_file_counts_as_none(kept: Path, monkeypatch: pytest.MonkeyPatch, damage: str) -> None:
+    """The text is parsed again, and its value is right; a file that can be replaced is."""
+    parsed("a: 1", monkeypatch)
+    save_parsed()
+    content = kept.read_bytes()
+    if damage == "folder":
+        kept.unlink()
+        kept.mkdir()
+    elif damage == "link to nowhere":
+        kept.unlink()
+        kept.symlink_to(kept.parent / "nowhere")
+    elif damage == "writable by others":
+        kept.chmod(0o666)
+    else:
+        changed = content.replace(b"\x01", b"\x02")
+        kept.write_bytes({"empty": b"", "cut": content[:-1], "changed": changed, "garbage": b"\xff" * 99}[damage])
+    assert parsed("a: 1", monkeypatch) == ({"a": 1}, True)
+    save_parsed()
+    assert parsed("a: 1", monkeypatch) == ({"a": 1}, damage == "folder")
+
+
+def test_where_nothing_can_be_written_everything_is_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file where the folder should be: no error, and no cache."""
+    (tmp_path / "cad-console").write_text("in the way")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for _ in range(2):
+        assert parsed("a: 1", monkeypatch) == ({"a": 1}, True)
+        save_parsed()
+
+
+def test_results_are_told_apart_by_kind(kept: Path) -> None:
+    """The same facts of two kinds have two results."""
+    assert recall("one", "facts", lambda: [1]) == [1]
+    assert recall("other", "facts", lambda: [2]) == [2]
+    assert recall("one", "facts", lambda: [3]) == [1]
