@@ -24,7 +24,6 @@ from queries.prometheus.query_batch import BatchQuery, BatchResult, QueryBatch
 from queries.prometheus.recorded_panels import RecordedPanels, RecordedPlan, RecordedValueCheck
 from queries.prometheus.trends import POINTS, WINDOW_SECONDS, Trends
 from queries.prometheus.witnesses import Pair, Witnesses, build_pairs
-from queries.promql.code_stamp import code_stamp
 from queries.shipped import recall
 
 _SEED_WAIT_SECONDS = 0.4
@@ -371,6 +370,8 @@ class PanelFetcher:
 
         Runs off the loop: where these queries are new, it imports the PromQL parser.
         """
+        from queries.promql.code_stamp import code_stamp  # noqa: PLC0415  # only for panels
+
         step, every = self._trends.step_seconds, self.recorded.evaluation_seconds
 
         def build() -> list[list[str | int]]:
