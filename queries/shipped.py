@@ -52,7 +52,7 @@ def save_parsed() -> None:
     _cache.save()
 
 
-class _Cache:
+class ResultCache:
     """The file and what comes new into it. Its first bytes are the hash of the rest."""
 
     def __init__(self) -> None:
@@ -123,4 +123,4 @@ def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
 
 
-_cache = _Cache()
+_cache = ResultCache()

@@ -307,9 +307,9 @@ def _expand(template: str, signals: Mapping[str, Signal] | None) -> str:
     """The PromQL of a step for a server about which nothing is known. Raises ValueError."""
     if "${" not in template:
         return template
-    from queries.catalogue.loader import expand_query  # noqa: PLC0415  # not before the first frame
+    from queries.catalogue.loader import expand_query, recall_query  # noqa: PLC0415  # not before the first frame
 
-    return expand_query(template, signals=signals)
+    return recall_query(template) if signals is None else expand_query(template, signals=signals)
 
 
 def _action(front: _Front, item: Any, path: tuple[str | int, ...]) -> ActionCall:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +17,7 @@ from queries.decoding import convert
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import Aggregation, PanelSpec, Range, Threshold, Unit
 from queries.model.series import quote
-from queries.shipped import parse_shipped
+from queries.shipped import parse_shipped, recall
 from queries.text.suggestions import suggest_spelling
 from queries.yaml import load_with_lines, load_yaml
 
@@ -108,6 +109,20 @@ def expand_query(
 ) -> str:
     """Expand ${signal[5m]} in a text to PromQL, for all providers. Raises as `expand_signals`."""
     return _limit(expand_signals(text, choice, signals=signals, where=where), "")
+
+
+def recall_query(text: str) -> str:
+    """As `expand_query` with the catalogue's own signals, which is done once on this machine. Raises as `expand_signals`."""
+    expanded: str = recall("query", _expansion_stamp() + text, lambda: expand_query(text))
+    return expanded
+
+
+@cache
+def _expansion_stamp() -> str:
+    """Of the signals and of the code that expands them."""
+    here = Path(__file__)
+    files = (here, here.with_name("signals.py"), here.with_name("signals.yaml"))
+    return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=16).hexdigest()
 
 
 def fill_namespace(spec: PanelSpec, *, namespace: str) -> PanelSpec:

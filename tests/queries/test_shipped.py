@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from queries import shipped
+from queries.catalogue.loader import expand_query, recall_query
+from queries.catalogue.signals import SignalError
 from queries.shipped import CACHE_NAME, load_shipped, parse_shipped, recall, save_parsed
 from queries.yaml import load_yaml
 
@@ -23,7 +25,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def start_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """As another process."""
-    monkeypatch.setattr(shipped, "_cache", shipped._Cache())
+    monkeypatch.setattr(shipped, "_cache", shipped.ResultCache())
 
 
 def parsed(text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[object, bool]:
@@ -100,3 +102,17 @@ def test_results_are_told_apart_by_kind(kept: Path) -> None:
     assert recall("one", "facts", lambda: [1]) == [1]
     assert recall("other", "facts", lambda: [2]) == [2]
     assert recall("one", "facts", lambda: [3]) == [1]
+
+
+def test_a_query_of_a_runbook_is_expanded_as_without_a_cache(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the cache it is the same text, and what cannot be expanded is an error each time."""
+    text = "sum(${ocr_failures[5m]})"
+    assert recall_query(text) == expand_query(text)
+    save_parsed()
+    start_over(monkeypatch)
+    monkeypatch.setattr("queries.catalogue.loader.expand_query", lambda text: pytest.fail("expanded again"))
+    assert recall_query(text) == expand_query(text)
+    monkeypatch.undo()
+    for _ in range(2):
+        with pytest.raises(SignalError, match="no signal 'nonsense'"):
+            recall_query("${nonsense}")

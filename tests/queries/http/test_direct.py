@@ -177,11 +177,13 @@ async def test_only_so_many_connections_are_open_at_once(serve) -> None:
 
 async def test_a_request_that_is_given_up_closes_its_connection() -> None:
     """A deadline that passes leaves no connection behind, and the next request gets its place."""
-    closed = asyncio.Event()
+    closed, ended = asyncio.Event(), 0
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal ended
         await reader.readuntil(b"\r\n\r\n")
         await reader.read()
+        ended += 1
         closed.set()
         writer.close()
 
@@ -194,6 +196,7 @@ async def test_a_request_that_is_given_up_closes_its_connection() -> None:
             async with asyncio.timeout(0.1):
                 await transport.handle_async_request(httpx.Request("GET", url))
         await closed.wait()
+    assert ended == CONNECTIONS + 1
     await transport.aclose()
     server.close()
 
