@@ -19,6 +19,7 @@ from console.config.load import load_settings
 from console.config.permissions import file_warnings, refuse_state
 from console.config.settings import Settings
 from console.journal.left_out import left_out_sentences
+from console.monitor.recorder import probe_recorder
 from console.monitor.session import Session
 from console.monitor.source_results import PROMETHEUS
 from console.state.platform_json import platform_rows
@@ -78,6 +79,9 @@ async def _examine(session: Session, settings: Settings) -> int:
     if settings.own.panels or settings.own.signals:
         _section("Panels and signals of your own", _own_panels(session, settings))
     _section("Journal", _journal(session, snapshot))
+    recorder = await asyncio.to_thread(probe_recorder, settings) if settings.recorder is not None else None
+    if recorder is not None:
+        _section("Recorder", [(str(recorder.state), visible(recorder.folder), visible(recorder.error))])
     configured = [item for item in snapshot.sources if item.health is not Health.NOT_CONFIGURED]
     healthy = [item for item in configured if item.health in (Health.UP, Health.DEGRADED)]
     if not any(item.health.answers for item in configured):
@@ -85,6 +89,7 @@ async def _examine(session: Session, settings: Settings) -> int:
     shared = (session.sharing is None or session.sharing.word == "ok") and not snapshot.ledger.left_out
     # Without both the console refuses every action.
     usable = session.journal is not None and not any(row[0] == _REFUSED for row in permissions)
+    usable = usable and not (recorder is not None and recorder.error)
     return 0 if len(healthy) == len(configured) and shared and usable and not loki_fault else 1
 
 

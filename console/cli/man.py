@@ -12,6 +12,7 @@ from console.cli.reference import Argument, list_flags, list_verbs, sentence
 _FILES = (
     ("~/.config/cad-console/config.yaml", "Addresses, thresholds and keys; cad-console init writes a first one."),
     ("~/.local/state/cad-console/journal.sqlite3", "The audit log."),
+    ("~/.local/state/cad-console/recording/", "What the recorder keeps, by environment."),
     ("~/.local/state/cad-console/console.log", "Errors of the console itself."),
 )
 _VARIABLES = (

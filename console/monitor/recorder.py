@@ -40,6 +40,7 @@ class RecorderState(StrEnum):
     STARTING = "starting"
     ON = "recording"
     ELSEWHERE = "another console on this host records"
+    NOBODY = "no console records now"
     FAILED = "FAILED"
 
 
@@ -50,6 +51,18 @@ class RecorderStatus:
     state: RecorderState
     folder: str
     error: str = ""
+
+
+def probe_recorder(settings: Settings) -> RecorderStatus:
+    """Whether a console on this host records this environment now, and whether this one could. Blocks."""
+    folder = Path(settings.recording_dir)
+    lock = RecorderLock(folder)
+    try:
+        state, error = (RecorderState.NOBODY if lock.acquire() else RecorderState.ELSEWHERE), ""
+    except RecordingError as problem:
+        state, error = RecorderState.FAILED, str(problem)
+    lock.release()
+    return RecorderStatus(state, str(folder), error)
 
 
 class Recorder:

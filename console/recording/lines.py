@@ -206,7 +206,7 @@ def diff_states(before: States, after: States, *, at: float, source: str) -> Lin
     """The line that makes `after` of `before`. Raises RecordingError."""
     new: Fields = {}
     changed: dict[str, Fields] = {}
-    for key, value in after.items():
+    for key, value in after.items() if before is not after else ():
         old = before.get(key)
         if old is value:
             continue
@@ -214,7 +214,7 @@ def diff_states(before: States, after: States, *, at: float, source: str) -> Lin
             new[key] = encode_object(value)
         elif fields := {name: _encode(item) for name, item in value.items() if name not in old or old[name] != item}:
             changed[key] = fields
-    removed = [key for key in before if key not in after]
+    removed = [key for key in before if key not in after] if before is not after else []
     return Line(at, source, new=new, changed=changed, removed=removed)
 
 

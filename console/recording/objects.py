@@ -42,10 +42,13 @@ class ObjectEncoder:
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, tuple[Any, Object]]] = {}
+        self._cluster: tuple[Cluster, States] | None = None
 
     def encode_cluster(self, cluster: Cluster) -> States:
         """Every object of the namespace."""
-        return self._encode(CLUSTER, _list_objects(cluster))
+        if self._cluster is None or self._cluster[0] is not cluster:
+            self._cluster = cluster, self._encode(CLUSTER, _list_objects(cluster))
+        return self._cluster[1]
 
     def encode_alerts(self, alerts: Iterable[Alert], *, peers_up: int, peers_total: int) -> States:
         """Alertmanager's alerts, and how many of its peers answered."""

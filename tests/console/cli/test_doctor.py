@@ -142,3 +142,27 @@ def test_a_journal_that_cannot_be_used_counts(
         capsys.readouterr()
         assert main(["doctor"]) == 1
         assert "journal NOT USABLE" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_recorder_that_cannot_write_counts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where `recorder:` is configured it says whether a console records now, and exits with 1 if the folder cannot be used."""
+    for name in ("KUBECONFIG", "CAD_CONSOLE_CONFIG", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    config = tmp_path / "config.yaml"
+    config.write_text("recorder: {}\n")
+    with told_platform(vector=vector, pages={"/api/v1/label/__name__/values": NAMES, "/api/v1/rules": RULES}) as platform:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("PROMETHEUS_URL", platform.url)
+        for name in ("ALERTMANAGER_URL", "CAD_ML_API_URL"):
+            monkeypatch.delenv(name, raising=False)
+        assert main(["doctor", "--config", str(config)]) == 0
+        assert "no console records now" in capsys.readouterr().out
+        recording = tmp_path / ".local" / "state" / "cad-console" / "recording"
+        for path in [*recording.rglob("*")][::-1]:
+            path.rmdir() if path.is_dir() else path.unlink()
+        recording.rmdir()
+        recording.write_text("no folder")
+        assert main(["doctor", "--config", str(config)]) == 1
+        assert "FAILED" in capsys.readouterr().out
