@@ -81,6 +81,15 @@ def list_board_panels(settings: Settings) -> dict[str, tuple[str, str]]:
     return found
 
 
+def find_board_panel(settings: Settings, name: str) -> PanelSpec | None:
+    """The first panel of a dashboard with this id or title in lower case, with the thresholds of the config file."""
+    for board, _ in list_boards(settings):
+        for spec in open_board(settings, board, namespace=settings.namespace).panels:
+            if name in (spec.id.casefold(), spec.title.casefold()):
+                return replace(spec, threshold=effective_threshold(spec, settings.threshold(spec.id)))
+    return None
+
+
 def load_board_panels(settings: Settings) -> tuple[PanelSpec, ...]:
     """The panels that are only on a team's own boards, with the thresholds of the config file.
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from console.alerts.chart import build_chart, chart_marks
+from console.checks.own_panels import find_board_panel, list_board_panels
 from console.cli.checklist import write
 from console.cli.one_shot import with_session
 from console.config.load import load_settings
@@ -22,7 +23,7 @@ _LONGEST_SECONDS = 366 * 86_400.0
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("panel", help="a panel of the overview, by its id or its title")
+    parser.add_argument("panel", help="a panel of the overview or of a dashboard, by its id or its title")
     parser.add_argument("--range", metavar="DURATION", default="1h", help="the time range of the chart: 5m, 6h, 30d")
     parser.add_argument("--compare", choices=tuple(COMPARISONS), help="add the panel's values from an earlier time")
     parser.add_argument(
@@ -53,8 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
 async def _draw(session: Session, arguments: argparse.Namespace, requested: HistoryRange) -> int:
     name = arguments.panel.casefold()
     spec = next((item for item in session.specs if name in (item.id.casefold(), item.title.casefold())), None)
+    spec = spec or find_board_panel(session.settings, name)
     if spec is None:
-        known = suggest_spelling(name, (item.id for item in session.specs))
+        known = suggest_spelling(name, (*(item.id for item in session.specs), *list_board_panels(session.settings)))
         print(f"cad-console chart: no panel {visible(arguments.panel)}; {known}", file=sys.stderr)
         return 2
     snapshot = await session.once()
@@ -63,7 +65,7 @@ async def _draw(session: Session, arguments: argparse.Namespace, requested: Hist
         print(f"cad-console chart: {visible(spec.id)} has no heat map; expected one of {known}", file=sys.stderr)
         return 2
     history: PanelHistory | None = None
-    async for each in session.histories(spec.id, requested):
+    async for each in session.spec_histories(spec, requested):
         history = each
     if history is None or history.fault is not None:
         reason = history.fault.sentence() if history and history.fault else "no history"

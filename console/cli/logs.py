@@ -181,7 +181,7 @@ class _Printer:
         source = self._session.create_loki_source(self._query)
         await source.read(self._log)
         if not self._log.status.failed and not self._printed and not self._log.received:
-            print(f"cad-console: Loki has no line of it {source.describe_time()}", file=sys.stderr)
+            print(f"cad-console: Loki has no matching line {source.describe_time()}", file=sys.stderr)
 
     def _print_new(self) -> None:
         """Print and forget the lines that arrived."""

@@ -68,6 +68,9 @@ def failed_text(seconds: float) -> str:
     return f"${{platform_failures[{_window(seconds)}]}} * {seconds:g}"
 
 
+_EXTRAPOLATED_PERCENT = 1.0
+
+
 def requests_text(seconds: float) -> str:
     """Requests of users over the window, as an expression with signals."""
     return f"(${{platform_requests[{_window(seconds)}]}} or vector(0)) * {seconds:g}"
@@ -138,6 +141,10 @@ class _ImpactQuery:
             requests = await self._query("requests", requests_text(window))
             failed = await self._query("failed", failed_text(window))
             slow = await self._query("slow_percent", _slow_text(window), empty="no request was timed")
+            if slow is not None and slow < 0.0:
+                # Two rates over one window differ by what they extrapolate; beyond that the histogram contradicts itself.
+                self.why.update({"slow_percent": f"IN DOUBT: {slow:.3g} %"} if slow < -_EXTRAPOLATED_PERCENT else {})
+                slow = 0.0 if slow >= -_EXTRAPOLATED_PERCENT else None
             month = await self._query("budget_percent", requests_text(_MONTH_SECONDS))
             if month and failed is not None:
                 budget = 100.0 * failed / (month * (1.0 - AVAILABILITY))

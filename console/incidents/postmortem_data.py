@@ -81,7 +81,7 @@ async def review(session: PostmortemSources, incident: Incident, *, now: float, 
     if charts:
         panels = dict.fromkeys((RATIO_PANEL, *incident.panels))
         specs = [item for item in session.specs if item.id in panels]
-        drawn = await fetch_charts(session.prometheus, specs, incident, start=impact.start, end=impact.end)
+        drawn = await fetch_charts(session.prometheus, specs, incident, start=impact.start, end=impact.end, now=now)
     news = await _read_log_news(session, incident, correlation, start=impact.start)
     return Postmortem(incident, impact, correlation, policy, metrics, now, session.settings.user, drawn, news)
 

@@ -127,9 +127,10 @@ def _data(cell: Cell) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    """A time stands in UTC, and below it in the local zone of the machine that wrote the report."""
+    """A time stands in UTC, and below it in the local zone of the machine that wrote the report, if that is another one."""
     if isinstance(cell, str):
         return escape(cell)
     local = format_time(cell.at, "%Y-%m-%d %H:%M:%S %Z", local=True)
     machine = format_time(cell.at, SECONDS)
-    return f'<time datetime="{machine}">{format_timestamp(cell.at)}</time><span>{escape(local)}</span>'
+    beside = "" if local.endswith(" UTC") else f"<span>{escape(local)}</span>"
+    return f'<time datetime="{machine}">{format_timestamp(cell.at)}</time>{beside}'

@@ -49,9 +49,10 @@ def build_timeline_marks(incident: Incident) -> tuple[ChartMark, ...]:
 
 
 async def fetch_charts(
-    prometheus: MetricsQueries | None, specs: Iterable[PanelSpec], incident: Incident, *, start: float, end: float
+    prometheus: MetricsQueries | None, specs: Iterable[PanelSpec], incident: Incident, *, start: float, end: float, now: float
 ) -> tuple[PanelChart, ...]:
-    """The panels that have a history, from a while before `start` to a while after `end` (Unix seconds).
+    """The panels that have a history, from a while before `start` to a while after `end`, at most to `now` (Unix seconds):
+    Prometheus continues the last sample into the future.
 
     A failure is the message of its chart.
     """
@@ -59,7 +60,7 @@ async def fetch_charts(
     if prometheus is None or not drawn:
         return ()
     margin = max(_LEAST_MARGIN_SECONDS, 0.15 * (end - start))
-    first, last = start - margin, end + margin
+    first, last = start - margin, min(end + margin, now)
     step = max(1.0, float(round((last - first) / _POINTS)))
     with_heat_map = [spec for spec in drawn if spec.heat_map is not None]
     histories = await asyncio.gather(

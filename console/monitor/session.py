@@ -303,6 +303,10 @@ class Session(JournalSession):
         spec = next((item for item in self.specs if item.id == panel_id), None)
         return self._history.fetch_panel(spec, panel_id, requested)
 
+    def spec_histories(self, spec: PanelSpec, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
+        """As `histories`, of a panel that is not polled all the time."""
+        return self._history.fetch_panel(spec, spec.id, requested)
+
     def alert_histories(
         self, fingerprint: str, requested: HistoryRange
     ) -> AsyncIterator[tuple[PanelHistory, float | None, bool]]:

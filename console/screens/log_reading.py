@@ -217,7 +217,7 @@ class LogReadingScreen(ConsoleScreen):
         # Of a log that is followed nobody knows that it is empty, only that no line has arrived.
         nothing = "the log is empty" if self._ended else "no line yet" if status.total else "fetching …"
         if self._loki is not None and (searched := self._loki.describe_time()):
-            nothing = f"Loki has no line of it {searched}"
+            nothing = f"Loki has no matching line {searched}"
         self._view.empty = "" if self._error or status.failed else nothing
         if self._log.context is not None and not self._log.count():
             self._view.empty = "no line matches"

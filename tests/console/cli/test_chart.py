@@ -61,6 +61,17 @@ def test_the_file_is_a_picture_of_every_series(run: Any, tmp_path: Path, capsys:
     assert (root.findtext(f"{SVG}title") or "").endswith(", 30m, test")
 
 
+def test_a_panel_of_a_dashboard_is_drawn_too(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """By its id or its title, with its own thresholds; a misspelt name is compared with these panels too."""
+    for name in ("burn_6h", "burn rate, 6H"):
+        assert run({"/api/v1/query_range": matrix("deepseek")}, name) == 0
+        root = ElementTree.fromstring(capsys.readouterr().out)
+        assert (root.findtext(f"{SVG}title") or "").startswith("Burn rate, 6h, 1h, ")
+        assert len(list(root.iter(f"{SVG}polyline"))) == 1
+    assert run({}, "burn_6hh") == 2
+    assert "did you mean 'burn_6h'?" in capsys.readouterr().err
+
+
 def test_a_heat_map_is_a_picture_of_every_bucket(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """With --heat-map there is a row for each bucket of the range, no line, and the panel's thresholds."""
     pages = {"/api/v1/query_range": buckets({"0.5": 3.0, "2": 4.0, "+Inf": 4.5})}

@@ -86,6 +86,17 @@ async def test_every_figure_at_the_end_of_the_window() -> None:
     assert set(metrics.ats) == {T + 100}
 
 
+@pytest.mark.parametrize(
+    ("value", "shown", "why"), [(0.0, 0.0, ""), (-0.156, 0.0, ""), (-1.0, 0.0, ""), (-1.5, None, "IN DOUBT: -1.5 %")]
+)
+async def test_a_share_is_never_negative(value: float, shown: float | None, why: str) -> None:
+    """What two rates differ by through their extrapolation is 0; more is a contradiction, and no figure."""
+    metrics = known(points=every_second(0, 100, 0.0))
+    metrics.values["within_2s"] = value
+    found = await measured(metrics)
+    assert (found.slow_percent, found.reason("slow_percent")) == (shown, why)
+
+
 @pytest.mark.parametrize(("value", "outside"), [(ON, 0.0), (OVER, 41.0)])
 async def test_exactly_on_the_objective_is_within_it(value: float, outside: float) -> None:
     """The error ratio has to be over the objective; on it, no time is lost."""

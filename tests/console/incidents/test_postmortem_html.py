@@ -137,12 +137,15 @@ async def test_a_panel_with_a_heat_map_has_it_after_the_lines() -> None:
         PanelSpec(id="cpu", title="CPU", unit=Unit.PERCENT),
         PanelSpec(id="errors", title="Error ratio", unit=Unit.PERCENT, heat_map=heat),
     )
-    drawn = await fetch_charts(Metrics(), specs, INCIDENT, start=T, end=T + 900)  # type: ignore[arg-type]
+    drawn = await fetch_charts(Metrics(), specs, INCIDENT, start=T, end=T + 900, now=T + 960)  # type: ignore[arg-type]
     assert [item.title for item in drawn] == [
         "P95 latency", "CPU", "Error ratio", "P95 latency, requests by duration",
         "Error ratio, requests by duration",
     ]  # fmt: skip
     assert len(windows) == 5 and len(set(windows)) == 1
+    assert windows[0][1] == T + 960, "the incident is open: nothing is drawn beyond now"
+    await fetch_charts(Metrics(), specs, INCIDENT, start=T, end=T + 900, now=T + 9000)  # type: ignore[arg-type]
+    assert windows[-1][1] == T + 1200
     html = as_html(report(charts=drawn))
     names = {item.tag.rpartition("}")[2] for item in tree(html).iter()}
     assert names <= WRITING | DRAWING
