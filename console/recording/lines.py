@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import binascii
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -66,9 +66,14 @@ _DECODER = msgspec.json.Decoder(Line)
 _FIELDS = msgspec.json.Decoder(Fields)
 
 
-def encode_line(line: Line) -> bytes:
+Redact: TypeAlias = Callable[[bytes], bytes]
+"""Takes secrets out of a JSON document, which stays one."""
+
+
+def encode_line(line: Line, redact: Redact | None = None) -> bytes:
     """The line with its checksum and its end. Raises RecordingError for one that is too long to be read again."""
     text = _ENCODER.encode(line)
+    text = redact(text) if redact is not None else text
     if len(text) > MOST_LINE_BYTES:
         raise RecordingError(f"{line.source or 'a line'} is too large to be recorded: {len(text):,} bytes")
     return b"%08x %b\n" % (binascii.crc32(text), text)
@@ -77,13 +82,14 @@ def encode_line(line: Line) -> bytes:
 class MemberEncoder:
     """Packs the lines of one member; whatever it returned is readable without what follows."""
 
-    def __init__(self, level: int = 6) -> None:
+    def __init__(self, level: int = 6, redact: Redact | None = None) -> None:
+        self._redact = redact
         self._packer = zlib.compressobj(level, zlib.DEFLATED, _GZIP)
         self.unpacked = 0
 
     def add(self, line: Line) -> bytes:
         """The packed bytes of the line. Raises RecordingError."""
-        text = encode_line(line)
+        text = encode_line(line, self._redact)
         self.unpacked += len(text)
         return self._packer.compress(text) + self._packer.flush(zlib.Z_SYNC_FLUSH)
 

@@ -17,6 +17,7 @@ from console.recording.lines import (
     Line,
     MemberEncoder,
     RecordingError,
+    Redact,
     StateReader,
     read_members,
 )
@@ -191,12 +192,14 @@ class Recording:
         """The sources that were recorded at any time between two moments, by name. Raises RecordingError."""
         return tuple(sorted({name for member in self._members(begin, end) for name in member.lines}))
 
-    def export(self, begin: float, end: float) -> bytes:
+    def export(self, begin: float, end: float, *, redact: Redact | None = None) -> bytes:
         """What is known from `begin` up to and including `end`, Unix seconds, as one file of the same format; `of_bytes` reads
-        it. Its gaps are those of the recording. Empty if nothing is known. Raises RecordingError.
+        it. Its gaps are those of the recording. Empty if nothing is known. `redact` changes each line. Raises RecordingError.
         """
         return b"".join(
-            _export(member, begin, end + _MILLISECOND) for member in self._members(begin, end) if not self._foreign(member)
+            _export(member, begin, end + _MILLISECOND, redact)
+            for member in self._members(begin, end)
+            if not self._foreign(member)
         )
 
     def _states(self, member: Member, source: str, moment: float) -> dict[str, bytes] | str:
@@ -275,7 +278,7 @@ def _explain_gap(explained: list[tuple[float, float, str]], source: str, begin: 
         yield Gap(source, at, until, why)
 
 
-def _export(member: Member, begin: float, until: float) -> bytes:
+def _export(member: Member, begin: float, until: float, redact: Redact | None) -> bytes:
     """The lines of one member between two moments as a member of its own; empty if none is known."""
     exported: list[Line] = []
     for source, lines in member.lines.items():
@@ -283,7 +286,7 @@ def _export(member: Member, begin: float, until: float) -> bytes:
     if not exported:
         return b""
     exported.sort(key=lambda line: line.at)
-    encoder = MemberEncoder(level=9)
+    encoder = MemberEncoder(level=9, redact=redact)
     header = member.header
     head = Line(exported[0].at, recording=header.recording, hold_seconds=header.hold_seconds, about=header.about, by=header.by)
     return b"".join([*map(encoder.add, (head, *exported)), encoder.end()])

@@ -16,6 +16,8 @@ from console.journal.errors import JournalError
 from console.journal.ordered import FIRST, RowFilter, read_in_order
 from console.journal.payloads import PAYLOADS, event_kinds
 from console.monitor.past_session import PastSession
+from console.recording.lines import RecordingError
+from console.recording.reader import Recording
 from console.replay import contents
 from console.replay.bundle_file import (
     FORMAT,
@@ -107,7 +109,8 @@ async def write_incident_bundle(
     report("writing")
     redactor = Redactor(session.settings)
     manifest = msgspec.json.decode(redactor.redact(msgspec.json.encode(manifest)), type=Manifest)
-    clean = {name: redactor.redact(content) for name, content in parts.items() if content}
+    packed = (contents.RECORDING,)
+    clean = {name: content if name in packed else redactor.redact(content) for name, content in parts.items() if content}
     return await asyncio.to_thread(_write, Path(file), manifest, clean)
 
 
@@ -140,6 +143,7 @@ class _Collector:
         await self._read_silences()
         await self._read_prometheus(boards)
         await self._read_logs()
+        await self._read_recording()
         return self._parts
 
     def _note(self, name: str, state: str, detail: str = "") -> None:
@@ -200,6 +204,22 @@ class _Collector:
         began = [item for item in silences if _began_before(item, self._window.end)]
         self._parts[contents.SILENCES] = msgspec.json.encode(began)
         self._note("alertmanager", "read", f"{len(began)} silences; its alerts are those of Prometheus")
+
+    async def _read_recording(self) -> None:
+        """What a recorder kept of the window; it is not text, so its lines are redacted one by one."""
+        settings, window = self._session.settings, self._window
+        recording = Recording.of_folder(Path(settings.recording_dir), about=settings.recorded_place)
+        redact = Redactor(settings).redact
+        try:
+            found = await asyncio.to_thread(recording.export, window.start, window.end, redact=redact)
+        except RecordingError as error:
+            self._note("recorder", "not read", str(error))
+            return
+        self._parts[contents.RECORDING] = found
+        if found:
+            self._note("recorder", "read", "the cluster and Alertmanager as they were recorded")
+        else:
+            self._note("recorder", "not configured" if settings.recorder is None else "not read", "no recorder ran then")
 
     # Prometheus
 

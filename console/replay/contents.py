@@ -29,6 +29,7 @@ SETTINGS, PANELS, SIGNALS, RUNBOOKS = "settings.json", "panels.json", "signals.j
 JOURNAL, MARKS, CHECKLISTS = "journal.jsonl", "marks.jsonl", "checklists.jsonl"
 SERIES, RULES, ALERTING, METADATA = "series.jsonl", "rules.json", "alerting.json", "metadata.json"
 SILENCES, LOGS, PATTERNS = "silences.json", "logs.jsonl", "patterns.jsonl"
+RECORDING = "recording.rec.gz"
 
 T = TypeVar("T")
 

@@ -136,8 +136,7 @@ class ReplayedPast(PastSession):
     def __init__(self, live: ReplaySession) -> None:
         self._replay = live
         self._manifest = live.bundle.manifest
-        # Never what this machine recorded.
-        super().__init__(live, clock=lambda: live.bundle.manifest.made_at, recording=Recording(None))
+        super().__init__(live, clock=lambda: live.bundle.manifest.made_at, recording=_open_recording(live.bundle))
         self.replayed = live.replayed
         self.dashboards.read_board = self._find_board
         shown = {spec.id for spec in live.specs}
@@ -198,6 +197,11 @@ class ReplayedPast(PastSession):
         if board is None or choice.provider or choice.environment not in ("", self.settings.environment):
             raise NotKnownThen("this choice is not in the bundle", hint="it has each dashboard for all providers")
         return board
+
+
+def _open_recording(bundle: Bundle) -> Recording:
+    """What the bundle has of a recorder, never what this machine recorded; one that cannot be read is not known."""
+    return Recording(None, exported=bundle.read(contents.RECORDING) if bundle.has(contents.RECORDING) else b"")
 
 
 def _open_journal(bundle: Bundle) -> tuple[Journal | None, str]:

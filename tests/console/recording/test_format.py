@@ -210,6 +210,21 @@ def test_export_says_what_the_recording_says(tmp_path: Path) -> None:
     assert recording.export(BEGIN + 200, BEGIN + 300) == b""
 
 
+def test_an_export_without_secrets_is_readable(tmp_path: Path) -> None:
+    """What is taken out of the lines of a part is in none of them, and the rest reads as before."""
+    recorder = writer(tmp_path)
+    for at in (0, 10, 20):
+        recorder.record(BEGIN + at, "cluster", {"pod/a": {"message": f"hunter2 {at}", "name": "a"}})
+    recorder.close()
+    exported = Recording.of_folder(tmp_path).export(
+        BEGIN, BEGIN + 30, redact=lambda text: text.replace(b"hunter2", "…".encode())
+    )
+    members = list(read_by_documentation(exported))
+    assert "hunter2" not in json.dumps(members)
+    found = decode(Recording.of_bytes(exported).states_at("cluster", BEGIN + 15))
+    assert found == {"pod/a": {"message": "… 10", "name": "a"}}
+
+
 def test_what_is_of_another_cluster_is_not_known(tmp_path: Path) -> None:
     """A console shows nothing that was recorded of another cluster than its own, and says why."""
     write_some(tmp_path)
