@@ -66,3 +66,10 @@ def test_text_taken_for_single_cells_is() -> None:
     assert len(quick) > 400 and all(cell_len(character) == 1 for character in quick)
     assert _in_single_cells("› ok   Error ratio 0.40 % ▁▂▃▅█ ⠤⠶⣿ │ ── • a · b …")
     assert not any(map(_in_single_cells, ("日", "é", "e\u0301", "\x1b", "\u200b", "👩‍🔧")))
+
+
+def test_wrapped_lines_use_the_whole_width() -> None:
+    """Words that fill a line exactly stay on it, and a word as long as the line is not broken."""
+    assert wrap("ab cde fg", 6) == ["ab cde", "fg"]
+    assert wrap("abcdef gh", 6) == ["abcdef", "gh"]
+    assert wrap("abcdefg", 6) == ["abcdef", "g"]
