@@ -109,7 +109,7 @@ An empty variable counts as unset.
 | `CAD_CONSOLE_STORE` | `store`; `kubernetes` or a `postgresql://` URL |
 | `CAD_CONSOLE_READ_ONLY` | adds to `read_only`: `true` or `false`, else an error; `false` does not undo a `true` |
 | `NO_COLOR` | no colours; every state is also a word |
-| `XDG_CONFIG_HOME`, `XDG_STATE_HOME`, `XDG_CACHE_HOME` | folders of config, journal and log, downloaded servers |
+| `XDG_CONFIG_HOME`, `XDG_STATE_HOME`, `XDG_CACHE_HOME` | folders of config, journal and log, servers, kept results |
 """
 
 
