@@ -29,12 +29,12 @@ class TextFilter(LineFilter):
     """Changes text, never a style or the number of cells."""
 
 
-def restyle(style: Style, widget: Widget) -> Style:
-    """The style after the style filters: without colour, or with the theme's ANSI colours."""
+def restyle(style: Style, widget: Widget, background: Color) -> Style:
+    """The style on this background after the style filters: without colour, or with the theme's ANSI colours."""
     segments = [Segment(" ", style)]
     for each in widget.get_line_filters():
         if not isinstance(each, TextFilter):
-            segments = each.apply(segments, widget.background_colors[1])
+            segments = each.apply(segments, background)
     return segments[0].style or style
 
 

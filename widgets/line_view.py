@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.style import Style
 from textual._styles_cache import StylesCache
+from textual.color import Color
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
@@ -65,6 +66,8 @@ class LineView(ScrollView, can_focus=False):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         self._tones: dict[str, Style] = {}
+        self._ground: tuple[Style, Color] | None = None
+        """The style without a tone, and the background."""
         super().__init__(id=id, classes=classes)
         self._drawn: dict[int, Line] = {}
         self._styles_cache = LineCache()
@@ -126,12 +129,15 @@ class LineView(ScrollView, can_focus=False):
         """The style of one tone; `under+over` puts the second on the background of the first."""
         found = self._tones.get(tone)
         if found is None:
-            own = tone_style(tone, self.rich_style, self.background_colors[1], self.app.theme_variables)
-            found = self._tones[tone] = restyle(own, self)
+            if self._ground is None:
+                self._ground = self.rich_style, self.background_colors[1]
+            own = tone_style(tone, *self._ground, self.app.theme_variables)
+            found = self._tones[tone] = restyle(own, self, self._ground[1])
         return found
 
     def notify_style_update(self) -> None:
         self._tones.clear()
+        self._ground = None
         super().notify_style_update()
 
     def _viewport_line(self, y: int, width: int, *, top: int, count: int) -> Line:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from queries.model.workload import names_workload
-
 if TYPE_CHECKING:  # the first frame needs neither
     from queries.model.alert import TrackedAlert
     from queries.model.change import Change
@@ -36,11 +34,15 @@ def find_log_moment(tracked: TrackedAlert, changes: Iterable[Change], *, for_sec
 
 def find_log_target(tracked: TrackedAlert) -> str:
     """The workload that the alert's actions change; empty without one."""
+    from queries.model.workload import names_workload  # noqa: PLC0415  # not before the first frame
+
     return next((item.target for item in tracked.suggestions if names_workload(item.target)), "")
 
 
 def find_last_change(tracked: TrackedAlert, changes: Iterable[Change], *, after: float, before: float) -> Change | None:
     """The last change of a workload that the alert concerns between two times, Unix seconds; None if there was none."""
+    from queries.model.workload import names_workload  # noqa: PLC0415  # not before the first frame
+
     workloads = {item.target for item in tracked.suggestions if names_workload(item.target)}
     fitting = (item for item in changes if item.subject in workloads and after <= item.at <= before)
     return max(fitting, key=lambda item: item.at, default=None)
@@ -48,5 +50,7 @@ def find_last_change(tracked: TrackedAlert, changes: Iterable[Change], *, after:
 
 def find_workload_change(target: str, changes: Iterable[Change], *, now: float) -> Change | None:
     """The last change of this workload in the hour before `now`, Unix seconds; None if there was none."""
+    from queries.model.workload import names_workload  # noqa: PLC0415  # not before the first frame
+
     fitting = (item for item in changes if item.subject == target and now - BEFORE_SECONDS <= item.at < now)
     return max(fitting, key=lambda item: item.at, default=None) if names_workload(target) else None

@@ -7,8 +7,6 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from console.config.switch import SettingsSource
-
 if TYPE_CHECKING:
     import argparse
 
@@ -21,8 +19,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    # Nothing allocated before the first frame is garbage; collections would cost a tenth of the start.
+    # Nothing allocated before the first frame is garbage, imports included; collections would cost a tenth of the start.
     gc.disable()
+    from console.config.switch import SettingsSource  # noqa: PLC0415
+
     # An upper bound on how long the drawing thread waits for the interpreter lock.
     sys.setswitchinterval(_SWITCH_SECONDS)
     source = SettingsSource(vars(arguments), os.environ)

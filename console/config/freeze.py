@@ -10,7 +10,7 @@ from queries.model.frozen import dataclass
 from queries.text.times import InvalidTime, local_seconds, next_week_minute, week_minute
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_WEEKLY = re.compile(rf"({'|'.join(_DAYS)})\w*\s+([01]?\d|2[0-3]):([0-5]\d)", re.IGNORECASE)
+_WEEKLY = rf"({'|'.join(_DAYS)})\w*\s+([01]?\d|2[0-3]):([0-5]\d)"
 _DAY_MINUTES = 1440
 
 
@@ -66,7 +66,7 @@ def read_freezes(sources: Sources) -> tuple[Freeze, ...]:
 
 def _week_minute(text: str) -> int | None:
     """The minute of the week, from Monday 00:00; None for a date."""
-    match = _WEEKLY.fullmatch(text.strip())
+    match = re.fullmatch(_WEEKLY, text.strip(), re.IGNORECASE)
     if match is None:
         return None
     return _DAYS.index(match[1].lower()) * _DAY_MINUTES + int(match[2]) * 60 + int(match[3])

@@ -6,11 +6,10 @@ import re
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from queries.model.workload import TARGET_KINDS
-
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_SECRET_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
-_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_LABEL_NAME = r"[a-zA-Z_][a-zA-Z0-9_]*"
+_DATA_KEY = r"[-._a-zA-Z0-9]{1,253}"
+_OBJECT_NAME = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
+"""Compiled when the first is needed, which is not before the first frame."""
 
 
 def is_trace_url(value: Any) -> bool:
@@ -41,7 +40,7 @@ def is_postgresql_url(value: Any) -> bool:
 
 def is_label_name(value: str) -> bool:
     """Whether this is the name of a label of Prometheus or Loki, which is not quoted in a selector."""
-    return _LABEL_NAME.fullmatch(value) is not None
+    return re.fullmatch(_LABEL_NAME, value) is not None
 
 
 def is_store(value: Any) -> bool:
@@ -72,6 +71,8 @@ def is_redis_url(value: Any) -> bool:
 
 def is_target(value: Any) -> bool:
     """Whether this is `deployment/NAME`, or another kind of workload, with a name that Kubernetes allows."""
+    from queries.model.workload import TARGET_KINDS  # noqa: PLC0415  # not before the first frame
+
     kind, _, name = value.partition("/") if isinstance(value, str) else ("", "", "")
     return kind in TARGET_KINDS and is_dns_name(name)
 
@@ -85,12 +86,12 @@ def is_consumer(value: Any) -> bool:
 def is_secret_key(value: Any) -> bool:
     """Whether this is `NAME/KEY` of a Secret."""
     name, _, key = value.partition("/") if isinstance(value, str) else ("", "", "")
-    return is_object_name(name) and _SECRET_KEY.fullmatch(key) is not None
+    return is_object_name(name) and re.fullmatch(_DATA_KEY, key) is not None
 
 
 def is_object_name(name: str) -> bool:
     """Whether Kubernetes allows this as the name of any object (RFC 1123 subdomain), such as a node's with dots."""
-    return _OBJECT_NAME.fullmatch(name) is not None
+    return re.fullmatch(_OBJECT_NAME, name) is not None
 
 
 def is_dns_name(name: str) -> bool:

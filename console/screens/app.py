@@ -112,6 +112,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
     BINDINGS: ClassVar[list[BindingType]] = [*keys.GLOBAL]
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette}
     DEFAULT_MODE = "overview"
+    _applied_theme: Theme | None = None
 
     def __init__(
         self,
@@ -151,7 +152,6 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         """Screens to go back to, the last one first in line."""
         self._flows: Flows | None = None
         self._tour: Tour | None = None
-        self._applied_theme: Theme | None = None
         self._gc_policy = GcPolicy()
         self._signals: list[signal.Signals] = []
         self._filters.append(ControlCharFilter())
@@ -211,6 +211,10 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         self.add_class(f"-theme-{theme}", "-dark-mode" if dark else "-light-mode", update=False)
         self._applied_theme = self.current_theme
         self.stylesheet.set_variables(self.get_css_variables())
+
+    def get_css_variables(self) -> dict[str, str]:
+        """The theme's; none for Textual's own theme, under which the application is created and nothing is drawn."""
+        return super().get_css_variables() if self._applied_theme is not None else {}
 
     def refresh_css(self, animate: bool = True) -> None:
         """Parse every stylesheet again, but only when the theme changed."""

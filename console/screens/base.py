@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.events import Click
+from textual.events import Click, ScreenResume
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
@@ -20,13 +20,15 @@ from console.screens.messages import OpenExploreRequested, OpenRequested, Render
 from console.screens.render_context import RenderContext
 from console.screens.worker_errors import ReportsWorkerErrors
 from console.state.as_of import WHY_READ_ONLY
-from queries.model.panel import PanelState
 from widgets.footer import DANGEROUS, Footer
 from widgets.styled_text import Line
 from widgets.text_view import TextView
 
 if TYPE_CHECKING:
+    from queries.model.panel import PanelState
     from widgets.table import Arrangement, Table
+
+C = TypeVar("C", bound=Widget)
 
 
 class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
@@ -36,6 +38,7 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
     HELP_TEXT: ClassVar[str] = ""
     """What `?` says about this screen, in a few sentences."""
     TAKES_TYPE_AHEAD = True
+    BLANK = True
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (132, "-wide")]  # noqa: RUF012  # declared so by Textual
     VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-middle"), (36, "-high")]  # noqa: RUF012
@@ -52,6 +55,7 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
         self._mark_row: TextView | None = None
         self._jumps = 0
         self._initial_size = Size(0, 0)
+        self._was_in_view = False
 
     def prepare(self, context: RenderContext, size: Size) -> None:
         """Set what it shows first and its size, so that its first frame is complete.
@@ -71,7 +75,7 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
         if self.context is not None:
             self._fill(self.context)
         yield self.header
-        with Vertical(id="body"):
+        with draw_blank(Vertical(id="body")):
             yield from self.body()
         yield self.footer
 
@@ -161,8 +165,9 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
 
     def disabled_reason(self, action: str) -> str:
         """Why the disabled action is not possible now, of all reasons the first; empty if nothing says why."""
-        past = self.context is not None and self.context.as_of is not None
-        return WHY_READ_ONLY if past and action.partition("(")[0] in self._changing else self.why_disabled(action)
+        if self.context is not None and self.context.as_of is not None and action.partition("(")[0] in self._changing:
+            return WHY_READ_ONLY
+        return self.why_disabled(action)
 
     def why_disabled(self, action: str) -> str:
         """Why the disabled action is not possible now, in one sentence; menu and help show it, and so does its key."""
@@ -218,11 +223,20 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
     def on_mount(self) -> None:
         self.post_message(RenderRequested())
 
-    def on_screen_resume(self) -> None:
+    def on_screen_resume(self, event: ScreenResume) -> None:
+        # The first time every widget was given its styles when it was mounted, a moment ago.
+        event.refresh_styles = self._was_in_view
+        self._was_in_view = True
         self.post_message(RenderRequested())
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.redraw)
+
+
+def draw_blank(container: C) -> C:
+    """Draw nothing but the ground of a container without a border: Textual draws each of its lines, under what covers them."""
+    container.BLANK = True  # type: ignore[misc]  # for one widget
+    return container
 
 
 def section(title: str, width: int) -> Line:

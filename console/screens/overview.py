@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
+from textual.geometry import Size
 from textual.widget import Widget
 
 from console.screens import keys
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_row import SHORT_COLUMNS, render_short_cells
-from console.screens.base import ConsoleScreen, section
+from console.screens.base import ConsoleScreen, draw_blank, section
 from console.screens.messages import OpenAlertRequested, OpenPanelRequested, OpenScreenRequested
 from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_are_awaited, alerts_caveat
@@ -59,6 +60,7 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
             empty=NO_ANSWER,
             id="firing",
         )
+        self._notes = draw_blank(Vertical(id="notes"))
         self._recent_changes = TextView(id="changed")
         self._on_it = TextView(id="on-it")
         self._placed_at: str | None = ""
@@ -80,15 +82,24 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
         yield self._panels
         yield self._chart_title
         yield self._chart
-        with Horizontal(id="below"):
-            with Vertical(id="firing-side"):
+        with draw_blank(Vertical(id="below")):
+            with draw_blank(Vertical(id="firing-side")):
                 yield self._section_rules[1]
                 yield self._firing
-            with Horizontal(id="notes"):
-                with Vertical(id="changed-side"):
-                    yield self._recent_changes
-                with Vertical(id="on-it-side"):
+            with self._notes:
+                yield self._recent_changes
+                if self._has_room_for_people:
                     yield self._on_it
+
+    def prepare(self, context: RenderContext, size: Size) -> None:
+        super().prepare(context, size)
+        for widget in (self._panels, self._firing, self._chart, self.footer):
+            # Now, for all levels of widgets at once: a level that brings new default styles has them all parsed again.
+            widget._post_register(self.app)
+
+    @property
+    def _has_room_for_people(self) -> bool:
+        return self.has_class("-wide") and self.has_class("-high")
 
     def draw(self, context: RenderContext) -> None:
         width = self.width
@@ -107,7 +118,9 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
             self._panels.focus()
         self._draw_chart()
         self._recent_changes.show(self._render_changes(context, self._recent_changes.size.width or width))
-        if self.has_class("-wide") and self.has_class("-high"):
+        if self._has_room_for_people:
+            if self.is_mounted and self._on_it.parent is None:  # the terminal was too small before
+                self._notes.mount(self._on_it)
             self._on_it.show(render_on_it(context, self._on_it.size.width or width // 2))
 
     def _draw_first_steps(self, context: RenderContext, width: int) -> None:
@@ -229,12 +242,12 @@ def _urgency(row: PanelRow) -> int:
 
 def render_on_it(context: RenderContext, width: int) -> tuple[Line, ...]:
     """Who leads the open incidents, and who acknowledged which firing alerts."""
-    from console.state.incident import Role  # noqa: PLC0415  # not before the first frame
-
     lines: list[Line] = [section("Who is on it", width)]
     snapshot = context.snapshot
     if snapshot is None:
         return (*lines, ((f" {NO_ANSWER}", "dim"),))
+    from console.state.incident import Role  # noqa: PLC0415  # not before the first frame
+
     ledger = snapshot.ledger
     error = ledger.error or (context.session.journal_error if context.session else "")
     lines += [((f" {part}", "unknown"),) for part in wrap(text(error)[0], width - 1) if error]

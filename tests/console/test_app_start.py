@@ -78,6 +78,28 @@ async def test_the_first_frame_does_not_wait_for_the_session(tmp_path: Path) -> 
     assert threads != [threading.main_thread().name]
 
 
+async def test_a_screen_that_comes_into_view_has_its_styles(tmp_path: Path) -> None:
+    """Matching the style sheet again changes no style of any widget, at either size and for each screen: it is matched once."""
+    app = ConsoleApp(settings(tmp_path), session_factory=lambda given: StillSession(given, snapshot()), clock=lambda: NOW)
+
+    def styles() -> dict[str, str]:
+        return {
+            f"{at} {widget!r}": widget.styles.base.css for at, widget in enumerate(app.screen.walk_children(with_self=True))
+        }
+
+    async with app.run_test(size=(100, 24)) as pilot:
+        await until(pilot, lambda: app.session is not None, "the session")
+        for size in ((100, 24), (160, 45)):
+            await pilot.resize_terminal(*size)
+            for name in MODES:
+                app.go(name)
+                await pilot.pause()
+                before = styles()
+                app.stylesheet.update(app.screen)
+                assert styles() == before, name
+                assert len(before) > 4
+
+
 @pytest.mark.usefixtures("own_log")
 async def test_a_session_that_cannot_be_opened_is_a_sentence(tmp_path: Path) -> None:
     """The console stays open and says what went wrong."""

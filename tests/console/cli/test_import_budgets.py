@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 from steerable_cluster import SteerableCluster
+from terminal import Terminal
 from told_platform import told_platform
 
 from console.cli.parser import VERBS
 from console.demo.cluster import PodTimings
+from queries.catalogue.panel_titles import read_panel_titles
 
 ROOT = Path(__file__).resolve().parents[3]
 ALERT = {
@@ -163,3 +165,61 @@ def test_alerts_prints_the_same_without_the_sources_that_it_leaves_out(environ: 
     _, _, whole = run(environ, "status", "--format", "json")
     assert json.loads(listed) == json.loads(whole)["alerts"]
     assert json.loads(listed)[0]["actions"], "which come from the cluster"
+
+
+FIRST_FRAME = """
+import os, sys
+from textual.app import App
+import console.cli.main
+compiled = []
+def watch(event, values):
+    if event == "compile" and values[1] == "<string>" and "def __init__" in str(values[0]):
+        compiled.append(str(values[0]))
+def sent(app):
+    found = [sorted(name for name, module in sys.modules.items() if module), compiled[:]]
+    import json
+    open(sys.argv[1], "w").write(json.dumps([*found, app.export_screenshot().replace("&#160;", " ")]))
+    os._exit(0)
+App.post_display_hook = sent
+sys.addaudithook(watch)
+if sys.argv[2] == "bare":
+    App().run()
+console.cli.main.main([])
+"""
+NOT_BEFORE_THE_FIRST_FRAME = (
+    "console.state", "console.journal", "console.monitor", "console.checks", "console.actions", "console.incidents",
+    "queries.prometheus", "queries.kubernetes.client", "queries.model.alert", "queries.model.workload",
+)  # fmt: skip
+OWN = ("console", "queries", "runbooks", "widgets")
+OWN_MODULES = 92
+"""As many of our own may be there with the first frame: each costs a tenth of a millisecond for nothing but finding it."""
+
+
+def first_frame(folder: Path, which: str, size: tuple[int, int]) -> tuple[frozenset[str], list[str], str]:
+    """Every module that is loaded when the first frame is sent, what was compiled for data classes, and the frame as SVG."""
+    out = folder / f"{which}.json"
+    unanswered = {"PROMETHEUS_URL": "http://127.0.0.1:9", "ALERTMANAGER_URL": "http://127.0.0.1:9"}
+    places = {"XDG_CONFIG_HOME": str(folder), "XDG_STATE_HOME": str(folder), "KUBECONFIG": str(folder / "none")}
+    environ = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT), **unanswered, **places}
+    with Terminal([sys.executable, "-c", FIRST_FRAME, str(out), which], env=environ, columns=size[0], rows=size[1]) as terminal:
+        assert terminal.wait_exit(seconds=60.0) == 0, terminal.text
+    modules, compiled, frame = json.loads(out.read_text())
+    return frozenset(modules), compiled, frame
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 45)], ids=["80x24", "120x40", "160x45"])
+def test_the_first_frame_imports_textual_and_what_it_shows(tmp_path: Path, size: tuple[int, int]) -> None:
+    """The first frame is the whole overview. Beyond a bare Textual application it needs our own modules, of which no client,
+    store or reducer, and hardly one of anybody else; no method of a data class is compiled.
+    """
+    bare, _, _ = first_frame(tmp_path, "bare", size)
+    modules, compiled, frame = first_frame(tmp_path, "console", size)
+    shown = [title for _, title in read_panel_titles("overview")] + ["no answer yet", "ACTING", "Firing", " open"]
+    assert [text for text in shown if text not in frame] == []
+    own = within(modules, OWN)
+    assert 50 < len(own) <= OWN_MODULES
+    others = modules - bare - {*own} - {"gc"}
+    assert [name for name in others if not name.startswith("rich._unicode_data.")] == [], "Rich's table of wide characters"
+    assert within(modules, NOT_BEFORE_THE_FIRST_FRAME) == []
+    assert compiled == []
