@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from queries.text.variables import read_env, unset_if_empty
+from widgets.terminal.cell_diff import erases_in_background
 from widgets.terminal.clipboard import ClipboardReach, copy
 from widgets.terminal.driver import TtyDriver, select_driver
 from widgets.terminal.flow_control import FlowControl
@@ -41,7 +42,7 @@ class LowBandwidthApp(App[None]):
         unset_if_empty(os.environ, "NO_COLOR")
         super().__init__(**options)
         colours = None if self.no_color else self.console._color_system or ColorSystem.TRUECOLOR
-        self.renderer = FrameRenderer(colours)
+        self.renderer = FrameRenderer(colours, erases=erases_in_background(os.environ))
         self.flow = FlowControl()
         self.frames = 0
         """How many frames were sent."""

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from queries.text.variables import read_env
 from widgets.terminal.cell_buffer import NARROW, CellBuffer
 from widgets.terminal.sgr import CellStyle, switch_style
 
 _WIDEST_GAP = 4
 """Skipping fewer than ten cells costs four bytes, skipping one costs three: up to this gap, rewriting is cheaper."""
 
+_ERASED = "\x1b[K"
+_LEAST_ERASED = 6
+"""Blanks at the end of a row from which on erasing them takes fewer bytes, also with a change of style before."""
+_ERASING_TERMINALS = frozenset(
+    (
+        "xterm",
+        "xterm-256color",
+        "xterm-16color",
+        "linux",
+        "rxvt",
+        "rxvt-unicode",
+        "rxvt-unicode-256color",
+        "screen-256color-bce",
+    )
+)
+"""By TERM: those that erase in the current background according to terminfo (`bce`); tmux and GNU screen are not among them."""
+
+
+def erases_in_background(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal that TERM names fills what it erases with the current background."""
+    return read_env(environ, "TERM") in _ERASING_TERMINALS
+
 
 class CursorState:
     """The terminal's cursor position and current style, kept from one frame to the next.
 
     `column` is -1 when unknown: after the last column, and after characters whose width terminals disagree about.
-    `row` is -1 when nothing is known.
+    `row` is -1 when nothing is known. With `erases` the blanks at the end of a row are erased instead of written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, erases: bool = False) -> None:
+        self._erases = erases
         self.row = -1
         self.column = -1
         self.style: CellStyle | None = None
@@ -51,7 +75,8 @@ class CursorState:
         """Write the cells from `first` up to but excluding `last` in the cursor's row."""
         out: list[str] = []
         column = first
-        for x in range(first, last):
+        end = self._find_blank_tail(characters, styles, first, last)
+        for x in range(first, end):
             character, style = characters[x], styles[x]
             if not character:
                 continue
@@ -63,8 +88,29 @@ class CursorState:
                 self.style = style
             out.append(character)
             column = x + 1 if character in NARROW else -1
+        if end < last:
+            blank = styles[end].on_blank
+            if column != end:
+                out.append(f"\x1b[{end + 1}G")
+            if self.style is None or self.style.on_blank is not blank:
+                out.append(switch_style(self.style, blank))
+                self.style = blank
+            out.append(_ERASED)
+            column = end
         self.column = column if column < len(characters) else -1
         return "".join(out)
+
+    def _find_blank_tail(self, characters: list[str], styles: list[CellStyle], first: int, last: int) -> int:
+        """Where the blanks begin that are erased up to the end of the row; `last` if none are."""
+        if not self._erases or last < len(characters):
+            return last
+        blank = styles[-1].on_blank
+        if blank.attributes or blank.link:
+            return last
+        start = last
+        while start > first and characters[start - 1] == " " and styles[start - 1].on_blank is blank:
+            start -= 1
+        return start if last - start >= _LEAST_ERASED else last
 
 
 def _cursor_step(cells: int, direction: str) -> str:

@@ -13,9 +13,10 @@ from widgets.terminal.sgr import StyleTable
 class FrameRenderer:
     """Two buffers: the target and what the terminal displays. Any number of updates may arrive between two frames."""
 
-    def __init__(self, colours: ColorSystem | None) -> None:
+    def __init__(self, colours: ColorSystem | None, *, erases: bool = False) -> None:
+        """`erases`: the terminal fills what it erases with the current background. Without colours each one does."""
         self._styles = StyleTable(colours)
-        self._cursor = CursorState()
+        self._cursor = CursorState(erases=erases or colours is None)
         self._target: CellBuffer | None = None
         self._displayed: CellBuffer | None = None
         """None when the terminal's contents are unknown."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import random
+import shutil
+import subprocess
 from collections.abc import Sequence
 
 import pytest
@@ -18,6 +20,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from widgets.terminal.cell_buffer import NARROW
+from widgets.terminal.cell_diff import erases_in_background
 from widgets.terminal.frame_renderer import FrameRenderer
 
 WORDS = (
@@ -51,20 +54,26 @@ def line(chance: random.Random, width: int, looks: Sequence[Style | None]) -> St
     return Strip(segments).crop(0, width)
 
 
+@pytest.mark.parametrize("erases", [False, True])
 @pytest.mark.parametrize("system", sorted(SYSTEMS))
-def test_partial_updates_equal_a_full_repaint(system: str) -> None:
-    """After each of 300 random partial updates the terminal shows what Textual's full repaint shows."""
+def test_partial_updates_equal_a_full_repaint(system: str, erases: bool) -> None:
+    """After each of 300 random partial updates the terminal shows what Textual's full repaint shows, also where the blanks at
+    the end of a row are erased.
+    """
     chance = random.Random(f"strips {system}")
     width, height = 37, 7
     paper, looks = console(system), styles(system)
-    renderer = FrameRenderer(SYSTEMS[system])
+    renderer = FrameRenderer(SYSTEMS[system], erases=erases)
     shown, target = Painting(width, height, strict=True), [line(chance, width, looks) for _ in range(height)]
+    erased = 0
     renderer.ingest(LayoutUpdate([[strip] for strip in target], Region(0, 0, width, height)))
     shown.feed(renderer.render((0, 0)))
     for _ in range(300):
         for _ in range(chance.randint(1, 3)):
             y = chance.randrange(height)
             target[y] = line(chance, width, looks)
+            if chance.random() < 0.5:
+                target[y] = target[y].crop(0, chance.randrange(width)).adjust_cell_length(width, chance.choice(looks))
             cut = chance.randrange(1, width)
             parts = target[y].divide([cut, width])
             target[y] = Strip.join(parts)
@@ -72,12 +81,38 @@ def test_partial_updates_equal_a_full_repaint(system: str) -> None:
             chops[y] = {0: parts[0], cut: parts[1]}
             renderer.ingest(ChopsUpdate(chops, [(y, 0, width)], [[cut, width] for _ in range(height)]))
         cursor = (chance.randrange(width), chance.randrange(height))
-        shown.feed(renderer.render(cursor))
+        frame = renderer.render(cursor)
+        erased += frame.count("\x1b[K")
+        shown.feed(frame)
         expected = Painting(width, height)
         expected.feed(strips_repaint(target, width, paper))
         assert not difference(shown.screen, expected.screen)
         assert (shown.screen.cursor.x, shown.screen.cursor.y) == cursor
         assert renderer.render(cursor) == ""
+    assert (erased > 30) is erases
+
+
+@pytest.mark.skipif(shutil.which("infocmp") is None, reason="no terminfo on this machine")
+@pytest.mark.parametrize(
+    "name", ["xterm", "xterm-256color", "linux", "rxvt", "screen-256color-bce", "tmux-256color", "screen", "vt220"]
+)
+def test_terminals_that_erase_in_the_background_are_those_of_terminfo(name: str) -> None:
+    """`bce` of the terminal's entry in terminfo says whether it does."""
+    done = subprocess.run(["infocmp", "-1", name], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"terminfo does not know {name} here")
+    assert erases_in_background({"TERM": name}) is ("\tbce," in done.stdout.splitlines())
+
+
+def test_a_blank_row_is_erased_and_not_written() -> None:
+    """Three blank rows with a background take 40 bytes; blanks that show an underline are written."""
+    renderer = FrameRenderer(ColorSystem.TRUECOLOR, erases=True)
+    blank, line = Style(bgcolor="#101418"), Style(bgcolor="#101418", underline=True)
+    rows = [Strip([Segment(" " * 100, look)]) for look in (blank, blank, line)]
+    renderer.ingest(LayoutUpdate([[strip] for strip in rows[:2]], Region(0, 0, 100, 2)))
+    assert len(renderer.render((0, 0))) <= 40
+    renderer.ingest(LayoutUpdate([[rows[2]]], Region(0, 1, 100, 1)))
+    assert renderer.render((0, 0)).count(" ") == 100
 
 
 def test_narrow_characters_are_one_cell_wide() -> None:
