@@ -19,7 +19,6 @@ from console.screens.header import find_command_at, render_header
 from console.screens.messages import OpenExploreRequested, OpenRequested, RenderRequested
 from console.screens.render_context import RenderContext
 from console.screens.worker_errors import ReportsWorkerErrors
-from console.state.as_of import WHY_READ_ONLY
 from widgets.footer import DANGEROUS, Footer
 from widgets.styled_text import Line
 from widgets.text_view import TextView
@@ -166,6 +165,8 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
     def disabled_reason(self, action: str) -> str:
         """Why the disabled action is not possible now, of all reasons the first; empty if nothing says why."""
         if self.context is not None and self.context.as_of is not None and action.partition("(")[0] in self._changing:
+            from console.state.as_of import WHY_READ_ONLY  # noqa: PLC0415  # not before the first frame
+
             return WHY_READ_ONLY
         return self.why_disabled(action)
 
