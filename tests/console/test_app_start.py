@@ -87,6 +87,7 @@ async def test_a_screen_that_comes_into_view_has_its_styles(tmp_path: Path) -> N
             f"{at} {widget!r}": widget.styles.base.css for at, widget in enumerate(app.screen.walk_children(with_self=True))
         }
 
+    assert len(MODES) > 5
     async with app.run_test(size=(100, 24)) as pilot:
         await until(pilot, lambda: app.session is not None, "the session")
         for size in ((100, 24), (160, 45)):
