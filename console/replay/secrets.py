@@ -7,11 +7,11 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-if TYPE_CHECKING:
-    from console.config.settings import Settings
+from console.config.settings import Channel, Settings
+from queries.http.redact import find_secrets
 
 _SHORTEST = 5
 """Characters; a shorter text is found in too many words that are no secret."""
@@ -47,11 +47,11 @@ def _find(value: Any, name: str = "") -> Iterator[str]:
     elif name == "http_headers":
         yield from (text for _, text in value)
     elif dataclasses.is_dataclass(value):
-        kind = getattr(value, "kind", "")
         for item in dataclasses.fields(value):
             within = getattr(value, item.name)
-            # The URL of a channel is its secret as a whole.
-            yield from ([within] if item.name == "url" and hasattr(value, "routing_key") and kind else _find(within, item.name))
+            # The URL of a channel is a secret as a whole and in parts.
+            secret = item.name == "url" and isinstance(value, Channel) and within
+            yield from find_secrets(within) if secret else _find(within, item.name)
     elif isinstance(value, tuple):
         for within in value:
             yield from _find(within, name)
@@ -60,7 +60,7 @@ def _find(value: Any, name: str = "") -> Iterator[str]:
 def _find_in_url(url: str) -> Iterator[str]:
     try:
         parts = urlsplit(url)
-        yield from filter(None, (parts.password, parts.query))
+        yield from filter(None, (parts.password, parts.query, *(value for _, value in parse_qsl(parts.query))))
         if parts.password:
             yield parts.netloc.rpartition("@")[0]
     except ValueError:

@@ -22,6 +22,7 @@ from queries.alertmanager import Alertmanager
 from queries.catalogue.error_codes import use_team_codes
 from queries.errors import NotKnownThen, SourceError
 from queries.model.fault import Fault, FaultKind
+from queries.model.source import Health
 from queries.stored.prometheus import StoredPrometheus
 from queries.stored.series import read_queries
 from queries.stored.transport import StoredServers, StoredTransport
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from queries.model.chart import ChartMark
     from queries.model.dashboard import Dashboard, DashboardChoice
     from queries.model.log import LogSource
+    from queries.model.silence import Silence
     from queries.prometheus.client import PanelResults
     from queries.prometheus.relabel import AlertRelabeling
 
@@ -157,7 +159,17 @@ class ReplayedPast(PastSession):
         if self.prometheus is not None:
             with suppress(SourceError):
                 await self.prometheus.fetch_evidence()
-        return await super()._read_prometheus()
+        panels, fault, relabeling = await super()._read_prometheus()
+        if fault is not None and fault.kind is not FaultKind.NOT_KNOWN_THEN:
+            fault = await self._explain_gap(None)
+        return panels, fault, relabeling
+
+    async def _read_silences(self) -> tuple[Silence, ...]:
+        found = await super()._read_silences()
+        if self._manager.health is Health.DOWN:
+            fault = Fault(FaultKind.NOT_KNOWN_THEN, "silences are not known then", hint=self._describe("alertmanager"))
+            self._manager = replace(self._manager, health=Health.NOT_KNOWN_THEN, fault=fault)
+        return found
 
     async def read_marks(self, start: float, end: float) -> tuple[ChartMark, ...]:
         return tuple(item for item in self._replay.marks if start <= item.at <= end)
