@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 
 import httpx
 
-from queries.http.response_parser import ResponseParser, build_head
+from queries.http.exchange import Exchange
 
 CONNECTIONS = 8
 """How many connections are open at once; more requests wait."""
@@ -44,19 +44,19 @@ class DirectTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         trace: Trace = request.extensions.get("trace", _ignore)
-        head = build_head(request.method, request.url.raw_path, request.headers.raw)
+        exchange = Exchange()
         content = await request.aread()
+        message = exchange.request(request.method, request.url.raw_path, request.headers.raw, content)
         await self._slots.acquire()
         connection = None
         try:
             connection = self._reuse() or await self._dial(request, trace)
             await trace("http11.send_request_headers.started", {})
-            connection.write(head + content)
-            parser = ResponseParser(request.method)
-            while (found := parser.head()) is None:
-                await connection.feed(parser)
-            body = _BodyStream(self, connection, parser, trace)
-            return httpx.Response(found.status, headers=found.headers, stream=body)
+            connection.write(message)
+            while (found := exchange.head()) is None:
+                await connection.feed(exchange)
+            status, headers = found
+            return httpx.Response(status, headers=headers, stream=_BodyStream(self, connection, exchange, trace))
         except BaseException:
             self._release(connection, reusable=False)
             raise
@@ -69,9 +69,9 @@ class DirectTransport(httpx.AsyncBaseTransport):
         for connection in connections:
             await connection.lost
 
-    def release(self, connection: _Connection, parser: ResponseParser) -> None:
+    def release(self, connection: _Connection, exchange: Exchange) -> None:
         """The response was read, or is not read on."""
-        self._release(connection, reusable=parser.complete and parser.reusable and not parser.unread and not connection.unread)
+        self._release(connection, reusable=exchange.reusable and not connection.unread)
 
     def _release(self, connection: _Connection | None, *, reusable: bool) -> None:
         self._slots.release()
@@ -183,19 +183,14 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.write(data)
 
-    async def feed(self, parser: ResponseParser) -> None:
-        """Feed the parser with what was received, or with what is received next. Raises httpx.ReadError."""
-        parser.feed(await self.receive() or b"")
-        if self.ended and not self._pieces:
-            parser.feed_end()
-
-    async def receive(self) -> bytes | None:
-        """What was received, or what is received next; None at the end. Raises httpx.ReadError."""
+    async def feed(self, exchange: Exchange) -> None:
+        """Feed it with what was received, or with what is received next, or with the end. Raises httpx.ReadError."""
         while not self._pieces:
             if self._error is not None:
                 raise httpx.ReadError("the connection broke") from self._error
             if self.ended:
-                return None
+                exchange.feed_end()
+                return
             self._waiting = self._loop.create_future()
             try:
                 await self._waiting
@@ -206,7 +201,7 @@ class _Connection(asyncio.Protocol):
         if self._paused and self._size <= _UNREAD_BYTES and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
-        return piece
+        exchange.feed(piece)
 
     def readable(self) -> bool:
         """Of an idle connection: whether the server closed it, or sent something that nobody asked for."""
@@ -228,34 +223,25 @@ class _Connection(asyncio.Protocol):
 class _BodyStream(httpx.AsyncByteStream):
     """The body of one response; closing it gives the connection back."""
 
-    def __init__(self, owner: DirectTransport, connection: _Connection, parser: ResponseParser, trace: Trace) -> None:
+    def __init__(self, owner: DirectTransport, connection: _Connection, exchange: Exchange, trace: Trace) -> None:
         self._owner = owner
         self._connection = connection
-        self._parser = parser
+        self._exchange = exchange
         self._trace = trace
         self._closed = False
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        parser, connection = self._parser, self._connection
         await self._trace("http11.receive_response_body.started", {})
-        while not parser.complete:
-            if piece := parser.body():
+        while not self._exchange.complete:
+            if piece := self._exchange.body():
                 yield piece
-                continue
-            if parser.complete:
-                return
-            received = await connection.receive()
-            if received is None:
-                parser.feed_end()
-            elif parser.pass_through(received):
-                yield received
-            else:
-                parser.feed(received)
+            elif not self._exchange.complete:
+                await self._connection.feed(self._exchange)
 
     async def aclose(self) -> None:
         if not self._closed:
             self._closed = True
-            self._owner.release(self._connection, self._parser)
+            self._owner.release(self._connection, self._exchange)
 
 
 async def _ignore(_event: str, _info: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from queries.errors import Unreachable
-from queries.http.response_parser import ENDLESS_HEAD, MOST_INFORMATIONAL
+from queries.http.exchange import ENDLESS_HEAD, MOST_INFORMATIONAL
 
 # httpx and anyio would import these at the first request, blocking the event loop for 50 to 100 ms.
 httpcore = import_module("httpcore")

@@ -161,7 +161,7 @@ NAMESPACE_PODS = "/api/v1/namespaces/ns/pods"
 CLIENTS: dict[str, Asking] = {
     "prometheus": Asking(
         _source(Prometheus, lambda made: made.query("up")),
-        ("queries/prometheus/client.py", "queries/http/client.py", "queries/http/direct.py", "queries/http/response_parser.py"),
+        ("queries/prometheus/client.py", "queries/http/client.py", "queries/http/direct.py", "queries/http/exchange.py"),
     ),
     "prometheus rules": Asking(
         _source(Prometheus, lambda made: made.rules()), ("queries/http/transport.py", "queries/http/error_mapping.py")

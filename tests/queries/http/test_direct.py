@@ -10,7 +10,7 @@ import pytest
 from loopback import http_answer
 
 from queries.http.direct import CONNECTIONS, DirectTransport
-from queries.http.response_parser import ENDLESS_HEAD, HEAD_BYTES, ResponseParser, build_head
+from queries.http.exchange import ENDLESS_HEAD, HEAD_BYTES, Exchange
 
 BODY = b'{"value": 1}'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -86,20 +86,27 @@ async def test_an_answer_is_read_as_by_httpx(serve, raw: bytes) -> None:
     await other.aclose()
 
 
+def asked() -> Exchange:
+    """An exchange of which the request was sent."""
+    exchange = Exchange()
+    assert exchange.request("GET", b"/", [(b"Host", b"a")], b"") == b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    return exchange
+
+
 @pytest.mark.parametrize("name", ["a length", "trailers", "100 Continue before", "a folded line", "lines without CR"])
 def test_an_answer_may_come_in_any_pieces(name: str) -> None:
     """Byte by byte, or broken in two anywhere, the answer is the same as at once."""
     raw = ANSWERS[name]
     cuts = [[raw[:at], raw[at:]] for at in range(1, len(raw))]
     for pieces in ([raw], [raw[at : at + 1] for at in range(len(raw))], *cuts):
-        parser, body, head = ResponseParser("GET"), b"", None
+        exchange, body, head = asked(), b"", None
         for piece in pieces:
-            parser.feed(piece)
-            head = head or parser.head()
-            while head and (more := parser.body()):
+            exchange.feed(piece)
+            head = head or exchange.head()
+            while head and (more := exchange.body()):
                 body += more
         assert head is not None
-        assert (head.status, body, parser.complete, parser.unread) == (200, BODY, True, False)
+        assert (head[0], body, exchange.complete, exchange.reusable) == (200, BODY, True, True)
 
 
 @pytest.mark.parametrize(
@@ -109,10 +116,10 @@ def test_an_answer_may_come_in_any_pieces(name: str) -> None:
 )
 def test_what_does_not_end_is_an_error(raw: bytes) -> None:
     """A head, informational responses or trailers beyond their limit are not read on."""
-    parser = ResponseParser("GET")
-    parser.feed(raw)
+    exchange = asked()
+    exchange.feed(raw)
     with pytest.raises(httpx.RemoteProtocolError, match=ENDLESS_HEAD):
-        while parser.head() is None or parser.body():
+        while exchange.head() is None or exchange.body():
             pass
 
 
@@ -120,7 +127,7 @@ def test_what_does_not_end_is_an_error(raw: bytes) -> None:
 def test_a_header_that_would_break_the_request_is_not_sent(header: tuple[bytes, bytes]) -> None:
     """The error does not repeat the header, which may be a secret."""
     with pytest.raises(httpx.LocalProtocolError) as caught:
-        build_head("GET", b"/", [header])
+        Exchange().request("GET", b"/", [(b"Host", b"a"), header], b"")
     assert str(caught.value) == "illegal header"
 
 
