@@ -147,7 +147,7 @@ def render_status(status: DrillStatus, newest: str, *, now: float, width: int) -
         yield from _wrapped(f"{status.phase.value}: nothing is sent yet", width, "dim")
     else:
         left = max(0.0, status.ends_at - now)
-        when = f" for {format_age(left)}, until {format_clock(status.ends_at)}; s takes it back now"
+        when = f": {format_age(left)} left, until {format_clock(status.ends_at)}; s takes it back now"
         words = status.phase.value.upper() + (when if status.phase.name == "FAULT" else "")
         yield from _wrapped(words, width, "critical" if status.phase.name == "FAULT" else "warn")
     if status.undo:

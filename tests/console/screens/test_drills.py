@@ -91,7 +91,7 @@ async def test_a_drill_from_the_list_to_its_end(
         await made.press(pilot, *"cad-ml-api", "enter")
         await made.until(pilot, "a drill: after 10m")
         await made.press(pilot, "tab", "enter")
-        shown = await made.until(pilot, "THE FAULT IS IN PLACE for 9m")
+        shown = await made.until(pilot, "THE FAULT IS IN PLACE: 9m")
         for words in (f"undo: {UNDO}", "met          detect         41s  goal 2m", "waiting      acknowledge", "s take back"):
             assert words in shown, words
         assert made.app.flows.actions.in_progress == (f"scale {TARGET}",), "quitting asks first"
