@@ -11,7 +11,7 @@ from pathlib import Path
 
 from console.config.permissions import refuse_state
 from console.recording.lines import SUFFIX, RecordingError
-from queries.text.times import to_datetime
+from queries.text.times import format_time
 
 MEMBER_SECONDS = 3600.0
 """How long one file is written to."""
@@ -56,10 +56,9 @@ def create_recording_folder(folder: Path) -> None:
 
 def create_recording_file(folder: Path, begin: float) -> tuple[int, Path]:
     """A new file for what begins at this moment, open for writing. Raises OSError."""
-    moment = to_datetime(begin)
-    if moment is None:
+    stamp = format_time(begin, _STAMP, unknown="")
+    if not stamp:
         raise OSError(errno.EINVAL, "the clock of this machine shows no date")
-    stamp = moment.astimezone(UTC).strftime(_STAMP)
     for count in range(1_000):
         path = folder / f"{stamp}Z{f'-{count}' if count else ''}{SUFFIX}"
         try:

@@ -119,7 +119,8 @@ class LogFileScreen(ConsoleScreen):
 
     def _draw_file(self) -> None:
         lines = self._file
-        self._view.empty = self._error or ("the file is empty" if lines is not None else "reading …")
+        failed = self._error or self.worker_errors.get("file", "")
+        self._view.empty = failed or ("the file is empty" if lines is not None else "reading …")
         search = lines.search if lines is not None else None
         if lines is not None and lines.only_matches and not lines.count():
             self._view.empty = "searching …" if lines.searching else "no line matches"

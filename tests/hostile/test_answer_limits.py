@@ -233,6 +233,7 @@ ELSEWHERE = {
     "queries/http/web_socket.py": "tests/queries/http/test_web_socket.py: a head and a message at most, and a time for both",
     "queries/kubernetes/socks.py": "tests/queries/kubernetes/test_socks.py: the handshake's few bytes, each by its length",
     "console/journal/postgresql.py": "tests/console/journal/test_postgresql.py: a page at most",
+    "queries/stored/transport.py": "answers from a file; tests/console/replay/test_bundle_file.py limits that",
     "queries/http/health_check.py": "asks through Client, which is above",
     "console/journal/config_maps.py": "asks through KubeApi, which is above",
     "console/demo/server_args.py": "asks through process.py",

@@ -26,7 +26,6 @@ from queries.model.panel_result import HistoryRange, PanelHistory
 from queries.model.source import Health
 from queries.model.verdict import Verdict
 
-NOW = float(int(time.time()))
 NANO = 10**9
 PANEL = """panels:
   - id: log_errors
@@ -51,10 +50,11 @@ def opened(
     board: str = PANEL,
 ) -> Iterator[Settings]:
     """Settings of a platform whose log has one error a minute, and had none before the last hour."""
+    now = time.time()
     store = LineStore(limits or Limits())
     for minute in range(60):
-        store.push({"app": "api"}, [(int((NOW - 60.0 * minute) * NANO), f"ERROR {minute}")] if errors else [])
-    store.push({"app": "api"}, [(int((NOW - 7200.0) * NANO), "ERROR long ago")])
+        store.push({"app": "api"}, [(int((now - 60.0 * minute) * NANO), f"ERROR {minute}")] if errors else [])
+    store.push({"app": "api"}, [(int((now - 7200.0) * NANO), "ERROR long ago")])
     loki = LokiApi(store, clock=time.time)
     loki.start()
     (folder / "logs.yaml").write_text(board)
@@ -153,14 +153,15 @@ async def test_its_value_of_then(tmp_path: Path) -> None:
     """A past moment counts the lines up to then, its chart ends then, and nothing of now gets in."""
     with opened(tmp_path) as settings:
         live = await asyncio.to_thread(Session.open, settings)
-        past = PastSession(live, clock=lambda: NOW)
-        found = panel_of(await past.go(NOW - 7100.0))
+        now = time.time()
+        past = PastSession(live, clock=lambda: now)
+        found = panel_of(await past.go(now - 7100.0))
         assert (found.value, found.verdict) == (1.0, Verdict.OK)
-        assert all(at <= NOW - 7100.0 for at, _ in found.trend)
-        assert panel_of(await past.go(NOW - 6000.0)).verdict is Verdict.NO_DATA
+        assert all(at <= now - 7100.0 for at, _ in found.trend)
+        assert panel_of(await past.go(now - 6000.0)).verdict is Verdict.NO_DATA
         history = await read_last(past, HistoryRange(3600.0))
-        assert all(at <= NOW - 6000.0 for series in history.series for at, _ in series.points)
-        assert panel_of(await past.go(NOW - 60.0)).value in (4.0, 5.0)
+        assert all(at <= now - 6000.0 for series in history.series for at, _ in series.points)
+        assert panel_of(await past.go(now - 60.0)).value in (4.0, 5.0)
         await past.close()
         await live.close()
 

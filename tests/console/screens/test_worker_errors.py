@@ -48,6 +48,7 @@ from console.screens.incident import IncidentScreen
 from console.screens.incidents import IncidentsScreen
 from console.screens.journal import JournalScreen
 from console.screens.log_fields import LogFieldsDialog
+from console.screens.log_file import LogFileScreen
 from console.screens.log_reading import LogReadingScreen
 from console.screens.logs import LogsScreen
 from console.screens.messages import (
@@ -56,6 +57,7 @@ from console.screens.messages import (
     OpenExploreRequested,
     OpenHandoverRequested,
     OpenIncidentRequested,
+    OpenLogFileRequested,
     OpenLogsRequested,
     OpenNodesRequested,
     OpenPanelRequested,
@@ -81,7 +83,15 @@ from widgets.table import Table
 pytestmark = pytest.mark.usefixtures("utc", "own_log")
 
 SECRET = "hunter2-is-no-sentence"
-WAITING = ("fetching …", "counting failed requests …", "evaluating …", "running its steps …", "no answer yet", "…       ")
+WAITING = (
+    "fetching …",
+    "counting failed requests …",
+    "evaluating …",
+    "reading …",
+    "running its steps …",
+    "no answer yet",
+    "…       ",
+)
 
 
 class Place:
@@ -317,6 +327,8 @@ CASES = (
     Case(LogReadingScreen, "_fetch", opened(OpenLogsRequested("cad-ml-api-rs42-0")), waits=True),
     Case(LogReadingScreen, "_read_volume", from_loki),
     Case(LogFieldsDialog, "_read_all", open_fields, waits=True),
+    Case(LogFileScreen, "_follow", opened(OpenLogFileRequested(__file__)), waits=True),
+    Case(LogFileScreen, "_find", opened(OpenLogFileRequested(__file__), "slash", "x", "enter")),
     Case(LogsScreen, "_save", opened(OpenLogsRequested("cad-ml-api-rs42-0"), "s", "enter")),
     Case(ActionFlow, "_run", acted),
     Case(ActionFlow, "_take_over", guarded_by_the_dead),
