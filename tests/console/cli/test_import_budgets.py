@@ -49,7 +49,7 @@ CLUSTER = ("urllib3", "queries.kubernetes.client", "queries.kubernetes.auth")
 PANELS = ("promql_parser", "queries.promql", "queries.prometheus.recorded_series")
 NETWORK = ("httpx", "httpcore", "anyio", "ssl", "asyncio", "queries.prometheus", "queries.alertmanager")
 ACTIONS = ("console.actions",)
-GENERAL = ("httpcore", "h11", "anyio")
+GENERAL = ("httpcore", "anyio")
 """httpx' general transport, for a server behind a proxy."""
 RARE = ("difflib", "zoneinfo", "logging.handlers", "encodings.idna")
 TEAM = ("queries.catalogue.own", "queries.catalogue.own_signals", "queries.catalogue.drills", "queries.platform.admin_calls")
