@@ -1,6 +1,6 @@
 """One exchange of HTTP/1.1, a request and its response, as bytes; it does no I/O.
 
-The protocol is h11's, which httpx brings along. It limits neither informational responses nor the work for one piece; this does.
+The protocol is that of h11, which httpx needs. It limits neither informational responses nor the work for one piece; this does.
 """
 
 from __future__ import annotations
