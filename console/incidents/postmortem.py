@@ -456,7 +456,11 @@ def _went_well(report: Postmortem) -> Iterable[str]:
     times = sorted(item.out_at for item in incident.updates if item.out_at is not None)
     gaps = [after - before for before, after in pairwise((incident.declared_at, *times))]
     if times and max(gaps) <= report.policy.update_every_seconds:
-        yield f"All {len(times)} updates went out on time, at most {format_span(max(gaps))} apart."
+        longest = format_span(max(gaps))
+        if len(times) == 1:
+            yield f"The update went out on time, {longest} after the declaration."
+        else:
+            yield f"All {len(times)} updates went out on time, at most {longest} apart."
     yield from _notes_with(incident, ("went well:",))
 
 

@@ -231,7 +231,8 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
             lines.append((*when, (parts[0], "")))
             lines += [((" " * indent, ""), (part, "")) for part in parts[1:]]
         if len(lines) == 1:
-            lines.append(((" nothing that the console has observed", "dim"),))
+            past = context.as_of is not None
+            lines.append(((" nothing is known of then" if past else " nothing that the console has observed", "dim"),))
         return tuple(lines)
 
 

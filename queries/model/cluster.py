@@ -30,10 +30,15 @@ class ClusterEvent:
     count: int = 1
 
 
+NO_SERIES = "no series of it"
+"""Of a kind that nothing exported at a past moment: whether it had objects is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class KindFault:
-    """A kind whose objects are not, or no longer, listed. `forbidden`: the server does not let this identity list them.
-    Otherwise its last known objects remain; `since` is when they stopped being current, Unix seconds.
+    """A kind whose objects are not, or no longer, listed. `forbidden`: none is known, because the server does not let this identity
+    list them, or because of NO_SERIES. Otherwise its last known objects remain; `since` is when they stopped being current,
+    Unix seconds.
     """
 
     plural: str
@@ -43,9 +48,12 @@ class KindFault:
 
 
 def describe_forbidden(faults: Iterable[KindFault]) -> str:
-    """`not visible: list statefulsets, jobs is forbidden`; empty if everything may be listed."""
-    names = ", ".join(item.plural for item in faults if item.forbidden)
-    return f"not visible: list {names} is forbidden" if names else ""
+    """`not visible: list statefulsets, jobs is forbidden`; empty if every kind is known."""
+    hidden = [item for item in faults if item.forbidden]
+    refused = ", ".join(item.plural for item in hidden if item.what != NO_SERIES)
+    absent = ", ".join(item.plural for item in hidden if item.what == NO_SERIES)
+    parts = (f"list {refused} is forbidden" if refused else "", f"no series of {absent}" if absent else "")
+    return f"not visible: {'; '.join(filter(None, parts))}" if hidden else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 
-from queries.model.cluster import Cluster
+from queries.model.cluster import NO_SERIES, Cluster, KindFault
 from queries.model.frozen import dataclass
 from queries.model.pod import Pod
 from queries.model.series import Sample, label, quote
@@ -120,6 +120,7 @@ def read_cluster(samples: Iterable[Sample], namespace: str) -> Cluster | None:
     """The workloads and pods of the samples of `build_cluster_query`; None without any: then nothing is known of the namespace.
 
     A workload needs its desired and its ready pods; a number without a series counts as if there was nothing to report of it.
+    A kind without any series is one of `faults`: there may have been none, or nothing exported them.
     UIDs stand for the object's kind and name: kube-state-metrics has them for pods only.
     """
     numbers: dict[tuple[str, str], dict[str, float]] = {}
@@ -157,8 +158,14 @@ def read_cluster(samples: Iterable[Sample], namespace: str) -> Cluster | None:
         for (kind, name), own in numbers.items()
         if {"desired", "ready"} <= own.keys()
     ]
+    found = {kind for kind, _ in numbers} | ({"Pod"} if pods else set())
     return Cluster(
         namespace,
+        faults=tuple(
+            KindFault(f"{kind.lower()}s", NO_SERIES, forbidden=True)
+            for kind in (*(item.name for item in _KINDS), "Pod")
+            if kind not in found
+        ),
         workloads=tuple(sorted(workloads, key=lambda item: (item.name, item.kind))),
         revisions=tuple(_revision(name, sets[name], images) for name in sorted(sets)),
         pods=tuple(_pod(namespace, name, pods[name]) for name in sorted(pods)),

@@ -308,7 +308,7 @@ def test_what_went_well_is_what_the_data_proves() -> None:
         "- An alert detected it 30s after it began.",
         "- acknowledge: done 5m after the declaration, target 5m",
         "- mitigate: done 10s before the declaration",
-        "- All 1 updates went out on time, at most 1m40s apart.",
+        "- The update went out on time, 1m40s after the declaration.",
         "- the runbook fitted (bob)",
     ]
     late = replace(shown, entries=(), updates=(), completions=MappingProxyType({}), detected_at=T + 400)

@@ -86,7 +86,7 @@ async def test_an_answer_is_read_as_by_httpx(serve, raw: bytes) -> None:
     await other.aclose()
 
 
-def asked() -> Exchange:
+def open_exchange() -> Exchange:
     """An exchange of which the request was sent."""
     exchange = Exchange()
     assert exchange.request("GET", b"/", [(b"Host", b"a")], b"") == b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -99,7 +99,7 @@ def test_an_answer_may_come_in_any_pieces(name: str) -> None:
     raw = ANSWERS[name]
     cuts = [[raw[:at], raw[at:]] for at in range(1, len(raw))]
     for pieces in ([raw], [raw[at : at + 1] for at in range(len(raw))], *cuts):
-        exchange, body, head = asked(), b"", None
+        exchange, body, head = open_exchange(), b"", None
         for piece in pieces:
             exchange.feed(piece)
             head = head or exchange.head()
@@ -116,7 +116,7 @@ def test_an_answer_may_come_in_any_pieces(name: str) -> None:
 )
 def test_what_does_not_end_is_an_error(raw: bytes) -> None:
     """A head, informational responses or trailers beyond their limit are not read on."""
-    exchange = asked()
+    exchange = open_exchange()
     exchange.feed(raw)
     with pytest.raises(httpx.RemoteProtocolError, match=ENDLESS_HEAD):
         while exchange.head() is None or exchange.body():

@@ -8,6 +8,7 @@ from typing import Any
 from loopback import RECORDINGS
 
 from console.alerts.recent_changes import recent_changes
+from queries.model.cluster import describe_forbidden
 from queries.model.pod import Pod
 from queries.model.rollout import RolloutPhase, rollout_status
 from queries.model.series import Sample
@@ -136,3 +137,13 @@ def test_what_kube_state_metrics_itself_exports() -> None:
     names = ("name", "owner", "replicas", "ready", "created_at")
     revisions = [{name: getattr(item, name) for name in names} for item in cluster.revisions]
     assert revisions == sorted(recorded["revisions"], key=lambda item: str(item["name"]))
+
+
+def test_a_kind_without_series_is_not_known() -> None:
+    """Deployments alone, as `--resources=deployments` exports them: whether there were others is not known, and is said so."""
+    alone = "\n".join(line for line in ROLLING.splitlines() if line.startswith("kube_deployment"))
+    found = read_cluster(series(alone), NAMESPACE)
+    assert found is not None and [item.name for item in found.workloads] == ["api"]
+    assert describe_forbidden(found.faults) == "not visible: no series of statefulsets, daemonsets, pods"
+    whole = read_cluster(series(ROLLING), NAMESPACE)
+    assert whole is not None and whole.faults == ()
