@@ -36,9 +36,9 @@ NO_SERIES = "no series of it"
 
 @dataclass(frozen=True, slots=True)
 class KindFault:
-    """A kind whose objects are not, or no longer, listed. `forbidden`: none is known, because the server does not let this identity
-    list them, or because of NO_SERIES. Otherwise its last known objects remain; `since` is when they stopped being current,
-    Unix seconds.
+    """A kind whose objects are not, or no longer, listed. `forbidden`: none is known, because the server does not let this
+    identity list them, or because of NO_SERIES. Otherwise its last known objects remain; `since` is when they stopped being
+    current, Unix seconds.
     """
 
     plural: str
