@@ -49,7 +49,8 @@ async def test_everything_is_shown_with_its_verdict(stage: Callable[..., Any], s
         await scene.until(pilot, "api")
         shown = await scene.press(pilot, "f2")
         if "faiss" not in shown:
-            shown += await scene.press(pilot, "end")
+            await scene.press(pilot, "end")
+            shown += await scene.until(pilot, "faiss")
     for words in (
         "WARN     ocr/deepseek_hf: not ready: model file is missing",
         "ok       /ready                   ready",
