@@ -32,10 +32,10 @@ PIP_LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashe
 PIP_SHOWN := -m pip install --progress-bar off --disable-pip-version-check --require-hashes --only-binary :all: --requirement
 INSTALL_PROGRESS = { \
 	begin='  ' end='\n' done='' count=0 failed=0 total=$$(grep -c '^[^ ].*==' $(1)); \
-	if [ -t 1 ]; then begin='\r\033[K  ' end='' done='\r\033[K'; fi; \
+	if [ -t 1 ] && [ "$$TERM" != dumb ]; then begin='\033[K  ' end='\r' done='\033[K'; fi; \
 	while read -r word rest; do case "$$word" in \
 	Collecting|Requirement) count=$$((count + 1)); \
-		[ -n "$$end" ] && [ "$$count" -gt 1 ] || printf "$${begin}fetching package $$count of $$total$$end";; \
+		[ "$$end" = '\n' ] && [ "$$count" -gt 1 ] || printf "$${begin}fetching package $$count of $$total$$end";; \
 	Installing) printf "$${begin}unpacking $$total packages …$$end";; \
 	pip-failed) failed=1;; \
 	esac; done; printf "$$done"; exit $$failed; }

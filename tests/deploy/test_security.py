@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.metadata import distributions
 from pathlib import Path
 
 import outcome
 import pytest
 import security
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
 
 LOCK = "httpx==0.28.1 \\\n    --hash=sha256:aa\nmsgspec==0.22.0 \\\n    --hash=sha256:bb \\\n    --hash=sha256:cc\n"
 
@@ -28,6 +31,32 @@ def test_the_locks_are_up_to_date() -> None:
 def test_a_lock_that_drifted_is_found(lock: str, constraints: str, wanted: list[str], words: str) -> None:
     """A missing hash, another version and a missing dependency are each named; a sound lock has no fault."""
     assert "; ".join(security.lock_faults(lock, constraints, wanted)) == words
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin"])
+@pytest.mark.parametrize("version", ["3.11.0", "3.11.2", "3.12.0", "3.13.0", "3.14.0"])
+def test_the_locks_install_on_every_python(version: str, system: str) -> None:
+    """What a locked distribution requires only on an older or newer Python than the one that wrote the lock is locked too:
+    with hashes pip installs nothing else, and `make demo` ended with its error on Debian 12's Python 3.11.2."""
+    locked = security.pins(security.TEST_LOCK.read_text(encoding="utf-8"))
+    environment = {
+        **default_environment(),
+        "python_version": version.rpartition(".")[0],
+        "python_full_version": version,
+        "implementation_version": version,
+        "sys_platform": system,
+        "platform_system": system.capitalize(),
+        "extra": "",
+    }
+    required = [
+        (item.metadata["Name"], Requirement(text))
+        for item in distributions()
+        if security.canonical(item.metadata["Name"]) in locked
+        for text in item.requires or ()
+    ]
+    assert len(required) > 100
+    applies = [(name, each) for name, each in required if each.marker is None or each.marker.evaluate(environment)]
+    assert [f"{name}: {each}" for name, each in applies if security.canonical(each.name) not in locked] == []
 
 
 def test_everything_is_installed_by_hash() -> None:
