@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
+
+from queries.text.variables import moves_cursor, read_env
 
 if TYPE_CHECKING:
     import argparse
@@ -27,11 +30,20 @@ def run(arguments: argparse.Namespace) -> int:
     sys.setswitchinterval(_SWITCH_SECONDS)
     source = SettingsSource(vars(arguments), os.environ)
     settings = source.load()
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print("cad-console: not a terminal; `cad-console status` prints a snapshot instead", file=sys.stderr)
+    if reason := explain_no_screen(os.environ):
+        print(f"cad-console: {reason}; `cad-console status` prints a snapshot instead", file=sys.stderr)
         return 1
     from console.screens.app import ConsoleApp  # noqa: PLC0415  # Textual: only here
 
     app = ConsoleApp(settings, source=source, at=getattr(arguments, "at", ""), log=getattr(arguments, "log", ""))
     app.run()
     return int(app.return_code or 0)
+
+
+def explain_no_screen(environ: Mapping[str, str]) -> str:
+    """Why the terminal of this process cannot show a screen, to be followed by what to do instead; empty if it can."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return "not a terminal"
+    if not moves_cursor(environ):
+        return f"TERM={read_env(environ, 'TERM')} cannot move its cursor; if yours can, set TERM, such as TERM=xterm-256color"
+    return ""

@@ -18,11 +18,13 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from console.cli.console import explain_no_screen
 from console.config.settings import Settings
 from console.config.switch import SettingsSource
 from console.demo.scenarios import SCENARIOS, Scenario, scenario
 from console.monitor.source_results import ALERTMANAGER, PROMETHEUS, RULES
 from queries.text.durations import format_elapsed, format_span
+from queries.text.variables import moves_cursor
 
 if TYPE_CHECKING:
     from console.screens.tour import Story
@@ -88,8 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.run and arguments.check:
         print("cad-console demo: --run and --check are mutually exclusive", file=sys.stderr)
         return 2
-    if arguments.run is None and not arguments.check and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print("cad-console demo: not a terminal; playing the scenario headless, as with --check", file=sys.stderr)
+    if arguments.run is None and not arguments.check and (reason := explain_no_screen(os.environ)):
+        print(f"cad-console demo: {reason}; playing the scenario headless, as with --check", file=sys.stderr)
         arguments.check = True
     if arguments.incident and not arguments.check:
         print("cad-console demo: --incident needs --check; in the console, press 9", file=sys.stderr)
@@ -306,7 +308,7 @@ class _ProgressBar:
         self._last = ""
 
     def __call__(self, progress: Any) -> None:
-        updating = sys.stderr.isatty() and progress.total_bytes
+        updating = sys.stderr.isatty() and moves_cursor(os.environ) and progress.total_bytes
         if updating:
             end = "\n" if progress.done_bytes >= progress.total_bytes else ""
             print(f"\r{progress}\x1b[K", end=end, file=sys.stderr, flush=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TextIO
 
 from queries.model.text import visible
+from queries.text.variables import moves_cursor
 
 
 class ProgressLine:
@@ -13,7 +15,7 @@ class ProgressLine:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._updates = stream.isatty()
+        self._updates = stream.isatty() and moves_cursor(os.environ)
         self._last = ""
 
     def show(self, text: str) -> None:

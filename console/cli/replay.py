@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import os
 import re
 import sys
 from pathlib import Path
 
+from console.cli.console import explain_no_screen
 from console.cli.progress import ProgressLine
 from console.config.load import load_settings
 from console.replay.bundle_file import Bundle, BundleError, read_bundle
@@ -57,8 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _open(bundle: Bundle, arguments: argparse.Namespace) -> int:
     # As where the console opens: nothing allocated before the first frame is garbage.
     gc.disable()
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        print("cad-console: not a terminal; `cad-console replay FILE --status` prints a snapshot instead", file=sys.stderr)
+    if reason := explain_no_screen(os.environ):
+        print(f"cad-console: {reason}; `cad-console replay FILE --status` prints a snapshot instead", file=sys.stderr)
         return 1
     settings = build_settings(load_settings(arguments), bundle)
     from console.screens.replay import create_app  # noqa: PLC0415  # Textual: only here

@@ -18,6 +18,11 @@ def unset_if_empty(environ: MutableMapping[str, str], name: str) -> None:
         environ.pop(name, None)
 
 
+def moves_cursor(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal that TERM names can show a screen; an unset TERM, as in `kubectl exec`, says nothing against it."""
+    return read_env(environ, "TERM") not in ("dumb", "unknown")
+
+
 def home_folder(environ: Mapping[str, str]) -> str:
     """HOME, else the home of the password database, else the root folder: never the working directory."""
     if path := read_env(environ, "HOME"):

@@ -215,9 +215,10 @@ def test_a_terminal_that_closes(opened: Callable[..., AnsweringTerminal]) -> Non
         ({"TERM": "xterm", "COLORTERM": ""}, rb"\x1b\[[0-9;]*\b(3|9)[0-7]\b", rb"\b[34]8;[25];"),
         ({"TERM": "xterm-256color", "NO_COLOR": "1"}, rb"\x1b\[0?;?1m", rb"\x1b\[[0-9;]*\b([34]8;|3[0-7]\b|4[0-7]\b|9[0-7]\b)"),
         ({"TERM": "xterm-256color", "NO_COLOR": "", "COLORTERM": ""}, rb"\b38;5;", rb"\b[34]8;2;"),
+        ({"TERM": "vt100", "COLORTERM": ""}, rb"\x1b\[0?;?1m", rb"\x1b\[[0-9;]*\b([34]8;|3[0-7]\b|4[0-7]\b|9[0-7]\b)"),
         ({"TERM": "xterm-256color", "LC_ALL": "C", "LANG": "C"}, rb"Error ratio", rb"[\x80-\xff]"),
     ],
-    ids=["truecolor", "256", "16", "no colour", "no colour is not asked for", "ascii"],
+    ids=["truecolor", "256", "16", "no colour", "no colour is not asked for", "monochrome", "ascii"],
 )
 def test_only_what_the_terminal_knows_is_sent(
     environ: dict[str, str], wanted: bytes, unwanted: bytes, opened: Callable[..., AnsweringTerminal]
@@ -232,6 +233,21 @@ def test_only_what_the_terminal_knows_is_sent(
     found = re.search(unwanted, terminal.received)
     assert found is None, bytes(terminal.received[found.start() - 20 : found.end() + 20])
     assert not terminal.repainted()
+
+
+@pytest.mark.parametrize("name", ["dumb", "unknown"])
+def test_a_terminal_that_cannot_move_its_cursor_gets_words(name: str, platform: ToldPlatform, tmp_path: Path) -> None:
+    """The console draws nothing: it says why, what to set, and which command prints the same, without a control sequence."""
+    with AnsweringTerminal([PROGRAM], env={**platform.environ(str(tmp_path)), "TERM": name}, columns=200) as terminal:
+        assert terminal.wait_exit() == 1
+        assert (
+            terminal.text.split()
+            == (
+                f"cad-console: TERM={name} cannot move its cursor; if yours can, set TERM, such as TERM=xterm-256color; "
+                "`cad-console status` prints a snapshot instead"
+            ).split()
+        )
+        assert b"\x1b" not in terminal.received
 
 
 def test_a_slow_line_gets_few_frames(opened: Callable[..., AnsweringTerminal], moving: Moving) -> None:

@@ -24,6 +24,7 @@ from widgets.terminal.flow_control import FlowControl
 from widgets.terminal.frame_renderer import FrameRenderer
 from widgets.terminal.multiplexer import is_attached, is_socket_attached
 from widgets.terminal.notices import DesktopProtocol, show_tmux_message, wrap_desktop_notice
+from widgets.terminal.sgr import has_colours
 
 _TMUX_SECONDS = 15.0
 """How often tmux is queried; the mode of its socket, which changes when the last client detaches, is checked every second."""
@@ -40,6 +41,8 @@ class LowBandwidthApp(App[None]):
 
     def __init__(self, **options: Any) -> None:
         unset_if_empty(os.environ, "NO_COLOR")
+        if not has_colours(os.environ):
+            os.environ["NO_COLOR"] = "1"
         super().__init__(**options)
         colours = None if self.no_color else self.console._color_system or ColorSystem.TRUECOLOR
         self.renderer = FrameRenderer(colours, erases=erases_in_background(os.environ))

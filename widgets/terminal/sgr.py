@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from functools import lru_cache
 
 from rich.color import Color, ColorSystem
 from rich.style import Style
+
+from queries.text.variables import read_env
 
 _ON = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "21", "51", "52", "53")
 _OFF = ("22", "22", "23", "24", "25", "25", "27", "28", "29", "24", "54", "54", "55")
@@ -20,7 +23,17 @@ _HUES = ((35, 1), (70, 3), (165, 2), (200, 6), (265, 4), (330, 5), (360, 1))
 """Up to which degree of the colour circle a colour is red, yellow, green, cyan, blue, magenta and red again, and its number."""
 _LEAST_SATURATION, _BRIGHT_FROM = 0.25, 0.5
 
+_MONOCHROME = ("vt100", "vt102", "vt220")
+_MONOCHROME_ENDS = ("-m", "-mono")
+"""How terminfo ends the name of a terminal whose colours are switched off, such as `xterm-mono`."""
+
 _MAX_STYLES = 8192
+
+
+def has_colours(environ: Mapping[str, str]) -> bool:
+    """Whether the terminal that TERM names may have colours."""
+    name = read_env(environ, "TERM")
+    return name not in _MONOCHROME and not name.endswith(_MONOCHROME_ENDS)
 
 
 class CellStyle:
