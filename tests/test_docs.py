@@ -22,7 +22,7 @@ from console.config.load import load_settings
 from console.config.schema import DOCUMENT
 from console.config.validation import TEXT, Fields
 from console.journal.event import Event
-from console.journal.schema import VERSION
+from console.journal.sqlite_tables import VERSION
 from console.runbooks.page import read_page
 from queries.catalogue.own import read_own_boards
 from queries.catalogue.own_signals import read_own_signals

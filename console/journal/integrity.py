@@ -8,8 +8,8 @@ from dataclasses import replace
 from console.journal.errors import JournalError
 from console.journal.hash_chain import ChainEntry, ChainReport, Head, find_missing, verify_chain
 from console.journal.payloads import ActionIntent, ActionOutcome, event_kind
-from console.journal.schema import VERSION, schema
 from console.journal.sqlite import Journal
+from console.journal.sqlite_tables import VERSION, schema
 
 _INTENT, _OUTCOME = event_kind(ActionIntent), event_kind(ActionOutcome)
 _MOST = 50

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from console.journal.errors import VERIFY, JournalError
 from console.journal.event import Event
-from console.journal.schema import decode_row
+from console.journal.sqlite_tables import decode_row
 from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from console.journal.event import Anchor, Event
-from console.journal.schema import CHAINED, COLUMNS, decode_row
+from console.journal.sqlite_tables import CHAINED, COLUMNS, decode_row
 from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import Any
 
 from console.journal.errors import VERIFY, JournalError
 from console.journal.event import Event
-from console.journal.schema import decode_row
 from console.journal.sqlite import Journal
+from console.journal.sqlite_tables import decode_row
 from queries.model.frozen import dataclass
 
 PAGE = 200

@@ -21,7 +21,17 @@ from console.journal.file_lock import create_file, exclusive
 from console.journal.hash_chain import ChainEntry, Head
 from console.journal.outbox import Outbox
 from console.journal.payloads import ActionIntent, ActionOutcome, create_event, event_kinds
-from console.journal.schema import CHAINED, COLUMNS, INSERT, OLD_COLUMNS, VERSION, decode_link, decode_row, prepare, row_of
+from console.journal.sqlite_tables import (
+    CHAINED,
+    COLUMNS,
+    INSERT,
+    OLD_COLUMNS,
+    VERSION,
+    decode_link,
+    decode_row,
+    prepare,
+    row_of,
+)
 from console.journal.unfinished import STEP, Unfinished, add_step, examine, unknown_outcome
 
 __all__ = ("BUSY_SECONDS", "Journal", "JournalError")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from console.journal import payloads as p
 from console.journal import process
 from console.journal.event import Event
-from console.journal.schema import decode_row
+from console.journal.sqlite_tables import decode_row
 from console.state.journal_text import event_text
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from console.config.settings import POSTGRESQL, StoreSettings
 from console.journal.event import AHEAD_SECONDS, Event, validate
 from console.journal.left_out import left_out_sentences
 from console.journal.postgresql import TABLE, PostgreSQL
-from console.journal.schema import INSERT, row_of
 from console.journal.shared_store import SharedStore
 from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite_tables import INSERT, row_of
 from console.state.journal_state import JournalReader
 
 DAY = 86_400.0
