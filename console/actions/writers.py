@@ -30,7 +30,7 @@ from queries.errors import AccessDenied, InvalidResponse, NotConfigured, Request
 from queries.http.client import Client
 from queries.http.endpoint import ClusterIdentity, Endpoint, parse_credentials
 from queries.http.health_check import probe_health
-from queries.http.redact import find_secrets, redact_error
+from queries.http.url_secrets import find_secrets, redact_error
 from queries.kubernetes.api import Query, quote_segment, resource_path
 from queries.kubernetes.client import Kubernetes
 from queries.kubernetes.identity import fetch_identity

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from console.config.settings import Channel, Settings
-from queries.http.redact import find_secrets
+from queries.http.url_secrets import find_secrets
 
 _SHORTEST = 5
 """Characters; a shorter text is found in too many words that are no secret."""
