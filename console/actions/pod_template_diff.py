@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from console.actions.plan import Difference
+from queries.kubernetes.object_secrets import redact_tree
 from queries.kubernetes.pod_template_decode import decode_containers
-from queries.kubernetes.redact import redact_tree
 from queries.model.secret import redact_value
 from queries.model.workload import Container
 

@@ -10,7 +10,7 @@ from console.objects.nodes import list_node_problems, sum_pod_requests
 from console.objects.problems import Problem, describe_condition, describe_count
 from console.objects.reading import WorkloadReading
 from queries.kubernetes.object_decode import decode_conditions
-from queries.kubernetes.redact import redact_tree
+from queries.kubernetes.object_secrets import redact_tree
 from queries.model.frozen import dataclass
 from queries.model.object_page import Dependency, Existence, Node, NodePod, ObjectEvent
 from queries.model.replica_limits import Autoscaler, DisruptionBudget

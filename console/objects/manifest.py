@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from queries.kubernetes.redact import redact_object
+from queries.kubernetes.object_secrets import redact_object
 
 try:
     from yaml import CSafeDumper as SafeDumper

@@ -8,7 +8,7 @@ from typing import Any
 
 from console.actions.pod_template_diff import without_hash
 from console.objects.manifest import format_yaml
-from queries.kubernetes.redact import redact_tree
+from queries.kubernetes.object_secrets import redact_tree
 from queries.model.object_page import TemplateRevision
 
 CONTEXT_LINES = 3

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from console.recording.lines import Object, RecordingError, States
-from queries.kubernetes.redact import redact_tree
+from queries.kubernetes.object_secrets import redact_tree
 from queries.model.alert import Alert
 from queries.model.cluster import Cluster, ClusterEvent, KindFault
 from queries.model.frozen import dataclass

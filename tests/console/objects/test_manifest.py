@@ -14,7 +14,7 @@ from console.actions.pod_template_diff import diff_templates
 from console.objects.manifest import format_object, format_yaml
 from console.objects.template_diff import diff_revisions
 from queries.kubernetes.object_decode import decode_controller_revision, decode_replica_set
-from queries.kubernetes.redact import LAST_APPLIED, redact_object
+from queries.kubernetes.object_secrets import LAST_APPLIED, redact_object
 from queries.model.secret import redact_value
 
 RECORDED = Path(__file__).with_name("recordings")
