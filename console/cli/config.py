@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from console.config.describe import describe_settings
+from console.config.effective_settings import describe_settings
 from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.config.permissions import file_warnings

@@ -14,7 +14,7 @@ from console import __version__
 from console.checks.identity import list_identity_facts
 from console.checks.own_panels import find_problems, load_own_boards, load_own_signals
 from console.cli.one_shot import with_session
-from console.config.describe import describe_settings
+from console.config.effective_settings import describe_settings
 from console.config.load import load_settings
 from console.config.permissions import file_warnings, refuse_state
 from console.config.settings import Settings
