@@ -31,7 +31,7 @@ from console.actions.plan import (
     plan_digest,
 )
 from console.actions.reconcilers import owners
-from console.config.validators import is_object_name
+from console.config.text_formats import is_object_name
 from queries.errors import SourceError
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass

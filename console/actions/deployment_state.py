@@ -10,7 +10,7 @@ from typing import Any
 
 from console.actions.action import ClusterReader
 from console.actions.plan import ActionRefused, Request
-from console.config.validators import is_object_name
+from console.config.text_formats import is_object_name
 from console.journal.payloads import RevisionFacts
 from console.state.revisions import NO_RECORDS, Records, describe
 from queries.errors import SourceError

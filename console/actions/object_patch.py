@@ -12,7 +12,7 @@ from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Pa
 from console.actions.deployment_preflight import MERGE_PATCH, check_access, check_dry_run, without_precondition
 from console.actions.plan import ActionRefused, Difference, NothingToDo, Plan, PreflightCheck, Reconciler, Request, plan_digest
 from console.actions.reconcilers import last_writer
-from console.config.validators import is_object_name
+from console.config.text_formats import is_object_name
 from queries.errors import SourceError
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass

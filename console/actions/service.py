@@ -11,7 +11,7 @@ from console.actions.action import ClusterReader, Parameter, Progress
 from console.actions.object_patch import FieldPatch, ObjectFacts, parse_name, read_if_allowed
 from console.actions.plan import ActionRefused, CheckLevel, Difference, NothingToDo, Plan, PreflightCheck, Request
 from console.actions.reconcilers import SELECTOR, owners
-from console.config.validators import is_object_name
+from console.config.text_formats import is_object_name
 from queries.kubernetes.pod_decode import decode_pod
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass

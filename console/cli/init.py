@@ -18,7 +18,7 @@ from typing import Any
 from console.config.errors import ConfigError
 from console.config.load import DEFAULT_NAMESPACE, load_settings
 from console.config.sources import locate_config, xdg_folder
-from console.config.validators import is_dns_name
+from console.config.text_formats import is_dns_name
 from console.setup.candidates import GRAFANA, KINDS, LOKI, Candidate, given_candidates, local_candidates
 from console.setup.config_text import NO_ACCESS, ChosenServer, ConfigChoices, ServerAccess, render_config
 from console.setup.probe import ProbeResult

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console.config.errors import ConfigError
-from console.config.validators import is_dns_name
+from console.config.text_formats import is_dns_name
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 from queries.model.frozen import dataclass
 from queries.text.variables import read_env

@@ -28,7 +28,7 @@ from console.config.servers import (
 from console.config.services import read_services, read_tokens
 from console.config.settings import Contact, IncidentSettings, Paths, Settings
 from console.config.sources import NOTHING_TYPED, KeyPath, Sources
-from console.config.validators import is_dns_name
+from console.config.text_formats import is_dns_name
 from queries.model.panel import Threshold
 from queries.text.times import use_zone
 from queries.text.variables import home_folder, read_env

@@ -10,8 +10,7 @@ from console.config.errors import InvalidSetting
 from console.config.freeze import is_freeze_time
 from console.config.services import LIMITS
 from console.config.settings import NOTIFY_KINDS, AlertTarget, NotifySettings, QuietHours, RecorderSettings
-from console.config.validation import FLAG, NUMBER, TEXT, Fields, Key, ListOf, MapOf, OneOf, Scalar, is_number
-from console.config.validators import (
+from console.config.text_formats import (
     is_consumer,
     is_dns_name,
     is_label_name,
@@ -24,6 +23,7 @@ from console.config.validators import (
     is_url,
     is_webhook,
 )
+from console.config.validation import FLAG, NUMBER, TEXT, Fields, Key, ListOf, MapOf, OneOf, Scalar, is_number
 from queries.catalogue.panel_titles import read_panel_titles
 from queries.model.dashboard import DASHBOARDS
 from queries.model.severity import Priority, Severities, normalize

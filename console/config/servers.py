@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 from console.config.errors import ConfigError
 from console.config.settings import KUBERNETES, POSTGRESQL, Channel, StoreSettings
 from console.config.sources import KeyPath, Sources
-from console.config.validators import is_store, is_url
+from console.config.text_formats import is_store, is_url
 from queries.http.endpoint import Endpoint, HttpConfig, RedisEndpoint, parse_credentials
 from queries.text.variables import read_env
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from console.config.sources import KeyPath, Sources
-from console.config.validators import is_dns_name
+from console.config.text_formats import is_dns_name
 from queries.http.endpoint import parse_credentials
 from queries.model.frozen import dataclass
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from console.config.settings import AlertTarget
-from console.config.validators import is_dns_name
+from console.config.text_formats import is_dns_name
 from console.runbooks.page import Runbook
 from console.state.place import Place, PodOwners, pod_of, pod_owners
 from console.state.revisions import NO_RECORDS, Records, Standing, default_choice, image_change, revision_choices

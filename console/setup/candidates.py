@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from console.config.validators import is_url
+from console.config.text_formats import is_url
 from queries.http.endpoint import parse_credentials
 from queries.kubernetes.server_search import FoundServer
 from queries.model.frozen import dataclass

@@ -10,7 +10,7 @@ from console.actions.action import NAMED_TARGETS
 from console.actions.plan import ActionRefused
 from console.actions.registry import ACTIONS, action_named
 from console.actions.silence import parse_silence_matchers
-from console.config.validators import is_dns_name, is_object_name
+from console.config.text_formats import is_dns_name, is_object_name
 from console.lint.context import LintContext, ParsedRule
 from console.lint.finding import Finding, Level, LintRule
 from console.lint.label_use import LABEL_NOT_CARRIED, MATCHES_NOTHING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.config.validators import is_trace_url
+from console.config.text_formats import is_trace_url
 
 
 @pytest.mark.parametrize(

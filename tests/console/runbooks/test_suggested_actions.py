@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from console.actions.registry import ACTIONS
 from console.config.settings import AlertTarget
-from console.config.validators import is_target
+from console.config.text_formats import is_target
 from console.runbooks.page import Runbook
 from console.runbooks.suggested_actions import ACTION_KINDS, fill_target, silence_of, suggest_action, suggestions_for, target_of
 from console.state.place import Place
