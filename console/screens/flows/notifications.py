@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from console.monitor.notifications import (
+from console.monitor.notification_watch import (
     Notification,
     NotificationWatch,
     build_notification,

@@ -12,7 +12,7 @@ from screen_samples import HOSTILE, NOW, snapshot, tracked
 from console.config.settings import IncidentSettings, NotifySettings, QuietHours
 from console.incidents.severity_policy import load_severity_policies
 from console.journal.payloads import Step
-from console.monitor.notifications import (
+from console.monitor.notification_watch import (
     NotificationWatch,
     build_notification,
     fill_command,
