@@ -14,8 +14,8 @@ from queries.http.endpoint import ClusterIdentity
 from queries.model.action import ActionCall
 from queries.model.alert import Alert
 from queries.model.frozen import dataclass
-from queries.model.secret import SecretText
 from queries.model.silence import ExistingSilence
+from queries.text.secrets import SecretText
 
 if TYPE_CHECKING:
     from queries.platform.admin_calls import AdminCall

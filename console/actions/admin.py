@@ -16,9 +16,9 @@ from console.actions.writers import ADMINISTRATION_HINT
 from queries.errors import SourceError
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
-from queries.model.secret import redact_value
 from queries.model.text import visible
 from queries.text.numbers import format_brief
+from queries.text.secrets import redact_value
 
 if TYPE_CHECKING:
     from queries.platform.admin_calls import AdminCall, AdminMove, AdminParameter

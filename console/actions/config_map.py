@@ -35,8 +35,8 @@ from console.config.text_formats import is_object_name
 from queries.errors import SourceError
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
-from queries.model.secret import redact_value
 from queries.model.text import visible
+from queries.text.secrets import redact_value
 
 NAME, KIND, _RESOURCE = "set-key", "configmap", "configmaps"
 _YES = ("yes", "true")

@@ -32,9 +32,9 @@ from console.config.permissions import distrust
 from console.config.services import BACKUP, EXTERNAL, VERSION, Programs, Service
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
-from queries.model.secret import redact_command
 from queries.model.text import visible
 from queries.text.durations import format_duration, format_elapsed
+from queries.text.secrets import redact_command
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:@/-]{0,127}")
 """It becomes part of an argument: neither an option nor an expression of a shell that the program may start."""

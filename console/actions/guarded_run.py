@@ -23,7 +23,7 @@ from console.journal.payloads import GuardEnded, GuardSignal, GuardStarted, Guar
 from console.journal.sqlite import JournalError
 from console.state.guards import GuardRecord, Guards
 from queries.errors import SourceError
-from queries.model.secret import redact_value
+from queries.text.secrets import redact_value
 
 Append = Callable[[Payload], Event]
 """Journals an event of this run. May block; raises JournalError."""

@@ -14,7 +14,7 @@ from queries.http.endpoint import ClusterIdentity
 from queries.model.action import ActionCall
 from queries.model.fault import Fault
 from queries.model.frozen import dataclass
-from queries.model.secret import SecretText
+from queries.text.secrets import SecretText
 
 
 class Stage(StrEnum):

@@ -8,8 +8,8 @@ from typing import Any
 from console.actions.plan import Difference
 from queries.kubernetes.object_secrets import redact_tree
 from queries.kubernetes.pod_template_decode import decode_containers
-from queries.model.secret import redact_value
 from queries.model.workload import Container
+from queries.text.secrets import redact_value
 
 HASH = "pod-template-hash"
 _ABSENT = "-"

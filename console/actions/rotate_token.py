@@ -42,8 +42,8 @@ from console.actions.reconcilers import owners
 from console.config.services import EXTERNAL, TOKEN, Service, Token
 from queries.errors import SourceError
 from queries.model.frozen import dataclass
-from queries.model.secret import SecretText
 from queries.model.text import visible
+from queries.text.secrets import SecretText
 
 _BYTES = 32
 """Of a token that the console makes itself, before it is encoded."""

@@ -36,7 +36,7 @@ from queries.kubernetes.client import Kubernetes
 from queries.kubernetes.identity import fetch_identity
 from queries.model.fault import Fault, FaultKind
 from queries.model.managing_tools import OWN_MANAGER
-from queries.model.secret import SecretText, encoded_forms, hide, redact_value
+from queries.text.secrets import SecretText, encoded_forms, hide, redact_value
 
 _DRY_RUN = (("dryRun", "All"),)
 _TOO_MANY_SILENCES = "maximum number of silences"

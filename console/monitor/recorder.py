@@ -20,8 +20,8 @@ from console.recording.objects import ALERTS, CLUSTER, SILENCES, ObjectEncoder
 from console.recording.writer import RecordingWriter
 from queries.concurrency import CPU_LOCK
 from queries.model.frozen import dataclass
-from queries.model.secret import redact_value
 from queries.model.source import PollResult
+from queries.text.secrets import redact_value
 
 if TYPE_CHECKING:
     from queries.alertmanager import AlertmanagerState

@@ -15,9 +15,9 @@ from queries.model.cluster import Cluster, ClusterEvent, KindFault
 from queries.model.frozen import dataclass
 from queries.model.pod import Pod
 from queries.model.replica_limits import Autoscaler, DisruptionBudget
-from queries.model.secret import redact_value
 from queries.model.silence import Silence
 from queries.model.workload import Revision, Workload
+from queries.text.secrets import redact_value
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from queries.decoding import decode_json
 from queries.errors import InvalidResponse
-from queries.model.secret import is_secret_option, redact_value
+from queries.text.secrets import is_secret_option, redact_value
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """kubectl's copy of the whole object, environment and Secret data included."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from queries.decoding import convert
 from queries.kubernetes import objects as k8s
-from queries.model.secret import redact_value
 from queries.model.workload import Container, RequestsAndLimits
 from queries.text.numbers import parse_quantity
+from queries.text.secrets import redact_value
 
 _NO_RESOURCES = RequestsAndLimits()
 

@@ -28,9 +28,9 @@ from queries.kubernetes.cluster_list import list_cluster
 from queries.kubernetes.cluster_watch import ClusterWatch
 from queries.model.action import ActionCall
 from queries.model.cluster import Cluster
-from queries.model.secret import SecretText
 from queries.model.source import PollResult
 from queries.prometheus.responses import InstantResult
+from queries.text.secrets import SecretText
 
 
 @pytest.fixture

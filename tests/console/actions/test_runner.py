@@ -35,8 +35,8 @@ from queries.alertmanager import Alertmanager
 from queries.errors import NotConfigured, RequestRejected, Unreachable
 from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertState
-from queries.model.secret import SecretText
 from queries.prometheus.client import Prometheus
+from queries.text.secrets import SecretText
 
 TARGET = f"deployment/{API}"
 JOB = "nightly-backup"

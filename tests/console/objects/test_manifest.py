@@ -15,7 +15,7 @@ from console.objects.manifest import format_object, format_yaml
 from console.objects.template_diff import diff_revisions
 from queries.kubernetes.object_decode import decode_controller_revision, decode_replica_set
 from queries.kubernetes.object_secrets import LAST_APPLIED, redact_object
-from queries.model.secret import redact_value
+from queries.text.secrets import redact_value
 
 RECORDED = Path(__file__).with_name("recordings")
 SECRETS = ("hunter2", "c2VjcmV0", "s3cr3t-value", "eyJhbGciOi12345678.abcdefghij")

@@ -16,9 +16,9 @@ from queries.model.label_selector import Requirement
 from queries.model.matcher import Matcher
 from queries.model.pod import Pod
 from queries.model.replica_limits import Autoscaler, DisruptionBudget
-from queries.model.secret import redact_value
 from queries.model.silence import Silence
 from queries.model.workload import BatchJob, Condition, Container, RequestsAndLimits, Revision, UpdateStrategy, Workload
+from queries.text.secrets import redact_value
 
 CONTAINER = Container("api", "cad-ml-api:1.4", (("LOG_LEVEL", "info"), ("KEY", "<secret db/key>")), RequestsAndLimits(0.5, 1.0))
 WORKLOAD = Workload(
