@@ -28,9 +28,9 @@ from console.replay.bundle_file import (
     encode_lines,
     write_bundle,
 )
+from console.replay.configured_secrets import Redactor
 from console.replay.contents import KeptMark, KeptPanels, encode_value, keep_event
 from console.replay.log_excerpts import collect_logs
-from console.replay.secrets import Redactor
 from console.replay.stored_queries import BundleWindow, NotedQueries, collect_queries
 from queries.errors import SourceError
 from queries.model.dashboard import Dashboard, DashboardChoice
