@@ -23,7 +23,7 @@ from console.checklists.definition import (
 )
 from console.checklists.evidence_queries import CollectedEvidence, samples_at
 from console.checklists.incidents import incident_text, incident_verdict
-from console.checklists.platform_item import evaluate_platform
+from console.checklists.platform_item import evaluate_platform_item
 from console.checklists.result import Detail, ItemResult, NavigationTarget
 from console.checks.panels import describe_contradiction, evaluate_panel, grade
 from console.state.guards import GuardRecord
@@ -83,7 +83,7 @@ def _evaluate_item(item: Item, facts: EvaluationInput) -> ItemResult:
         case MaintenanceEvidence() as evidence:
             return _maintenance(item, evidence, facts)
         case PlatformEvidence():
-            return evaluate_platform(item, facts.snapshot)
+            return evaluate_platform_item(item, facts.snapshot)
         case QuestionEvidence() as evidence:
             return ItemResult(item, None, "for you to answer", evidence.text)
 

@@ -12,7 +12,7 @@ from queries.model.verdict import Verdict
 _LIMIT = "ready, every service up, no breaker open"
 
 
-def evaluate_platform(item: Item, snapshot: Snapshot) -> ItemResult:
+def evaluate_platform_item(item: Item, snapshot: Snapshot) -> ItemResult:
     """The platform's last report while it answers; without an answer the item is unknown, whatever the last report said."""
     state, platform = snapshot.source("platform"), snapshot.platform_verdict
     targets = (
