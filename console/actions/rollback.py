@@ -16,7 +16,7 @@ from console.actions.new_pods import NewPods
 from console.actions.plan import ActionRefused, CheckLevel, Difference, NothingToDo, Plan, PreflightCheck, Request
 from console.actions.pod_template_diff import diff_templates, without_hash
 from console.actions.reconcilers import TEMPLATE
-from console.state.revisions import RevisionChoice, Standing, default_choice, describe, is_older, revision_choices
+from console.state.revisions import RevisionChoice, Standing, describe, is_older, propose_revision, revision_choices
 from queries.kubernetes.metadata_decode import parse_timestamp
 from queries.model.action import ActionCall
 from queries.model.workload import Revision, rolled_out_at
@@ -114,7 +114,7 @@ class Rollback(DeploymentAction):
             return (PreflightCheck(CheckLevel.ASK, text, "revisions", word=goal),)
         goal = str(plan.request.parameters.get("revision", "")) or str(_goal(state, "")[0].number)
         options = _choices(state)
-        default, choice = default_choice(options), next(item for item in options if item.revision.number == int(goal))
+        default, choice = propose_revision(options), next(item for item in options if item.revision.number == int(goal))
         number = choice.revision.number
         text = f"revision {number} {choice.text}"
         if choice is default and choice.standing is Standing.READY:
@@ -162,7 +162,7 @@ def _goal(state: DeploymentState, requested: str) -> tuple[Revision, dict[str, A
         options = _choices(state)
         if not options:
             raise ActionRefused(f"{name} has no revision before {state.workload.revision or numbers}")
-        default = default_choice(options)
+        default = propose_revision(options)
         if default is None:
             known = "; ".join(f"{item.revision.number} {item.text}" for item in options)
             raise ActionRefused(

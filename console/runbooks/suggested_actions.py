@@ -11,7 +11,7 @@ from console.config.settings import AlertTarget
 from console.config.text_formats import is_dns_name
 from console.runbooks.page import Runbook
 from console.state.place import Place, PodOwners, pod_of, pod_owners
-from console.state.revisions import NO_RECORDS, Records, Standing, default_choice, image_change, revision_choices
+from console.state.revisions import NO_RECORDS, Records, Standing, image_change, propose_revision, revision_choices
 from queries.model.action import ActionCall
 from queries.model.alert import Alert, Suggestion
 from queries.model.cluster import Cluster
@@ -205,7 +205,7 @@ def _suggest_rollback(
     if requested:
         choice = next((item for item in options if str(item.revision.number) == requested), None)
     else:
-        choice = default_choice(options)
+        choice = propose_revision(options)
     if choice is None or workload.paused:
         return None
     revision = choice.revision

@@ -82,7 +82,7 @@ def revision_choices(workload: Workload, revisions: Iterable[Revision], records:
     return tuple(found)
 
 
-def default_choice(choices: Iterable[RevisionChoice]) -> RevisionChoice | None:
+def propose_revision(choices: Iterable[RevisionChoice]) -> RevisionChoice | None:
     """The newest revision that was ready and was not rolled back from; without one, the newest of unknown standing.
 
     None where every revision is known to be bad, or to be what runs.

@@ -14,10 +14,10 @@ from console.state.revisions import (
     RevisionRecord,
     RevisionRecords,
     Standing,
-    default_choice,
     is_older,
     name_rollout_author,
     observe_rollouts,
+    propose_revision,
     revision_choices,
     rollout_authors,
 )
@@ -46,7 +46,7 @@ def standings_and_default(
     current: int, revisions: list[Revision], **found: RevisionRecord
 ) -> tuple[dict[int, Standing], RevisionChoice | None]:
     told = revision_choices(replace(WEB, revision=current), revisions, records(**found))
-    return {item.revision.number: item.standing for item in told}, default_choice(told)
+    return {item.revision.number: item.standing for item in told}, propose_revision(told)
 
 
 def number(choice: RevisionChoice | None) -> int | None:
