@@ -82,7 +82,7 @@ class ChecklistService:
         return await fetch_evidence(
             checklist,
             snapshot,
-            snapshot.ledger.walks,
+            snapshot.ledger.checklist_runs,
             prometheus=self._session.prometheus,
             kubernetes=self._session.kubernetes,
             clock=self._clock,
@@ -137,7 +137,7 @@ class ChecklistService:
         await self._session.record(run.id, payload)
 
     async def _require_unsigned(self, run_id: str) -> None:
-        run = (await self._session.ledger()).walks.get(run_id)
+        run = (await self._session.ledger()).checklist_runs.get(run_id)
         if run is not None and run.signature is not None:
             raise RunSignedError(describe_signature(run.signature))
 

@@ -133,7 +133,7 @@ def _remarks(facts: HandoverInput) -> ReportSection:
     """What people overrode and noted: the reason for a verdict that the data does not show."""
     since, now = facts.shift.since, facts.now
     remarks: list[tuple[float, str, Verdict | None]] = []
-    for name, runs in facts.snapshot.ledger.walks.by_checklist:
+    for name, runs in facts.snapshot.ledger.checklist_runs.by_checklist:
         checklist = facts.checklists.get(name)
         titles = {item.id: item.title for item in checklist.items} if checklist else {}
         heading = visible(checklist.title if checklist else name)
@@ -208,7 +208,7 @@ def _change_text(change: Change) -> str:
 
 
 def _checklists(facts: HandoverInput) -> ReportSection:
-    runs = facts.snapshot.ledger.walks
+    runs = facts.snapshot.ledger.checklist_runs
     lines: list[Detail] = []
     for checklist in facts.checklists.lists:
         lines += _open_lines(checklist, runs, facts.now)

@@ -165,7 +165,7 @@ class ChecklistScreen(FilterableScreen):
 
     def _runs(self) -> ChecklistRuns:
         snapshot = self.context.snapshot if self.context else None
-        return snapshot.ledger.walks if snapshot else ChecklistRuns()
+        return snapshot.ledger.checklist_runs if snapshot else ChecklistRuns()
 
     def _cells(self, item: Checklist) -> tuple[Span, ...]:
         now = self.context.now if self.context else 0.0

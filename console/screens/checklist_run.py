@@ -317,7 +317,7 @@ class ChecklistRunScreen(ConsoleScreen):
 
     def _run(self) -> ChecklistRun | None:
         snapshot = self.context.snapshot if self.context else None
-        return snapshot.ledger.walks.get(self.run_id) if snapshot else None
+        return snapshot.ledger.checklist_runs.get(self.run_id) if snapshot else None
 
     def _evaluation_input(self, context: RenderContext) -> EvaluationInput:
         session, snapshot = context.session, context.snapshot
@@ -334,11 +334,13 @@ class ChecklistRunScreen(ConsoleScreen):
             return None
         if run.signature is not None:
             results = run_review.recorded_results(self.checklist, run)
-            return ChecklistRunView(self.checklist, results, run, context.snapshot.ledger.walks, context.now)
+            return ChecklistRunView(self.checklist, results, run, context.snapshot.ledger.checklist_runs, context.now)
         if self._evaluated is None or self._evaluated[0] is not context.snapshot or self._evaluated[1] is not self.evidence:
             self._evaluated = (context.snapshot, self.evidence, evaluate(self.checklist, self._evaluation_input(context)))
         fetched_at = self.evidence.fetched_at if self.evidence else 0.0
-        return ChecklistRunView(self.checklist, self._evaluated[2], run, context.snapshot.ledger.walks, context.now, fetched_at)
+        return ChecklistRunView(
+            self.checklist, self._evaluated[2], run, context.snapshot.ledger.checklist_runs, context.now, fetched_at
+        )
 
     def _current_result(self) -> ItemResult | None:
         """The result of the item in view; None on the sign-off."""

@@ -45,7 +45,7 @@ class JournalState:
     sequence: int = 0
     owners: Mapping[str, Acknowledgement] = field(default_factory=lambda: MappingProxyType({}))
     recent: tuple[Event, ...] = ()
-    walks: ChecklistRuns = field(default_factory=ChecklistRuns)
+    checklist_runs: ChecklistRuns = field(default_factory=ChecklistRuns)
     incidents: Incidents = field(default_factory=Incidents)
     handovers: tuple[HandoverSignature, ...] = ()
     unfinished: Mapping[str, Event] = field(default_factory=lambda: MappingProxyType({}))
@@ -81,7 +81,7 @@ class JournalState:
 PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
     ("owners", Acknowledgements()),
     ("recent", RecentActions()),
-    ("walks", ChecklistRunsProjection()),
+    ("checklist_runs", ChecklistRunsProjection()),
     ("incidents", IncidentsProjection()),
     ("handovers", HandoversProjection()),
     ("unfinished", UnfinishedProjection()),

@@ -91,7 +91,7 @@ def test_what_the_next_person_has_to_know() -> None:
     fires = next(item for item in shown.alerts if item.alert.name == "HighErrorRate")
     hidden = replace(fires, alert=replace(fires.alert, silenced_by=("s1", "s4")))  # by Alertmanager's own word
     shown = replace(shown, alerts=tuple(hidden if item is fires else item for item in shown.alerts))
-    shown = replace(shown, ledger=replace(shown.ledger, walks=walks))
+    shown = replace(shown, ledger=replace(shown.ledger, checklist_runs=walks))
     found = told(shown, incidents=Incidents((closed, open_one, old)))
     assert found["Incidents"] == [
         "P2 Errors (1), open for 10m, no commander",
@@ -117,14 +117,16 @@ def test_what_a_signed_walk_left_is_handed_on_and_yesterdays_is_not() -> None:
     today = ChecklistRun("w", "morning", NOW - 2 * HOUR, "ann", signatures=(signature,))
     hourly = ChecklistRun("h", "hourly", NOW - 60, "ann", signatures=(replace(signature, open=()),))
     shown = snapshot()
-    shown = replace(shown, ledger=replace(shown.ledger, walks=ChecklistRuns((("morning", (today,)), ("hourly", (hourly,))))))
+    shown = replace(
+        shown, ledger=replace(shown.ledger, checklist_runs=ChecklistRuns((("morning", (today,)), ("hourly", (hourly,)))))
+    )
     lists = Checklists((MORNING, HOURLY), (BrokenChecklist("weekly", "w", "w:3: no such panel"),))
     assert told(shown, checklists=lists)["Open"] == [
         "Morning, signed 13:03 UTC by Ann: Errors: WARN 1.4 %",
         "weekly cannot be read: w:3: no such panel",
     ]
     yesterday = replace(today, started_at=NOW - 30 * HOUR)
-    shown = replace(shown, ledger=replace(shown.ledger, walks=ChecklistRuns((("morning", (yesterday,)),))))
+    shown = replace(shown, ledger=replace(shown.ledger, checklist_runs=ChecklistRuns((("morning", (yesterday,)),))))
     assert told(shown)["Open"][0] == "Morning: overdue since 09:00 UTC, not started"
 
 
@@ -140,7 +142,7 @@ def test_all_of_the_shift_is_handed_over() -> None:
     run = ChecklistRun("w", "morning", NOW - 10 * HOUR, "ann", answers=(old, overruled, agreed), notes=notes)
     plain = create_event(NoteWritten("call the vendor"), at=NOW - 120, subject="n", author="eve")
     shown = snapshot()
-    ledger = replace(shown.ledger, walks=ChecklistRuns((("morning", (run,)),)), recent=(plain,))
+    ledger = replace(shown.ledger, checklist_runs=ChecklistRuns((("morning", (run,)),)), recent=(plain,))
     shown = replace(shown, ledger=ledger)
 
     def sections(reading: PollResult[AlertWindow] | None) -> dict[str, ReportSection]:

@@ -108,7 +108,7 @@ def draw_all(state: JournalState, read: list[Event]) -> None:
     current_shift(state.handovers, now=NOW, hours=8.0)
     incident_metric_lines(state.incidents, NOW)
     found = compute_metrics(state.incidents.all, now=NOW)
-    for _, walks in state.walks.by_checklist:
+    for _, walks in state.checklist_runs.by_checklist:
         for walk in walks:
             assert walk.people is not None and (walk.duration is None or walk.duration.seconds >= 0)
     for incident in state.incidents.all:

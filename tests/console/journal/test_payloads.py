@@ -103,7 +103,7 @@ def incident_fields(incident: Incident) -> dict[str, Any]:
 
 
 def state_fields(state: JournalState) -> dict[str, Any]:
-    run = state.walks.get("w1")
+    run = state.checklist_runs.get("w1")
     assert run is not None and run.duration is not None
     return {
         "incidents": [incident_fields(item) for item in state.incidents.all],

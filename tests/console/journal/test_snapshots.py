@@ -59,7 +59,7 @@ def read_state(journal: Journal) -> JournalState:
 def same(ledger: JournalReader, wanted: JournalState) -> None:
     """Every field is as the events say; of incidents what is at hand, and with the rest of the file every one whole."""
     state = ledger.state
-    for name in ("owners", "recent", "walks", "handovers", "unfinished", "left_out"):
+    for name in ("owners", "recent", "checklist_runs", "handovers", "unfinished", "left_out"):
         assert getattr(state, name) == getattr(wanted, name), name
     incidents = wanted.incidents
     assert (state.incidents.count, dict(state.incidents.acknowledgements)) == (
@@ -201,7 +201,7 @@ def test_a_snapshot_is_not_taken_where_the_rows_are_other_ones(tmp_path: Path, c
     with Journal.open(tmp_path / "j") as journal:
         assert not taken(journal)
         state, wanted = opened(journal).state, read_state(journal)
-        assert (state.recent, state.owners, state.walks) == (wanted.recent, wanted.owners, wanted.walks)
+        assert (state.recent, state.owners, state.checklist_runs) == (wanted.recent, wanted.owners, wanted.checklist_runs)
 
 
 @pytest.mark.usefixtures("small")

@@ -232,7 +232,7 @@ async def test_signed_is_signed(tmp_path: Path) -> None:
         await walker.until(pilot, "you@bastion: wrong")
         assert [event.kind for event in walker.events] == [*kinds, "walk.note"]
         checklist = (await walker.session.checklists.load()).get("morning")
-        run = walker.session.shown.ledger.walks.get(run_id)
+        run = walker.session.shown.ledger.checklist_runs.get(run_id)
         assert checklist is not None and run is not None
         with pytest.raises(RunSignedError, match=r"^Ann signed this run at 2026-01-01 14:03:27Z: it can no longer be changed"):
             await walker.session.checklists.sign(checklist, run, (), name="Bob")

@@ -55,7 +55,7 @@ async def test_incidents_and_checklist_runs_by_time(stage: Callable[..., Any]) -
             ("end-of-day", (run("end-of-day", "h", 3.0),)),
         )
     )
-    scene = stage(snapshot(ledger=JournalState(incidents=Incidents(incidents), walks=walks)))
+    scene = stage(snapshot(ledger=JournalState(incidents=Incidents(incidents), checklist_runs=walks)))
     async with scene.app.run_test(size=(120, 40)) as pilot:
         await scene.until(pilot, "HighErrorRate")
         scene.app.push_screen(IncidentsScreen())

@@ -62,7 +62,7 @@ def states(journal: Journal, moments: list[float], events: list[tuple[float, str
 
 
 def same(one: JournalState, other: JournalState) -> bool:
-    names = ("owners", "recent", "walks", "incidents", "handovers", "unfinished", "revisions", "guards")
+    names = ("owners", "recent", "checklist_runs", "incidents", "handovers", "unfinished", "revisions", "guards")
     return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
