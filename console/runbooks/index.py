@@ -1,4 +1,4 @@
-"""The runbooks, a team's own and those that ship with the console, and which one an alert gets."""
+"""Which runbook matches an alert: a team's own pages and those that ship with the console, in the order of `_match_order`."""
 
 from __future__ import annotations
 
@@ -188,12 +188,13 @@ class RunbookIndex:
     def _match(self, name: str, annotations: Labels, component: str) -> RunbookMatch:
         addresses = [address for key in ANNOTATIONS if (address := label(annotations, key))]
         url = next((address for address in addresses if _scheme(address) in ("http", "https")), "")
-        for page, matched_by in self._candidates(name, addresses, component):
+        for page, matched_by in self._match_order(name, addresses, component):
             if page is not None:
                 return RunbookMatch(page.id, page.path, matched_by, url)
         return RunbookMatch(TRIAGE, "", "triage", url)
 
-    def _candidates(self, name: str, addresses: Sequence[str], component: str) -> Iterator[tuple[Runbook | None, str]]:
+    def _match_order(self, name: str, addresses: Sequence[str], component: str) -> Iterator[tuple[Runbook | None, str]]:
+        """Each way to match an alert to a page, the first one that has a page wins; a team's own pages go before the shipped."""
         key = normalize_page_name(name)
         own, shipped = self._by_alert
         linked = next((page for address in addresses if (page := self.for_address(address)) is not None), None)
