@@ -194,7 +194,7 @@ class RunbookIndex:
         return RunbookMatch(TRIAGE, "", "triage", url)
 
     def _match_order(self, name: str, addresses: Sequence[str], component: str) -> Iterator[tuple[Runbook | None, str]]:
-        """Each way to match an alert to a page, the first one that has a page wins; a team's own pages go before the shipped."""
+        """The ways to match an alert to a page: the first that has a page wins, a team's own page before a shipped one."""
         key = normalize_page_name(name)
         own, shipped = self._by_alert
         linked = next((page for address in addresses if (page := self.for_address(address)) is not None), None)

@@ -42,7 +42,7 @@ class Told:
         self.service = ChecklistService(self, clock=lambda: self.at)  # type: ignore[arg-type]
 
     async def ledger(self) -> SimpleNamespace:
-        return SimpleNamespace(walks=self.walks)
+        return SimpleNamespace(checklist_runs=self.walks)
 
     async def record(self, subject: str, payload: Payload) -> Event:
         return self.say(subject, payload, who=self.who, at=self.at)
