@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from queries.model.panel import PanelState
+from queries.model.panel import PanelState, is_crossed
 from queries.model.verdict import Verdict
 from queries.text.durations import format_age
 from queries.text.numbers import format_short
@@ -28,7 +28,7 @@ def compare_with_threshold(state: PanelState) -> str:
         return ""
     lines = [line for line in (state.threshold.critical, state.threshold.warn) if line is not None]
     for line in lines:
-        if value < line if below else value >= line:
+        if is_crossed(value, line, lower_is_worse=below):
             return ("<" if below else ">") + format_short(line)
     return (">" if below else "<") + format_short(lines[-1]) if lines else ""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from console.actions.guard_model import GuardVerdict, SignalReading
 from console.journal.payloads import GuardSignal
-from queries.model.panel import PanelSpec, PanelState, Unit, aggregate
+from queries.model.panel import PanelSpec, PanelState, Unit, aggregate, is_crossed
 from queries.model.series import Sample, Series
 from queries.model.text import visible
 from queries.text.numbers import format_figure
@@ -38,7 +38,7 @@ def measure_before(state: PanelState, history: Sequence[Series], *, target: str)
     worst = _worst([own, *values[len(values) // 10 :]], below=below)
     limit = worst - _margin(worst, spec.unit) if below else worst + _margin(worst, spec.unit)
     own_limit = state.threshold.warn if state.threshold.warn is not None else state.threshold.critical
-    bad = own_limit is not None and (own < own_limit if below else own >= own_limit)
+    bad = is_crossed(own, own_limit, lower_is_worse=below)
     if own_limit is not None and not bad:
         limit = _worst([limit, own_limit], below=below)
     return GuardSignal(spec.id, spec.title, own, limit, below, bad)
@@ -56,8 +56,7 @@ def evaluate_signal(signal: GuardSignal, state: PanelState | None, *, target: st
         return SignalReading(signal, GuardVerdict.UNKNOWN, f"{title}: it had no value before the change", value)
     now, before, limit = (format_figure(item, spec.unit, spec.decimals) for item in (value, signal.before, signal.limit))
     beside = _sample_of(state.samples, twin) if twin else None
-    worse = value < signal.limit if signal.below else value >= signal.limit
-    if not worse:
+    if not is_crossed(value, signal.limit, lower_is_worse=signal.below):
         return SignalReading(signal, GuardVerdict.OK, f"{title} {now}, {before} before", value, beside)
     text = f"{title} {now} is {'under' if signal.below else 'at or over'} {limit}, {before} before"
     if beside is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from console.actions.action import Action, ClusterReader, Progress
@@ -11,6 +12,7 @@ from console.config.settings import Settings
 from queries.errors import SourceError
 from queries.model.alert import AlertState
 from queries.model.frozen import dataclass
+from queries.model.panel import is_crossed
 from queries.text.durations import format_duration, format_span
 
 _COUNTDOWN_SECONDS = 5
@@ -62,13 +64,11 @@ class Trigger:
         """None if unknown."""
         if self._fingerprint:
             return None if probe.firing is None else not probe.firing
-        if probe.error or probe.value is None or self._spec is None:
+        if probe.error or probe.value is None or math.isnan(probe.value) or self._spec is None:
             return None
         limits = self._spec.threshold.override(self._settings.threshold(self._spec.id))
         limit = limits.warn if limits.warn is not None else limits.critical
-        if limit is None:
-            return True
-        return probe.value > limit if self._spec.lower_is_worse else probe.value < limit
+        return not is_crossed(probe.value, limit, lower_is_worse=self._spec.lower_is_worse)
 
     def summarize(self, before: RecoveryProbe, after: RecoveryProbe) -> str:
         """`error ratio 7.8 % → 0.4 %; HighErrorRate resolved`."""

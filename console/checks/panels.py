@@ -9,7 +9,7 @@ from dataclasses import replace
 from queries.catalogue.error_code_series import CODE, group_samples_by_code
 from queries.model.annotations import is_warning
 from queries.model.fault import FaultKind
-from queries.model.panel import Aggregation, PanelSpec, PanelState, Range, Threshold, aggregate
+from queries.model.panel import Aggregation, PanelSpec, PanelState, Range, Threshold, aggregate, is_crossed
 from queries.model.panel_result import Contradiction, PanelResult
 from queries.model.series import Point, Sample
 from queries.model.text import visible
@@ -31,21 +31,14 @@ def effective_threshold(spec: PanelSpec, configured: Threshold) -> Threshold:
 
 
 def grade(value: float, threshold: Threshold, *, below: bool, allowed: Range) -> Verdict:
-    """A threshold is crossed by reaching it if large values are bad, and by falling below it if small values are bad.
-
-    An impossible value is in doubt, whichever side of the thresholds it is on.
-    """
-
-    def is_crossed(limit: float | None) -> bool:
-        return limit is not None and (value < limit if below else value >= limit)
-
+    """The worst threshold that the value crosses; an impossible value is in doubt, whichever side of them it is on."""
     if not math.isfinite(value):
         return Verdict.NO_DATA
     if not allowed.contains(value):
         return Verdict.IN_DOUBT
-    if is_crossed(threshold.critical):
+    if is_crossed(value, threshold.critical, lower_is_worse=below):
         return Verdict.CRITICAL
-    return Verdict.WARN if is_crossed(threshold.warn) else Verdict.OK
+    return Verdict.WARN if is_crossed(value, threshold.warn, lower_is_worse=below) else Verdict.OK
 
 
 def evaluate_panel(
@@ -190,7 +183,7 @@ def crossed_at(trend: Sequence[Point], limit: float | None, *, below: bool) -> f
         return None
     crossed: float | None = None
     for at, value in reversed(trend):
-        if not math.isfinite(value) or not (value < limit if below else value >= limit):
+        if not math.isfinite(value) or not is_crossed(value, limit, lower_is_worse=below):
             return crossed
         crossed = at
     return None

@@ -11,7 +11,7 @@ from console.state.snapshot import Snapshot
 from queries.catalogue.drills import Drill
 from queries.model.alert import AlertState, TrackedAlert
 from queries.model.frozen import dataclass
-from queries.model.panel import PanelState
+from queries.model.panel import PanelState, is_crossed
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.durations import format_span
@@ -95,7 +95,7 @@ def _is_critical_for(state: PanelState, target: str) -> bool:
     if state.verdict is not Verdict.CRITICAL or limit is None or spec.group_by != kind:
         return False
     values = [item.value for item in state.samples if item.label(kind) == name]
-    return any(value <= limit if spec.lower_is_worse else value >= limit for value in values)
+    return any(is_crossed(value, limit, lower_is_worse=spec.lower_is_worse) for value in values)
 
 
 class DrillWitness:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from queries.model.frozen import dataclass
 from queries.model.heat_map import HeatMap
-from queries.model.panel import Unit
+from queries.model.panel import Unit, is_crossed
 from queries.model.series import Point
 
 
@@ -50,6 +50,7 @@ class ChartData:
     heat_map: HeatMap | None = None
 
     def beyond(self, value: float) -> str:
-        """The name of the worst threshold that the value has reached; empty if none."""
-        reached = [(line, name) for name, line in self.thresholds if (value < line if self.lower_is_worse else value >= line)]
-        return (min(reached) if self.lower_is_worse else max(reached))[1] if reached else ""
+        """The name of the worst threshold that the value crosses; empty if none."""
+        below = self.lower_is_worse
+        crossed = [(limit, name) for name, limit in self.thresholds if is_crossed(value, limit, lower_is_worse=below)]
+        return (min(crossed) if below else max(crossed))[1] if crossed else ""

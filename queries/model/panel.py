@@ -115,6 +115,15 @@ class Origin(StrEnum):
     NONE = "none"
 
 
+def is_crossed(value: float, limit: float | None, *, lower_is_worse: bool) -> bool:
+    """Whether a value is beyond a limit: a large value crosses it by reaching it, a small one by falling below it.
+
+    So it stands in the platform's own targets ("error ratio under 5 %") and alerts (`provider_health_score < 50`). NaN, and any
+    value without a limit, crosses nothing.
+    """
+    return limit is not None and (value < limit if lower_is_worse else value >= limit)
+
+
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """A panel's warning and critical thresholds, in the panel's unit; None without one."""

@@ -48,7 +48,15 @@ def test_nan_and_infinity_are_spelled_as_in_prometheus() -> None:
 
 @pytest.mark.parametrize(
     ("value", "below", "words"),
-    [(0.4, False, "<1"), (1.0, False, ">1"), (8.0, False, ">5"), (95.0, True, ">90"), (81.0, True, "<90"), (60.0, True, "<70")],
+    [
+        (0.4, False, "<1"),
+        (1.0, False, ">1"),
+        (8.0, False, ">5"),
+        (95.0, True, ">90"),
+        (90.0, True, ">90"),
+        (70.0, True, "<90"),
+        (60.0, True, "<70"),
+    ],
 )
 @pytest.mark.parametrize("verdict", [Verdict.OK, Verdict.STALE])
 def test_the_value_is_compared_with_the_deciding_threshold(value: float, below: bool, words: str, verdict: Verdict) -> None:

@@ -27,6 +27,7 @@ from console.actions.plan import CheckLevel, Outcome, Preview, RunStep, Stage
 from console.actions.registry import ACTIONS, action_named
 from console.actions.runner import run
 from console.actions.writers import Writer
+from console.checks.panels import evaluate_panel
 from console.checks.result import HEALTH, CheckResult, Result
 from console.demo.cluster.request import HttpRequest
 from console.journal import process
@@ -36,9 +37,11 @@ from console.journal.presence import Presence
 from console.state.guards import is_unguarded
 from queries.errors import Unreachable
 from queries.http.endpoint import ClusterIdentity
-from queries.model.panel import PanelState
-from queries.model.series import Series
+from queries.model.panel import Aggregation, Origin, PanelSpec, PanelState, Threshold, Unit
+from queries.model.panel_result import PanelResult
+from queries.model.series import Sample, Series
 from queries.model.severity import Priority
+from queries.model.verdict import Verdict
 
 NODE = "node/node-1"
 """The quickest change there is: one boolean."""
@@ -405,6 +408,33 @@ def test_a_twin_that_is_as_bad_explains_a_bad_value() -> None:
     assert judge(79.9, 50.0) is GuardVerdict.OK
     assert judge(80.0, 50.0) is GuardVerdict.WORSE
     assert judge(85.0, 84.0) is GuardVerdict.OK
+
+
+def health(value: float) -> PanelState:
+    """The health of a provider, of which small values are bad."""
+    spec = PanelSpec(
+        "health", "Health", Unit.PERCENT, Aggregation.MIN, raw="up", lower_is_worse=True, threshold=Threshold(90.0, 70.0)
+    )
+    answer = PanelResult("health", Origin.RAW, "up", (Sample((), value),))
+    return evaluate_panel(spec, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=1.0)
+
+
+@pytest.mark.parametrize(
+    ("state", "bad"), [(health(90.0), False), (health(89.9), True), (panel_state("error_ratio", 1.0), True)]
+)
+def test_at_its_own_threshold_a_signal_is_bad_only_if_its_panel_is(state: PanelState, bad: bool) -> None:
+    """A signal exactly at its panel's threshold was bad before the change only where large values are bad."""
+    assert measure_before(state, (), target="").bad_before is bad is (state.verdict is not Verdict.OK)
+
+
+def test_at_the_limit_of_a_signal_only_a_large_value_is_worse() -> None:
+    """A signal exactly at its limit is worse where large is bad, and is not where small is bad."""
+    small, large = measure_before(health(95.0), (), target=""), measure_before(panel_state("error_ratio", 0.3), (), target="")
+    assert small.limit is not None and large.limit is not None
+    assert evaluate_signal(small, health(small.limit), target="").verdict is GuardVerdict.OK
+    assert evaluate_signal(small, health(small.limit - 0.1), target="").verdict is GuardVerdict.WORSE
+    assert evaluate_signal(large, panel_state("error_ratio", large.limit), target="").verdict is GuardVerdict.WORSE
+    assert evaluate_signal(large, panel_state("error_ratio", large.limit - 0.1), target="").verdict is GuardVerdict.OK
 
 
 def test_the_other_workloads_do_not_stand_for_the_target() -> None:

@@ -1,7 +1,8 @@
-"""Whether what an action reacted to recovered: exactly on the threshold it has not, and what is unknown is not recovered."""
+"""Whether what an action reacted to recovered: once its panel is OK again, and what is unknown is not recovered."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from screen_samples import settings
 from console.actions.plan import Outcome, Plan, Reconciler, Request
 from console.actions.recovery import RecoveryProbe, RecoveryWatch, Trigger
 from console.checks.own_panels import load_overview
+from console.checks.panels import grade
 from queries.errors import Unreachable
 from queries.model.alert import Alert, AlertState
+from queries.model.verdict import Verdict
 
 
 class Reader:
@@ -40,16 +43,20 @@ def trigger(folder: Path, **given: str) -> Trigger:
 
 
 @pytest.mark.parametrize("lower_is_worse", [False, True])
-def test_on_the_threshold_it_has_not_recovered(tmp_path: Path, lower_is_worse: bool) -> None:
-    """The good side of the warning threshold is recovered; the threshold itself is not, whichever side is bad."""
+def test_it_has_recovered_exactly_when_its_panel_is_ok(tmp_path: Path, lower_is_worse: bool) -> None:
+    """The panel's own verdict decides, also exactly at the warning threshold, where only a large value is bad."""
     specs = load_overview(settings(tmp_path))
     spec = next(item for item in specs if item.lower_is_worse is lower_is_worse and item.threshold.warn is not None)
     limit = spec.threshold.warn
     assert limit is not None
     own = trigger(tmp_path, panel_id=spec.id)
     good, bad = (limit + 0.001, limit - 0.001) if lower_is_worse else (limit - 0.001, limit + 0.001)
-    assert [own.recovered(RecoveryProbe(value)) for value in (good, limit, bad)] == [True, False, False]
+    recovered = [own.recovered(RecoveryProbe(value)) for value in (good, limit, bad)]
+    assert recovered == [True, lower_is_worse, False]
+    verdicts = [grade(value, spec.threshold, below=lower_is_worse, allowed=spec.allowed) for value in (good, limit, bad)]
+    assert recovered == [verdict is Verdict.OK for verdict in verdicts]
     assert own.recovered(RecoveryProbe(None)) is None
+    assert own.recovered(RecoveryProbe(math.nan)) is None
     assert own.recovered(RecoveryProbe(good, error="timeout")) is None
     assert own and not trigger(tmp_path)
     assert own.title == spec.title.lower() and trigger(tmp_path, panel_id="nowhere").title == "nowhere"

@@ -146,6 +146,8 @@ def test_since_when_a_line_is_crossed() -> None:
     assert crossed_at([(0, 0.1), (60, 5.0), (120, 7.0)], 5.0, below=False) == 60
     assert crossed_at([(60, 5.0), (120, 7.0)], 5.0, below=False) is None
     assert crossed_at([(0, 0.1), (60, 0.2)], 5.0, below=False) is None
+    # Where small is bad, a point exactly at the limit is not beyond it.
+    assert crossed_at([(0, 95.0), (60, 90.0), (120, 89.0)], 90.0, below=True) == 120
 
 
 def test_error_codes_are_told_as_one_of_the_nine() -> None:

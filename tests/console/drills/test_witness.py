@@ -8,12 +8,16 @@ import pytest
 from drill_bench import TARGET, fire
 from guard_bench import panel_state
 
+from console.checks.panels import evaluate_panel
 from console.checks.workloads import WorkloadVerdict
 from console.drills.witness import DrillWitness, list_signs
 from console.state.drills import GOALS, MET, MISSED, NOT_OBSERVED
 from console.state.snapshot import Snapshot
 from queries.catalogue.drills import read_drills
 from queries.model.alert import AlertState, Elsewhere, TrackedAlert
+from queries.model.panel import Aggregation, Origin, PanelSpec, Threshold, Unit
+from queries.model.panel_result import PanelResult
+from queries.model.series import Sample
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 from queries.model.workload import Workload
@@ -99,3 +103,19 @@ def test_a_panel_with_a_series_for_each_workload_names_its_target() -> None:
         panel = panel_state("memory", None, samples={"cad-ml-api": own, "other": 99.0})
         signs = list(list_signs(replace(shown(), panels=(panel,)), DRILL, TARGET))
         assert bool(signs) is expected
+
+
+@pytest.mark.parametrize(("own", "lower_is_worse", "sign"), [(50.0, True, False), (49.0, True, True), (50.0, False, True)])
+def test_a_series_at_the_limit_is_a_sign_only_if_its_panel_says_so(own: float, lower_is_worse: bool, sign: bool) -> None:
+    """Another workload makes the panel critical; the target's own series names it only where it crosses the limit itself."""
+    spec = PanelSpec(
+        "health", "Health", Unit.PERCENT, Aggregation.MIN if lower_is_worse else Aggregation.MAX,
+        raw="up", group_by="deployment", lower_is_worse=lower_is_worse, threshold=Threshold(critical=50.0),
+    )  # fmt: skip
+    name = TARGET.partition("/")[2]
+    samples = (Sample((("deployment", name),), own), Sample((("deployment", "other"),), 10.0 if lower_is_worse else 90.0))
+    answer = PanelResult("health", Origin.RAW, "up", samples)
+    state = evaluate_panel(spec, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=1.0)
+    assert state.verdict is Verdict.CRITICAL
+    signs = [item.text for item in list_signs(replace(shown(), panels=(state,)), DRILL, TARGET)]
+    assert signs == (["panel Health is CRIT for it (raw expression)"] if sign else [])
