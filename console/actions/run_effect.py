@@ -109,7 +109,9 @@ class Verification:
         recovery = RecoveryWatch(self._action, self._plan, self._trigger, self._before, result, settings=self._settings)
         self.recovery, done_in, last = recovery, self._elapsed(), ""
         deadline = max(self._deadline, time.monotonic() + recovery.settle_seconds)
-        while not recovery.finished:
+        # The last look comes after the end of the time that a reconciler is watched.
+        waits = not recovery.finished
+        while waits:
             recovered = recovery.recovered
             await recovery.check(self._reader)
             if recovery.was_unhealthy and recovery.recovered and self.recovered_at is None:
