@@ -14,11 +14,13 @@ from action_bench import settings_for
 from guard_bench import Signals, panel_state
 from quick_clock import run_quickly
 
-from console.actions.guard import Guard, GuardControl
-from console.actions.guard_model import GuardOptions
+from console.actions.guard import GuardControl
+from console.actions.guard_drill import guard_class
+from console.actions.guard_model import GuardOptions, GuardPhase, GuardResult, GuardStatus
 from console.actions.guard_signals import measure_before
 from console.actions.plan import Outcome, Request, RunStep, Stage
 from console.journal.payloads import GuardAnnounced, GuardEnded, GuardEvaluated, Payload
+from queries.errors import Unreachable
 from queries.model.action import ActionCall
 
 INTERVAL = 5.0
@@ -40,6 +42,9 @@ class Watch:
     """How long the server and the shared store take to tell, right before the undo, whose the change and the guard are."""
     moved: str = ""
     lost: str = ""
+    unread_until: float = 0.0
+    """Until then nobody can read whose the change is."""
+    states: list[GuardStatus] = field(default_factory=list)
     journal: list[tuple[float, Payload]] = field(default_factory=list)
     sent: list[float] = field(default_factory=list)
     outcome: Outcome | None = None
@@ -66,6 +71,8 @@ class Watch:
 
         async def find_change() -> str:
             await asyncio.sleep(self.read_seconds)
+            if loop.time() < self.unread_until:
+                raise Unreachable("no connection")
             return self.moved
 
         async def find_loss(newest: bool) -> tuple[str, str]:
@@ -80,13 +87,14 @@ class Watch:
             yield RunStep(Stage.OUTCOME, "uncordoned", loop.time(), 0.0, outcome=end)
 
         before = measure_before(panel_state("error_ratio", 0.3), (), target="")
-        guard = Guard(
+        guard = guard_class(self.options)(
             self.options, (before,), target=UNDO.target, undo=UNDO, source=self.signals,
             settings=settings_for(self.folder, None), record=record, run_undo=run_undo, find_change=find_change,
             find_loss=find_loss, control=self.control, clock=loop.time,
         )  # fmt: skip
         async for report in guard.watch():
             self.outcome, self.ended = report.outcome, loop.time()
+            self.states.append(report.status)
 
 
 def set_ratio(value: float | None) -> Callable[[Watch], None]:
@@ -170,3 +178,78 @@ def test_the_guard_adds_nothing_to_what_it_reads_before_the_undo(tmp_path: Path,
     over = watch.when(GuardAnnounced) + OPTIONS.countdown_seconds
     assert watch.sent == [pytest.approx(over + 2 * read_seconds)]
     assert watch.sent[0] - over <= 1.0
+
+
+@pytest.mark.parametrize(("watch_seconds", "ends"), [(60.0, 60.0), (60.001, 65.0), (64.999, 65.0), (65.0, 65.0)])
+def test_a_change_is_kept_at_the_evaluation_that_ends_its_watch(tmp_path: Path, watch_seconds: float, ends: float) -> None:
+    """Exactly at its end if one falls there, and never before it."""
+    watch = Watch(tmp_path, replace(OPTIONS, watch_seconds=watch_seconds)).run()
+    assert (watch.outcome, watch.ended) == (Outcome.DONE, ends)
+
+
+@pytest.mark.parametrize(("hold_seconds", "acts"), [(30.0, 45.0), (30.001, 50.0), (34.999, 50.0)])
+def test_a_hold_ends_at_the_evaluation_at_its_end(tmp_path: Path, hold_seconds: float, acts: float) -> None:
+    """Unknown from the second 15 on; and the hold of one that is known in between begins anew."""
+    options = replace(OPTIONS, hold_seconds=hold_seconds)
+    watch = Watch(tmp_path, options).run((15.0, set_ratio(None)))
+    assert watch.when(GuardAnnounced) == acts
+    again = Watch(tmp_path, options).run((15.0, set_ratio(None)), (40.0, set_ratio(0.3)), (45.0, set_ratio(None)))
+    assert again.when(GuardAnnounced) == acts + 30.0
+
+
+@pytest.mark.parametrize(("countdown", "recovers", "called_off"), [(10.0, 20.0, True), (10.0, 25.0, False), (5.0, 20.0, False),
+                                                                   (10.001, 25.0, True), (0.0, 15.5, False)])  # fmt: skip
+def test_what_recovers_at_the_end_of_the_countdown_comes_too_late(
+    tmp_path: Path, countdown: float, recovers: float, called_off: bool
+) -> None:
+    """Announced at 15: until the countdown is over an evaluation calls it off, at its end nobody looks again."""
+    options = replace(OPTIONS, countdown_seconds=countdown, watch_seconds=60.0)
+    watch = Watch(tmp_path, options).run((15.0, set_ratio(8.0)), (recovers, set_ratio(0.3)))
+    assert watch.sent == ([] if called_off else [15.0 + countdown])
+    assert watch.outcome is (Outcome.DONE if called_off else Outcome.ROLLED_BACK)
+    assert watch.when(GuardEnded) == (60.0 if called_off else 15.0 + countdown)
+
+
+@pytest.mark.parametrize(("error_until", "hold_seconds", "end"), [(60.0, 30.0, Outcome.DONE), (90.0, 30.0, Outcome.DONE),
+                                                                  (95.0, 30.0, Outcome.UNKNOWN)])  # fmt: skip
+def test_a_target_that_cannot_be_read_ends_the_watch_after_the_hold(
+    tmp_path: Path, error_until: float, hold_seconds: float, end: Outcome
+) -> None:
+    """Nobody claims that the change is kept; at the end of the hold the guard gives up, and an answer at that moment counts."""
+    watch = Watch(tmp_path, replace(OPTIONS, watch_seconds=60.0, hold_seconds=hold_seconds))
+    watch.unread_until = error_until
+    watch.run()
+    assert (watch.outcome, watch.sent) == (end, [])
+    assert watch.ended == (min(max(60.0, error_until), 90.0))
+
+
+@pytest.mark.parametrize("drill_seconds", [20.0, 22.5])
+def test_a_drill_is_taken_back_when_its_time_is_up(tmp_path: Path, drill_seconds: float) -> None:
+    """Whatever the signals show, at the evaluation at its end or after it, and at once when a person stops it."""
+    options = replace(OPTIONS, watch_seconds=drill_seconds, countdown_seconds=0.0, drill="errors")
+    watch = Watch(tmp_path, options).run((11.0, set_ratio(80.0)))
+    assert watch.sent == [20.0 if drill_seconds == 20.0 else 25.0]
+    stopped = Watch(tmp_path, options).run((11.0, lambda watch: watch.control.stop("ann")))
+    assert (stopped.sent, stopped.outcome) == ([11.0], Outcome.ROLLED_BACK)
+
+
+def test_the_state_of_a_guard_after_each_of_its_events(tmp_path: Path) -> None:
+    """What the screen shows: phase, and when something happens, as long as it may; at the end nothing is due."""
+    options = replace(OPTIONS, watch_seconds=60.0, countdown_seconds=10.0, hold_seconds=30.0)
+    watch = Watch(tmp_path, options).run(
+        (10.0, set_ratio(None)), (20.0, set_ratio(0.3)), (30.0, set_ratio(8.0)), (34.0, set_ratio(0.3))
+    )
+    phases: list[tuple[GuardPhase, float | None]] = []
+    for status in watch.states:
+        if not phases or phases[-1] != (status.phase, status.acts_at):
+            phases.append((status.phase, status.acts_at))
+    assert phases == [
+        (GuardPhase.WATCH, None), (GuardPhase.HOLD, 40.0), (GuardPhase.WATCH, None), (GuardPhase.COUNTDOWN, 40.0),
+        (GuardPhase.WATCH, None), (GuardPhase.ENDED, None),
+    ]  # fmt: skip
+    assert {item.ends_at for item in watch.states} == {60.0} and {item.started_at for item in watch.states} == {0.0}
+    last = watch.states[-1]
+    assert (last.result, last.reason, last.undo, last.drill) == (GuardResult.KEPT, "", "uncordon node/node-1", "")
+    assert [at for at, verdict, _ in last.verdicts if verdict == "unknown"] == [10.0, 15.0]
+    counting = next(item for item in watch.states if item.phase is GuardPhase.COUNTDOWN)
+    assert counting.reason.startswith("Error ratio 8.00 %") and counting.result is None

@@ -143,3 +143,22 @@ def test_it_can_be_killed_from_another_thread(script: Callable[[str], str], tmp_
     late.kill()
     assert late.run().error == "stopped before it started"
     assert not (tmp_path / "child").exists()
+
+
+@pytest.mark.parametrize(("more", "cut"), [(-1, False), (0, False), (1, True)])
+@pytest.mark.parametrize("stream", ["", " >&2"])
+def test_as_much_as_is_kept_is_not_cut(script: Callable[[str], str], more: int, cut: bool, stream: str) -> None:
+    """16 KiB exactly are all of it; one byte more loses the first one. Standard error as standard output."""
+    size = ANSWER_BYTES + more
+    end = program(script(f"{{ printf first; head -c {size - 5} /dev/zero | tr '\\0' x; }}{stream}")).run()
+    kept = (b"first" + b"x" * (size - 5))[-ANSWER_BYTES:]
+    assert (end.cut, end.stderr if stream else end.stdout) == (cut, kept)
+    assert (end.stdout if stream else end.stderr) == b""
+
+
+def test_a_program_that_closed_its_output_is_waited_for(script: Callable[[str], str], tmp_path: Path) -> None:
+    """It still runs, and how it ends counts; nothing of its own is left that holds a pipe."""
+    end = program(script(f"exec >&- 2>&-; sleep 0.2; touch {tmp_path}/done; exit 7")).run()
+    assert (end.error.rpartition(" ")[2], end.note, end.cut, (tmp_path / "done").exists()) == ("7", "", False, True)
+    assert 0.2 <= end.seconds < extend(3.0)
+    assert "ProgramEnd(" in repr(end) and repr(ProgramEnd("x", b"secret")) == "ProgramEnd('x', …)"
