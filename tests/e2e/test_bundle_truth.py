@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx
 import pytest
+from network import no_network
 
 from console.config.load import load_settings
 from console.config.settings import Settings
@@ -80,23 +78,6 @@ async def look_at_board(session: Session, name: str, moment: float) -> list[tupl
 
 def read_own_journal(settings: Settings) -> bytes:
     return Path(settings.paths.journal_file).read_bytes()
-
-
-@contextmanager
-def no_network() -> Iterator[list[str]]:
-    """Every attempt to open a connection or to resolve a name fails, and is listed."""
-    tried: list[str] = []
-
-    def refuse(*arguments: object, **_: object) -> NoReturn:
-        tried.append(repr(arguments))
-        raise OSError("the network is off")
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("connect", "connect_ex", "sendto", "bind"):
-            patch.setattr(socket.socket, name, refuse)
-        for name in ("getaddrinfo", "gethostbyname", "create_connection"):
-            patch.setattr(socket, name, refuse)
-        yield tried
 
 
 async def play(stack: DemoStack, session: Session) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import socket
 import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import patience
 import pytest
+from network import no_network
 from painting import notices_of, text_of
 from past_platform import parts
 from told_platform import ToldPlatform, told_platform
@@ -155,19 +155,9 @@ def file(settings: Settings, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def unplugged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """No connection can be opened and no name resolved; attempts are listed."""
-    tried: list[str] = []
-
-    def refuse(*arguments: object, **_: object) -> NoReturn:
-        tried.append(repr(arguments))
-        raise OSError("the network is off")
-
-    for name in ("connect", "connect_ex", "sendto"):
-        monkeypatch.setattr(socket.socket, name, refuse)
-    for name in ("getaddrinfo", "create_connection"):
-        monkeypatch.setattr(socket, name, refuse)
-    return tried
+def unplugged() -> Iterator[list[str]]:
+    with no_network() as tried:
+        yield tried
 
 
 def own_settings(tmp_path: Path) -> Settings:
