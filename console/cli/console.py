@@ -21,13 +21,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--at", metavar="TIME", default="", help="begin at a past moment: 03:12, -2h, 'incident 4'")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def prefer_drawing() -> None:
+    """Set the interpreter up for the screen; called before anything is imported."""
     # Nothing allocated before the first frame is garbage, imports included; collections would cost a tenth of the start.
     gc.disable()
-    from console.config.switch import SettingsSource  # noqa: PLC0415
-
     # An upper bound on how long the drawing thread waits for the interpreter lock.
     sys.setswitchinterval(_SWITCH_SECONDS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    prefer_drawing()
+    from console.config.switch import SettingsSource  # noqa: PLC0415
+
     source = SettingsSource(vars(arguments), os.environ)
     settings = source.load()
     if reason := explain_no_screen(os.environ):

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import os
 import re
 import sys
 from pathlib import Path
 
-from console.cli.console import explain_no_screen
+from console.cli.console import explain_no_screen, prefer_drawing
 from console.cli.progress import ProgressLine
 from console.config.load import load_settings
-from console.replay.bundle_file import Bundle, BundleError, read_bundle
+from console.replay.bundle_file import Bundle, BundleError, open_bundle
 from console.replay.settings import build_settings
-from console.text_files import write_private
 from queries.model.text import visible
 from queries.text.times import InvalidTime
 
@@ -45,7 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     try:
-        bundle = read_bundle(arguments.file)
+        bundle = open_bundle(arguments.file)
         if arguments.status:
             return _print_status(bundle, arguments)
         if arguments.export:
@@ -57,16 +55,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _open(bundle: Bundle, arguments: argparse.Namespace) -> int:
-    # As where the console opens: nothing allocated before the first frame is garbage.
-    gc.disable()
+    prefer_drawing()
     if reason := explain_no_screen(os.environ):
         print(f"cad-console: {reason}; `cad-console replay FILE --status` prints a snapshot instead", file=sys.stderr)
         return 1
     settings = build_settings(load_settings(arguments), bundle)
     from console.screens.replay import create_app  # noqa: PLC0415  # Textual: only here
 
-    app = create_app(bundle, settings, at=arguments.at)
+    refused: list[BundleError] = []
+    app = create_app(bundle, settings, at=arguments.at, refuse=refused.append)
     app.run()
+    if refused:
+        raise refused[0]
     return int(app.return_code or 0)
 
 
@@ -90,6 +90,7 @@ def _print_status(bundle: Bundle, arguments: argparse.Namespace) -> int:
 
 def _write_cast(bundle: Bundle, arguments: argparse.Namespace) -> int:
     from console.screens.cast import Take, record_cast  # noqa: PLC0415  # Textual
+    from console.text_files import write_private  # noqa: PLC0415  # only for this option
 
     settings = build_settings(load_settings(arguments), bundle)
     columns, rows = arguments.size

@@ -5,7 +5,6 @@ The format is documented in docs/bundle.md; `VERSION` changes where an older con
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import zipfile
@@ -85,19 +84,31 @@ class Manifest(msgspec.Struct, frozen=True):
 
 
 class Bundle:
-    """The manifest, and each part's content by name."""
+    """The manifest, and each part's content by name, which is unpacked and compared with its hash when it is first read."""
 
-    def __init__(self, manifest: Manifest, parts: Mapping[str, bytes], *, name: str = "") -> None:
+    def __init__(
+        self, manifest: Manifest, parts: Mapping[str, bytes], *, name: str = "", archive: zipfile.ZipFile | None = None
+    ) -> None:
         self.manifest = manifest
         self.name = name
-        self._parts = parts
+        self._parts = dict(parts)
+        self._archive = archive
+        self._packed = {part.name: part for part in manifest.parts} if archive is not None else {}
 
     def read(self, name: str) -> bytes:
-        """The content of a part; empty if the bundle has none of this name."""
+        """The content of a part, empty for none of this name. Raises BundleError where it is not what was written."""
+        if name not in self._parts and name in self._packed:
+            assert self._archive is not None  # noqa: S101  # else nothing is packed
+            self._parts[name] = _unpack(self._archive, self._packed[name])
         return self._parts.get(name, b"")
 
     def has(self, name: str) -> bool:
-        return name in self._parts
+        return name in self._parts or name in self._packed
+
+    def check(self) -> None:
+        """Read every part. Raises BundleError."""
+        for name in self._packed:
+            self.read(name)
 
 
 def write_bundle(file: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> str:
@@ -110,6 +121,7 @@ def write_bundle(file: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> 
         for name, content in sorted(parts.items()):
             archive.writestr(_entry(name), content)
     content = buffer.getvalue()
+    digest = _digest(content)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as target:
@@ -117,11 +129,17 @@ def write_bundle(file: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> 
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
-    return hashlib.sha256(content).hexdigest()
+    return digest
 
 
 def _describe_part(name: str, content: bytes) -> BundlePart:
-    return BundlePart(name, len(content), hashlib.sha256(content).hexdigest())
+    return BundlePart(name, len(content), _digest(content))
+
+
+def _digest(content: bytes) -> str:
+    import hashlib  # noqa: PLC0415  # after the first frame of a replay
+
+    return hashlib.sha256(content).hexdigest()
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -136,21 +154,29 @@ def read_bundle(path: str | Path) -> Bundle:
 
     Raises BundleError: not a bundle, of a newer version, cut off, changed, or larger than any bundle is.
     """
-    with _open(path) as archive:
-        manifest = _read_manifest(archive)
-        entries = {entry.filename: entry for entry in archive.infolist()}
-        if len(manifest.parts) > MOST_PARTS or sum(part.bytes for part in manifest.parts) > MOST_BYTES:
-            raise BundleError(f"its parts have more than {MOST_BYTES >> 20} MiB: no bundle is that large")
-        parts: dict[str, bytes] = {}
-        for part in manifest.parts:
-            entry = entries.get(part.name)
-            if entry is None:
-                raise BundleError(f"{visible(part.name)} is missing: the bundle is not complete")
-            content = _read(archive, entry, part.bytes)
-            if len(content) != part.bytes or hashlib.sha256(content).hexdigest() != part.sha256:
-                raise BundleError(f"{visible(part.name)} is not what was written: somebody or something changed the bundle")
-            parts[part.name] = content
-    return Bundle(manifest, parts, name=Path(path).name)
+    bundle = open_bundle(path)
+    bundle.check()
+    return bundle
+
+
+def open_bundle(path: str | Path) -> Bundle:
+    """As `read_bundle`, with the parts still packed: reading one raises BundleError where it is not what was written."""
+    archive = _open(path)
+    manifest = _read_manifest(archive)
+    if len(manifest.parts) > MOST_PARTS or sum(part.bytes for part in manifest.parts) > MOST_BYTES:
+        raise BundleError(f"its parts have more than {MOST_BYTES >> 20} MiB: no bundle is that large")
+    names = set(archive.namelist())
+    for part in manifest.parts:
+        if part.name not in names:
+            raise BundleError(f"{visible(part.name)} is missing: the bundle is not complete")
+    return Bundle(manifest, {}, name=Path(path).name, archive=archive)
+
+
+def _unpack(archive: zipfile.ZipFile, part: BundlePart) -> bytes:
+    content = _read(archive, archive.getinfo(part.name), part.bytes)
+    if len(content) != part.bytes or _digest(content) != part.sha256:
+        raise BundleError(f"{visible(part.name)} is not what was written: somebody or something changed the bundle")
+    return content
 
 
 def _open(path: str | Path) -> zipfile.ZipFile:

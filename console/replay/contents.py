@@ -11,10 +11,7 @@ import msgspec
 
 from console.config.settings import AlertTarget, Contact, Settings
 from console.incidents.severity_policy import SeverityPolicies, SeverityPolicy
-from console.journal.event import Event, parse_data
 from console.replay.bundle_file import Bundle, BundleError
-from console.runbooks.page import Runbook
-from queries.catalogue.signals import Signal
 from queries.decoding import convert, decoder
 from queries.model.chart import ChartMark
 from queries.model.dashboard import Dashboard
@@ -23,7 +20,10 @@ from queries.model.severity import Priority, Severities
 from queries.model.text import visible
 
 if TYPE_CHECKING:
+    from console.journal.event import Event
     from console.monitor.session import Session
+    from console.runbooks.page import Runbook
+    from queries.catalogue.signals import Signal
 
 SETTINGS, PANELS, SIGNALS, RUNBOOKS = "settings.json", "panels.json", "signals.json", "runbooks.jsonl"
 JOURNAL, MARKS, CHECKLISTS = "journal.jsonl", "marks.jsonl", "checklists.jsonl"
@@ -133,6 +133,8 @@ def keep_event(event: Event) -> KeptEvent:
 
 def read_events(bundle: Bundle) -> Iterable[Event]:
     """Raises BundleError."""
+    from console.journal.event import Event, parse_data  # noqa: PLC0415  # after the first frame
+
     for item in read_lines(bundle, JOURNAL, KeptEvent):
         try:
             data: dict[str, Any] = parse_data(bytes(item.data).decode())
@@ -188,11 +190,15 @@ def read_values(bundle: Bundle, name: str, shape: type[T]) -> list[T]:
 
 def restore_signals(bundle: Bundle) -> Mapping[str, Signal] | None:
     """None where the bundle has none: then those of this console. Raises BundleError."""
+    from queries.catalogue.signals import Signal  # noqa: PLC0415  # after the first frame
+
     return read_value(bundle, SIGNALS, dict[str, Signal], default={}) or None
 
 
 def restore_runbooks(bundle: Bundle) -> tuple[Runbook, ...]:
     """Raises BundleError."""
+    from console.runbooks.page import Runbook  # noqa: PLC0415  # after the first frame
+
     return tuple(read_values(bundle, RUNBOOKS, Runbook))
 
 

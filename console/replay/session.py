@@ -65,7 +65,8 @@ class ReplaySession(Session):
     """Stands where the session of now stands: it is never shown itself, only moments of the past are."""
 
     def __init__(self, settings: Settings, bundle: Bundle) -> None:
-        """`settings` are those of `build_settings`. Blocks; raises BundleError."""
+        """`settings` are those of `build_settings`. Reads every part and blocks; raises BundleError."""
+        bundle.check()
         log_to(settings.paths.log_file)
         use_team_codes(settings.error_codes)
         manifest = bundle.manifest

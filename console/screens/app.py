@@ -123,9 +123,10 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         clock: Callable[[], float] = time.time,
         ascii_only: bool | None = None,
         at: str = "",
+        opening: str = "",
         log: str = "",
     ) -> None:
-        """`at` names a past moment to begin with, `log` a file of log lines."""
+        """`at` names a past moment to begin with, and `opening` is what line 2 says until it is there; `log` is a log file."""
         super().__init__()
         self.animation_level = "none"
         self.settings = settings
@@ -140,6 +141,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         self._log_file = log
         self._at = at
         """The moment to begin with; what is now is not shown before."""
+        self._opening = opening or f"reading the platform as of {visible(at)}"
         self._now_place: NowPlace | None = None
         """What to return to from the past; None where the console shows what is now."""
         self._jumps = 0
@@ -589,7 +591,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
             snapshot=snapshot,
             changed_ids=self._changed_ids,
             error=self._session_error,
-            note=self.settings.cluster_note if self.clock() < self._note_until else "",
+            note=self._note,
             terminal_status=self.terminal_status,
             clock_now=self.clock(),
             jumps=self._jumps,
@@ -597,6 +599,13 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
             charts=self._charts,
             views=self.views,
         )
+
+    @property
+    def _note(self) -> str:
+        """What line 2 says for a while after the start instead of the sources."""
+        if self._at and self._snapshot is None:
+            return self._opening
+        return self.settings.cluster_note if self.clock() < self._note_until else ""
 
     @on(SnapshotArrived)
     def _snapshot_arrived(self, event: SnapshotArrived) -> None:

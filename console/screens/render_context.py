@@ -33,7 +33,7 @@ class RenderContext:
     changed_ids: frozenset[str] = frozenset()
     error: str = ""
     note: str = ""
-    """How the cluster was chosen; shown in line 2 for a while after the start."""
+    """How the cluster was chosen, or which moment is being read; shown in line 2 for a while after the start."""
     terminal_status: str = ""
     """A note about the terminal for the footer; empty for an ordinary one."""
     clock_now: float = 0.0

@@ -27,7 +27,7 @@ _MOST_MB, _MOST_CORE, _MOST_JUMP_MS = 20.0, 0.5, 120.0
 
 def measure(stage: Stage) -> list[Figure]:
     folder = stage.place("recorder") / "recording"
-    used = _write_a_day(folder)
+    used = write_changes(folder, about={}, begin=_BEGIN, seconds=_SECONDS)
     size = sum(path.stat().st_size for _, path in list_files(folder)) / 1e6
     jumps = sorted(_jump(folder, _BEGIN + 3600.0 * hour + 3000.5) for hour in range(1, 22, 4))
     return [
@@ -37,12 +37,12 @@ def measure(stage: Stage) -> list[Figure]:
     ]
 
 
-def _write_a_day(folder: Path) -> float:
-    """Seconds of CPU that encoding, comparing and writing took."""
+def write_changes(folder: Path, *, about: dict[str, str], begin: float, seconds: int) -> float:
+    """Records 500 pods with a change a second from `begin` on, Unix seconds. Returns the seconds of CPU that recording took."""
     chance = random.Random(4)
     encoder = ObjectEncoder()
     writer = RecordingWriter(
-        folder, about={}, by="bench", keep_seconds=14 * 86_400.0, max_bytes=500_000_000, clock=lambda: _BEGIN
+        folder, about=about, by="bench", keep_seconds=14 * 86_400.0, max_bytes=500_000_000, clock=lambda: begin
     )
     workloads = [_workload(number) for number in range(_WORKLOADS)]
     pods = [_pod(number, chance) for number in range(_PODS)]
@@ -52,7 +52,7 @@ def _write_a_day(folder: Path) -> float:
         for number in range(_ALERTS)
     ]
     used = 0.0
-    for second in range(_SECONDS):
+    for second in range(seconds):
         at = chance.randrange(_PODS)
         failing = chance.random() < 0.5
         pods[at] = replace(
@@ -65,10 +65,10 @@ def _write_a_day(folder: Path) -> float:
         )
         cluster = Cluster("cad", tuple(workloads), revisions, tuple(pods))
         began = time.process_time()
-        writer.record(_BEGIN + second, CLUSTER, encoder.encode_cluster(cluster))
+        writer.record(begin + second, CLUSTER, encoder.encode_cluster(cluster))
         if second % 5 == 0:
-            writer.record(_BEGIN + second, ALERTS, encoder.encode_alerts(alerts, peers_up=2, peers_total=2))
-            writer.record(_BEGIN + second, SILENCES, encoder.encode_silences(()))
+            writer.record(begin + second, ALERTS, encoder.encode_alerts(alerts, peers_up=2, peers_total=2))
+            writer.record(begin + second, SILENCES, encoder.encode_silences(()))
         used += time.process_time() - began
     writer.close()
     return used

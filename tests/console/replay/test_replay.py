@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -24,7 +26,7 @@ from console.config.settings import Channel, Settings
 from console.incidents.service import IncidentError
 from console.journal.payloads import NoteWritten
 from console.monitor.session import Session
-from console.replay.bundle_file import Bundle, BundleError, read_bundle
+from console.replay.bundle_file import Bundle, BundleError, open_bundle, read_bundle
 from console.replay.collect import plan_window, write_incident_bundle
 from console.replay.session import ReplaySession, show_moment
 from console.replay.settings import build_settings
@@ -35,6 +37,7 @@ from queries.http.endpoint import HttpConfig
 from queries.model.source import Health
 from queries.text.times import format_time
 
+ROOT = Path(__file__).resolve().parents[3]
 NOW = float(int(time.time()))
 BEGAN = NOW - 1800.0
 MARKUP = "[bold red]boom[/] \x1b[2J"
@@ -277,6 +280,52 @@ async def test_the_console_on_a_bundle(file: Path, tmp_path: Path, unplugged: li
         assert "REPLAY  AS OF" in text_of(app.screen)
     assert not list((tmp_path / "other").rglob("journal*"))
     assert unplugged == []
+
+
+async def test_the_first_frame_says_what_is_being_read(file: Path, tmp_path: Path) -> None:
+    """Line 2 has the name of the bundle until the moment is there, never `no answer yet` of servers that nobody asks."""
+    app = console(file, tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        seen = [text_of(app.screen)]
+        await patience.until(pilot, lambda: "REPLAY  AS OF" in (seen.append(text_of(app.screen)) or seen[-1]), "the moment")
+    assert f"REPLAY of {file.name}: reading it; no server is asked" in seen[0]
+    assert "reading it" not in seen[-1]
+
+
+def change_value(file: Path) -> None:
+    with zipfile.ZipFile(file) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    changed = parts["series.jsonl"].replace(b"7.8", b"0.1")
+    assert changed != parts["series.jsonl"]
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, part in {**parts, "series.jsonl": changed}.items():
+            archive.writestr(name, part)
+
+
+async def test_a_changed_part_ends_the_console(file: Path, tmp_path: Path) -> None:
+    """Parts are compared with their hashes after the first frame: the console ends, and its caller gets the reason."""
+    change_value(file)
+    bundle = open_bundle(file)
+    refused: list[BundleError] = []
+    app = create_app(bundle, build_settings(own_settings(tmp_path), bundle), refuse=refused.append)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await patience.until(pilot, lambda: bool(refused), "the refusal")
+    assert "series.jsonl is not what was written" in str(refused[0])
+
+
+def test_the_first_frame_needs_little_of_a_bundle(file: Path) -> None:
+    """Before it neither runbooks nor YAML are imported, and no part but the settings is unpacked."""
+    code = (
+        "import sys\n"
+        "from console.cli import replay\n"
+        "from console.config.load import load_settings\n"
+        "bundle = replay.open_bundle(sys.argv[1])\n"
+        "replay.build_settings(load_settings({}, {}, service_account='/nonexistent'), bundle)\n"
+        "late = {'yaml', 'console.runbooks.page', 'console.journal.event', 'hashlib'}\n"
+        "print(*sorted(bundle._parts), *late & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["settings.json", "hashlib"]  # the settings are compared with their hash
 
 
 async def test_a_recording_for_asciinema(file: Path, tmp_path: Path) -> None:
