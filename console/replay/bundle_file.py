@@ -149,18 +149,12 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return entry
 
 
-def read_bundle(path: str | Path) -> Bundle:
-    """The manifest and every part that it names, each compared with its hash; other files of the archive are ignored.
-
-    Raises BundleError: not a bundle, of a newer version, cut off, changed, or larger than any bundle is.
-    """
-    bundle = open_bundle(path)
-    bundle.check()
-    return bundle
-
-
 def open_bundle(path: str | Path) -> Bundle:
-    """As `read_bundle`, with the parts still packed: reading one raises BundleError where it is not what was written."""
+    """The manifest, and every part that it names still packed; other files of the archive are ignored.
+
+    Raises BundleError: not a bundle, of a newer version, cut off, or larger than any bundle is. Whether a part is what was
+    written is found when it is read: `Bundle.check` reads all.
+    """
     archive = _open(path)
     manifest = _read_manifest(archive)
     if len(manifest.parts) > MOST_PARTS or sum(part.bytes for part in manifest.parts) > MOST_BYTES:

@@ -32,7 +32,7 @@ from console.demo.loki_server import LokiApi
 from console.demo.scenarios import scenario
 from console.demo.simulator import NAMESPACE, Simulator
 from console.monitor.session import Session
-from console.replay.bundle_file import read_bundle
+from console.replay.bundle_file import open_bundle
 from console.replay.collect import AFTER_SECONDS, BEFORE_SECONDS, Written, write_incident_bundle
 from console.replay.contents import PANELS, KeptPanels, read_values
 from queries.catalogue.loader import load_board, load_dashboard
@@ -55,7 +55,7 @@ def measure(stage: Stage) -> list[Figure]:
     began = time.monotonic()
     written = _write(stage)
     took = time.monotonic() - began
-    (panels,) = read_values(read_bundle(written.path), PANELS, KeptPanels)
+    (panels,) = read_values(open_bundle(written.path), PANELS, KeptPanels)
     count = len({spec.id for spec in panels.overview} | {spec.id for board in panels.dashboards for spec in board.panels})
     if count != _PANELS:
         raise ValueError(f"{count} panels")

@@ -21,7 +21,7 @@ from console.demo.stack import DemoStack
 from console.journal.payloads import NoteWritten
 from console.monitor.past_session import PastSession
 from console.monitor.session import Session
-from console.replay.bundle_file import Bundle, read_bundle
+from console.replay.bundle_file import Bundle, open_bundle
 from console.replay.collect import write_incident_bundle
 from console.replay.session import ReplaySession
 from console.replay.settings import build_settings
@@ -151,7 +151,7 @@ async def test_a_bundle_shows_what_the_time_machine_shows(servers: Servers, tmp_
     assert {item.name: item.state for item in written.manifest.sources}["prometheus"] == "read", written.manifest.sources
     before = read_own_journal(settings)
     with no_network() as tried:
-        exact, later, stored_board = await replay(read_bundle(file), settings, moments, "ocr_performance")
+        exact, later, stored_board = await replay(open_bundle(file), settings, moments, "ocr_performance")
     assert tried == []
     assert read_own_journal(settings) == before
     wrong = [

@@ -27,7 +27,7 @@ from console.journal.sqlite import Journal
 from console.monitor.past_session import PastSession
 from console.monitor.recorder import Recorder, RecorderState, probe_recorder
 from console.monitor.session import Session
-from console.replay.bundle_file import read_bundle
+from console.replay.bundle_file import open_bundle
 from console.replay.collect import write_incident_bundle
 from console.replay.session import ReplaySession
 from console.replay.settings import build_settings
@@ -309,7 +309,7 @@ async def test_a_recorder_knows_more_and_a_bundle_the_same(tmp_path: Path, monke
     day.stopped = True
     stored = Comparison(day, recorded=True)
     with no_network() as tried:
-        bundle = read_bundle(file)
+        bundle = open_bundle(file)
         replayed = ReplaySession(build_settings(replace(given, recorder=None), bundle), bundle)
         past = await replayed.open_past(time.time)
         for expected in moments:

@@ -20,7 +20,7 @@ from console.replay.bundle_file import (
     IncidentNote,
     Manifest,
     SourceNote,
-    read_bundle,
+    open_bundle,
     write_bundle,
 )
 
@@ -70,6 +70,13 @@ def with_manifest(file: Path, **changes: object) -> Path:
         found["manifest.json"] = json.dumps({**json.loads(found["manifest.json"]), **changes}).encode()
 
     return rewrite(file, change)
+
+
+def read_bundle(file: Path) -> Bundle:
+    """With every part compared with its hash."""
+    bundle = open_bundle(file)
+    bundle.check()
+    return bundle
 
 
 def refusal(file: Path) -> str:

@@ -26,7 +26,7 @@ from console.config.settings import Channel, Settings
 from console.incidents.service import IncidentError
 from console.journal.payloads import NoteWritten
 from console.monitor.session import Session
-from console.replay.bundle_file import Bundle, BundleError, open_bundle, read_bundle
+from console.replay.bundle_file import Bundle, BundleError, open_bundle
 from console.replay.collect import plan_window, write_incident_bundle
 from console.replay.session import ReplaySession, show_moment
 from console.replay.settings import build_settings
@@ -170,7 +170,7 @@ def own_settings(tmp_path: Path) -> Settings:
 
 
 def replayed(file: Path, tmp_path: Path) -> tuple[Settings, Bundle]:
-    bundle = read_bundle(file)
+    bundle = open_bundle(file)
     return build_settings(own_settings(tmp_path), bundle), bundle
 
 
