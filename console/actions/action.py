@@ -153,7 +153,10 @@ class PlatformAdministration(Protocol):
 
 
 class ChangeWriter(Protocol):
-    """The only code that changes anything outside. Every call may raise `queries.errors.SourceError`; none retries."""
+    """Changes systems outside the console; only the stores of the shared journal do so too.
+
+    Every call may raise `queries.errors.SourceError`, and PermissionError under read-only; none retries.
+    """
 
     async def patch(
         self,

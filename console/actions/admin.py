@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
 from console.actions.plan import ActionRefused, CheckLevel, Difference, Plan, PreflightCheck, Request, plan_digest
-from console.actions.writers import ADMINISTRATION_HINT
+from console.config.missing import ADMINISTRATION_HINT
 from queries.errors import SourceError
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass

@@ -1,6 +1,6 @@
 """Runs one program of a service or token: an argument list, never a shell, in bounded time and memory.
 
-Only `writers.py` imports this module; an import contract sees to that.
+Only `writers/programs.py` imports this module; an import contract sees to that.
 """
 
 from __future__ import annotations

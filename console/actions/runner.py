@@ -42,12 +42,11 @@ from console.actions.recovery import RecoveryProbe, Trigger
 from console.actions.registry import find_action
 from console.actions.run_effect import Verification, find_applied
 from console.actions.run_journal import RunJournal
-from console.actions.writers import describe_rejection, is_rejected, was_never_sent
 from console.config.settings import Settings
 from console.journal.payloads import Payload
 from console.journal.sqlite import Journal, JournalError
 from queries.errors import SourceError
-from queries.model.fault import Fault
+from queries.model.fault import Fault, describe_rejection, is_rejected, was_never_sent
 from queries.text.times import InvalidTime
 
 _MAX_PREVIEWS = 5

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from console.actions.cluster_reader import LiveClusterReader
     from console.actions.guard import GuardControl
     from console.actions.plan import Preview, Request, RunStep
-    from console.actions.writers import Writer
+    from console.actions.writers.writer import Writer
     from console.checklists.service import ChecklistService
     from console.drills.service import DrillService
     from console.handover.service import HandoverService
@@ -483,7 +483,7 @@ class Session(JournalSession):
 
         `control` is what a person asks of the request's guard. A guard needs a session that was started.
         """
-        from console.actions.writers import Writer  # noqa: PLC0415
+        from console.actions.writers.writer import Writer  # noqa: PLC0415
 
         writer = Writer(self.settings)
         try:
@@ -497,7 +497,7 @@ class Session(JournalSession):
     async def take_over(self, guard: GuardRecord, *, control: GuardControl) -> AsyncIterator[RunStep]:
         """Watches on for a console that has ended. Raises NotTaken if this one cannot."""
         from console.actions.guard_takeover import GuardTakeover, NotTaken  # noqa: PLC0415
-        from console.actions.writers import Writer  # noqa: PLC0415
+        from console.actions.writers.writer import Writer  # noqa: PLC0415
 
         if self.journal is None:
             raise NotTaken(self.journal_fault or "there is no journal")

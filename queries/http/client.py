@@ -153,7 +153,7 @@ class Client:
         the fault is UNREACHABLE without a status; after any other fault the outcome is unknown.
         """
         if not self._writes:
-            raise PermissionError(f"{method} {path} is not a read: this client only reads")
+            raise PermissionError(f"read-only: {method} {path} is not sent")
         content = msgspec.json.encode(json) if json is not None else None
         # The parameters of a POST would become its form.
         url = _with_query(_join_path(self._base, path), tuple(query)) if query and self._base else None
@@ -168,7 +168,7 @@ class Client:
         valid. As `send`, never retried and never redirected; only for a client with `writes`, for a URL of its endpoint.
         """
         if not self._writes:
-            raise PermissionError("this client only reads")
+            raise PermissionError("read-only: nothing is sent")
         target = parse_url(url)
         if target is None:
             raise Unreachable(

@@ -53,3 +53,22 @@ class Fault:
             parts.append(f"at {self.where}")
         text = " ".join(parts)
         return f"{text}: {self.hint}" if self.hint else text
+
+
+def was_never_sent(fault: Fault) -> bool:
+    """No connection was established, so the server cannot have seen the write; clients report a lost one as a timeout."""
+    return fault.kind is FaultKind.NOT_CONFIGURED or (fault.kind is FaultKind.UNREACHABLE and fault.status is None)
+
+
+def is_rejected(fault: Fault) -> bool:
+    """The server answered that it did not apply the write: with a 4xx, or because an admission webhook did not answer."""
+    if fault.status is None or fault.status == 408:
+        return False
+    return 400 <= fault.status < 500 or fault.kind is FaultKind.REJECTED
+
+
+def describe_rejection(fault: Fault) -> str:
+    """The server's reason with its status; a conflict is named as one."""
+    if fault.status == 409:
+        return f"conflict: modified since the preview (409); review again ({fault.sentence()})"
+    return f"{fault.sentence()} ({fault.status})"

@@ -17,7 +17,7 @@ from cluster_fixture import MERGE, Namespace, cron_job, until
 
 from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.actions.runner import run
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.journal.sqlite import Journal
 from queries.http.endpoint import ClusterEndpoint
 

@@ -13,7 +13,7 @@ from cluster_fixture import Namespace, Target
 
 from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.actions.runner import run
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.journal.sqlite import Journal

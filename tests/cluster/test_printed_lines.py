@@ -18,7 +18,7 @@ from cluster_fixture import Namespace, cron_job, deployment, names
 
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep
 from console.actions.runner import run
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.journal.sqlite import Journal
 from queries.http.endpoint import ClusterEndpoint
 

@@ -300,7 +300,7 @@ async def test_the_reading_role_refuses_every_action(bench: Bench) -> None:
         end, told = outcome(await bench.act(action, TARGET, **parameters))
         assert end is Outcome.REFUSED, f"{action}: {told}"
     assert bench.writes() == []
-    from console.actions.writers import Writer
+    from console.actions.writers.writer import Writer
 
     writer = Writer(bench.settings)
     with pytest.raises(AccessDenied):

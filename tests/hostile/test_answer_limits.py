@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from endless_server import DEEP, DEEP_LIST, DEEP_REFUSAL, ENCODED, ENDLESS, PACKED, TOO_LARGE, Answer, endless_server
 
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.config.load import load_settings
 from console.demo import http_get
 from console.setup.probe import probe
@@ -185,7 +185,7 @@ CLIENTS: dict[str, Asking] = {
     "a proxy, http": Asking(_proxied(Prometheus, lambda made: made.query("up"), "http"), ("queries/http/proxied.py",)),
     "a proxy, https": Asking(_proxied(Prometheus, lambda made: made.query("up"), "https"), ()),
     "a proxy, off the refresh path": Asking(_proxied(Discovery, lambda made: made.metric_names(), "http"), ()),
-    "a webhook": Asking(_webhook, ("console/actions/writers.py",), text=True),
+    "a webhook": Asking(_webhook, ("console/actions/writers/channels.py", "console/actions/writers/writer.py"), text=True),
     "a write": Asking(_write, (), text=True),
     "kubernetes": Asking(
         _kubernetes(list_cluster),

@@ -16,7 +16,7 @@ from console.actions.guard_model import GuardOptions
 from console.actions.guard_source import GuardSource
 from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.actions.runner import run
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.config.services import Service, Token
 from console.config.settings import SETTLE, Paths, Settings
 from console.demo.cluster import PodTimings

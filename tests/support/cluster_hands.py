@@ -16,7 +16,7 @@ from guard_bench import Signals
 from console.actions.guard_model import GuardOptions
 from console.actions.plan import Preview, Request, RunStep
 from console.actions.runner import run
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.journal.sqlite import Journal
 from queries.http.endpoint import ClusterEndpoint
 

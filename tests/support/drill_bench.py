@@ -13,7 +13,7 @@ from guard_bench import Signals
 from console.actions.guard import GuardControl
 from console.actions.plan import Preview, Request, RunStep
 from console.actions.runner import Confirm, run
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.config.settings import Settings
 from console.drills.run import DrillRun, DrillStep
 from console.drills.service import DrillService

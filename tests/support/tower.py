@@ -15,7 +15,7 @@ from action_bench import settings_for
 from console.actions.cluster_reader import LiveClusterReader
 from console.actions.plan import Preview, Request, RunStep
 from console.actions.runner import run
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.config.settings import Settings
 from console.journal.sqlite import Journal
 from console.monitor.state_store import StateStore

@@ -17,7 +17,7 @@ from admin_server import CACHE, KEY, SPEED, TOKEN, AdminServer, serve
 from console.actions.cluster_reader import LiveClusterReader
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep
 from console.actions.runner import run
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.config.settings import Settings
 from console.journal.sqlite import Journal
 from queries.errors import Unreachable

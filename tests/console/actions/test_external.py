@@ -22,7 +22,7 @@ from processes import wait_until_dead
 from console.actions import external
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep, Stage
 from console.actions.runner import run
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.config.services import Service
 from console.journal.event import Event
 from console.journal.payloads import ActionIntent, ActionStep, create_event
@@ -237,7 +237,7 @@ async def test_a_health_program_that_misbehaves_restores(
     """It hangs with a child, leaves one, prints 100 MB or a secret: the update is not healthy and its backup comes back; no
     process is left, and neither a step nor the journal has the secret or more than the end of what it printed.
     """
-    monkeypatch.setattr("console.actions.writers._ATTEMPT_SECONDS", 0.5)
+    monkeypatch.setattr("console.actions.writers.programs._ATTEMPT_SECONDS", 0.5)
     outside.program("health", f"if test -e recovered; then exit 0; fi; {program}")
     restore = (outside.folder / "restore").read_text()
     (outside.folder / "restore").write_text(f"{restore}touch recovered\n")
@@ -431,7 +431,7 @@ async def test_a_guarded_restore_that_ran_is_not_called_not_made(outside: Outsid
 KILLED = """
 import asyncio, json, os, signal, sys, time
 from pathlib import Path
-import console.actions.runner, console.actions.writers, console.config.schema, console.journal.search, queries.yaml
+import console.actions.runner, console.actions.writers.writer, console.config.schema, console.journal.search, queries.yaml
 from console.actions.plan import Request
 from console.config.load import load_settings
 from console.journal.sqlite import Journal

@@ -26,7 +26,7 @@ from console.actions.node import Cordon
 from console.actions.plan import CheckLevel, Outcome, Preview, RunStep, Stage
 from console.actions.registry import ACTIONS, action_named
 from console.actions.runner import run
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.checks.panels import evaluate_panel
 from console.checks.result import HEALTH, CheckResult, Result
 from console.demo.cluster.request import HttpRequest

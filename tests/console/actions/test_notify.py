@@ -14,7 +14,7 @@ from action_bench import settings_for
 from loopback import Behaviour, Loopback, always, http_answer, loopback
 
 from console.actions.plan import Outcome, Preview, Request, RunStep
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.config.settings import Channel, IncidentSettings
 from console.journal.payloads import IncidentDeclared, StepChanged, UpdateWritten
 from console.journal.sqlite import Journal

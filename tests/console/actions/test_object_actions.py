@@ -14,7 +14,7 @@ from action_bench import API, NAMESPACE, QUICK, Bench, Facts, outcome, settings_
 from steerable_cluster import SteerableCluster
 
 from console.actions.plan import CheckLevel, Outcome, PreflightCheck, Preview
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.journal.sqlite import Journal
 from queries.errors import RequestRejected
 from queries.http.endpoint import ClusterEndpoint

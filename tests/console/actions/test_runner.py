@@ -24,7 +24,7 @@ from console.actions.plan import CheckLevel, Outcome, Preview, Request, Stage
 from console.actions.preflight import check_alert_place
 from console.actions.recovery import Trigger
 from console.actions.registry import ACTIONS
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.cli.act import check_confirmations
 from console.config.services import LIMITS, Service, Token
 from console.journal.event import Event

@@ -18,7 +18,7 @@ from console.actions import runner
 from console.actions.deployment_state import fetch_deployment_state
 from console.actions.plan import Outcome, Preview, Request, RunStep, Stage
 from console.actions.reconcilers import REPLICAS, TEMPLATE, reconcilers
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.journal.event import Event
 from console.journal.sqlite import Journal
 from console.state.incident import Step as IncidentStep

@@ -20,7 +20,7 @@ from console.actions.journal_payload import outcome_payload
 from console.actions.plan import ActionRefused, CheckLevel, ClusterTarget, Outcome, Preview, Request, Stage
 from console.actions.rollback import Rollback
 from console.actions.scale import Scale, check_factor
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.journal.payloads import create_event
 from console.state.revisions import RevisionRecords
 

@@ -20,7 +20,7 @@ from console.actions.guard_model import GuardOptions
 from console.actions.guard_takeover import GuardTakeover
 from console.actions.plan import Outcome, RunStep
 from console.actions.runner import run
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.drills.run import DrillPhase
 from console.drills.service import DrillRefused
 from console.journal.payloads import AlertAcknowledged, DrillFault, DrillStarted, IncidentDeclared, create_event

@@ -10,7 +10,7 @@ import pytest
 from past_platform import FINGERPRINT, LATER, NOW, POISON, THEN, parts, past_platform, past_settings
 from told_platform import Series, ToldPlatform
 
-from console.actions.writers import Writer
+from console.actions.writers.writer import Writer
 from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.payloads import AlertAcknowledged, IncidentDeclared, NoteWritten, create_event
