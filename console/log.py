@@ -15,13 +15,18 @@ from console.config.permissions import refuse_state
 from queries.model.text import visible
 
 _NAME = "cad-console"
+_SHORTEST = 4
+"""Characters; to remove a shorter text of an exception would mangle the message."""
 
 
-class _Frames(logging.Formatter):
-    """Printable lines; of an exception its type and frames, never its message or variables, which may contain secrets."""
+class LogFormatter(logging.Formatter):
+    """Printable lines without what looks like a secret. Of an exception they have its type and frames, never its message or
+    variables, which may contain secrets of any form, also where the record's own message quotes it.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         record = copy(record)
+        record.msg, record.args = _redact_message(record), None
         record.exc_text = None  # a text cached by another handler contains the message
         return "\n".join(visible(line) for line in super().format(record).splitlines())
 
@@ -29,6 +34,29 @@ class _Frames(logging.Formatter):
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
     ) -> str:
         return "\n".join(_frames(ei[1])) if ei[1] else "  no exception"
+
+
+def _redact_message(record: logging.LogRecord) -> str:
+    """asyncio quotes the exception of a task that nobody awaited in the message of its record."""
+    from queries.text.secrets import redact_text  # noqa: PLC0415  # most commands log nothing
+
+    message = record.getMessage()
+    quoted: dict[str, str] = {}
+    for error in _chain(record.exc_info[1]) if record.exc_info else ():
+        name = type(error).__name__
+        quoted |= {text: name for text in (str(error), repr(error)) if text != name and len(text) >= _SHORTEST}
+    for text in sorted(quoted, key=len, reverse=True):
+        message = message.replace(text, quoted[text])
+    return redact_text(message)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception, its causes, and all members of groups."""
+    if error is not None:
+        yield error
+        yield from _chain(error.__cause__ or error.__context__)
+        for member in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+            yield from _chain(member)
 
 
 def _frames(error: BaseException, indent: str = "  ") -> Iterator[str]:
@@ -94,7 +122,7 @@ def log_to(path: str) -> str:
         handler.problem = error.strerror or type(error).__name__
     handler.name = _NAME
     handler.setLevel(logging.WARNING)
-    handler.setFormatter(_Frames("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(LogFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root.addHandler(handler)
     return handler.problem if isinstance(handler, UnwritableLog) else ""
 

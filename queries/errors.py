@@ -15,6 +15,9 @@ SourceError
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Self
+
 from queries.model.fault import Fault, FaultKind
 
 
@@ -36,6 +39,17 @@ class SourceError(Exception):
             kind=self.kind, what=what, where=where, hint=hint, retry_after_seconds=retry_after_seconds, status=status
         )
         super().__init__(self.fault.sentence())
+
+    def redact(self, redact: Callable[[str], str], *, where: str = "", hint: str = "") -> Self:
+        """The same error with its texts redacted; `where` and `hint` replace its own."""
+        fault = self.fault
+        return type(self)(
+            redact(fault.what),
+            where=where or fault.where,
+            hint=hint or redact(fault.hint),
+            retry_after_seconds=fault.retry_after_seconds,
+            status=fault.status,
+        )
 
 
 class Unreachable(SourceError):

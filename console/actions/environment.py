@@ -9,6 +9,7 @@ from pathlib import Path
 
 from console.actions.plan import ActionRefused
 from console.config.services import Programs
+from queries.text.secrets import is_secret_name
 
 _INHERITED = re.compile(
     r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LC_\w+|TZ|TMPDIR|SSH_AUTH_SOCK|XDG_RUNTIME_DIR|DBUS_SESSION_BUS_ADDRESS"
@@ -18,7 +19,6 @@ _LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _PLAIN = re.compile(r"[a-z]{1,12}|[\d.]+|/[\w./-]{0,200}|https?://[\w.:\[\]-]+(/[\w./-]*)?")
 """Values that are no secrets: a word, a number, a path, a URL; hiding them would make every output unreadable."""
 _SHORTEST = 4
-_SECRET_NAME = re.compile(r"PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|DSN", re.IGNORECASE)
 _MOST_BYTES = 1 << 20
 
 
@@ -52,7 +52,7 @@ def secret_values(variables: Mapping[str, str]) -> frozenset[str]:
     return frozenset(
         value
         for name, value in variables.items()
-        if len(value) >= _SHORTEST and (_SECRET_NAME.search(name) or not _PLAIN.fullmatch(value))
+        if len(value) >= _SHORTEST and (is_secret_name(name) or not _PLAIN.fullmatch(value))
     )
 
 

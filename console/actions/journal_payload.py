@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from msgspec import structs
@@ -10,8 +9,7 @@ from msgspec import structs
 from console.actions.plan import ClusterTarget, Difference, Outcome, Plan, StepReport
 from console.journal import process
 from console.journal.payloads import ActionDeclined, ActionIntent, ActionOutcome, ActionStep
-
-_SECRET = re.compile(r"PASS|PWD|SECRET|TOKEN|KEY|CREDENTIAL|AUTH|DSN|URL|CONNECTION", re.IGNORECASE)
+from queries.text.secrets import redact_value
 
 
 def intent_payload(plan: Plan, target: ClusterTarget) -> ActionIntent:
@@ -82,11 +80,12 @@ def _target(target: ClusterTarget) -> dict[str, Any]:
 
 
 def _difference(item: Difference) -> tuple[str, ...]:
-    if item.name.startswith("env ") and _SECRET.search(item.name):
-        return (item.name, _redact(item.before), _redact(item.after))
-    return (item.name, item.before, item.after)
+    variable = item.name.removeprefix("env ").partition(" ")[0] if item.name.startswith("env ") else ""
+    return (item.name, _forget_secret(variable, item.before), _forget_secret(variable, item.after))
 
 
-def _redact(value: str) -> str:
-    # References (`<secret name/key>`) and absence reveal nothing.
-    return value if value == "-" or (value.startswith("<") and value.endswith(">")) else "(not kept)"
+def _forget_secret(variable: str, value: str) -> str:
+    """The preview shows that two secrets differ, the journal not even that. References (`<secret name/key>`) reveal nothing."""
+    if value == "-" or (value.startswith("<") and value.endswith(">")):
+        return value
+    return "(not kept)" if "(hidden " in value or redact_value(variable, value) != value else value

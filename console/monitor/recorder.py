@@ -21,7 +21,7 @@ from console.recording.writer import RecordingWriter
 from queries.concurrency import CPU_LOCK
 from queries.model.frozen import dataclass
 from queries.model.source import PollResult
-from queries.text.secrets import redact_value
+from queries.text.secrets import redact_text
 
 if TYPE_CHECKING:
     from queries.alertmanager import AlertmanagerState
@@ -148,7 +148,7 @@ class Recorder:
     def _record(self, result: PollResult[Any]) -> None:
         at, writer = result.taken_at, self._writer
         if result.fault is not None or result.value is None:
-            why = redact_value("", result.fault.what if result.fault else "nothing was returned")
+            why = redact_text(result.fault.what if result.fault else "nothing was returned")
             for source in (CLUSTER,) if result.source == KUBERNETES else (ALERTS, SILENCES):
                 writer.lose(at, source, why)
         elif result.source == KUBERNETES:

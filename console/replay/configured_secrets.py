@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from console.config.settings import Channel, Settings
 from queries.http.url_secrets import find_secrets
+from queries.text.secrets import encoded_forms
 
 _SHORTEST = 5
 """Characters; a shorter text is found in too many words that are no secret."""
@@ -28,7 +27,8 @@ class Redactor:
         found = {text for text in _find(settings) if len(text) >= _SHORTEST}
         for path in settings.secret_files:
             found.update(_read(path))
-        spellings = {spelling for text in found for spelling in _encode(text)}
+        found |= {bare for text in found if len(bare := unquote(text)) >= _SHORTEST}
+        spellings = {spelling for text in found for spelling in encoded_forms(text)}
         self._secrets = tuple(text.encode() for text in sorted(spellings, key=len, reverse=True))
 
     def redact(self, content: bytes) -> bytes:
@@ -82,12 +82,3 @@ def _read(path: str) -> Iterator[str]:
         value = line.strip().rpartition(" ")[2].strip("\"'")
         if len(value) >= 4 * _SHORTEST:
             yield value
-
-
-def _encode(text: str) -> Iterator[str]:
-    yield text
-    yield json.dumps(text)[1:-1]
-    yield json.dumps(text, ensure_ascii=False)[1:-1]
-    yield quote(text, safe="")
-    yield unquote(text)
-    yield base64.b64encode(text.encode()).decode()

@@ -44,20 +44,13 @@ class Credentials:
 
     def redact(self, text: str) -> str:
         """Remove every secret of this endpoint from a text: a server may echo what it received."""
-        for secret in self._secrets():
-            text = text.replace(secret, "…")
-        return text
+        from queries.text.secrets import hide  # noqa: PLC0415  # only for an error or an answer that a person reads
+
+        return hide(text, self._secrets(), replacement="…")
 
     def redact_error(self, error: SourceError) -> SourceError:
         """The error without any secret of this endpoint."""
-        fault = error.fault
-        return type(error)(
-            self.redact(fault.what),
-            where=fault.where,
-            hint=self.redact(fault.hint),
-            retry_after_seconds=fault.retry_after_seconds,
-            status=fault.status,
-        )
+        return error.redact(self.redact)
 
     def _secrets(self) -> list[str]:
         config = self._config
@@ -65,7 +58,7 @@ class Credentials:
         known += [kept.text for kept in self._files.values()]
         pairs = [base64.b64encode(f"{self._username}:{secret}".encode()).decode() for secret in known if secret and self._basic]
         # Very short values (a tenant header `1`) are no secrets, and removing them would mangle every sentence.
-        return sorted((secret for secret in (*known, *pairs) if len(secret) >= 4), key=len, reverse=True)
+        return [secret for secret in (*known, *pairs) if len(secret) >= 4]
 
     def _read(self, path: str) -> str:
         file = Path(path)

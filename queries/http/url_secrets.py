@@ -1,4 +1,4 @@
-"""Redaction of errors about a URL that is itself a secret."""
+"""Errors about a URL that is itself a secret, such as a webhook of a channel, without any part of it."""
 
 from __future__ import annotations
 
@@ -36,15 +36,8 @@ def redact_error(error: SourceError, secrets: Iterable[str], *, where: str, hint
 
     Prefixes of a secret are removed too, because a server's message may be truncated.
     """
-    fault = error.fault
     known = tuple(secrets)
-    return type(error)(
-        _redact(fault.what, known),
-        where=where,
-        hint=hint or _redact(fault.hint, known),
-        retry_after_seconds=fault.retry_after_seconds,
-        status=fault.status,
-    )
+    return error.redact(lambda text: _redact(text, known), where=where, hint=hint)
 
 
 def _redact(text: str, secrets: tuple[str, ...]) -> str:

@@ -1,4 +1,9 @@
-"""Secrets written literally into a pod template, and the text that replaces them."""
+"""What a secret looks like, and texts without secrets, for the log, the journal, previews, screens and recordings.
+
+`redact_value` hides a value by its name or form, `redact_text` works on lines that a program or a library wrote, and `hide`
+removes values that are known to be secret. Objects of Kubernetes: `queries/kubernetes/object_secrets.py`; addresses that are
+secrets: `queries/http/url_secrets.py`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +17,8 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 _NAMES = re.compile(
-    r"passw|passphrase|pwd|secret|token|credential|private_?key|api_?key|access_?key|auth_?key|signing_?key|encryption_?key|"
-    r"(^|_)(key|auth|dsn|salt|cookie|webhook)(_|$)",
+    r"passw|passphrase|passcode|pwd|secret|token|credential|authorization|private_?key|api_?key|access_?key|account_?key|"
+    r"auth_?key|signing_?key|encryption_?key|(pass|key|auth)\d*(_|$)|(^|_)(pass|key|auth|dsn|salt|cookie|webhook)(_|$)",
     re.IGNORECASE,
 )
 _VALUES = re.compile(
@@ -23,11 +28,16 @@ _VALUES = re.compile(
     r"|\beyJ[\w-]{8,2048}\.[\w-]{8}"  # a JSON web token
     r"|\b(?:sk|pk|ghp|gho|ghs|glpat|xox[abprs])[-_][\w-]{12,}"
     r"|\bAKIA[0-9A-Z]{12,}"
-    r"|\bBearer\s+\S{8,}",
+    r"|\bBearer\s+\S{8,}"
+    r"|[?&](?:sig|signature|key|auth)=[^&\s]{6}",
 )
+_KEY_BEGIN, _KEY_END = r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----", r"-----END [A-Z ]{0,40}PRIVATE KEY-----"
+_PRIVATE_KEY = re.compile(rf"{_KEY_BEGIN}.*?(?:{_KEY_END}|\Z)", re.DOTALL)
+_REST_OF_KEY = re.compile(rf"\A.*{_KEY_END}", re.DOTALL)
+"""Of a text that begins in the middle of a key."""
 _WORDS = (
-    r"passw|passphrase|pwd|secret|token|credential|authorization|"
-    r"(?:api|access|auth|client|private|signing|encryption)[_-]?key"
+    r"passw|passphrase|pwd|[_-]pass\b|secret|token|credential|authorization|"
+    r"(?:api|access|account|auth|client|private|signing|encryption)[_-]?key"
 )
 _ASSIGNED = re.compile(
     # From the beginning of a word only, and without going back: otherwise a word of a megabyte would take hours.
@@ -43,6 +53,12 @@ _OPTION = re.compile(rf"--?(?=[\w.-]*(?:{_WORDS}))[\w.-]++", re.IGNORECASE)
 # A key per process: equal values look equal, different ones different, and nobody can test guesses against the text.
 _KEY = secrets.token_bytes(16)
 _HARMLESS = frozenset({"", "true", "false", "none", "null", "0", "1"})
+_HIDDEN = re.compile(r"\(hidden [0-9a-f]{6}\)")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether an environment variable, key or header of this name holds a secret, whatever its value looks like."""
+    return _NAMES.search(name.replace("-", "_")) is not None
 
 
 def redact_value(name: str, value: str) -> str:
@@ -50,13 +66,21 @@ def redact_value(name: str, value: str) -> str:
 
     Different secrets get different digests, so that a change stays visible.
     """
-    if value.lower() in _HARMLESS:
+    if value.lower() in _HARMLESS or _HIDDEN.fullmatch(value):
         return value
-    if _NAMES.search(name.replace("-", "_")) or _VALUES.search(value):
+    if is_secret_name(name) or _VALUES.search(value):
         return _hidden(value)
     if not _WORD.search(value):
         return value
     return _ASSIGNED.sub(lambda match: f"{match['name']}{match['sep']}{_hidden(match['value'])}", value)
+
+
+def redact_text(text: str) -> str:
+    """Lines that a program or library wrote, without what looks like a secret: a private key as a whole, else line by line."""
+    if "PRIVATE KEY-----" in text:
+        text = _PRIVATE_KEY.sub(lambda match: _hidden(match[0]), text)
+        text = _REST_OF_KEY.sub(lambda match: _hidden(match[0]), text)
+    return "\n".join(redact_value("", line) for line in text.split("\n"))
 
 
 class SecretText:
@@ -83,11 +107,11 @@ class SecretText:
         return "SecretText(…)"
 
 
-def hide(text: str, values: Iterable[str]) -> str:
-    """The text with `(hidden)` for each of these values, also encoded as in JSON, a URL, or base64."""
-    forms = {form for value in values for form in encoded_forms(value)}
+def hide(text: str, values: Iterable[str], *, replacement: str = "(hidden)") -> str:
+    """The text without any of these values, also encoded as in JSON, a URL, or base64."""
+    forms = {form for value in values if value for form in encoded_forms(value)}
     for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, "(hidden)")
+        text = text.replace(form, replacement)
     return text
 
 
@@ -96,7 +120,8 @@ def encoded_forms(value: str) -> frozenset[str]:
     encoded = base64.b64encode(value.encode("utf-8", "surrogatepass")).decode()
     with_newline = base64.b64encode(f"{value}\n".encode("utf-8", "surrogatepass")).decode()
     quoted = quote(value.encode("utf-8", "surrogatepass"), safe="")
-    return frozenset({value, json.dumps(value)[1:-1], shlex.quote(value), quoted, encoded, encoded.rstrip("="), with_newline})
+    in_json = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    return frozenset({value, *in_json, shlex.quote(value), quoted, encoded, encoded.rstrip("="), with_newline})
 
 
 def redact_command(arguments: Sequence[str]) -> str:

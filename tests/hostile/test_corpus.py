@@ -23,7 +23,7 @@ from console.actions.plan import Request
 from console.actions.silence import CreateSilence, SilenceFacts
 from console.journal.event import Event
 from console.journal.sqlite import Journal
-from console.log import _Frames
+from console.log import LogFormatter
 from console.runbooks.index import RunbookIndex
 from queries.kubernetes.api import quote_segment
 from queries.model.matcher import Matcher, parse_matchers
@@ -68,7 +68,7 @@ def controls(text: str) -> list[str]:
 def test_the_log_holds_printable_lines(text: str) -> None:
     """A record with hostile words and arguments: every line of it is printable, and can be written as UTF-8."""
     record = logging.LogRecord("x", logging.WARNING, "f", 1, "asking %s failed", (text,), None)
-    line = _Frames("%(message)s").format(record)
+    line = LogFormatter("%(message)s").format(record)
     assert "asking" in line and [item for item in controls(line) if item != "\n"] == []
     line.encode()
 

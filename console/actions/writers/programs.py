@@ -17,7 +17,7 @@ from console.actions.program import ANSWER_BYTES, Program, ProgramEnd
 from console.config.settings import Settings
 from queries.concurrency import DaemonPool
 from queries.errors import NotConfigured
-from queries.text.secrets import SecretText, encoded_forms, hide, redact_value
+from queries.text.secrets import SecretText, encoded_forms, hide, redact_text
 
 _LEAVES_PROCESSES = ("update", "restart", "restore")
 """Steps that start the service, which may run on as a process of theirs."""
@@ -109,21 +109,21 @@ class LocalWrites:
                 self.hide(made)
         if secret:
             # What was cut off may name the token, and nobody knows it then.
-            shown = "" if end.cut else self._scrub(end.stderr, cut=False)
+            shown = "" if end.cut else self._redact_output(end.stderr, cut=False)
         else:
-            shown = self._scrub(end.stdout, end.stderr, cut=end.cut)
-        answer = "" if secret else self._scrub(end.stdout, cut=end.cut).rpartition("\n")[2]
+            shown = self._redact_output(end.stdout, end.stderr, cut=end.cut)
+        answer = "" if secret else self._redact_output(end.stdout, cut=end.cut).rpartition("\n")[2]
         return StepEnd(error, shown, answer, end.seconds, end.note, made)
 
-    def _scrub(self, *streams: bytes, cut: bool) -> str:
-        """The last lines, without secrets."""
+    def _redact_output(self, *streams: bytes, cut: bool) -> str:
+        """The last lines of what a program printed, without known secrets and without what looks like one."""
         lines: list[str] = []
         for stream in streams:
             text = hide(stream.decode("utf-8", "replace"), self._hidden)
             if cut and len(stream) >= ANSWER_BYTES:
                 # It begins anywhere, so perhaps in the middle of a secret.
                 text = text[max((len(form) for value in self._hidden for form in encoded_forms(value)), default=0) :]
-            lines += [redact_value("", line.strip()) for line in text.splitlines() if line.strip()]
+            lines += [line for each in redact_text(text).splitlines() if (line := each.strip())]
         return "\n".join(lines[-_OUTPUT_LINES:])[-_OUTPUT_CHARACTERS:]
 
 

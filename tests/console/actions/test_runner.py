@@ -548,16 +548,23 @@ async def test_the_preview_says_when_the_hpa_cannot_be_read(bench: Bench) -> Non
 
 
 async def test_the_journal_keeps_no_secret(bench: Bench) -> None:
-    """Of environment values that look like secrets the preview tells that they differ, and the journal not even that."""
-    token = {"name": "API_TOKEN", "value": "hunter2"}
-    bench.cluster.patch("deployments", API, {"spec": {"template": {"spec": {"containers": [{"name": API, "env": [token]}]}}}})
+    """Of environment values that look like secrets, by name or by form, the preview tells that they differ, and the journal not
+    even that. Other values are kept.
+    """
+    values = {"API_TOKEN": "hunter2", "DB_PASS": "hunter2", "CACHE_URL": "redis://:hunter2@cache:6379/0", "MODE": "slow"}
+    env = [{"name": name, "value": value} for name, value in values.items()]
+    bench.cluster.patch("deployments", API, {"spec": {"template": {"spec": {"containers": [{"name": API, "env": env}]}}}})
     quiet(bench.cluster)
     await bench.act("rollback", TARGET)
     differences = {item.name: item for item in bench.previews[0].plan.differences}
-    assert differences["env API_TOKEN"].before.startswith("(hidden ")
+    assert [differences[f"env {name}"].before[:8] for name in values] == ["(hidden "] * 3 + ["slow"]
     assert "hunter2" not in repr(bench.previews)
     assert bench.journal is not None
-    assert "hunter2" not in repr(bench.journal.events())
+    events = bench.journal.events()
+    (intent,) = [item for item in events if item.kind == "action.intent"]
+    kept = {name: before for name, before, _ in intent.data["differences"]}
+    assert [kept[f"env {name}"] for name in values] == ["(not kept)"] * 3 + ["slow"]
+    assert "hunter2" not in repr(events) and "(hidden " not in repr(events)
 
 
 async def _yes(_: Preview) -> bool:
