@@ -7,7 +7,6 @@ import logging
 import os
 import traceback
 from collections.abc import Iterator
-from copy import copy
 from pathlib import Path
 from types import TracebackType
 
@@ -25,10 +24,9 @@ class LogFormatter(logging.Formatter):
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        record = copy(record)
-        record.msg, record.args = _redact_message(record), None
-        record.exc_text = None  # a text cached by another handler contains the message
-        return "\n".join(visible(line) for line in super().format(record).splitlines())
+        # `exc_text`, which another handler cached, contains the exception's message.
+        clean = logging.makeLogRecord({**vars(record), "msg": _redact_message(record), "args": None, "exc_text": None})
+        return "\n".join(visible(line) for line in super().format(clean).splitlines())
 
     def formatException(
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
