@@ -16,7 +16,8 @@ from console.state.journal_state import JournalState
 from console.state.revisions import NO_RECORDS, Records
 from queries.errors import partial_answer
 from queries.model.alert import Alert
-from queries.model.panel import PanelSpec, Threshold
+from queries.model.panel import Origin, PanelSpec, Threshold
+from queries.model.panel_result import PanelResult
 from queries.model.silence import ExistingSilence
 from queries.model.verdict import Verdict
 from queries.text.numbers import format_figure
@@ -25,6 +26,7 @@ from queries.text.suggestions import suggest_spelling
 if TYPE_CHECKING:
     from queries.alertmanager import Alertmanager
     from queries.kubernetes.client import Kubernetes
+    from queries.model.series import Sample
     from queries.platform.admin_calls import AdminCall
     from queries.platform.administration import Administration
     from queries.prometheus.client import Prometheus
@@ -58,7 +60,9 @@ class LiveClusterReader:
         administration: Administration | None = None,
         steps: Callable[[str], Awaitable[tuple[Event, ...]]] | None = None,
         unfinished: Callable[[str], Awaitable[tuple[tuple[Event, ...], str]]] | None = None,
+        query_logs: Callable[[str], Awaitable[tuple[Sample, ...]]] | None = None,
     ) -> None:
+        """`query_logs` evaluates a metric query over logs now, and raises SourceError where there is no Loki."""
         self._kubernetes = kubernetes
         self._alertmanager = alertmanager
         self._prometheus = prometheus
@@ -70,6 +74,7 @@ class LiveClusterReader:
         self._administration = administration
         self._steps = steps
         self._unfinished = unfinished
+        self._query_logs = query_logs
 
     @property
     def kubectl(self) -> tuple[str, ...]:
@@ -209,14 +214,19 @@ class LiveClusterReader:
             cluster = await list_cluster(self._require_kubernetes())
             ready, desired = cluster.count_ready()
             return float(ready), f"{ready}/{desired} ready"
-        if self._prometheus is None:
-            raise missing_server("Prometheus")
-        result = await self._prometheus.panel(spec, self._state.query_of(spec))
+        result = await self._read_panel(spec)
         state = evaluate_panel(spec, Threshold(), result, taken_at=0.0, now=0.0, stale_after=1.0)
         text = format_figure(state.value, spec.unit, spec.decimals) if state.value is not None else state.reason
         if state.verdict is Verdict.IN_DOUBT:
             return None, f"{text} {state.verdict.word} ({state.reason})"
         return state.value, text
+
+    async def _read_panel(self, spec: PanelSpec) -> PanelResult:
+        if spec.source == "loki":
+            if self._query_logs is None:
+                raise missing_server("Loki")
+            return PanelResult(spec.id, Origin.LOGS, spec.raw, await self._query_logs(spec.raw))
+        return await self._require_prometheus().panel(spec, self._state.query_of(spec))
 
     def _require_prometheus(self) -> Prometheus:
         if self._prometheus is None:

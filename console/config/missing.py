@@ -11,9 +11,10 @@ _VARIABLES = {
     "Alertmanager": "ALERTMANAGER_URL or --alertmanager-url",
     "Kubernetes": "KUBECONFIG or --kubeconfig",
     "the platform's API": "CAD_ML_API_URL or --api-url",
+    "Loki": "LOKI_URL",
 }
 
 
 def missing_server(name: str) -> NotConfigured:
-    """`name` is Prometheus, Alertmanager, Kubernetes or the platform's API."""
+    """`name` is Prometheus, Alertmanager, Kubernetes, Loki or the platform's API."""
     return NotConfigured(f"{name} is not configured", hint=f"set {_VARIABLES[name]}, or run `cad-console init`")

@@ -149,13 +149,12 @@ _fingerprints: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = Identit
 def _observe_panels(snapshot: Snapshot) -> Iterable[Observation]:
     for panel in snapshot.panels:
         state = _up(snapshot, panel.spec.source)
-        # The journal's format has no name for Loki as the source of an entry.
-        if state is None or panel.verdict is Verdict.STALE or panel.spec.source == "loki":
+        if state is None or panel.verdict is Verdict.STALE:
             continue
         taken_at = snapshot.taken_at - panel.age_seconds if panel.age_seconds is not None else state.last_good_at
         if taken_at is not None:
             thing = f"panel:{panel.spec.id}"
-            source = Source.KUBERNETES if panel.spec.source == "kubernetes" else Source.PROMETHEUS
+            source = Source(panel.spec.source)
             yield Observation(thing, panel.verdict.value, source, taken_at, _panel_text(panel), settle_seconds=_SETTLE_SECONDS)
 
 

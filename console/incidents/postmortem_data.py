@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from console.state.snapshot import Snapshot
     from queries.kubernetes.client import Kubernetes
     from queries.model.panel import PanelSpec
+    from queries.model.panel_result import PanelHistory
     from queries.prometheus.client import Prometheus
+    from queries.prometheus.history import Window
 
 RATIO_PANEL = "error_ratio"
 
@@ -49,6 +51,8 @@ class PostmortemSources(Protocol):
     def severity_policies(self) -> SeverityPolicies: ...
 
     def snapshot(self) -> Snapshot: ...
+
+    async def log_history(self, spec: PanelSpec, window: Window) -> PanelHistory: ...
 
     async def read_pattern_report(self, target: str, *, moment: float) -> PatternReport: ...
 
@@ -81,7 +85,8 @@ async def review(session: PostmortemSources, incident: Incident, *, now: float, 
     if charts:
         panels = dict.fromkeys((RATIO_PANEL, *incident.panels))
         specs = [item for item in session.specs if item.id in panels]
-        drawn = await fetch_charts(session.prometheus, specs, incident, start=impact.start, end=impact.end, now=now)
+        times = {"start": impact.start, "end": impact.end, "now": now}
+        drawn = await fetch_charts(session.prometheus, specs, incident, **times, fetch_logs=session.log_history)
     news = await _read_log_news(session, incident, correlation, start=impact.start)
     return Postmortem(incident, impact, correlation, policy, metrics, now, session.settings.user, drawn, news)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -49,24 +49,35 @@ def build_timeline_marks(incident: Incident) -> tuple[ChartMark, ...]:
 
 
 async def fetch_charts(
-    prometheus: MetricsQueries | None, specs: Iterable[PanelSpec], incident: Incident, *, start: float, end: float, now: float
+    prometheus: MetricsQueries | None,
+    specs: Iterable[PanelSpec],
+    incident: Incident,
+    *,
+    start: float,
+    end: float,
+    now: float,
+    fetch_logs: Callable[[PanelSpec, Window], Awaitable[PanelHistory]],
 ) -> tuple[PanelChart, ...]:
     """The panels that have a history, from a while before `start` to a while after `end`, at most to `now` (Unix seconds):
     Prometheus continues the last sample into the future.
 
-    A failure is the message of its chart.
+    A failure is the message of its chart. `fetch_logs` returns the history of a panel over logs.
     """
-    drawn = [spec for spec in specs if spec.source == "prometheus" and not spec.broken][:_MOST_CHARTS]
-    if prometheus is None or not drawn:
-        return ()
+    sources = ("loki",) if prometheus is None else ("prometheus", "loki")
+    drawn = [spec for spec in specs if spec.source in sources and not spec.broken][:_MOST_CHARTS]
     margin = max(_LEAST_MARGIN_SECONDS, 0.15 * (end - start))
     first, last = start - margin, min(end + margin, now)
     step = max(1.0, float(round((last - first) / _POINTS)))
+    window = Window(first, last, step)
+
+    def fetch(spec: PanelSpec) -> Awaitable[PanelHistory]:
+        if prometheus is None or spec.source == "loki":
+            return fetch_logs(spec, window)
+        return prometheus.history(spec, start=first, end=last, step_seconds=step)
+
     with_heat_map = [spec for spec in drawn if spec.heat_map is not None]
-    histories = await asyncio.gather(
-        *(prometheus.history(spec, start=first, end=last, step_seconds=step) for spec in drawn),
-        *(prometheus.heat_history(spec, Window(first, last, step)) for spec in with_heat_map),
-    )
+    heat = [prometheus.heat_history(spec, window) for spec in with_heat_map if prometheus is not None]
+    histories = await asyncio.gather(*map(fetch, drawn), *heat)
     # The title says what a heat map counts, also if there is none.
     titled = [replace(spec, title=f"{spec.title}, {spec.heat_map.about}") for spec in with_heat_map if spec.heat_map]
     return build_charts([*drawn, *titled], histories, build_timeline_marks(incident))

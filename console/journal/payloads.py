@@ -46,6 +46,7 @@ class Source(StrEnum):
     ALERTMANAGER = "alertmanager"
     PROMETHEUS = "prometheus"
     KUBERNETES = "kubernetes"
+    LOKI = "loki"
 
 
 class DeliveryState(StrEnum):

@@ -300,7 +300,7 @@ class DashboardPoller:
         """The console's own client, or one for another environment. Raises NotConfigured."""
         if not environment or environment == self._settings.environment:
             if self._loki is None:
-                raise NotConfigured("Loki is not configured", hint="set LOKI_URL, or loki: in the config")
+                raise missing_server("Loki")
             return self._loki()
         if environment not in self._loki_clients:
             from queries.loki import Loki  # noqa: PLC0415  # as above

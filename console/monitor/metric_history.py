@@ -21,6 +21,7 @@ POINTS = 240
 """Steps of a chart: two for each column of a terminal with 120 columns."""
 _MAX_GRAIN_SECONDS = 15.0
 """A history up to now ends at the last multiple of this, or of its step if that is shorter."""
+_NO_LOKI = Fault(FaultKind.NOT_CONFIGURED, "Loki is not configured")
 
 
 def chart_window(requested: HistoryRange, now: float) -> Window:
@@ -71,9 +72,18 @@ class MetricHistory:
         async for history in self.fetch(spec, requested):
             yield history
 
+    async def fetch_log_panel(self, spec: PanelSpec, window: Window) -> PanelHistory:
+        """Of a panel over logs, within a window."""
+        history = PanelHistory(spec.id, window.start, window.end, window.step)
+        if self._log_panels is None:
+            return replace(history, fault=_NO_LOKI)
+        async for found in self._log_panels.history(spec, window):
+            history = found
+        return history
+
     async def _fetch_logs(self, spec: PanelSpec, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
         if self._log_panels is None:
-            yield self.unavailable(spec.id, requested, Fault(FaultKind.NOT_CONFIGURED, "Loki is not configured"))
+            yield self.unavailable(spec.id, requested, _NO_LOKI)
             return
         window = chart_window(requested, self._clock())
         async for history in self._log_panels.history(spec, window, back_seconds=requested.back_seconds):

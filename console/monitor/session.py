@@ -28,7 +28,6 @@ from console.runbooks.index import RunbookFound, RunbookIndex
 from console.state.place import Place
 from console.state.snapshot import Snapshot
 from queries.catalogue.error_codes import use_team_codes
-from queries.errors import NotConfigured
 from queries.model.alert import AlertRule, Suggestion, TrackedAlert
 from queries.model.dashboard import DASHBOARDS
 from queries.model.label_selector import matches_selector
@@ -73,6 +72,7 @@ if TYPE_CHECKING:
     from queries.platform.administration import Administration
     from queries.platform.client import Platform
     from queries.prometheus.client import InstantResult, Prometheus
+    from queries.prometheus.history import Window
 
 _log = logging.getLogger(__name__)
 
@@ -307,6 +307,10 @@ class Session(JournalSession):
         """As `histories`, of a panel that is not polled all the time."""
         return self._history.fetch_panel(spec, spec.id, requested)
 
+    async def log_history(self, spec: PanelSpec, window: Window) -> PanelHistory:
+        """The series of a panel over logs; a failure is stored as the history's fault."""
+        return await self._history.fetch_log_panel(spec, window)
+
     def alert_histories(
         self, fingerprint: str, requested: HistoryRange
     ) -> AsyncIterator[tuple[PanelHistory, float | None, bool]]:
@@ -423,7 +427,7 @@ class Session(JournalSession):
             from queries.loki import Loki  # noqa: PLC0415  # not before a log is opened
 
             if self.settings.loki is None:
-                raise NotConfigured("Loki is not configured", hint="set LOKI_URL, or loki: in the config")
+                raise missing_server("Loki")
             self._loki = Loki(self.settings.loki)
         return self._loki
 
@@ -459,6 +463,7 @@ class Session(JournalSession):
             administration=self._administration,
             steps=self.action_steps,
             unfinished=self.unfinished_actions,
+            query_logs=self._query_logs,
         )
 
     @cached_property

@@ -19,7 +19,7 @@ from console.state.place import Place, owners_of, pod_of
 from console.state.revisions import NO_RECORDS, Records, image_change, revision_choices
 from queries.catalogue.error_code_series import counts_codes, group_samples_by_code
 from queries.concurrency import maybe_offload
-from queries.errors import NotConfigured, SourceError
+from queries.errors import SourceError
 from queries.model.alert import Alert
 from queries.model.cluster import Cluster, ClusterEvent
 from queries.model.frozen import dataclass
@@ -83,7 +83,7 @@ class StepContext:
         from queries.prometheus.responses import InstantResult  # noqa: PLC0415  # only with such a step
 
         if self.query_logs is None:
-            raise NotConfigured("Loki is not configured", hint="set LOKI_URL, or loki: in the config")
+            raise missing_server("Loki")
         return InstantResult(await self.query_logs(step.query))
 
     async def find_contradictions(self, template: str) -> tuple[Contradiction, ...]:

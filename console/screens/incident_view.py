@@ -184,8 +184,15 @@ def render_entry(entry: TimelineEntry, width: int) -> Line:
     wide = width >= 70
     person = entry.source in (Source.PERSON, Source.CONSOLE)
     who = entry.author if wide else entry.author.partition("@")[0]
-    tone = {"person": "", "console": "strong", "alertmanager": "warn", "prometheus": "accent", "kubernetes": "accent"}
-    glyph = {"person": "·", "console": "▶", "alertmanager": "!", "prometheus": "~", "kubernetes": "○"}
+    tone = {
+        "person": "",
+        "console": "strong",
+        "alertmanager": "warn",
+        "prometheus": "accent",
+        "kubernetes": "accent",
+        "loki": "accent",
+    }
+    glyph = {"person": "·", "console": "▶", "alertmanager": "!", "prometheus": "~", "kubernetes": "○", "loki": "="}
     corrects = "corrects: " if entry.corrects else ""
     return cut(
         (

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from screen_samples import settings
 
+from console.actions.cluster_reader import LiveClusterReader
 from console.actions.plan import Outcome, Plan, Reconciler, Request
 from console.actions.recovery import RecoveryProbe, RecoveryWatch, Trigger
 from console.checks.own_panels import load_overview
 from console.checks.panels import grade
-from queries.errors import Unreachable
+from queries.errors import NotConfigured, SourceError, Unreachable
 from queries.model.alert import Alert, AlertState
+from queries.model.panel import PanelSpec, Unit
+from queries.model.series import Sample
 from queries.model.verdict import Verdict
 
 
@@ -36,6 +39,40 @@ class Reader:
 
 def alert(name: str, state: AlertState = AlertState.ACTIVE) -> Alert:
     return Alert(name, state, (("alertname", name),))
+
+
+def read_logs(*found: float | SourceError) -> LiveClusterReader:
+    """A reader whose panel `refused` counts lines: what Loki answers to each query in turn; without any there is no Loki."""
+    answers = list(found)
+    asked = PanelSpec(id="refused", title="Refused", unit=Unit.COUNT, raw="sum(rate({a=~`.+`}[5m]))", source="loki")
+
+    async def query(text: str) -> tuple[Sample, ...]:
+        assert text == asked.raw
+        answer = answers.pop(0)
+        if isinstance(answer, SourceError):
+            raise answer
+        return () if math.isnan(answer) else (Sample((), answer),)
+
+    state: Any = None
+    return LiveClusterReader(
+        kubernetes=None, alertmanager=None, prometheus=None, specs=(asked,), state=state, query_logs=query if found else None
+    )
+
+
+async def test_a_panel_over_logs_is_asked_of_loki(tmp_path: Path) -> None:
+    """Its value is Loki's; no line, an error and a missing Loki are no value, each with its reason, and no recovery."""
+    reader = read_logs(7.0, math.nan, Unreachable("no connection"))
+    assert (await reader.panel_value("refused"))[0] == 7.0
+    value, text = await reader.panel_value("refused")
+    assert (value, text.startswith("Loki counted no line")) == (None, True)
+    with pytest.raises(Unreachable):
+        await reader.panel_value("refused")
+    with pytest.raises(NotConfigured, match="Loki"):
+        await read_logs().panel_value("refused")
+    watched = trigger(tmp_path, panel_id="refused")
+    probes = [await watched.probe(reader) for reader in (read_logs(math.nan), read_logs(Unreachable("no connection")))]
+    assert [watched.recovered(probe) for probe in probes] == [None, None]
+    assert [probe.error != "" for probe in probes] == [False, True]
 
 
 def trigger(folder: Path, **given: str) -> Trigger:

@@ -13,6 +13,7 @@ from console.state.incident import Source
 from queries.model.matcher import Matcher
 from queries.model.replica_limits import Autoscaler
 from queries.model.silence import Silence
+from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 from queries.model.workload import Workload
 
@@ -102,6 +103,17 @@ def test_an_alert_and_a_panel_say_what_they_were_before() -> None:
     assert observed(panels=(empty,))[f"panel:{panel.spec.id}"].describe("ok").endswith(f"→ {Verdict.CRITICAL.word}")
     stale = replace(panel, verdict=Verdict.STALE)
     assert f"panel:{panel.spec.id}" not in observed(panels=(stale,))
+
+
+def test_a_panel_over_logs_is_watched_while_loki_answers() -> None:
+    """As any other panel, with Loki as what reported it; while Loki does not answer, and without it, nothing is said of it."""
+    panel = next(item for item in panels() if item.verdict is Verdict.CRITICAL)
+    logged = replace(panel, spec=replace(panel.spec, id="refused", source="loki"))
+    up, down = (SourceState("loki", health, last_good_at=NOW) for health in (Health.UP, Health.DOWN))
+    found = observed(panels=(logged,), sources=(*snapshot().sources, up))["panel:refused"]
+    assert (found.source, found.value) == (Source.LOKI, Verdict.CRITICAL.value)
+    assert "panel:refused" not in observed(panels=(logged,), sources=(*snapshot().sources, down))
+    assert "panel:refused" not in observed(panels=(logged,))
 
 
 def test_a_declaration_keeps_what_has_a_value() -> None:

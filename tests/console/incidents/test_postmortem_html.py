@@ -114,6 +114,30 @@ def test_five_thousand_entries_take_less_than_two_seconds() -> None:
     assert made.incident.entries[0].at == T
 
 
+async def no_logs(spec: PanelSpec, window: Window) -> PanelHistory:
+    raise AssertionError(f"{spec.id} is no panel over logs")
+
+
+@pytest.mark.parametrize("metrics", [None, object()], ids=["without Prometheus", "beside Prometheus"])
+async def test_a_panel_over_logs_is_drawn_or_says_why_not(metrics: object) -> None:
+    """Its series come from Loki, whether there is a Prometheus or not; without an answer its chart has the reason."""
+    asked: list[tuple[str, float]] = []
+
+    async def logs(spec: PanelSpec, window: Window) -> PanelHistory:
+        asked.append((spec.id, window.end))
+        history = PanelHistory(spec.id, window.start, window.end, window.step, (Series((), ((T, 7.0), (T + 15, 9.0))),))
+        return history if spec.id == "timeouts" else replace(history, series=(), fault=Fault(FaultKind.UNREACHABLE, "refused"))
+
+    specs = tuple(PanelSpec(id=name, title=name, unit=Unit.COUNT, raw="x", source="loki") for name in ("timeouts", "lost"))
+    drawn = await fetch_charts(metrics, specs, INCIDENT, start=T, end=T + 900, now=T + 960, fetch_logs=logs)  # type: ignore[arg-type]
+    assert asked == [("timeouts", T + 960), ("lost", T + 960)]
+    html = as_html(report(charts=drawn))
+    assert "timeouts" in html
+    assert "refused" in html
+    assert drawn[0].data.series
+    assert not drawn[1].data.series
+
+
 async def test_a_panel_with_a_heat_map_has_it_after_the_lines() -> None:
     """The report asks for both over the same window; one without a heat map has lines only, and a failure has its reason."""
     windows: list[tuple[float, float, float]] = []
@@ -137,14 +161,14 @@ async def test_a_panel_with_a_heat_map_has_it_after_the_lines() -> None:
         PanelSpec(id="cpu", title="CPU", unit=Unit.PERCENT),
         PanelSpec(id="errors", title="Error ratio", unit=Unit.PERCENT, heat_map=heat),
     )
-    drawn = await fetch_charts(Metrics(), specs, INCIDENT, start=T, end=T + 900, now=T + 960)  # type: ignore[arg-type]
+    drawn = await fetch_charts(Metrics(), specs, INCIDENT, start=T, end=T + 900, now=T + 960, fetch_logs=no_logs)  # type: ignore[arg-type]
     assert [item.title for item in drawn] == [
         "P95 latency", "CPU", "Error ratio", "P95 latency, requests by duration",
         "Error ratio, requests by duration",
     ]  # fmt: skip
     assert len(windows) == 5 and len(set(windows)) == 1
     assert windows[0][1] == T + 960, "the incident is open: nothing is drawn beyond now"
-    await fetch_charts(Metrics(), specs, INCIDENT, start=T, end=T + 900, now=T + 9000)  # type: ignore[arg-type]
+    await fetch_charts(Metrics(), specs, INCIDENT, start=T, end=T + 900, now=T + 9000, fetch_logs=no_logs)  # type: ignore[arg-type]
     assert windows[-1][1] == T + 1200
     html = as_html(report(charts=drawn))
     names = {item.tag.rpartition("}")[2] for item in tree(html).iter()}
