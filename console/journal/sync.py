@@ -113,7 +113,8 @@ class SyncWorker:
         self._fault: Fault | None = None
         self._busy_since: float | None = None
         self._pinged_at = time.monotonic()
-        self._retry_at = 0.0
+        self._retry_at = self._pause_ends = 0.0
+        """Before these nothing is pushed: after a failure, and because the store asked for a pause."""
         self._backoff = 0.5
 
     def start(self) -> None:
@@ -297,12 +298,13 @@ class SyncWorker:
     def _mark_healthy(self) -> None:
         self._fault = None
         self._pinged_at = time.monotonic()
-        self._retry_at, self._backoff = 0.0, 0.5
+        self._retry_at, self._backoff = self._pause_ends, 0.5
 
     def _mark_failed(self, fault: Fault) -> None:
         self._fault = fault
         self._pinged_at = time.monotonic()
-        self._retry_at = time.monotonic() + max(self._backoff, min(fault.retry_after_seconds or 0.0, 60.0))
+        self._pause_ends = self._pinged_at + min(fault.retry_after_seconds or 0.0, 60.0)
+        self._retry_at = max(self._pinged_at + self._backoff, self._pause_ends)
         self._backoff = min(self._backoff * 2, 10.0)
 
     def _counts(self) -> tuple[int, Mapping[str, int], int]:
