@@ -5,9 +5,22 @@ from __future__ import annotations
 from itertools import permutations
 from typing import Any
 
+import pytest
+
 from console.journal import process
-from console.journal.acknowledgements import Acknowledgement, Acknowledgements, Ownership, find_resolved, ownership_of
+from console.journal.acknowledgements import (
+    Acknowledgement,
+    Acknowledgements,
+    AcknowledgeResult,
+    Ownership,
+    find_resolved,
+    held_sentence,
+    list_recipients,
+    outcome_sentence,
+    ownership_of,
+)
 from console.journal.event import Event
+from console.journal.presence import Presence, PresentConsole
 
 FOLD = Acknowledgements()
 
@@ -73,3 +86,87 @@ def test_an_account_is_no_person() -> None:
     ):
         assert ownership_of(Acknowledgement("root@bastion", 1.0, "x", console), user="root@bastion") is found, console
     assert ownership_of(Acknowledgement("ann@bastion", 1.0, "x", me.text()), user="root@bastion") is Ownership.ANOTHER
+
+
+@pytest.mark.parametrize(("at", "ended"), [(4.999, True), (5.0, False), (5.001, False)])
+def test_an_answer_says_nothing_of_a_mark_of_its_own_moment(at: float, ended: bool) -> None:
+    """Only what was marked before the answer was taken can be missing from it; two that are gone are both named."""
+    marks = FOLD.fold(FOLD.initial(), (owned("a", "ann", at), owned("b", "bob", at), owned("c", "bob", at)))
+    assert find_resolved(marks, {"c"}, taken_at=5.0) == (("a", "b") if ended else ())
+
+
+@pytest.mark.parametrize(("count", "kept"), [(1999, 1999), (2000, 2000), (2001, 2000)])
+def test_two_thousand_marks_are_kept(count: int, kept: int) -> None:
+    """The newest: one that is marked again counts as new."""
+    events = [owned(f"f{number}", "ann", float(number)) for number in range(count)]
+    marks = FOLD.fold(FOLD.initial(), [*events[:-1], owned("f0", "ann", 1e6), events[-1]])
+    assert len(marks) == kept and "f0" in marks and ("f1" in marks) is (count <= 2000)
+    assert list(marks)[-2:] == ["f0", f"f{count - 1}"]
+
+
+@pytest.mark.parametrize(
+    ("held", "known", "recipients"),
+    [
+        (None, True, [("ann", "c1", "to", "Alerts"), ("bob", "c2", "to", "Overview")]),
+        (Acknowledgement("me", 1.0, "x", "m"), True, [("ann", "c1", "to", "Alerts"), ("bob", "c2", "to", "Overview")]),
+        (Acknowledgement("me", 1.0, "x", "m", before="ann", before_console="c1"), True,
+         [("ann", "c1", "back to", "Alerts"), ("bob", "c2", "to", "Overview")]),
+        (Acknowledgement("me", 1.0, "x", "m", before="eve", before_console="c9"), True,
+         [("eve", "c9", "back to", "not on"), ("ann", "c1", "to", "Alerts"), ("bob", "c2", "to", "Overview")]),
+        (Acknowledgement("me", 1.0, "x", "m", before="eve", before_console="c9"), False,
+         [("eve", "c9", "back to", ""), ("ann", "c1", "to", "Alerts"), ("bob", "c2", "to", "Overview")]),
+        (Acknowledgement("me", 1.0, "x", "m", before="me", before_console="m0"), True,
+         [("me", "m0", "back to", ""), ("ann", "c1", "to", "Alerts"), ("bob", "c2", "to", "Overview")]),
+        (Acknowledgement("me", 1.0, "x", "m", before="me", before_console="m"), True,
+         [("ann", "c1", "to", "Alerts"), ("bob", "c2", "to", "Overview")]),
+    ],
+)  # fmt: skip
+def test_an_alert_goes_back_or_to_whoever_is_on(
+    held: Acknowledgement | None, known: bool, recipients: list[tuple[str, str, str, str]]
+) -> None:
+    """First who had it before, with where they are if that is known; nobody stands there twice."""
+    presence = Presence((PresentConsole("c1", "ann", "Alerts"), PresentConsole("c2", "bob", "Overview")), known=known)
+    found = list_recipients(held, presence, user="me")
+    assert [(item.user, item.console, item.label, item.place) for item in found] == recipients
+
+
+@pytest.mark.parametrize(
+    ("present", "ownership", "sentence"),
+    [
+        (Acknowledgement("ann", 1.0), Ownership.ANOTHER, "ann acknowledged it 2m ago"),
+        (Acknowledgement("ann", 1.0, before="ann"), Ownership.ANOTHER, "ann acknowledged it 2m ago"),
+        (Acknowledgement("ann", 1.0, before="bob"), Ownership.ANOTHER, "ann took it over 2m ago"),
+        (Acknowledgement("ann", 1.0, by="bob", before="bob"), Ownership.ANOTHER, "bob handed it to ann 2m ago"),
+        (Acknowledgement("ann", 1.0, before="bob"), Ownership.SAME_ACCOUNT,
+         "ann took it over 2m ago from another console of this account"),
+    ],
+)  # fmt: skip
+def test_how_somebody_came_to_hold_an_alert(present: Acknowledgement, ownership: Ownership, sentence: str) -> None:
+    assert held_sentence(present, ownership, "2m") == sentence
+
+
+ANN = Acknowledgement("ann", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("result", "taking", "to", "sentence"),
+    [
+        (AcknowledgeResult(ANN, Ownership.OURS, True), True, "", "HighErrorRate is yours until it resolves"),
+        (AcknowledgeResult(ANN, Ownership.OURS, True, "no answer"), True, "",
+         "HighErrorRate is yours in this journal; could not check whether someone else acknowledged it: no answer"),
+        (AcknowledgeResult(ANN, Ownership.ANOTHER, True), True, "", "ann acknowledged HighErrorRate first: it is not yours"),
+        (AcknowledgeResult(ANN, Ownership.SAME_ACCOUNT, True), True, "",
+         "ann on another console acknowledged HighErrorRate first: it is not yours"),
+        (AcknowledgeResult(None, Ownership.NOBODY, True), False, "", "HighErrorRate is released"),
+        (AcknowledgeResult(None, Ownership.NOBODY, True, "no answer"), False, "", "HighErrorRate is released; no answer"),
+        (AcknowledgeResult(ANN, Ownership.ANOTHER, True), False, "", "ann acknowledged HighErrorRate in the meantime"),
+        (AcknowledgeResult(ANN, Ownership.ANOTHER, True), True, "ann", "HighErrorRate handed to ann"),
+        (AcknowledgeResult(ANN, Ownership.ANOTHER, True, "no answer"), True, "ann",
+         "HighErrorRate handed to ann; could not check whether someone else acknowledged it: no answer"),
+        (AcknowledgeResult(ANN, Ownership.ANOTHER, True), True, "bob", "ann acknowledged HighErrorRate first: it is not yours"),
+    ],
+)  # fmt: skip
+def test_what_became_of_taking_handing_and_releasing(result: AcknowledgeResult, taking: bool, to: str, sentence: str) -> None:
+    """It is never called yours or handed over where somebody else came first, nor certain where nobody could check."""
+    assert outcome_sentence("HighErrorRate", result, taking=taking, to=to) == sentence
+    assert [item for item in Ownership if item.held_by_other] == [Ownership.SAME_ACCOUNT, Ownership.ANOTHER]
