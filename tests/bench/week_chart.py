@@ -1,11 +1,13 @@
 """How long a chart of seven days takes with the worst value of each step, against one of samples: 100 recorded series.
 
 Both are asked of one server in turn, from the request to the lines of the chart; the figure is the median of the pairs' ratios.
+The server computes the worst values on two processors, so the note says how much of them other programs used meanwhile.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import sys
 import time
@@ -47,10 +49,15 @@ def measure(stage: Stage) -> list[Figure]:
     load_history(servers().promtool, text, place / "data", limit_seconds=180.0)
     text.unlink()
     with start_prometheus("global: {scrape_interval: 1h}\n", folder=place) as server:
+        began, before = time.perf_counter(), _busy() - _cpu(server) - time.process_time()
         pairs = asyncio.run(_measure_pairs(server, float(end)))
+        others = (_busy() - _cpu(server) - time.process_time() - before) / (time.perf_counter() - began)
     wall, spent = (sorted(worst[at] / sampled[at] for worst, sampled, _ in pairs) for at in (0, 1))
     took = [statistics.median(pair[at][0] for pair in pairs) * 1000 for at in (0, 1, 2)]
-    note = f"{took[0]:.0f} ms against {took[1]:.0f} ms, pairs {wall[0]:.2f}–{wall[-1]:.2f}"
+    note = (
+        f"{took[0]:.0f} ms against {took[1]:.0f} ms, pairs {wall[0]:.2f}–{wall[-1]:.2f}; "
+        f"other programs used {max(0.0, others):.1f} of {os.cpu_count()} processors"
+    )
     name = f"seven days of the worst value of {_SERIES} series ÷ sampled"
     again = statistics.median(opened[0] / sampled[0] for _, sampled, opened in pairs)
     return [
@@ -109,6 +116,12 @@ async def _take(server: ServerProcess, ask: Callable[..., Awaitable[int]], windo
 
 def _cpu(server: ServerProcess) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{server.pid}/task").iterdir()) / 1e9
+
+
+def _busy() -> float:
+    """Seconds that all processors of this machine have worked since it started."""
+    user, nice, system, _, _, irq, softirq, steal = (int(each) for each in Path("/proc/stat").read_text().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def _lines(end: int) -> Iterator[str]:

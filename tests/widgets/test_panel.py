@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import groupby
 
 import pytest
 from textual.app import App, ComposeResult
 
-from queries.model.panel import PanelSpec, PanelState, Unit
+from queries.model.panel import PanelSpec, PanelState, Threshold, Unit
 from queries.model.verdict import Verdict
 from widgets.panel import PanelList, PanelRow, render_panel
+from widgets.plot import chart_trend, render_chart
+from widgets.sparkline import BLOCKS
 from widgets.styled_text import Line
 
 
@@ -38,6 +42,41 @@ class Bench(App[None]):
 
     def text(self) -> str:
         return "\n".join(self.panels.render_line(y).text.rstrip() for y in range(self.panels.size.height))
+
+
+HOUR = 3600.0
+HOLE = tuple((60.0 * minute, 1.0) for minute in range(60) if not 7 <= minute < 53)
+"""An hour, a value a minute, without 46 of them."""
+
+
+def row_of(state: PanelState, width: int) -> list[bool]:
+    """Which columns of the row's trend have a value."""
+    row = "".join(part for part, _ in render_panel(PanelRow(state), width))
+    trend = row[row.index("1.00 %") + 11 :][: 12 if width < 100 else width // 4]
+    return [character in BLOCKS for character in trend]
+
+
+def chart_of(state: PanelState, width: int) -> list[bool]:
+    """Which columns of the chart below the panels have a dot."""
+    lines = ["".join(part for part, _ in line).ljust(width)[11:] for line in render_chart(chart_trend(state, ""), width, 12)]
+    columns = zip(*(line for line in lines if "└" not in line), strict=True)
+    return [any("\u2801" <= each <= "\u28ff" for each in column) for column in columns]
+
+
+@pytest.mark.parametrize("columns_of", [row_of, chart_of])
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_a_hole_in_a_trend_is_empty_and_its_axis_is_time(
+    width: int, columns_of: Callable[[PanelState, int], list[bool]]
+) -> None:
+    """A hole of 46 minutes stays empty in the row and in its chart; a server three minutes old fills the end of the hour."""
+    spec = PanelSpec("p", "Panel", Unit.PERCENT, threshold=Threshold(5.0))
+    state = PanelState(spec, Verdict.OK, value=1.0, trend=HOLE, trend_window=(0.0, HOUR))
+    columns = columns_of(state, width)
+    longest = max(len(list(run)) for known, run in groupby(columns) if not known)
+    assert 44 / 60 * len(columns) - 1 <= longest <= 46 / 60 * len(columns) + 1
+    assert columns[0] and any(columns[-max(1, len(columns) // 15) :])
+    young = columns_of(replace(state, trend=HOLE[-3:]), width)
+    assert 1 <= sum(young) <= 3 / 60 * len(young) + 2 and not any(young[: len(young) * 9 // 10])
 
 
 async def test_an_older_value_is_not_rendered_again() -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.alerts.chart import build_chart
-from console.monitor.metric_history import MetricHistory
+from console.monitor.metric_history import MetricHistory, chart_window
 from console.screens.chart_choices import WINDOWS
 from queries.http.endpoint import Endpoint
 from queries.model.chart import ChartData, ChartSeries
@@ -124,15 +124,25 @@ def lines_of(history: PanelHistory, spec: PanelSpec, *, width: int = 80, height:
 
 
 @pytest.mark.parametrize("seconds", [seconds for _, seconds in WINDOWS], ids=[name for name, _ in WINDOWS])
-@settings(max_examples=20, deadline=None)
-@given(st.floats(0.0, 1.0), st.none() | st.floats(0.0, 1.0), st.booleans(), st.sampled_from([80, 120, 160]))
+@settings(max_examples=30, deadline=None)
+@given(
+    st.floats(0.0, 1.0),
+    st.none() | st.integers(-1, 2),
+    st.none() | st.floats(0.0, 1.0),
+    st.booleans(),
+    st.sampled_from([80, 120, 160]),
+)
 def test_an_excursion_of_one_interval_crosses_the_threshold_at_every_range(
-    seconds: float, place: float, moved: float | None, lower_is_worse: bool, width: int
+    seconds: float, place: float, edge: int | None, moved: float | None, lower_is_worse: bool, width: int
 ) -> None:
     """One sample beyond the threshold, anywhere in the range that ends now, or anywhere in 30 days in a range that was moved
-    to it: the chart's series has its value, a dot lies beyond the threshold's line, and the time axis marks its column."""
+    to it, and often beside the end of a step: the chart's series has its value, a dot lies beyond the threshold's line, and
+    the time axis marks its column."""
     begin, end = (NOW - (seconds if moved is None else MONTH)) // EVERY * EVERY + EVERY, NOW // EVERY * EVERY
     at = begin + round(place * (end - begin) / EVERY) * EVERY
+    if edge is not None:
+        step = chart_window(HistoryRange(seconds), NOW).step
+        at = min(max(begin, at // step * step // EVERY * EVERY + edge * EVERY), end)
     until = None if moved is None else min(NOW, at + EVERY + moved * (seconds - 2 * EVERY))
     calm, value = (99.0, 1.0) if lower_is_worse else (1.0, 9.0)
     server = SampleServer(calm, (at, value))
