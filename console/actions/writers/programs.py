@@ -30,6 +30,14 @@ _SHORTEST = 4
 _WORD = re.compile(r"""[^\s"'`=:,;(){}<>\[\]]+""")
 
 
+def require_writable(settings: Settings) -> None:
+    """Raises PermissionError under read-only: before a program or a file, which no transport guards, and before a request whose
+    way to the transport would read a secret or call a server first.
+    """
+    if settings.read_only:
+        raise PermissionError("read-only: nothing will be sent")
+
+
 class LocalWrites:
     """Starts programs and replaces files, neither under read-only; knows the secrets of its run, so that no text has them."""
 
@@ -46,7 +54,7 @@ class LocalWrites:
 
         A cancelled call ends the program at once, with all its processes; only a `restore` runs on.
         """
-        self._require_writable()
+        require_writable(self._settings)
         programs = self._settings.programs(target)
         command = programs.command(step) if programs is not None else ()
         if programs is None or not command:
@@ -81,17 +89,12 @@ class LocalWrites:
 
     async def write_token_file(self, path: str, value: SecretText) -> None:
         """Replaces the file atomically. Raises OSError, and PermissionError under read-only."""
-        self._require_writable()
+        require_writable(self._settings)
         self.hide(value)
         await self._threads.run(partial(_replace_file, Path(path), value))
 
     def close(self) -> None:
         self._threads.close()
-
-    def _require_writable(self) -> None:
-        """No transport guards these writes, so this does. Raises PermissionError under read-only."""
-        if self._settings.read_only:
-            raise PermissionError("read-only: nothing will be started or written")
 
     def _step_end(self, end: ProgramEnd, *, secret: bool) -> StepEnd:
         made, error = None, end.error

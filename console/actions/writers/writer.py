@@ -10,7 +10,7 @@ import msgspec
 
 from console.actions.plan import StepEnd
 from console.actions.writers.channels import deliver_update
-from console.actions.writers.programs import LocalWrites
+from console.actions.writers.programs import LocalWrites, require_writable
 from console.config.missing import ADMINISTRATION_HINT, missing_server
 from console.config.services import EXTERNAL
 from console.config.settings import Settings
@@ -126,6 +126,7 @@ class Writer:
 
     async def post_update(self, channel: str, payload: Mapping[str, Any]) -> None:
         """One POST to a configured channel. No error contains its URL or its key, whatever the server echoes."""
+        require_writable(self._settings)
         target = self._settings.incidents.channel(channel)
         if target is None:
             raise NotConfigured(f"there is no channel {channel}", hint="name it under `channels` of the environment")
@@ -168,6 +169,7 @@ class Writer:
 
     async def _peer(self) -> Client:
         """The first peer that answers a GET; a failed write is not repeated on the next one."""
+        require_writable(self._settings)
         failure: SourceError = missing_server("Alertmanager")
         for peer in self._peers:
             try:
