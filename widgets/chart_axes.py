@@ -45,7 +45,7 @@ class ChartScale:
         return min(self.columns - 1, max(0, int((at - self.start) / (self.end - self.start) * self.columns)))
 
     def row(self, value: float, rows: int, down: int) -> int:
-        return min(rows - 1, self.dot(value, rows * down) // down)
+        return self.dot(value, rows * down) // down
 
     def dot(self, value: float, height: int) -> int:
         """The dot from the top, within the plot."""

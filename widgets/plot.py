@@ -175,7 +175,7 @@ def _plot(data: ChartData, scale: ChartScale, rows: int, drawing: Drawing) -> li
     canvas = _Canvas(scale.columns, rows, drawing)
     if data.ghost is not None:
         _draw_dotted(canvas, scale, data.ghost.points)
-    if data.best and len(data.series) <= 1:
+    if data.best and len(data.series) == 1:
         _draw_band(canvas, scale, data)
     for at, series in enumerate(data.series):
         zoned = len(data.series) == 1
@@ -201,13 +201,12 @@ def _draw_line(canvas: _Canvas, scale: ChartScale, points: Sequence[Point], data
     before: tuple[float, int, int] | None = None
     for at, value, x, y in _dots(canvas, scale, points):
         own = tone or _zone(data, value) or "accent"
-        path = [y]
+        joined = y
         if before is not None and at - before[0] <= longest_interval:
-            step = 1 if y >= before[2] else -1
-            path = list(range(before[2], y + step, step))
+            joined = before[2]
             for between in range(before[1] + 1, x):
-                canvas.set(between, before[2], own)
-        for dot in path:
+                canvas.set(between, joined, own)
+        for dot in range(min(joined, y), max(joined, y) + 1):
             canvas.set(x, dot, own)
         before = (at, x, y)
 
