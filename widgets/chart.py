@@ -7,10 +7,9 @@ from typing import ClassVar
 from textual import events
 from textual.binding import Binding, BindingType
 
-from queries.model.chart import ChartData
+from queries.model.chart import ChartData, Drawing
 from widgets.line_view import LineView
-from widgets.plot import Drawing, plot_columns, plot_start, render_chart
-from widgets.styled_text import Line
+from widgets.styled_text import Line, render_message
 
 
 class Chart(LineView):
@@ -54,6 +53,8 @@ class Chart(LineView):
         self._draw_again()
 
     def action_cursor(self, by: int) -> None:
+        from widgets.plot import plot_columns  # noqa: PLC0415  # not before the first frame
+
         columns = plot_columns(self._data, self.inner_width)
         before = self._cursor if self._cursor is not None else columns - 1 if by < 0 else -1
         self._cursor = min(max(0, before + by), max(0, columns - 1))
@@ -71,6 +72,8 @@ class Chart(LineView):
 
     def on_click(self, event: events.Click) -> None:
         if self.can_focus:
+            from widgets.plot import plot_columns, plot_start  # noqa: PLC0415  # as above
+
             self._cursor = min(
                 max(0, event.x - plot_start(self._data, self.inner_width)),
                 max(0, plot_columns(self._data, self.inner_width) - 1),
@@ -86,10 +89,16 @@ class Chart(LineView):
     def line_at(self, index: int, width: int) -> Line:
         size = (width, self.size.height)
         if self._rendered is None or self._rendered[0] != size:
-            lines = render_chart(self._data, *size, drawing=self._drawing, cursor=self._cursor)
-            self._rendered = (size, lines)
+            self._rendered = (size, self._render_lines(*size))
         lines = self._rendered[1]
         return lines[index] if index < len(lines) else ()
+
+    def _render_lines(self, width: int, height: int) -> tuple[Line, ...]:
+        if self._data.message and self._data.heat_map is None:
+            return render_message(self._data.message, width, height)
+        from widgets.plot import render_chart  # noqa: PLC0415  # as above
+
+        return render_chart(self._data, width, height, drawing=self._drawing, cursor=self._cursor)
 
     def _draw_again(self) -> None:
         self._rendered = None

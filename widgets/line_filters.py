@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from queries.text.variables import read_env
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 _ASCII = {"▁": "_", "▂": ".", "▃": ",", "▄": "-", "▅": "=", "▆": "+", "▇": "*", "█": "#", "·": ",", "•": "*", "→": ">"}
 _ASCII |= dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼", "+")
 _ASCII |= {"▔": "-", "▌": "|", "▶": ">", "↑": "^", "↓": "v", "←": "<", "⏎": "^", "⠒": "-"}
@@ -59,7 +59,9 @@ class ControlCharFilter(TextFilter):
         if all(segment.text.isprintable() for segment in segments):
             return segments
         return [
-            segment if segment.control or segment.text.isprintable() else Segment(_CONTROL.sub("", segment.text), segment.style)
+            segment
+            if segment.control or segment.text.isprintable()
+            else Segment(re.sub(_CONTROL, "", segment.text), segment.style)
             for segment in segments
         ]
 

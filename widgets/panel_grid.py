@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 
+from queries.model.chart import chart_trend
 from queries.model.frozen import dataclass
 from queries.model.panel import PanelState
 from queries.model.verdict import Verdict
@@ -17,7 +18,7 @@ from queries.text.numbers import format_quantity
 from widgets.formatting import NO_ANSWER, VERDICT_WIDTH, compare_with_threshold, verdict_label
 from widgets.line_view import LineView
 from widgets.panel import PanelRow, fit_parts, panel_remark
-from widgets.plot import chart_trend, render_chart
+from widgets.plot import render_chart
 from widgets.sparkline import render_sparkline
 from widgets.styled_text import VERDICT_TONES, Line, Span, cut, fit, text, width_of, wrap
 

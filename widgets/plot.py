@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import field
-from enum import StrEnum
 
-from queries.model.chart import ChartData, ChartSeries
+from queries.model.chart import ChartData, ChartSeries, Drawing
 from queries.model.frozen import dataclass
-from queries.model.panel import PanelState
 from queries.model.series import Point
 from queries.text.axes import drawable_values, is_drawable
 from queries.text.numbers import format_scaled
 from queries.text.times import format_clock, format_moment
 from widgets.chart_axes import AXIS_WIDTH, ChartScale, merge_runs, render_marks, render_times
-from widgets.styled_text import Line, Span, cut, fit, text, width_of, wrap
+from widgets.styled_text import Line, Span, cut, fit, render_message, text, width_of
 
 SERIES_TONES = ("accent", "ok", "title", "warn", "unknown", "strong")
 _NUMBER_EVERY = 18
@@ -24,20 +22,6 @@ _ZONES = {"": ("│", "dim"), "warn": ("▒", "warn"), "critical": ("█", "crit
 _STRIP = {"": ("─", "dim"), "warn": ("▲", "warn"), "critical": ("█", "critical")}
 
 
-class Drawing(StrEnum):
-    """The drawing style of the lines."""
-
-    BRAILLE = "braille"
-    BLOCKS = "blocks"
-    ASCII = "ASCII"
-
-    @property
-    def dots(self) -> tuple[int, int]:
-        """Dots of one cell, across and down."""
-        return _DOTS[self]
-
-
-_DOTS = {Drawing.BRAILLE: (2, 4), Drawing.BLOCKS: (1, 2), Drawing.ASCII: (1, 3)}
 _BRAILLE = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _BLOCKS = {1: "▀", 2: "▄", 3: "█"}
 _ASCII = {1: "'", 2: "-", 4: ".", 3: ":", 6: ":", 5: ":", 7: "|"}
@@ -98,8 +82,7 @@ def render_chart(
     columns = plot_columns(data, width)
     values = drawable_values(data)
     if data.message or not values:
-        message = wrap(data.message or "no points in this window", width - 2)
-        return tuple(((f" {label}", "unknown"),) for label in message[: max(1, height)])
+        return render_message(data.message or "no points in this window", width, height)
     if columns < 8 or height < 3:
         return (((f" {format_scaled(values[-1], data.unit)}", ""),),)
     scale = ChartScale.fit(data, values, columns)
@@ -123,23 +106,6 @@ def render_chart(
         zone = _ZONES[_zone(data, scale.high - (scale.high - scale.low) * (y + 0.5) / rows)]
         lines.append(((fit(labels.get(y, ""), AXIS_WIDTH, right=True) + " ", "dim"), zone, *merge_runs(row)))
     return (*lines, *below)
-
-
-def chart_trend(state: PanelState, message: str) -> ChartData:
-    """A panel's trend as a chart, over the trend's whole time axis; `message` replaces a missing trend."""
-    points = state.trend
-    start, end = state.trend_window if state.trend_window[1] else (points[0][0], points[-1][0]) if points else (0.0, 0.0)
-    return ChartData(
-        start,
-        end,
-        (ChartSeries(state.spec.title, points),) if points else (),
-        state.threshold.lines,
-        state.spec.unit,
-        "" if points else message,
-        step_seconds=(end - start) / 60.0,
-        lower_is_worse=state.spec.lower_is_worse,
-        note="peaks not kept" if state.trend_sampled else "",
-    )
 
 
 def plot_start(data: ChartData, width: int) -> int:

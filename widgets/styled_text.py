@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from itertools import repeat
 from typing import TypeAlias
 
@@ -30,9 +31,6 @@ VERDICT_TONES = {
     Verdict.STALE: "unknown",
 }
 
-
-_in_single_cells = re.compile("[ -~·•›…─-▟⠀-⣿]*").fullmatch
-"""Text in which every character is one cell wide, as in most text: ASCII, box drawing, blocks, braille."""
 
 _SEVERITY_TONES = {Priority.P1: "critical", Priority.P2: "warn", Priority.P3: "warn"}
 
@@ -121,6 +119,11 @@ def wrap(content: str, width: int) -> list[str]:
     return lines
 
 
+def render_message(content: str, width: int, height: int) -> tuple[Line, ...]:
+    """Why nothing is drawn here: escaped text over at most `height` lines."""
+    return tuple(((f" {label}", "unknown"),) for label in wrap(content, width - 2)[: max(1, height)])
+
+
 def to_strip(line: Line, width: int, style_of: Callable[[str], Style]) -> Strip:
     """The cells of one line: every span in its tone, padded to `width` in the base style."""
     segments = [Segment(content, style_of(tone)) for content, tone in line if content]
@@ -139,6 +142,12 @@ def diff_lines(old: Line, new: Line, width: int) -> tuple[int, int] | None:
     return first, last - first + 1
 
 
+@cache
+def _single_cells() -> re.Pattern[str]:
+    """Text in which every character is one cell wide, as in most text: ASCII, box drawing, blocks, braille."""
+    return re.compile("[ -~·•›…─-▟⠀-⣿]*")  # not before the first frame
+
+
 def _add_cells(cells: list[Span], content: str, tone: str) -> None:
     for character in content:
         size = cell_len(character)
@@ -152,7 +161,7 @@ def _add_cells(cells: list[Span], content: str, tone: str) -> None:
 def _cells(line: Line, width: int) -> list[Span]:
     cells: list[Span] = []
     for content, tone in line:
-        if _in_single_cells(content):
+        if _single_cells().fullmatch(content):
             cells.extend(zip(content, repeat(tone)))
         else:
             _add_cells(cells, content, tone)

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual import events
-from textual.app import App
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input
+
+from widgets.later import is_input
 
 _REMEMBERED = 256
 """Keys on their way from a widget back to the application: as many as one read of the terminal may bring."""
 
 
-class TypeAhead(App[None]):
+if TYPE_CHECKING:
+    from textual.app import App
+
+    _App = App[None]
+else:
+    _App = object
+    """Beside an application as a base: Textual prepares each class of its own, which takes as long as three modules."""
+
+
+class TypeAhead(_App):
     """Gives such keys to the field, where they would be lost or be taken for the keys of a list.
 
     A terminal delivers `:`, `a`, `t` in one piece, and all of them go to the widget that has the focus then. They come back to
@@ -61,7 +70,7 @@ class TypeAhead(App[None]):
     def _redirect(self, event: events.Key) -> bool:
         """Take a key that another widget had and did not use for one that was just typed; whether it was."""
         sent_to = next((widget for sent, widget in self._sent if sent is event), self.focused)
-        if not self._waits_for_field and (sent_to is self.focused or not isinstance(self.focused, Input)):
+        if not self._waits_for_field and (sent_to is self.focused or not is_input(self.focused)):
             return False
         if takes_type_ahead(self.screen):
             self.post_message(events.Key(event.key, event.character))

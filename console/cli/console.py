@@ -38,7 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
     if reason := explain_no_screen(os.environ):
         print(f"cad-console: {reason}; `cad-console status` prints a snapshot instead", file=sys.stderr)
         return 1
-    from console.screens.app import ConsoleApp  # noqa: PLC0415  # Textual: only here
+    from widgets.later import import_textual  # noqa: PLC0415  # Textual: only here
+
+    import_textual()
+    from console.screens.app import ConsoleApp  # noqa: PLC0415
 
     app = ConsoleApp(settings, source=source, at=getattr(arguments, "at", ""), log=getattr(arguments, "log", ""))
     app.run()

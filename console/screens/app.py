@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on
 from textual.binding import BindingType
-from textual.command import Provider
 from textual.events import Key
 from textual.message import Message
 from textual.screen import Screen
@@ -37,13 +36,13 @@ from console.screens.registry import MODES, SCREENS, preload
 from console.screens.render_context import RenderContext, find_changed_ids
 from console.screens.views import Views
 from console.screens.worker_errors import ReportsWorkerErrors
+from queries.model.chart import Drawing
 from queries.model.frozen import dataclass
 from queries.model.source import Health, SourceState
 from queries.model.text import visible
 from queries.text.times import format_moment
 from queries.text.variables import read_env
 from widgets.line_filters import AsciiFilter, ControlCharFilter, needs_ascii
-from widgets.plot import Drawing
 from widgets.terminal.app import LowBandwidthApp
 from widgets.theme import THEME_NAMES, THEMES
 from widgets.type_ahead import TypeAhead
@@ -63,6 +62,8 @@ _NOTE_SECONDS = 10.0
 """How long line 2 explains a surprising choice of cluster; `doctor` and `:sources` keep explaining it."""
 
 if TYPE_CHECKING:
+    from textual.command import Provider
+
     from console.config.switch import SettingsSource
     from console.monitor.session import Session
     from console.screens.flows.flows import Flows

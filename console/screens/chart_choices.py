@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any
 
+from queries.model.chart import Drawing
 from queries.model.frozen import dataclass
-from widgets.plot import Drawing
 
 WINDOWS = (
     ("5m", 300.0), ("15m", 900.0), ("1h", 3600.0), ("6h", 6 * 3600.0), ("24h", 86400.0), ("7d", 7 * 86400.0),

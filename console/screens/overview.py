@@ -21,6 +21,7 @@ from console.screens.messages import OpenAlertRequested, OpenPanelRequested, Ope
 from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_are_awaited, alerts_caveat
 from queries.catalogue.panel_titles import read_panel_titles
+from queries.model.chart import chart_trend
 from queries.model.panel import PanelSpec, PanelState, Unit
 from queries.model.source import Health
 from queries.model.verdict import Verdict
@@ -29,7 +30,6 @@ from queries.text.times import format_minute
 from widgets.chart import Chart
 from widgets.formatting import NO_ANSWER
 from widgets.panel import PanelList, PanelRow
-from widgets.plot import chart_trend
 from widgets.rows import Rows
 from widgets.styled_text import Line, severity_tone, text, width_of, wrap
 from widgets.table import Table

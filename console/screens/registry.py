@@ -53,8 +53,9 @@ def preload() -> None:
     """Import every screen and everything a key can open from one; may be called in a thread."""
     from queries.concurrency import CPU_LOCK  # noqa: PLC0415  # not before the first frame
 
-    for module in (*(screen.module for screen in SCREENS), "flows.flows"):
+    screens = (f"console.screens.{name}" for name in (*(screen.module for screen in SCREENS), "flows.flows"))
+    for module in (*screens, "widgets.plot", "uuid"):
         with CPU_LOCK:
-            import_module(f"console.screens.{module}")
+            import_module(module)
         # A lock is not handed on in turn: without a pause the first values would wait for all of these.
         time.sleep(_PAUSE_SECONDS)

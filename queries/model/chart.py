@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
 from queries.model.frozen import dataclass
-from queries.model.heat_map import HeatMap
 from queries.model.panel import Unit, is_crossed
-from queries.model.series import Point
+
+if TYPE_CHECKING:
+    from queries.model.heat_map import HeatMap
+    from queries.model.panel import PanelState
+    from queries.model.series import Point
+
+
+class Drawing(StrEnum):
+    """The drawing style of the lines."""
+
+    BRAILLE = "braille"
+    BLOCKS = "blocks"
+    ASCII = "ASCII"
+
+    @property
+    def dots(self) -> tuple[int, int]:
+        """Dots of one cell, across and down."""
+        return _DOTS[self]
+
+
+_DOTS = {Drawing.BRAILLE: (2, 4), Drawing.BLOCKS: (1, 2), Drawing.ASCII: (1, 3)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +76,20 @@ class ChartData:
         below = self.lower_is_worse
         crossed = [(limit, name) for name, limit in self.thresholds if is_crossed(value, limit, lower_is_worse=below)]
         return (min(crossed) if below else max(crossed))[1] if crossed else ""
+
+
+def chart_trend(state: PanelState, message: str) -> ChartData:
+    """A panel's trend as a chart, over the trend's whole time axis; `message` replaces a missing trend."""
+    points = state.trend
+    start, end = state.trend_window if state.trend_window[1] else (points[0][0], points[-1][0]) if points else (0.0, 0.0)
+    return ChartData(
+        start,
+        end,
+        (ChartSeries(state.spec.title, points),) if points else (),
+        state.threshold.lines,
+        state.spec.unit,
+        "" if points else message,
+        step_seconds=(end - start) / 60.0,
+        lower_is_worse=state.spec.lower_is_worse,
+        note="peaks not kept" if state.trend_sampled else "",
+    )

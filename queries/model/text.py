@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
-_HIDDEN = re.compile(
+_HIDDEN = (
     "["
     "\x00-\x1f\x7f-\x9f"  # C0, DEL and C1: where every escape sequence begins
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"  # invisible, joining and direction marks
@@ -28,7 +29,12 @@ def visible(text: str) -> str:
         return text  # the most frequent case, at a tenth of the cost
     if len(text) > _MOST:
         text = f"{text[:_MOST]}… ({len(text):,} characters)"
-    return _HIDDEN.sub(_escape, text) if _HIDDEN.search(text) else text
+    return _hidden().sub(_escape, text) if _hidden().search(text) else text
+
+
+@cache
+def _hidden() -> re.Pattern[str]:
+    return re.compile(_HIDDEN)  # not before the first frame
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.color import ColorSystem
 from rich.console import RenderableType
@@ -14,17 +14,18 @@ from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual.app import App
 from textual.driver import Driver
 from textual.screen import Screen
-from textual.widgets import Input
 
 from queries.text.variables import read_env, unset_if_empty
+from widgets.later import is_input
 from widgets.terminal.cell_diff import erases_in_background
-from widgets.terminal.clipboard import ClipboardReach, copy
 from widgets.terminal.driver import TtyDriver, select_driver
 from widgets.terminal.flow_control import FlowControl
 from widgets.terminal.frame_renderer import FrameRenderer
-from widgets.terminal.multiplexer import is_attached, is_socket_attached
-from widgets.terminal.notices import DesktopProtocol, show_tmux_message, wrap_desktop_notice
 from widgets.terminal.sgr import has_colours
+
+if TYPE_CHECKING:
+    from widgets.terminal.clipboard import ClipboardReach
+    from widgets.terminal.notices import DesktopProtocol
 
 _TMUX_SECONDS = 15.0
 """How often tmux is queried; the mode of its socket, which changes when the last client detaches, is checked every second."""
@@ -72,15 +73,17 @@ class LowBandwidthApp(App[None]):
     def set_slow(self, on: bool) -> None:
         """Send fewer frames, and stop the cursor from blinking."""
         self.flow.slow = on
-        if isinstance(self.focused, Input):
+        if is_input(self.focused):
             self.focused.cursor_blink = not on
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        if isinstance(event.widget, Input):
+        if is_input(event.widget):
             event.widget.cursor_blink = not self.flow.slow
 
     async def copy_text(self, text: str) -> ClipboardReach:
         """Copy to wherever a person can paste it from; returns how far the text is known to have got."""
+        from widgets.terminal.clipboard import copy  # noqa: PLC0415  # not before the first frame
+
         tty = self._driver.writer.terminal_name if isinstance(self._driver, TtyDriver) else ""
         return await copy(text, os.environ, tty, send=self.copy_to_clipboard)
 
@@ -96,6 +99,8 @@ class LowBandwidthApp(App[None]):
 
     async def show_desktop_notice(self, protocol: DesktopProtocol, title: str, text: str) -> None:
         """Ask the terminal for a desktop notice; under a tmux that does not pass it on, its status line shows it."""
+        from widgets.terminal.notices import show_tmux_message, wrap_desktop_notice  # noqa: PLC0415  # as above
+
         tty = self._driver.writer.terminal_name if isinstance(self._driver, TtyDriver) else ""
         if sequence := await wrap_desktop_notice(protocol, title, text, os.environ, tty):
             self.send_control(sequence)
@@ -133,7 +138,8 @@ class LowBandwidthApp(App[None]):
     def _send(self) -> None:
         """Send the newest frame now, or as soon as the terminal accepts it."""
         driver = self._driver
-        if not isinstance(driver, TtyDriver) or not self._running or self._closed or self._batch_count:
+        # Textual starts within a batch; the first frame, which is whole, does not wait for the end of it.
+        if not isinstance(driver, TtyDriver) or not self._running or self._closed or (self._batch_count and self.frames):
             return
         now = time.monotonic()
         wait = max(self.flow.delay(now, pending=driver.writer.pending), self._resize_settles_at - now)
@@ -188,6 +194,8 @@ class LowBandwidthApp(App[None]):
         driver = self._driver
         if not isinstance(driver, TtyDriver) or driver.writer.detect_hangup():
             return
+        from widgets.terminal.multiplexer import is_attached, is_socket_attached  # noqa: PLC0415  # as above
+
         now, socket = time.monotonic(), is_socket_attached(os.environ)
         if socket is not self._is_socket_attached or now - self._tmux_queried_at >= _TMUX_SECONDS:
             self._is_socket_attached, self._tmux_queried_at = socket, now

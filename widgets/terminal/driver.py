@@ -22,7 +22,6 @@ from textual.geometry import Size
 from textual.message import Message
 
 from queries.text.variables import read_env
-from widgets.terminal.notices import POP_TITLE, PUSH_TITLE, encode_title
 from widgets.terminal.tty_writer import TtyWriter
 
 _LAST_REPLIES_SECONDS = 0.3
@@ -132,6 +131,8 @@ class TtyDriver(LinuxDriver):
         """Set the window's title; an empty text brings back the title of before. Sends nothing for an unchanged title."""
         if text == self._title:
             return
+        from widgets.terminal.notices import POP_TITLE, PUSH_TITLE, encode_title  # noqa: PLC0415  # not before the first frame
+
         push, pop = (PUSH_TITLE if not self._title else ""), (POP_TITLE if not text else "")
         self._title = text
         self.writer.write(f"{push}{encode_title(text)}{pop}")

@@ -13,7 +13,7 @@ from painting import notices_of
 from console.screens.app import ConsoleApp
 from console.screens.chart_choices import FILE, ChartChoices
 from console.screens.messages import OpenAlertRequested, OpenPanelRequested
-from widgets.plot import Drawing
+from queries.model.chart import Drawing
 
 pytestmark = pytest.mark.usefixtures("utc")
 

@@ -18,14 +18,14 @@ from console.alerts.chart import build_chart
 from console.monitor.metric_history import MetricHistory, chart_window
 from console.screens.chart_choices import WINDOWS
 from queries.http.endpoint import Endpoint
-from queries.model.chart import ChartData, ChartSeries
+from queries.model.chart import ChartData, ChartSeries, Drawing
 from queries.model.panel import PanelSpec, Threshold, Unit
 from queries.model.panel_result import HistoryRange, PanelHistory
 from queries.model.series import Series
 from queries.prometheus.client import Prometheus
 from queries.prometheus.settled_steps import KEPT_SECONDS, SettledSteps
 from queries.text.durations import parse_duration
-from widgets.plot import Drawing, render_chart
+from widgets.plot import render_chart
 
 NOW = 1_800_000_007.0
 EVERY = 30.0
