@@ -6,8 +6,9 @@ import asyncio
 
 from console.actions.guard_source import GuardSource
 from console.journal import process
+from console.journal.errors import JournalError
 from console.journal.event import Event
-from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite import Journal
 from console.state.guards import Guards, GuardsProjection
 from queries.errors import SourceError
 

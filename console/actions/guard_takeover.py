@@ -21,9 +21,10 @@ from console.actions.preflight import changes_cluster
 from console.actions.registry import action_named
 from console.config.settings import Settings
 from console.journal import process
+from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.payloads import GuardEnded, GuardTakenOver, GuardWatching, Payload, create_event
-from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite import Journal
 from console.state.guards import GuardRecord, Guards, GuardsProjection
 from queries.errors import SourceError
 from queries.http.endpoint import ClusterIdentity

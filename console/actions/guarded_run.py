@@ -18,9 +18,9 @@ from console.actions.plan import ActionRefused, CheckLevel, ClusterTarget, Plan,
 from console.actions.preflight import changes_cluster
 from console.config.settings import Settings
 from console.journal import process
+from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.payloads import GuardEnded, GuardSignal, GuardStarted, GuardTakenOver, GuardWatching, Payload
-from console.journal.sqlite import JournalError
 from console.state.guards import GuardRecord, Guards
 from queries.errors import SourceError
 from queries.text.secrets import redact_value

@@ -8,7 +8,8 @@ from console.actions.action import CLUSTER_TARGETS, Action, ChangeWriter, Cluste
 from console.actions.plan import CheckLevel, ClusterTarget, Plan, PreflightCheck, Request
 from console.config.services import TOKEN
 from console.config.settings import Settings
-from console.journal.sqlite import Journal, JournalError
+from console.journal.errors import JournalError
+from console.journal.sqlite import Journal
 from console.state.place import Place, PodOwners, names_namespace, pod_of
 from queries.errors import SourceError
 from queries.model.action import ActionCall

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from console.actions.journal_payload import declined_payload
 from console.actions.plan import ClusterTarget, Plan
 from console.config.settings import Settings
+from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.payloads import ActionIntent, ActionOutcome, Payload, create_event, event_kinds
-from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite import Journal
 from console.state.news import describe_action
 from queries.text.durations import format_span
 

@@ -43,8 +43,9 @@ from console.actions.registry import find_action
 from console.actions.run_effect import Verification, find_applied
 from console.actions.run_journal import RunJournal
 from console.config.settings import Settings
+from console.journal.errors import JournalError
 from console.journal.payloads import Payload
-from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite import Journal
 from queries.errors import SourceError
 from queries.model.fault import Fault, describe_rejection, is_rejected, was_never_sent
 from queries.text.times import InvalidTime

@@ -11,7 +11,7 @@ from console.cli.status import alert_row
 from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.journal.acknowledgements import held_sentence, outcome_sentence
-from console.journal.sqlite import JournalError
+from console.journal.errors import JournalError
 from console.monitor.session import Session
 from console.monitor.source_results import ALERTMANAGER, KUBERNETES, RULES
 from console.state import snapshot_json

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from console.cli.journal_verify import parse_head_argument, run_verify
 from console.config.load import load_settings
 from console.config.settings import Settings
-from console.journal.errors import VERIFY
+from console.journal.errors import VERIFY, JournalError
 from console.journal.event import Event
 from console.journal.hash_chain import ChainEnd, Head, format_end, format_entry
 from console.journal.payloads import EventSettled
 from console.journal.search import SearchQuery, search
-from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite import Journal
 from console.state.journal_text import event_text
 from queries.model.text import visible
 from queries.text.durations import format_span

@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from console.config.settings import Settings
+from console.journal.errors import JournalError
 from console.journal.hash_chain import ChainEnd, ChainEntry, ChainReport, Head, parse_head, parse_line, verify_chain
-from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite import Journal
 from queries.errors import SourceError
 from queries.model.text import visible
 

@@ -54,7 +54,7 @@ class _Entries:
 
     def open_intents(self, journal: Journal) -> Iterator[str]:
         """Compares the table of unfinished actions with the events that it derives from."""
-        if journal.file_version < VERSION:
+        if journal.format_version < VERSION:
             return
         listed = {sequence for (sequence,) in journal.select("SELECT sequence FROM open_intents", ())}
         expected = {number for numbers in self._open.values() for number in numbers}
@@ -68,7 +68,7 @@ def _schema(journal: Journal) -> Iterator[str]:
     """Tables, indexes and triggers that are missing, changed, or unknown."""
     statement = "SELECT name, type, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     there = {name: (kind, sql) for name, kind, sql in journal.select(statement, ())}
-    expected = schema(journal.file_version)
+    expected = schema(journal.format_version)
     for name, sql in expected.items():
         kind, found = there.get(name, ("", ""))
         if not found:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from console.journal.event import Anchor, Event
-from console.journal.sqlite_tables import CHAINED, COLUMNS, decode_row
+from console.journal.sqlite_tables import CHAINED, COLUMNS, among, decode_row
 from queries.model.frozen import dataclass
 
 if TYPE_CHECKING:
@@ -79,7 +79,6 @@ class Outbox:
 
         The cursor is not carried over: reading the store again from its beginning misses nothing, and known events are skipped.
         """
-        marks = ", ".join("?" * len(former))
-        if former and self.select(f"SELECT 1 FROM waiting WHERE store IN ({marks}) LIMIT 1", former):  # noqa: S608 - no input
+        if former and self.select(f"SELECT 1 FROM waiting WHERE store {among(former)} LIMIT 1", former):  # noqa: S608 - no input
             with self.writing() as connection:
-                connection.execute(f"UPDATE waiting SET store = ? WHERE store IN ({marks})", (self.store, *former))  # noqa: S608
+                connection.execute(f"UPDATE waiting SET store = ? WHERE store {among(former)}", (self.store, *former))  # noqa: S608

@@ -27,14 +27,13 @@ from console.journal.sqlite_tables import (
     INSERT,
     OLD_COLUMNS,
     VERSION,
+    among,
     decode_link,
     decode_row,
     prepare,
     row_of,
 )
 from console.journal.unfinished import STEP, Unfinished, add_step, examine, unknown_outcome
-
-__all__ = ("BUSY_SECONDS", "Journal", "JournalError")
 
 _CHUNK = 1000
 _CACHE = "PRAGMA cache_size = -256"
@@ -62,7 +61,7 @@ class Journal:
         self._store = store
         self._kept = kept
         self._busy_seconds = busy_seconds
-        self._version = version
+        self._format_version = version
         self.columns = COLUMNS if version >= CHAINED else OLD_COLUMNS
         """The columns that a SELECT over events must return for `decode_row`."""
         self.outbox = Outbox(store, version, self.select, self.writing)
@@ -92,21 +91,11 @@ class Journal:
             raise JournalError(f"the journal {file} cannot be opened: {error.strerror or error}") from None
         except sqlite3.Error as error:
             raise explain(error, file) from None
-        try:
+        with _closing_on_error(connection, file):
             with exclusive(file.parent, busy_seconds):
                 _prepare(connection, file)
-        except sqlite3.Error as error:
-            connection.close()
-            raise explain(error, file) from None
-        except JournalError:
-            connection.close()
-            raise
-        journal = cls(connection, file, store=store, kept=kept, busy_seconds=busy_seconds)
-        try:
+            journal = cls(connection, file, store=store, kept=kept, busy_seconds=busy_seconds)
             journal.outbox.adopt(former)
-        except JournalError:
-            journal.close()
-            raise
         return journal
 
     @classmethod
@@ -117,15 +106,16 @@ class Journal:
             raise FileNotFoundError(str(file))
         # In a read-only folder SQLite cannot create its shared-memory file; there can be no writer either.
         mode = "mode=ro" if os.access(file.parent, os.W_OK) else "immutable=1"
+        uri = f"{file.absolute().as_uri()}?{mode}"
         try:
-            uri = f"{file.absolute().as_uri()}?{mode}"
             connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-            connection.execute(_CACHE)
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            _not_newer(version, file)
-            connection.execute("SELECT 1 FROM events LIMIT 1").fetchone()
         except sqlite3.Error as error:
             raise explain(error, file) from None
+        with _closing_on_error(connection, file):
+            connection.execute(_CACHE)
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            _refuse_newer(version, file)
+            connection.execute("SELECT 1 FROM events LIMIT 1").fetchone()
         return cls(connection, file, version=version)
 
     @classmethod
@@ -142,9 +132,9 @@ class Journal:
         return self._path
 
     @property
-    def file_version(self) -> int:
+    def format_version(self) -> int:
         """VERSION, or that of an older file that is open for reading only."""
-        return self._version
+        return self._format_version
 
     def append(self, event: Event) -> Event:
         """Writes the event durably (one fsync) and returns it with its sequence, id and stamp."""
@@ -167,8 +157,7 @@ class Journal:
             event = make_storable(event)
         except ValueError as error:
             raise JournalError(f"this cannot be journalled: {error}") from None
-        among = ", ".join("?" * len(unless))
-        known = f"SELECT 1 FROM events WHERE kind IN ({among}) AND subject = ? AND sequence > ?"  # noqa: S608 - no input
+        known = f"SELECT 1 FROM events WHERE kind {among(unless)} AND subject = ? AND sequence > ?"  # noqa: S608 - no input
         with self.writing() as connection:
             if unless and connection.execute(known, (*unless, event.subject, after)).fetchone():
                 return None
@@ -212,12 +201,12 @@ class Journal:
 
     def identity(self) -> str:
         """The id of this file, shared by its copies; empty for a file of an older version."""
-        rows = self.select("SELECT value FROM about WHERE name = 'journal'", ()) if self._version >= VERSION else []
+        rows = self.select("SELECT value FROM about WHERE name = 'journal'", ()) if self._format_version >= VERSION else []
         return str(rows[0][0]) if rows else ""
 
     def head(self) -> Head:
         """The newest entry of the hash chain: noted elsewhere, it later shows whether the file was rewritten."""
-        if self._version < CHAINED:
+        if self._format_version < CHAINED:
             return Head("")
         rows = self.select("SELECT hash, sequence FROM events ORDER BY sequence DESC LIMIT 1", ())
         return Head(str(rows[0][0]), rows[0][1]) if rows else Head("")
@@ -225,7 +214,7 @@ class Journal:
     def known(self, ids: Iterable[str]) -> frozenset[str]:
         """The ids among these that this file has; pass a few hundred at a time."""
         requested = tuple(ids)
-        rows = self.select(f"SELECT id FROM events WHERE id IN ({', '.join('?' * len(requested))})", requested)  # noqa: S608 - no input
+        rows = self.select(f"SELECT id FROM events WHERE id {among(requested)}", requested)  # noqa: S608 - no input
         return frozenset(identity for (identity,) in rows)
 
     def probe(self) -> None:
@@ -245,18 +234,18 @@ class Journal:
 
     def links(self, *, after: int = 0) -> Iterator[ChainEntry]:
         """The chain entries after a sequence, read a thousand at a time and without an index, which could be damaged."""
-        if self._version < CHAINED:
+        if self._format_version < CHAINED:
             hint = "was written by an older cad-console and has no chain yet; open the console once to create it"
             raise JournalError(f"the journal {self._path} {hint}")
-        statement = f"""SELECT previous, hash, writer, {COLUMNS} FROM events NOT INDEXED
+        statement = f"""SELECT sequence, previous, hash, writer, {COLUMNS} FROM events NOT INDEXED
             WHERE sequence > ? ORDER BY sequence LIMIT ?"""  # noqa: S608 - no input
         older = False
         while rows := self.select(statement, (after, _CHUNK)):
-            for previous, hash_, writer, *columns in rows:
+            for sequence, previous, hash_, writer, *columns in rows:
                 link = decode_link(columns, previous, hash_, writer, older=older)
                 older = link.writer is None
                 yield link
-            after = rows[-1][3]
+                after = sequence
 
     def counted(self) -> int:
         """The highest sequence ever assigned, even if another program deleted that event."""
@@ -268,8 +257,8 @@ class Journal:
         ((count,),) = self.select("SELECT count(*) FROM events NOT INDEXED WHERE sequence BETWEEN ? AND ?", (first, last))
         return int(count)
 
-    def version(self) -> tuple[int, int]:
-        """A value that changes whenever this process or another one writes; needs no disk read."""
+    def change_counts(self) -> tuple[int, int]:
+        """How often others and this process changed the file: it differs after every write, and needs no disk read."""
         with self._lock:
             try:
                 (others,) = self._connection.execute("PRAGMA data_version").fetchone()
@@ -300,10 +289,11 @@ class Journal:
         where = ["sequence > ?"]
         values: list[Any] = [after]
         if kinds:
-            where.append(f"({' OR '.join('kind >= ? AND kind < ?' if _open(item) else 'kind = ?' for item in kinds)})")
-            values += [value for item in kinds for value in ((item, item[:-1] + "/") if _open(item) else (item,))]
+            where.append(f"({' OR '.join('kind >= ? AND kind < ?' if _is_prefix(item) else 'kind = ?' for item in kinds)})")
+            # "/" is the character after ".", so a kind with the prefix "walk." lies between "walk." and "walk/".
+            values += [value for item in kinds for value in ((item, item[:-1] + "/") if _is_prefix(item) else (item,))]
         if environments:
-            where.append(f"environment IN ({', '.join('?' * len(environments))})")
+            where.append(f"environment {among(environments)}")
             values += environments
         for condition, value in (("sequence <= ?", until), ("subject = ?", subject or None)):
             if value is not None:
@@ -322,7 +312,7 @@ class Journal:
         empty text for one that the shared store delivered.
         """
         statement = f"""SELECT {self.columns}, writer FROM events NOT INDEXED
-            WHERE sequence > ? AND subject = ? AND kind IN ({", ".join("?" * len(kinds))}) ORDER BY sequence"""  # noqa: S608 - no input
+            WHERE sequence > ? AND subject = ? AND kind {among(kinds)} ORDER BY sequence"""  # noqa: S608 - no input
         rows = self.select(statement, (after, subject, *kinds))
         return tuple((decode_row(columns), writer) for *columns, writer in rows)
 
@@ -331,7 +321,7 @@ class Journal:
 
         Intents of other hosts (a replaced pod, a colleague's machine) are included: whether they still run is unknown here.
         """
-        if self._version >= VERSION:
+        if self._format_version >= VERSION:
             source, values = "events NOT INDEXED WHERE sequence IN (SELECT sequence FROM open_intents)", list[str]()
         else:
             source = """events AS intent WHERE kind = ? AND NOT EXISTS (
@@ -404,16 +394,28 @@ class Journal:
                 raise explain(error, self._path) from None
 
 
+@contextmanager
+def _closing_on_error(connection: sqlite3.Connection, file: Path) -> Iterator[None]:
+    """While a file is opened: whatever fails closes it again, and SQLite's errors become JournalError."""
+    try:
+        yield
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise explain(error, file) from None
+        raise
+
+
 def _prepare(connection: sqlite3.Connection, file: Path) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    _not_newer(version, file)
+    _refuse_newer(version, file)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(_CACHE)
     if version < VERSION:
         prepare(connection)
 
 
-def _not_newer(version: int, file: Path) -> None:
+def _refuse_newer(version: int, file: Path) -> None:
     if version > VERSION:
         raise JournalError(f"the journal {file} was written by a newer cad-console; update this one")
 
@@ -441,5 +443,5 @@ def _roll_back(connection: sqlite3.Connection) -> None:
         return  # the original error is raised, and SQLite rolls back when the file is next opened
 
 
-def _open(kind: str) -> bool:
+def _is_prefix(kind: str) -> bool:
     return kind.endswith(".")

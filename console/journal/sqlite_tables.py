@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any
 
 from console.journal.event import Event, parse_data
@@ -113,6 +113,11 @@ def row_of(event: Event, *, writer: str, previous: str) -> tuple[Any, ...]:
     """The values for INSERT; the last one is the hash."""
     texts = (event.kind, event.subject, event.author, event.environment, data_text(event.data), writer, previous)
     return (event.sequence, event.id, event.stamp, float(event.at), *texts, hash_of(event, previous, writer))
+
+
+def among(values: Sized) -> str:
+    """`IN (?, ?)`: the condition with a placeholder for each value; true of nothing without any."""
+    return f"IN ({', '.join('?' * len(values))})"
 
 
 def decode_row(row: Sequence[Any]) -> Event:

@@ -309,7 +309,7 @@ class SyncWorker:
 
     def _counts(self) -> tuple[int, Mapping[str, int], int]:
         """Pending events, refused events by reason, and events pending elsewhere; counted anew only after a write."""
-        version = self._journal.version()
+        version = self._journal.change_counts()
         if self._counted is None or self._counted[0] != version:
             outbox = self._journal.outbox
             self._counted = version, (outbox.pending_count(), outbox.refused(), outbox.pending_elsewhere())

@@ -202,7 +202,7 @@ class JournalService:
 
     async def read(self) -> bool:
         """Reads once; returns whether there is news. A failed read keeps the known state and sets `fault`."""
-        from console.journal.sqlite import JournalError  # noqa: PLC0415
+        from console.journal.errors import JournalError  # noqa: PLC0415
 
         before, self.fault = self.fault, ""
         new = False
@@ -253,7 +253,7 @@ class JournalService:
     # In the journal's thread
 
     def _observe(self, snapshot: Snapshot) -> None:
-        from console.journal.sqlite import JournalError  # noqa: PLC0415
+        from console.journal.errors import JournalError  # noqa: PLC0415
 
         try:
             self._refresh()

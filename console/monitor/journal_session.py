@@ -103,7 +103,7 @@ class JournalSession:
 
     async def record(self, subject: str, payload: Payload) -> Event:
         """Journals what a person did. When this returns it is on disk and in `snapshot().ledger`. Raises JournalError."""
-        from console.journal.sqlite import JournalError  # noqa: PLC0415
+        from console.journal.errors import JournalError  # noqa: PLC0415
 
         if self.journal is None or self._journal_service is None:
             raise JournalError(self.journal_fault or "there is no journal")
@@ -195,7 +195,7 @@ class JournalSession:
         """Acknowledges an alert, or releases it; `over` is an acknowledgement to take over, `to` and `console` who gets the
         alert instead of this person. Raises JournalError.
         """
-        from console.journal.sqlite import JournalError  # noqa: PLC0415
+        from console.journal.errors import JournalError  # noqa: PLC0415
 
         if self.journal is None or self._journal_service is None:
             raise JournalError(self.journal_fault or "there is no journal")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TypedDict
 
 from console.checks.own_panels import load_configured_signals, load_overview
 from console.config.settings import Settings
+from console.journal.errors import JournalError
 from console.journal.shared_store import READ_ONLY, SharedStore
-from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite import Journal
 from console.journal.store_factory import former_names, open_store, store_name
 from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, KUBERNETES, PLATFORM, PROMETHEUS, RULES
 from console.runbooks.index import RunbookIndex

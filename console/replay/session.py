@@ -219,7 +219,8 @@ def _open_recording(bundle: Bundle) -> Recording:
 
 def _open_journal(bundle: Bundle) -> tuple[Journal | None, str]:
     """The journal in memory, or why there is none. Raises BundleError."""
-    from console.journal.sqlite import Journal, JournalError  # noqa: PLC0415  # SQLite
+    from console.journal.errors import JournalError  # noqa: PLC0415  # SQLite
+    from console.journal.sqlite import Journal  # noqa: PLC0415  # SQLite
 
     note = bundle.manifest.source("journal")
     if not bundle.has(contents.JOURNAL):

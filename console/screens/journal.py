@@ -231,7 +231,7 @@ class JournalScreen(FilterableScreen):
         """Read a page in the thread; None if it is shown already."""
         if self._reader is None:
             self._reader = Journal.open_to_read(path)
-        key = (query, before.id if before else "", self._reader.version())
+        key = (query, before.id if before else "", self._reader.change_counts())
         return None if key == shown_key else (search(self._reader, query, before=before), key)
 
     def _close(self) -> None:

@@ -157,7 +157,7 @@ class JournalReader:
 
         With `seconds` it stops after about that time; `state.behind` counts the events not read.
         """
-        version = self._journal.version()
+        version = self._journal.change_counts()
         if version == self._version and not self.state.behind:
             return False
         ends = None if seconds is None else time.monotonic() + seconds

@@ -18,8 +18,9 @@ from limits import extend
 from signal_server import PANEL, SignalServer
 from terminal import PROGRAM, Terminal
 
+from console.journal.errors import JournalError
 from console.journal.event import Event
-from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite import Journal
 
 TARGET = "deployment/web"
 WORDS = ("self-check", "contract", "rules", "capacity", "freeze", "web", "0")

@@ -14,8 +14,8 @@ from console.journal.acknowledgements import (
     list_recipients,
     ownership_of,
 )
+from console.journal.errors import JournalError
 from console.journal.presence import Presence
-from console.journal.sqlite import JournalError
 from queries.model.severity import Priority
 from queries.text.durations import format_age
 from widgets.dialogs.confirm import ConfirmDialog

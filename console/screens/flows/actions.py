@@ -12,7 +12,7 @@ from console.actions.action import Action, Guardable, Parameter, list_parameters
 from console.actions.guard_model import OFF, GuardPhase, default_guard, parse_guard
 from console.actions.guard_takeover import NotTaken
 from console.actions.plan import ActionRefused, Outcome, Preview, Request
-from console.journal.sqlite import JournalError
+from console.journal.errors import JournalError
 from console.screens.action_preview import render_preview
 from console.screens.action_run import ActionRunScreen
 from console.screens.action_run_model import ActionRunModel, describe_outcome

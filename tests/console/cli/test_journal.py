@@ -12,9 +12,10 @@ import pytest
 from journal_damage import OF_FILES, stamp_index_lacks
 
 from console.cli.main import main
+from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.search import SearchQuery, search
-from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite import Journal
 
 UNANCHORED = (
     "not compared with anything outside the file, and anybody with write access could have rewritten all of it; "

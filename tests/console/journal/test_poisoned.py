@@ -17,11 +17,12 @@ from shared_host import NAME, NAMESPACE, Host, cluster_store, until
 from steerable_cluster import SteerableCluster
 
 from console.config.settings import POSTGRESQL, StoreSettings
+from console.journal.errors import JournalError
 from console.journal.event import AHEAD_SECONDS, Event, validate
 from console.journal.left_out import left_out_sentences
 from console.journal.postgresql import TABLE, PostgreSQL
 from console.journal.shared_store import SharedStore
-from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite import Journal
 from console.journal.sqlite_tables import INSERT, row_of
 from console.state.journal_state import JournalReader
 

@@ -20,9 +20,11 @@ import pytest
 from action_bench import settings_for
 
 from console.journal import process
+from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.hash_chain import verify_chain
-from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite import Journal
+from console.journal.sqlite_tables import VERSION
 from console.journal.unfinished import Unfinished
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 
@@ -212,6 +214,25 @@ def test_what_is_no_journal_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(JournalError, match="newer cad-console"):
         Journal.open(newer)
+
+
+@pytest.mark.parametrize(
+    ("fault", "read"),
+    [("newer", True), ("not a journal", True), ("no table", True), ("newer", False), ("not a journal", False)],
+)
+def test_a_file_that_cannot_be_opened_is_closed_again(fault: str, read: bool, tmp_path: Path) -> None:
+    """As long as somebody holds the error, its traceback holds the connection: it has to be closed, not only forgotten."""
+    path = tmp_path / "j"
+    if fault == "not a journal":
+        path.write_text("dear diary, " * 100)
+    else:
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("CREATE TABLE other (x)")
+            connection.execute(f"PRAGMA user_version = {99 if fault == 'newer' else VERSION}")
+    with pytest.raises(JournalError) as held:
+        (Journal.open_to_read if read else Journal.open)(path)
+    handles = [os.path.realpath(item) for item in Path("/proc/self/fd").iterdir()]
+    assert not [item for item in handles if item.startswith(str(path))], held
 
 
 def test_reading_makes_nothing(tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from told_platform import Series, ToldPlatform, told_platform
 from console.actions.guard_gates import check_gates
 from console.actions.plan import Outcome, Preview, Request, Stage
 from console.config.load import load_settings
+from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.payloads import NoteWritten
-from console.journal.sqlite import Journal, JournalError
+from console.journal.sqlite import Journal
 from console.monitor.journal_service import JournalService
 from console.monitor.session import Session
 from console.monitor.state_store import StateStore
