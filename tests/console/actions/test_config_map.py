@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from plain_cluster import PlainCluster, PlainWriter, described
 
@@ -85,6 +85,9 @@ def test_a_value_is_shown_whole_or_by_the_lines_that_differ(
     assert json.loads(command[-1]) == {"data": {"mode": after}}
 
 
+@example(count=60, changed=set(range(1, 20)))
+@example(count=60, changed=set(range(1, 21)))
+@example(count=60, changed=set(range(1, 22)))
 @given(count=st.integers(2, 60), changed=st.sets(st.integers(1, 60)))
 def test_every_changed_line_is_shown_up_to_twenty(count: int, changed: set[int]) -> None:
     """By its number, with both texts; of more the rest is counted. Exactly twenty need no count."""

@@ -90,7 +90,7 @@ class Watch:
         guard = guard_class(self.options)(
             self.options, (before,), target=UNDO.target, undo=UNDO, source=self.signals,
             settings=settings_for(self.folder, None), record=record, run_undo=run_undo, find_change=find_change,
-            find_loss=find_loss, control=self.control, clock=loop.time,
+            find_loss=find_loss, control=self.control, clock=loop.time, fingerprint="fp",
         )  # fmt: skip
         async for report in guard.watch():
             self.outcome, self.ended = report.outcome, loop.time()
@@ -109,6 +109,8 @@ def test_what_gets_worse_is_announced_within_an_interval(tmp_path: Path, at: flo
     assert 0.0 <= announced - at <= INTERVAL
     assert watch.sent == [pytest.approx(announced + OPTIONS.countdown_seconds)]
     assert watch.outcome is Outcome.ROLLED_BACK
+    about = [(item.target, item.fingerprint) for _, item in watch.journal if isinstance(item, GuardAnnounced | GuardEnded)]
+    assert about == [(UNDO.target, "fp")] * 2
 
 
 @pytest.mark.parametrize("at", PHASES)

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from action_bench import API, Bench, second_revision
+from plain_cluster import PlainCluster, described
 
 from console.actions import new_pods
+from console.actions.new_pods import NewPods, check_new_pods
 from console.actions.plan import CheckLevel, Preview
 from console.demo.cluster.resource import NODES
 from queries.kubernetes.pod_template_decode import pod_requests
@@ -177,3 +179,115 @@ def test_requests_are_summed_as_the_scheduler_does(spec: dict[str, Any], cpu: fl
     raw |= {"resources": {"requests": spec["pod"]}} if "pod" in spec else {}
     found = pod_requests({"spec": raw})
     assert found.get("cpu", 0.0) == pytest.approx(cpu) and found.get("memory", 0.0) / MIB == pytest.approx(memory)
+
+
+def node(name: str = "node-1", *, cpu: str = "2", memory: str = "4Gi", **parts: Any) -> dict[str, Any]:
+    status = {"allocatable": {"cpu": cpu, "memory": memory, "pods": "10"}, **parts.pop("status", {})}
+    return described(name, "Node", meta={"labels": {"zone": "a"}}, status=status, **parts)
+
+
+def of(cpu: str = "1", count: int = 2, **spec: Any) -> NewPods:
+    container = {"name": "one", "image": "one:1", "resources": {"requests": {"cpu": cpu}}}
+    return NewPods({"spec": {"containers": [container], **spec}}, count, known=({"spec": {"containers": [container]}},))
+
+
+async def texts(cluster: PlainCluster, new: NewPods, how: str = "requests") -> list[tuple[CheckLevel, str]]:
+    found = await check_new_pods(cluster, new)  # type: ignore[arg-type]
+    return [(item.level, item.text) for item in found if item.how == how]
+
+
+def empty(*nodes: dict[str, Any], **objects: list[dict[str, Any]]) -> PlainCluster:
+    return PlainCluster(**{"nodes": list(nodes), "resourcequotas": [], **objects})
+
+
+@pytest.mark.parametrize(
+    ("cpu", "count", "fits"), [("1", 2, True), ("1", 3, False), ("1", 1, True), ("0.5", 4, True), ("501m", 4, False)]
+)
+async def test_as_many_pods_as_there_is_room_for_fit(cpu: str, count: int, fits: bool) -> None:
+    """Exactly full is room; floating point takes none of it. Two nodes add up, and each by what is used on it."""
+    ((level, text),) = await texts(empty(node()), of(cpu, count))
+    assert (level is CheckLevel.OK, text.startswith("room for ")) == (fits, fits)
+    ((_, both),) = await texts(empty(node(), node("node-2")), of(cpu, 2 * count))
+    assert both.startswith("room for ") is fits
+    assert await texts(empty(node()), of(cpu, 0)) == []
+
+
+TAINT = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("toleration", "tolerates"),
+    [
+        (None, False),
+        ({"key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule"}, True),
+        ({"key": "gpu", "value": "yes"}, True),
+        ({"key": "gpu", "value": "yes", "effect": ""}, True),
+        ({"key": "gpu", "value": "no"}, False),
+        ({"key": "other", "value": "yes"}, False),
+        ({"key": "gpu", "value": "yes", "effect": "NoExecute"}, False),
+        ({"key": "gpu", "operator": "Exists"}, True),
+        ({"operator": "Exists"}, True),
+        ({"key": "", "operator": "Exists"}, True),
+        ({"key": "other", "operator": "Exists"}, False),
+        ({"operator": "Exists", "effect": "NoExecute"}, False),
+    ],
+)
+async def test_a_taint_needs_a_toleration_of_its_own(toleration: dict[str, str] | None, tolerates: bool) -> None:
+    """Key, value and effect as the scheduler compares them; of two taints each needs one, and a mild one needs none."""
+    spec = {"tolerations": [toleration] if toleration else []}
+    mild = {"key": "old", "effect": "PreferNoSchedule"}
+    one = empty(node(spec={"taints": [TAINT, mild]}))
+    ((_, text),) = await texts(one, of(**spec))
+    assert (": 1 of 1 nodes fit" in text) is tolerates
+    two = empty(node(spec={"taints": [TAINT, {"key": "batch", "effect": "NoExecute"}]}))
+    ((_, text),) = await texts(two, of(**spec))
+    every = tolerates and toleration is not None and toleration.get("key", "") == "" and not toleration.get("effect")
+    assert (": 1 of 1 nodes fit" in text) is bool(every)
+
+
+@pytest.mark.parametrize(
+    ("parts", "spec", "fits"),
+    [
+        ({}, {}, True),
+        ({"spec": {"unschedulable": True}}, {}, False),
+        ({"status": {"conditions": [{"type": "Ready", "status": "False"}]}}, {}, False),
+        (
+            {"status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "DiskPressure", "status": "False"}]}},
+            {},
+            True,
+        ),
+        ({}, {"nodeSelector": {"zone": "a"}}, True),
+        ({}, {"nodeSelector": {"zone": "b"}}, False),
+        ({}, {"nodeSelector": {"zone": "a", "disk": "ssd"}}, False),
+    ],
+)
+async def test_only_nodes_that_the_scheduler_would_take_count(parts: dict[str, Any], spec: dict[str, Any], fits: bool) -> None:
+    ((_, text),) = await texts(empty(node(**parts)), of(**spec))
+    assert (": 1 of 1 nodes fit" in text) is fits
+    affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"x": 1}}}
+    ((_, text),) = await texts(empty(node()), of(affinity=affinity))
+    assert text.endswith("; its node affinity was not evaluated")
+
+
+@pytest.mark.parametrize(("used", "exceeded"), [("2", False), ("2.0001", True), ("3", True)])
+async def test_a_quota_may_be_used_up_exactly(used: str, exceeded: bool) -> None:
+    """Of pods, requests and limits alike: what is used and what is needed together are at most what it allows."""
+    hard, taken = {"requests.cpu": "4", "pods": "9"}, {"requests.cpu": used, "pods": "1"}
+    quota = described("team", "ResourceQuota", spec={"hard": hard}, status={"hard": hard, "used": taken})
+    ((level, text),) = await texts(empty(node(cpu="8"), resourcequotas=[quota]), of("1", 2), "quota")
+    assert (level, "requests.cpu" in text) == (CheckLevel.WARN if exceeded else CheckLevel.OK, exceeded)
+    memory = described("m", "ResourceQuota", spec={"hard": {"limits.memory": "1Gi"}})
+    ((_, text),) = await texts(empty(node(), resourcequotas=[memory]), of(), "quota")
+    assert text.endswith("it limits limits.memory, which the pods do not set: rejected unless a LimitRange sets it")
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (4, ""), (5, " and 1 more"), (7, " and 3 more")])
+async def test_four_missing_references_are_named(count: int, more: str) -> None:
+    """Exactly four need no count of the rest; what exists is not among them."""
+    refers = [{"configMapRef": {"name": f"c{at}"}} for at in range(count)] + [{"secretRef": {"name": "there"}}]
+    containers = [{"name": "one", "image": "one:1", "envFrom": refers}]
+    new = NewPods({"spec": {"containers": containers}}, 1, known=({"spec": {"containers": containers}},))
+    cluster = empty(node(), secrets=[described("there")], configmaps=[])
+    ((_, text),) = await texts(cluster, new, "references")
+    listed = ", ".join(f"ConfigMap c{at}" for at in range(min(count, 4)))
+    assert text == f"missing: {listed}{more}: pods that need it do not start"

@@ -87,10 +87,15 @@ async def test_no_budget_and_two_budgets_and_unread_budgets() -> None:
 
 async def test_the_preview_counts_the_other_ready_pods() -> None:
     """Those of the same controller, without the pod itself; of a bare pod there are none, and nothing recreates it."""
-    others = pod("web-2", owner="web"), pod("web-3", owner="web", ready=False), pod("db-1", owner="db")
+    others = (
+        pod("web-2", owner="web"),
+        pod("web-3", owner="web", ready=False),
+        pod("web-4", owner="web"),
+        pod("db-1", owner="db"),
+    )
     plan = await planned(cluster(pod("web-1", owner="web"), *others))
     shown = {item.name: item.after for item in plan.differences}
-    assert (shown["others ready"], shown["pod"]) == ("1", "evicted; ReplicaSet web recreates it")
+    assert (shown["others ready"], shown["pod"]) == ("2", "evicted; ReplicaSet web recreates it")
     bare = await planned(cluster(pod("web-1"), *others))
     shown = {item.name: item.after for item in bare.differences}
     assert "others ready" not in shown and shown["pod"] == "evicted; nothing recreates it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from console.actions.pod_template_diff import container_names, diff_templates, without_hash
@@ -35,6 +35,8 @@ def test_one_container_needs_no_name_and_two_do() -> None:
     assert lines(template(one), template(one)) == [("image", "x:1", "x:1")]
 
 
+@example(changed=12, same=1)
+@example(changed=13, same=1)
 @given(changed=st.integers(0, 30), same=st.integers(0, 5))
 def test_twelve_other_fields_are_shown_and_the_rest_counted(changed: int, same: int) -> None:
     """By their path, in its order; exactly twelve need no further line."""

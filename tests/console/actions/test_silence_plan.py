@@ -230,7 +230,10 @@ def test_a_scheduled_silence_counts_from_its_start() -> None:
     assert plan.body["endsAt"] == "2023-11-15T02:13:20Z"
     assert [item.after for item in plan.differences if item.name == "until"] == ["2023-11-15T02:13:20Z (3h from its start)"]
     assert plan.notes[1] == "hides, once it starts, 1 alert of 1 now:"
-    assert "--start=2023-11-14T23:13:20Z" in planned(old=later, target='alertname="B"', created_by="x").command
+    other = planned(old=later, target='alertname="B"', created_by="x")
+    assert "--start=2023-11-14T23:13:20Z" in other.command
+    starts = [(item.before, item.after) for item in other.differences if item.name == "starts"]
+    assert starts == [("2023-11-14T23:13:20Z", "2023-11-14T23:13:20Z")]
     now = planned(alert("HighErrorRate"), old=stored(), target="", duration="3h")
     assert now.body["endsAt"] == "2023-11-15T01:13:20Z" and now.notes[1] == "hides 1 alert of 1 now:"
     assert [item.after for item in now.differences if item.name == "until"] == ["2023-11-15T01:13:20Z (3h from now)"]

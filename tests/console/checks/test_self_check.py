@@ -11,6 +11,7 @@ from queries.alertmanager import PeerStatus
 from queries.catalogue.contract import ContractMetric, Need
 from queries.catalogue.error_codes import load_taxonomy
 from queries.catalogue.signals import UNDECIDED
+from queries.http.clock_skew import NOTABLE_SECONDS
 from queries.model.fault import Fault, FaultKind
 from queries.model.rule import Rule, RuleGroup, RuleKind
 from queries.prometheus.code_counts import CodeCount
@@ -292,3 +293,137 @@ def test_a_group_with_an_offset_is_not_stale() -> None:
         (found,) = rule_evaluation.check_recorded_series(groups, stamps, None, now=NOW, before={name: before})
         assert found.result is result, found
     assert rule_evaluation.old_series(groups, {name: NOW - 5.0}, now=NOW) == {}
+
+
+def recording(*names: str, every: float = 60.0) -> RuleGroup:
+    rules = tuple(Rule(RuleKind.RECORD, name, "up", health="ok") for name in names)
+    return RuleGroup("g", "f.yaml", rules, every, NOW)
+
+
+@pytest.mark.parametrize(("age", "fresh"), [(209.0, True), (210.0, True), (210.001, False)])
+def test_a_recorded_series_is_fresh_for_three_intervals_and_half_a_minute(age: float, fresh: bool) -> None:
+    """Exactly so old it still is; of two series the one that is older is named, with its age."""
+    groups = (recording("a:x", "b:x"), recording("c:x", every=300.0))
+    stamps = {"a:x": NOW - 1.0, "b:x": NOW - age, "c:x": NOW - 930.0}
+    assert rule_evaluation.old_series(groups, stamps, now=NOW) == ({} if fresh else {"b:x": 180.0})
+    (found,) = rule_evaluation.check_recorded_series(groups, stamps, None, now=NOW)
+    assert found.result is (Result.PASSED if fresh else Result.FAILED)
+    assert fresh or "1 recorded series are stale: b:x (" in found.text
+
+
+@pytest.mark.parametrize(("moved", "passes"), [(59.999, False), (60.0, True), (61.0, True)])
+def test_an_old_series_that_goes_on_is_written_with_an_offset(moved: float, passes: bool) -> None:
+    """One sample an interval is going on, less is not; of several the longest offset is said, with those that have none."""
+    groups = (recording("a:x", "b:x", "c:x", "d:x"),)
+    stamps = {"a:x": NOW - 600.0, "b:x": NOW - 900.0, "c:x": NOW - 5.0}
+    before = {"a:x": NOW - 600.0 - moved, "b:x": NOW - 960.0}
+    (found,) = rule_evaluation.check_recorded_series(groups, stamps, None, now=NOW, before=before)
+    assert found.result is (Result.PASSED if passes else Result.FAILED)
+    if passes:
+        assert found.text == (
+            "3 recorded series, the oldest sample 15m old; 2 are written with an offset, up to 15m; "
+            "1 have no series now, like rules over events that did not occur"
+        )
+    else:
+        assert found.text.startswith("1 recorded series are stale: a:x (10m old)")
+    (alone,) = rule_evaluation.check_recorded_series(groups, {"a:x": stamps["a:x"]}, None, now=NOW, before={})
+    assert alone.result is Result.FAILED
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (2, ""), (5, ""), (6, " and 1 more"), (9, " and 4 more")])
+def test_a_summary_lists_five(count: int, more: str) -> None:
+    """Exactly five need no count of the rest; without any it passed."""
+    names = [f"n{at}" for at in range(count)]
+    found = rule_evaluation.summarize("x", "ok", Result.NOTED, "bad", names)
+    assert (found.result, found.text) == (Result.NOTED, f"bad: {', '.join(names[:5])}{more}")
+    passed = rule_evaluation.summarize("x", "ok", Result.NOTED, "bad", [])
+    assert (passed.result, passed.text) == (Result.PASSED, "ok")
+
+
+@pytest.mark.parametrize(
+    ("interval", "took", "slow"),
+    [(60.0, 59.9, False), (60.0, 60.0, False), (60.0, 60.1, True), (0.0, 5.0, False)],
+)
+def test_a_group_is_slow_if_it_takes_longer_than_its_interval(interval: float, took: float, slow: bool) -> None:
+    """Exactly as long is in time; a group without an interval has nothing to be compared with."""
+    groups = (RuleGroup("g", "f.yaml", (RECORD,), interval, NOW, took), RuleGroup("calm", "f.yaml", (ALERT,), 60.0, NOW, 0.1))
+    found = {item.name: item for item in rule_evaluation.check_rules(groups, (), now=NOW, strict=False)}
+    assert found["in time"].result is (Result.FAILED if slow else Result.PASSED)
+    if slow:
+        assert "1 groups are late or slower than their interval: g (takes 1m, every 1m)" in found["in time"].text
+
+
+@pytest.mark.parametrize("members", [1, 2, 3])
+def test_a_peer_sees_as_many_as_are_configured(members: int) -> None:
+    """As many or more are a cluster; fewer do not see each other, and each peer has its own line."""
+    peers = [PeerStatus("one", cluster="ready", members=members), PeerStatus("two", cluster="ready", members=2)]
+    one, two = servers.check_alertmanager(peers)
+    assert (one.result, two.result) == (Result.PASSED if members >= 2 else Result.FAILED, Result.PASSED)
+    assert one.text == f"ready, {members} members" + (
+        "" if members >= 2 else ", but 2 are configured: they do not see each other"
+    )
+    assert servers.check_alertmanager([PeerStatus("one", cluster="disabled")])[0].result is Result.PASSED
+    assert [item.result for item in servers.check_alertmanager([PeerStatus("one", cluster="disabled")] * 2)] == [
+        Result.FAILED
+    ] * 2
+
+
+@pytest.mark.parametrize("offset", [NOTABLE_SECONDS, NOTABLE_SECONDS + 1.0, NOTABLE_SECONDS - 0.001, 0.0])
+def test_a_clock_is_wrong_from_the_notable_difference_on(offset: float) -> None:
+    """Ahead and behind, each of two servers for itself; exactly that much already is."""
+    wrong = offset >= NOTABLE_SECONDS
+    found = servers.check_clocks([("one", offset), ("two", -offset), ("three", 0.0)])
+    if wrong:
+        assert [(item.name, item.result) for item in found] == [("one", Result.FAILED), ("two", Result.FAILED)]
+        assert ["ahead of" in item.text for item in found] == [True, False]
+        assert ["behind" in item.text for item in found] == [False, True]
+    else:
+        (passed,) = found
+        assert (passed.result, passed.text.startswith("3 clocks agree")) == (Result.PASSED, True)
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (4, ""), (5, ""), (6, " and 1 more"), (9, " and 4 more")])
+def test_five_targets_that_are_down_are_listed(count: int, more: str) -> None:
+    """Of the platform they fail, of others they are noted; one that is not scraped yet fails in strict mode only."""
+    down = [Target("cad-ml-api", f"http://a{at}", "down", last_error="refused") for at in range(count)]
+    other = Target("blackbox", "http://b", "down")
+    first, second = servers.check_scrape_targets([*down, other], None, namespace="n", jobs=(), strict=False)
+    listed = ", ".join(f"cad-ml-api http://a{at} (refused)" for at in range(min(count, 5)))
+    assert (first.result, first.text) == (Result.FAILED, f"{count} are down: {listed}{more}")
+    assert (second.result, second.text) == (Result.NOTED, "1 are down: blackbox http://b (down)")
+    new = Target("cad-ml-api", "http://new", "unknown")
+    for strict in (False, True):
+        (found,) = servers.check_scrape_targets([new], None, namespace="n", jobs=(), strict=strict)
+        assert found.result is (Result.FAILED if strict else Result.PASSED)
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (8, ""), (9, " and 1 more"), (12, " and 4 more")])
+def test_eight_codes_of_a_provider_are_listed(count: int, more: str) -> None:
+    """The most frequent first; the same for those whose time is unknown, and for those of before."""
+    ocr, *_ = load_taxonomy().counted
+    gaps = tuple(CodeCount("p", f"ODD{at}", float(99 - at), NOW) for at in range(count))
+    undated = tuple(CodeCount("q", f"U{at:02}", None, None) for at in range(count))
+    first, second = error_codes.check_mapping(load_taxonomy(), {ocr: (*gaps, *undated)}, window_seconds=60.0)
+    assert first.text.count(" × since ") == min(count, 8) and f"{more}; map it with" in first.text
+    assert first.text.startswith("maps to none of the nine: ODD0 (99 × ")
+    listed = ", ".join(f"U{at:02}" for at in range(min(count, 8)))
+    assert second.text == f"maps to none of the nine, time unknown: {listed}{more}"
+    older = tuple(CodeCount("q", f"O{at:02}", 0.0, None) for at in range(count))
+    (passed,) = error_codes.check_mapping(load_taxonomy(), {ocr: older}, window_seconds=60.0)
+    listed = ", ".join(f"O{at:02}" for at in range(min(count, 8)))
+    assert (passed.result, passed.text) == (
+        Result.PASSED, f"no unmapped error counted within 1m; unmapped, but not counted within 1m: {listed}{more}",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("count", "gap"), [(0.0, False), (0.001, True), (1.0, True)])
+def test_a_code_is_a_gap_once_it_was_counted(count: float, gap: bool) -> None:
+    """Anything above nothing within the window; beside a mapped code and an older spelling of one."""
+    ocr, *_ = load_taxonomy().counted
+    mapped = CodeCount("p", "INPUT_ERROR", 1.0, NOW), CodeCount("p", "provider_down", 1.0, NOW)
+    counted = (CodeCount("p", "ODD", count, NOW), *mapped)
+    found = error_codes.check_mapping(load_taxonomy(), {ocr: counted}, window_seconds=60.0)
+    assert [item.result for item in found] == [Result.FAILED if gap else Result.PASSED]
+    assert gap or found[0].text.startswith(
+        "all 2 codes counted within 1m map to the nine; older spellings: provider_down → NETWORK_ERROR; unmapped"
+    )

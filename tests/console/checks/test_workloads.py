@@ -345,3 +345,149 @@ def test_a_job_whose_pod_does_not_start_warns(phase: str, reason: str, verdict: 
     pod = replace(POD, phase=phase, reason=reason, ready=False, owner_uid="load", labels=())
     (found,) = assess_workloads(Cluster("n", (job,), pods=(pod,)), now=NOW)
     assert found.verdict is verdict and (reason in found.reason or verdict is Verdict.OK or "restarted" in found.reason)
+
+
+JOB = Workload(
+    namespace="n", name="backup-1", uid="j", resource_version="1", generation=1, observed_generation=1, desired=1, replicas=0,
+    updated=0, ready=0, available=0, paused=False, revision=0, created_at=NOW - 50.0, kind="Job",
+)  # fmt: skip
+
+
+def verdict_of(*workloads: Workload, now: float = NOW, **more: object) -> dict[str, tuple[Verdict, str, bool]]:
+    cluster = Cluster("n", workloads, (), **more)  # type: ignore[arg-type]
+    return {item.workload.name: (item.verdict, item.reason, item.over) for item in assess_workloads(cluster, now=now)}
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet"])
+@pytest.mark.parametrize(("ready", "desired"), [(0, 0), (0, 1), (0, 3), (1, 1), (1, 3), (2, 3), (3, 3), (4, 3), (1, 0)])
+def test_ready_against_desired_pods(kind: str, ready: int, desired: int) -> None:
+    """None of some is critical, fewer warn, as many or more are fine; without desired pods nothing is missing: it is over."""
+    counts = {"updated": desired, "replicas": desired, "available": desired}
+    item = replace(STORE if kind == "StatefulSet" else API, name="x", ready=ready, desired=desired, **counts)  # type: ignore[arg-type]
+    verdict, reason, over = verdict_of(item, replace(API, name="calm", uid="c"))["x"]
+    if desired and not ready:
+        assert (verdict, reason) == (Verdict.CRITICAL, f"x: none of {desired} pods is ready")
+    elif ready < desired:
+        assert (verdict, reason) == (Verdict.WARN, f"x: {ready} of {desired} pods ready")
+    else:
+        assert (verdict, over) == (Verdict.OK, desired == 0)
+
+
+@pytest.mark.parametrize("ready", [2, 3, 4])
+def test_a_rollout_that_waits_warns_once_the_pods_are_there(ready: int) -> None:
+    """With pods missing these are the reason; with all of them the rollout's own sentence is."""
+    found = assess_status(replace(API, ready=ready, updated=1), now=NOW)
+    assert [item.verdict for item in found] == [Verdict.WARN]
+    assert found[0].text == ("2 of 3 pods ready" if ready < 3 else "1 of 3 new pods created")
+
+
+@pytest.mark.parametrize(("age", "seen"), [(59.9, True), (60.0, True), (60.1, False)])
+def test_a_job_has_a_minute_to_start(age: float, seen: bool) -> None:
+    """After it no controller takes it; one that began, runs or ended has started."""
+    batch = BatchJob("Job", "backup-1", created_at=NOW - age)
+    found = assess_status(replace(JOB, batch=batch), now=NOW)
+    assert [item.text for item in found] == ([] if seen else ["not started"])
+    for changes in ({"started_at": NOW - age}, {"active": 1}, {"finished": True}, {"suspended": True}):
+        assert "not started" not in [
+            item.text for item in assess_status(replace(JOB, batch=replace(batch, **changes)), now=NOW)
+        ]  # type: ignore[arg-type]
+
+
+CRON = BatchJob("CronJob", "backup", created_at=NOW - 9e5, started_at=NOW - 100.0, succeeded_at=NOW - 200.0)
+RUN = BatchJob("Job", "backup-1", created_at=NOW - 100.0, finished=True)
+
+
+def texts(batch: BatchJob, newest: BatchJob | None = None, failed: BatchJob | None = None) -> list[str]:
+    item = replace(JOB, name="backup", kind="CronJob", batch=batch)
+    return [found.text for found in assess_status(item, now=NOW, newest=newest, failed=failed)]
+
+
+@pytest.mark.parametrize("late", [-0.001, 0.0, 0.001])
+def test_a_run_is_known_by_a_job_that_is_not_older(late: float) -> None:
+    """Created in the moment in which the run began, or after it; an older Job says nothing of this run."""
+    newest = replace(RUN, created_at=CRON.started_at + late)
+    unknown = ["its last run ended without a success"]
+    assert texts(CRON, newest) == (unknown if late < 0 else [])
+    assert texts(CRON) == unknown
+    assert texts(replace(CRON, active=1)) == [] and texts(replace(CRON, suspended=True)) == ["suspended"]
+
+
+@pytest.mark.parametrize(("succeeded", "ends"), [(-0.001, False), (0.0, True), (0.001, True)])
+def test_a_success_ends_what_failed_before_it(succeeded: float, ends: bool) -> None:
+    """One in the same moment already does; the same for a run of which nobody saw the Job."""
+    failed = replace(RUN, failed=True, reason="BackoffLimitExceeded", created_at=NOW - 100.0)
+    cron = replace(CRON, succeeded_at=NOW - 100.0 + succeeded)
+    assert texts(cron, RUN, failed) == ([] if ends else ["its last run failed, BackoffLimitExceeded"])
+    assert texts(cron) == ([] if ends else ["its last run ended without a success"])
+
+
+@pytest.mark.parametrize(("succeeded", "verdict"), [(-0.001, Verdict.WARN), (0.0, Verdict.WARN), (0.001, Verdict.OK)])
+def test_a_failed_job_is_over_once_a_later_run_succeeded(succeeded: float, verdict: Verdict) -> None:
+    """Later than the Job was created; another CronJob's success says nothing."""
+    job = replace(
+        JOB, owner="CronJob/backup", batch=BatchJob("Job", "backup-1", created_at=NOW - 50.0, failed=True, reason="x")
+    )
+    own = replace(JOB, name="backup", uid="c", kind="CronJob", batch=replace(CRON, succeeded_at=NOW - 50.0 + succeeded))
+    other = replace(own, name="other", uid="o", batch=replace(CRON, succeeded_at=NOW))
+    found = verdict_of(job, own, other)["backup-1"]
+    assert found == (
+        (Verdict.OK, "backup-1: failed, and a later run succeeded", True) if verdict is Verdict.OK
+        else (Verdict.WARN, "backup-1: failed, x", False)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_jobs_the_newest_counts(order: int) -> None:
+    """Whatever their order in the list; of those that failed the newest that failed."""
+    made = [
+        replace(JOB, name=f"backup-{at}", uid=f"j{at}", owner="CronJob/backup",
+                batch=replace(RUN, created_at=NOW - 300.0 + at, failed=at < 3, reason=f"R{at}"))
+        for at in range(4)
+    ]  # fmt: skip
+    cron = replace(JOB, name="backup", uid="c", kind="CronJob", batch=replace(CRON, succeeded_at=0.0, started_at=NOW - 297.0))
+    assert verdict_of(*made[::order], cron)["backup"] == (Verdict.WARN, "backup: its last run failed, R2", False)
+    good = [replace(item, batch=replace(item.batch, failed=False)) for item in made if item.batch]  # type: ignore[type-var]
+    assert verdict_of(*good[::order], cron)["backup"] == (Verdict.OK, "backup: no active run", False)
+
+
+@pytest.mark.parametrize(
+    ("late", "deadline", "text"),
+    [
+        (600.0, 600, ""),
+        (600.0, 599, "; it starts no later than 9m59s after its time (startingDeadlineSeconds)"),
+        (600.0, None, ""),
+    ],
+)
+def test_a_missed_run_says_whether_it_may_still_start(late: float, deadline: int | None, text: str) -> None:
+    """At its deadline it still may; with one that runs and a policy that forbids two, that is the reason."""
+    at = NOW  # a full hour
+    batch = BatchJob("CronJob", "backup", schedule="0 * * * *", time_zone="UTC", starting_deadline_seconds=deadline,
+                     created_at=at - 60.0)  # fmt: skip
+    item = replace(JOB, name="backup", kind="CronJob", batch=batch)
+    (found,) = assess_status(item, now=at + late)
+    assert (found.text, found.detail) == ("missed 1 scheduled run", f"the last one was due 10m ago{text}")
+    forbids = replace(item, batch=replace(batch, forbids_overlap=True, active=1))
+    assert assess_status(forbids, now=at + late)[0].detail.endswith("(concurrencyPolicy Forbid)")
+    assert assess_status(item, now=at + 119.0) == () and len(assess_status(item, now=at + 120.0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("age", "shown"), [(86_399.0, "08:00Z"), (86_400.0, "1d ago"), (86_401.0, "1d ago"), (172_800.0, "2d ago")]
+)
+def test_a_rollout_of_more_than_a_day_ago_is_told_in_days(age: float, shown: str) -> None:
+    """Exactly a day already is; before it the time of the day."""
+    cluster = Cluster("n", (API,), (Revision(2, "r", "u", NOW - age, 3),))
+    told = evaluate_workloads(SPEC, Threshold(), cluster, taken_at=NOW, now=NOW, stale_after=30.0)
+    assert told.note.startswith("3/3 ready · cad-ml-api rev 2 rolled out ") and told.note.endswith(shown)
+
+
+@pytest.mark.parametrize("verdict", [Verdict.OK, Verdict.WARN, Verdict.CRITICAL])
+def test_a_kind_that_is_not_listed_any_more_outranks_only_what_is_fine(verdict: Verdict) -> None:
+    """A warning and worse stay; ok is stale then, with the reason; without any workload nothing is known."""
+    changes = {Verdict.OK: {}, Verdict.WARN: {"ready": 2}, Verdict.CRITICAL: {"ready": 0}}[verdict]
+    fault = KindFault("daemonsets", "it hangs")
+    told = state_of(replace(API, **changes), faults=(fault,))  # type: ignore[arg-type]
+    assert told.verdict is (Verdict.STALE if verdict is Verdict.OK else verdict)
+    assert told.reason.startswith("daemonsets: it hangs" if verdict is Verdict.OK else "cad-ml-api: ")
+    alone = state_of(faults=(fault,))
+    assert (alone.verdict, alone.reason, alone.value) == (Verdict.NO_DATA, "daemonsets: it hangs", None)
