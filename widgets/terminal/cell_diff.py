@@ -66,7 +66,7 @@ class CursorState:
         elif self.row >= 0:
             if x == self.column:
                 ways.append(_cursor_step(y - self.row, "B") if y > self.row else _cursor_step(self.row - y, "A"))
-            elif x == 0 and y == self.row + 1:
+            if x == 0 and y == self.row + 1:
                 ways.append("\r\n")
         self.column, self.row = x, y
         return min(ways, key=len)
