@@ -23,15 +23,15 @@ CONNECTIONS = 8
 IDLE_SECONDS = 60.0
 """How long an unused connection is kept."""
 _UNREAD_BYTES = 512 << 10
-"""With more than this unread, the server has to wait."""
+"""With more than this unread, the console reads no more from the server."""
 _NEXT_ADDRESS_SECONDS = 0.25
-"""After this long without a connection the next address is tried beside (RFC 8305)."""
+"""How long an address has before the next one is tried in parallel (RFC 8305)."""
 
 Trace: TypeAlias = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 
 class DirectTransport(httpx.AsyncBaseTransport):
-    """A pool of connections to one server. Raises httpx' errors with their cause; the extension `trace` is told the phases."""
+    """A pool of connections to one server. Raises httpx' errors with their cause; calls the extension `trace` at each phase."""
 
     def __init__(self, context: ssl.SSLContext | None) -> None:
         """`context` is None for plain HTTP."""
@@ -53,9 +53,9 @@ class DirectTransport(httpx.AsyncBaseTransport):
             connection = self._reuse() or await self._dial(request, trace)
             await trace("http11.send_request_headers.started", {})
             connection.write(message)
-            while (found := exchange.head()) is None:
+            while (head := exchange.head()) is None:
                 await connection.feed(exchange)
-            status, headers = found
+            status, headers = head
             return httpx.Response(status, headers=headers, stream=_BodyStream(self, connection, exchange, trace))
         except BaseException:
             self._release(connection, reusable=False)
@@ -70,7 +70,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
             await connection.lost
 
     def release(self, connection: _Connection, exchange: Exchange) -> None:
-        """The response was read, or is not read on."""
+        """The response was read to its end, or the caller gave it up."""
         self._release(connection, reusable=exchange.reusable and not connection.unread)
 
     def _release(self, connection: _Connection | None, *, reusable: bool) -> None:
@@ -84,11 +84,11 @@ class DirectTransport(httpx.AsyncBaseTransport):
             connection.abort()
 
     def _reuse(self) -> _Connection | None:
-        """The connection that was used last, if it is still good."""
+        """The usable connection that was idle for the shortest time; None without one."""
         oldest = time.monotonic() - IDLE_SECONDS
         while self._idle:
             connection = self._idle.pop()
-            if connection.idle_since >= oldest and not connection.readable():
+            if connection.idle_since >= oldest and not connection.spoiled():
                 return connection
             connection.abort()
         return None
@@ -96,15 +96,19 @@ class DirectTransport(httpx.AsyncBaseTransport):
     async def _dial(self, request: httpx.Request, trace: Trace) -> _Connection:
         url, seconds = request.url, request.extensions.get("timeout", {}).get("connect")
         host = url.raw_host.decode("ascii")
-        made = None
         try:
             await trace("connection.connect_tcp.started", {})
+            # As in httpx, each of the two steps has the whole time.
             async with asyncio.timeout(seconds):
-                made = await _connect(host, url.port or (443 if self._context else 80))
-            if self._context is not None:
-                await trace("connection.start_tls.started", {})
-            async with asyncio.timeout(seconds):
-                connection = await self._wrap(made, request.extensions.get("sni_hostname") or host)
+                sock = await _connect(host, url.port or (443 if self._context else 80))
+            try:
+                if self._context is not None:
+                    await trace("connection.start_tls.started", {})
+                async with asyncio.timeout(seconds):
+                    connection = await self._wrap(sock, request.extensions.get("sni_hostname") or host)
+            except BaseException:
+                sock.close()
+                raise
         except TimeoutError as error:
             raise httpx.ConnectTimeout("no connection in time") from error
         except (OSError, ExceptionGroup) as error:
@@ -113,33 +117,30 @@ class DirectTransport(httpx.AsyncBaseTransport):
         connection.lost.add_done_callback(lambda _: self._open.discard(connection))
         return connection
 
-    async def _wrap(self, made: socket.socket, name: str) -> _Connection:
+    async def _wrap(self, sock: socket.socket, name: str) -> _Connection:
+        """The connection over this socket, after the TLS handshake if there is one; the caller closes the socket on failure."""
         loop = asyncio.get_running_loop()
         options: dict[str, Any] = {"ssl": self._context, "server_hostname": name} if self._context else {}
         try:
-            _, connection = await loop.create_connection(lambda: _Connection(loop), sock=made, **options)
+            _, connection = await loop.create_connection(lambda: _Connection(loop), sock=sock, **options)
         except ConnectionResetError as error:
-            made.close()
             if error.errno is not None:
                 raise
             # asyncio's own, for a server that closes during the handshake
             ended = ssl.SSLEOFError(ssl.SSLErrorNumber.SSL_ERROR_EOF, "EOF occurred in violation of protocol")
             ended.reason = "UNEXPECTED_EOF_WHILE_READING"
             raise ended from None
-        except BaseException:
-            made.close()
-            raise
         return connection
 
 
 class _Connection(asyncio.Protocol):
-    """One connection; what it received waits until somebody reads it."""
+    """One connection; it keeps what it received until `feed` takes it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.lost: asyncio.Future[None] = loop.create_future()
         """Done once the socket is closed."""
         self.ended = False
-        """Whether nothing more will be received."""
+        """Whether the server will send nothing more."""
         self.idle_since = 0.0
         self._loop = loop
         self._error: Exception | None = None
@@ -149,7 +150,7 @@ class _Connection(asyncio.Protocol):
         self._waiting: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport | None = None
 
-    # asyncio calls these.
+    # Called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -173,7 +174,7 @@ class _Connection(asyncio.Protocol):
         if not self.lost.done():
             self.lost.set_result(None)
 
-    # The transport does.
+    # Called by DirectTransport
 
     @property
     def unread(self) -> bool:
@@ -184,7 +185,7 @@ class _Connection(asyncio.Protocol):
             self._transport.write(data)
 
     async def feed(self, exchange: Exchange) -> None:
-        """Feed it with what was received, or with what is received next, or with the end. Raises httpx.ReadError."""
+        """Passes on the next piece of the response, or its end, and waits for it if necessary. Raises httpx.ReadError."""
         while not self._pieces:
             if self._error is not None:
                 raise httpx.ReadError("the connection broke") from self._error
@@ -203,8 +204,8 @@ class _Connection(asyncio.Protocol):
             self._transport.resume_reading()
         exchange.feed(piece)
 
-    def readable(self) -> bool:
-        """Of an idle connection: whether the server closed it, or sent something that nobody asked for."""
+    def spoiled(self) -> bool:
+        """Whether an idle connection cannot be used again: the server closed it, or sent what belongs to no request."""
         if self.ended or self._pieces or self._transport is None:
             return True
         poll = select.poll()
@@ -221,7 +222,7 @@ class _Connection(asyncio.Protocol):
 
 
 class _BodyStream(httpx.AsyncByteStream):
-    """The body of one response; closing it gives the connection back."""
+    """The body of one response; closing it returns the connection to the pool."""
 
     def __init__(self, owner: DirectTransport, connection: _Connection, exchange: Exchange, trace: Trace) -> None:
         self._owner = owner
@@ -245,17 +246,17 @@ class _BodyStream(httpx.AsyncByteStream):
 
 
 async def _ignore(_event: str, _info: dict[str, Any]) -> None:
-    """Nobody asked for the phases."""
+    """The `trace` of a request without one."""
 
 
 async def _connect(host: str, port: int) -> socket.socket:
     """A connected socket to the first address that accepts. Raises OSError, or a group of them."""
     try:
         # An address needs no resolver, which works in a thread. As bytes, or Python imports the tables of IDNA.
-        found = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        results = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+        results = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in results))
     if len(addresses) == 1:
         return await _connect_to(*addresses[0])
     return await _race(_alternate_families(addresses))
@@ -269,7 +270,7 @@ def _alternate_families(addresses: Sequence[tuple[int, Any]]) -> Sequence[tuple[
 
 
 async def _race(addresses: Sequence[tuple[int, Any]]) -> socket.socket:
-    """Each address gets a moment before the next one is tried beside it; the first connection wins."""
+    """Each address has a quarter of a second before the next one is tried in parallel; the first connection wins."""
     tasks: set[asyncio.Task[socket.socket]] = set()
     errors: list[Exception] = []
     waiting = deque(addresses)
@@ -285,9 +286,13 @@ async def _race(addresses: Sequence[tuple[int, Any]]) -> socket.socket:
                     tasks.discard(task)
                     return task.result()
                 tasks.discard(task)
-                if isinstance(error, OSError):
-                    errors.append(error)
-        raise ExceptionGroup("no address accepts", errors)
+                if not isinstance(error, Exception):
+                    raise error
+                errors.append(error)
+        # What is not a failed connection is a defect, and is raised as itself, as with one address.
+        if defect := next((error for error in errors if not isinstance(error, OSError)), None):
+            raise defect
+        raise ExceptionGroup("no address accepts a connection", errors)
     finally:
         for task in tasks:
             task.add_done_callback(_close_late)
@@ -295,17 +300,17 @@ async def _race(addresses: Sequence[tuple[int, Any]]) -> socket.socket:
 
 
 def _close_late(task: asyncio.Task[socket.socket]) -> None:
-    """Another address was faster."""
+    """Closes the connection of an address that another one beat."""
     if not task.cancelled() and task.exception() is None:
         task.result().close()
 
 
 async def _connect_to(family: int, address: Any) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        made.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(made, address)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, address)
     except BaseException:
-        made.close()
+        sock.close()
         raise
-    return made
+    return sock

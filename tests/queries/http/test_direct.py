@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 
 import httpx
 import pytest
+from limits import extend
 from loopback import http_answer
 
 from queries.http.direct import CONNECTIONS, DirectTransport
@@ -208,6 +210,42 @@ async def test_a_request_that_is_given_up_closes_its_connection() -> None:
     server.close()
 
 
+@pytest.mark.parametrize("cancelled", [True, False])
+async def test_a_request_that_ends_before_the_handshake_closes_its_socket(cancelled: bool) -> None:
+    """Between the connection and TLS, neither a trace that raises nor a request that is cancelled leaves the socket open."""
+    dialled, closed, reached = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        dialled.set()
+        await reader.read()
+        closed.set()
+        writer.close()
+
+    async def trace(event: str, _info: dict[str, object]) -> None:
+        if event == "connection.start_tls.started":
+            reached.set()
+            if not cancelled:
+                raise ZeroDivisionError
+            await asyncio.Event().wait()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    transport = DirectTransport(ssl.create_default_context())
+    request = httpx.Request("GET", url, extensions={"trace": trace})
+    task = asyncio.ensure_future(transport.handle_async_request(request))
+    await reached.wait()
+    await dialled.wait()
+    if cancelled:
+        task.cancel()
+    # The exception is held: only then does the frame with the socket outlive the request.
+    with pytest.raises(asyncio.CancelledError if cancelled else ZeroDivisionError) as held:
+        await task
+    await asyncio.wait_for(closed.wait(), extend(5.0))
+    assert held.value is not None
+    await transport.aclose()
+    server.close()
+
+
 async def test_a_server_waits_while_nobody_reads() -> None:
     """Of an answer that nobody reads only a part is taken: a gigabyte does not become memory."""
     sent = 0
@@ -259,3 +297,8 @@ async def test_another_address_of_a_name_is_tried(serve, monkeypatch: pytest.Mon
         await transport.handle_async_request(httpx.Request("GET", "http://two.example/"))
     assert isinstance(caught.value.__cause__, ExceptionGroup)
     assert {type(error) for error in caught.value.__cause__.exceptions} == {ConnectionRefusedError}
+    # What is not a failed connection stays itself.
+    ports[:] = [70_000, 70_001]
+    with pytest.raises(OverflowError):
+        await transport.handle_async_request(httpx.Request("GET", "http://two.example/"))
+    await transport.aclose()
