@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -142,6 +142,16 @@ class BrokenChecklist:
 
 
 @dataclass(frozen=True, slots=True)
+class ChecklistFile:
+    """The text of a file, or why it cannot be read (`file: …`)."""
+
+    name: str
+    path: str
+    text: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Checklists:
     """The valid checklists, and the invalid files."""
 
@@ -157,22 +167,44 @@ class Checklists:
 
     @classmethod
     def load(cls, folder: str, vocabulary: ChecklistNames) -> Checklists:
-        """The shipped ones and those of `folder`, which may be empty or absent. An invalid file still hides the shipped one of
-        its name: the team must not get another checklist without notice.
-        """
-        own = sorted(Path(folder).glob("*.yaml")) if folder else []
-        own += sorted(Path(folder).glob("*.yml")) if folder else []
-        files = {path.stem: path for path in sorted(SHIPPED.glob("*.yaml")) if path.stem != _QUERIES}
-        files.update({path.stem: path for path in own})
-        vocabulary = replace(vocabulary, lists=tuple(files))
+        """The shipped ones and those of `folder`, which may be empty or absent."""
+        return cls.parse(read_files(folder), vocabulary)
+
+    @classmethod
+    def parse(cls, files: Iterable[ChecklistFile], vocabulary: ChecklistNames) -> Checklists:
+        """Those of the files, in the order of the day."""
+        found = {file.name: file for file in files}
+        vocabulary = replace(vocabulary, lists=tuple(found))
         lists: list[Checklist] = []
         broken: list[BrokenChecklist] = []
-        for name in sorted(files, key=lambda item: (ORDER.index(item) if item in ORDER else len(ORDER), item)):
+        for name in sorted(found, key=lambda item: (ORDER.index(item) if item in ORDER else len(ORDER), item)):
+            file = found[name]
+            if file.why:
+                broken.append(BrokenChecklist(name, file.path, file.why))
+                continue
             try:
-                lists.append(parse(_text(files[name]), name=name, path=str(files[name]), vocabulary=vocabulary))
+                lists.append(parse(file.text, name=name, path=file.path, vocabulary=vocabulary))
             except ConfigError as error:
-                broken.append(BrokenChecklist(name, str(files[name]), str(error)))
+                broken.append(BrokenChecklist(name, file.path, str(error)))
         return cls(tuple(lists), tuple(broken))
+
+
+def read_files(folder: str) -> tuple[ChecklistFile, ...]:
+    """The shipped files and those of `folder`, which may be empty or absent. A file that cannot be read still hides the shipped
+    one of its name: the team must not get another checklist without notice.
+    """
+    own = sorted(Path(folder).glob("*.yaml")) if folder else []
+    own += sorted(Path(folder).glob("*.yml")) if folder else []
+    files = {path.stem: path for path in sorted(SHIPPED.glob("*.yaml")) if path.stem != _QUERIES}
+    files.update({path.stem: path for path in own})
+    return tuple(_read_file(name, path) for name, path in files.items())
+
+
+def _read_file(name: str, path: Path) -> ChecklistFile:
+    try:
+        return ChecklistFile(name, str(path), _text(path))
+    except ConfigError as error:
+        return ChecklistFile(name, str(path), why=str(error))
 
 
 def load_checklists(settings: Settings, specs: tuple[PanelSpec, ...], runbooks: RunbookIndex) -> Checklists:
@@ -308,6 +340,8 @@ class _Parser:
 
 
 def _load(text: str, path: str, kind: Fields) -> YamlDocument:
+    if len(text) > _LIMIT_BYTES:
+        raise _too_large(path)
     try:
         document = load_with_lines(text)
         if document.value is None:
@@ -320,10 +354,14 @@ def _load(text: str, path: str, kind: Fields) -> YamlDocument:
     return document
 
 
+def _too_large(path: str) -> ConfigError:
+    return ConfigError(source=path, expected=f"larger than {_LIMIT_BYTES >> 10} KiB, expected a checklist")
+
+
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > _LIMIT_BYTES:
-            raise ConfigError(source=str(path), expected=f"larger than {_LIMIT_BYTES >> 10} KiB, expected a checklist")
+            raise _too_large(str(path))
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise ConfigError(source=str(path), expected="expected text in UTF-8") from None

@@ -11,7 +11,7 @@ from console.checklists.definition import Checklist, Item
 from console.checklists.evaluate import EvaluationInput, evaluate
 from console.checklists.evidence_queries import ClusterSource, CollectedEvidence, MetricsSource, fetch_evidence
 from console.checklists.incidents import known_incidents
-from console.checklists.loader import Checklists, load_checklists
+from console.checklists.loader import Checklists
 from console.checklists.report import ChecklistReport
 from console.checklists.result import ItemResult
 from console.checklists.run_review import open_items, resulting_verdict
@@ -24,13 +24,9 @@ from queries.model.text import visible
 from queries.text.times import format_timestamp
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from console.config.settings import Settings
     from console.journal.event import Event
-    from console.runbooks.index import RunbookIndex
     from console.state.journal_state import JournalState
-    from queries.model.panel import PanelSpec
 
 
 class ChecklistSession(Protocol):
@@ -39,11 +35,7 @@ class ChecklistSession(Protocol):
     @property
     def settings(self) -> Settings: ...
 
-    @property
-    def specs(self) -> Sequence[PanelSpec]: ...
-
-    @property
-    def runbooks(self) -> RunbookIndex: ...
+    def load_checklists(self) -> Checklists: ...
 
     @property
     def prometheus(self) -> MetricsSource | None: ...
@@ -72,8 +64,7 @@ class ChecklistService:
 
     async def load(self) -> Checklists:
         """The shipped checklists and the team's own; reads files in a thread."""
-        session = self._session
-        return await asyncio.to_thread(load_checklists, session.settings, tuple(session.specs), session.runbooks)
+        return await asyncio.to_thread(self._session.load_checklists)
 
     # Evidence
 

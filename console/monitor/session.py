@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from console.actions.guard import GuardControl
     from console.actions.plan import Preview, Request, RunStep
     from console.actions.writers.writer import Writer
+    from console.checklists.loader import Checklists
     from console.checklists.service import ChecklistService
     from console.drills.service import DrillService
     from console.handover.service import HandoverService
@@ -562,6 +563,12 @@ class Session(JournalSession):
             newest_ledger=self.newest_ledger,
             clock=self._clock,
         )
+
+    def load_checklists(self) -> Checklists:
+        """Those of this console; reads files."""
+        from console.checklists.loader import load_checklists  # noqa: PLC0415  # not before the first frame
+
+        return load_checklists(self.settings, self.specs, self.runbooks)
 
     @cached_property
     def checklists(self) -> ChecklistService:

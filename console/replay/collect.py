@@ -156,12 +156,11 @@ class _Collector:
         return tuple(open_board(settings, name, namespace=settings.namespace) for name, _ in self._session.boards)
 
     def _read_checklists(self) -> bytes:
-        """The files as they are: a replay shows the runs that the journal has; these say what was asked in them."""
-        from console.checklists.loader import SHIPPED  # noqa: PLC0415  # as above
+        """The files as they are."""
+        from console.checklists.loader import read_files  # noqa: PLC0415  # as above
 
-        folders = [SHIPPED, *([Path(own)] if (own := self._session.settings.paths.checklists_dir) else [])]
-        files = [file for folder in folders for file in sorted(folder.glob("*.y*ml"))]
-        return encode_lines({"name": file.stem, "text": file.read_text("utf-8", "replace")} for file in files)
+        files = read_files(self._session.settings.paths.checklists_dir)
+        return encode_lines(contents.KeptChecklist(item.name, item.text, item.why) for item in files)
 
     # The journal
 

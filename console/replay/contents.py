@@ -34,6 +34,14 @@ RECORDING = "recording.rec.gz"
 T = TypeVar("T")
 
 
+class KeptChecklist(msgspec.Struct):
+    """The text of a checklist's file, or why it could not be read."""
+
+    name: str
+    text: str = ""
+    why: str = ""
+
+
 class KeptSettings(msgspec.Struct):
     """What decides how a platform is shown. None of it is an address or a secret."""
 

@@ -29,6 +29,7 @@ from queries.stored.transport import StoredServers, StoredTransport
 from queries.text.times import format_moment
 
 if TYPE_CHECKING:
+    from console.checklists.loader import Checklists
     from console.config.settings import Settings
     from console.journal.sqlite import Journal
     from console.logs.pattern_report import PatternReport
@@ -103,7 +104,23 @@ class ReplaySession(Session):
         policies = contents.build_policies(kept)
         if policies is not None:
             self.severity_policies = policies
+        self._checklists = read_lines(bundle, contents.CHECKLISTS, contents.KeptChecklist)
+        self._signals = signals
         self._ready = False
+
+    def load_checklists(self) -> Checklists:
+        """Those of the bundle, with its panels, runbooks and signals."""
+        from console.checklists.loader import ChecklistFile, ChecklistNames, Checklists  # noqa: PLC0415  # not before it is opened
+
+        names = ChecklistNames(
+            self.specs,
+            tuple(item.id for item in self.runbooks.runbooks),
+            self.settings.namespace,
+            boards=tuple(spec for board in self.dashboards_by_name.values() for spec in board.panels),
+            signals=self._signals,
+        )
+        path = f"{self.replayed}:{contents.CHECKLISTS}"
+        return Checklists.parse((ChecklistFile(item.name, path, item.text, item.why) for item in self._checklists), names)
 
     async def open_past(self, clock: Callable[[], float]) -> ReplayedPast:
         if not self._ready and self.prometheus is not None:
@@ -147,6 +164,9 @@ class ReplayedPast(PastSession):
         self.dashboards.panels = {
             spec.id: (board.name, spec.title) for board in boards for spec in board.panels if spec.id not in shown
         }
+
+    def load_checklists(self) -> Checklists:
+        return self._replay.load_checklists()
 
     def check(self, moment: float) -> None:
         """Raises FutureMoment for one that the bundle does not cover."""

@@ -33,8 +33,9 @@ from console.replay.settings import build_settings
 from console.screens.app import ConsoleApp
 from console.screens.cast import Take, record_cast
 from console.screens.replay import create_app
-from queries.http.endpoint import HttpConfig
+from queries.http.endpoint import Endpoint, HttpConfig
 from queries.model.source import Health
+from queries.model.verdict import Verdict
 from queries.text.times import format_time
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -326,6 +327,67 @@ def test_the_first_frame_needs_little_of_a_bundle(file: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == ["settings.json", "hashlib"]  # the settings are compared with their hash
+
+
+TEAM_PANELS = """\
+title: Shop
+panels:
+  - {id: shop_orders, title: Orders, unit: per_second, raw: "sum(rate(shop_orders_total[5m]))", absent: none}
+"""
+TEAM_CHECKLIST = """\
+title: The shop opens
+items:
+  - {id: orders, title: Orders, panel: shop_orders}
+  - {id: stock, question: Is there stock?}
+"""
+LOG_PANEL = """\
+panels:
+  - {id: refused, title: Refused, unit: count, source: loki, raw: 'sum(rate({app="api"} |= "refused" [5m]))', absent: x}
+"""
+
+
+def team_settings(settings: Settings, folder: Path) -> Settings:
+    """With checklists, a board and a panel over logs of a team's own; Loki does not answer."""
+    lists = folder / "checklists"
+    lists.mkdir()
+    (lists / "shop.yaml").write_text(TEAM_CHECKLIST)
+    (lists / "hourly.yaml").write_text("title: [")
+    for name, text in (("board", TEAM_PANELS), ("log", LOG_PANEL)):
+        (folder / f"{name}.yaml").write_text(text)
+    own = replace(settings.own, panels=(str(folder / "board.yaml"), str(folder / "log.yaml")))
+    loki = Endpoint("http://127.0.0.1:9", timeout_seconds=1.0)
+    return replace(settings, own=own, loki=loki, paths=replace(settings.paths, checklists_dir=str(lists)))
+
+
+async def test_checklists_are_those_of_then(settings: Settings, tmp_path: Path) -> None:
+    """A team's own with its panels, and an invalid one with its reason, never this console's file of the same name."""
+    given = team_settings(settings, tmp_path)
+    own, bundle = await asyncio.to_thread(replayed, await write(given, tmp_path), tmp_path)
+    session = await asyncio.to_thread(ReplaySession, own, bundle)
+    past = await session.open_past(time.time)
+    try:
+        await past.go(NOW - 60.0)
+        found = await past.checklists.load()
+    finally:
+        await past.close()
+        await session.close()
+    shop = found.get("shop")
+    assert shop is not None
+    assert [item.title for item in shop.items] == ["Orders", "Is there stock?"]
+    assert found.get("morning") is not None
+    assert [(item.name, item.path) for item in found.broken] == [("hourly", "x.bundle.zip:checklists.jsonl")]
+
+
+async def test_a_panel_over_logs_is_not_known_in_a_replay(settings: Settings, tmp_path: Path) -> None:
+    """The bundle has no counts of lines: the panel says so, with what the bundle says of Loki, and is never fine."""
+    own, bundle = await asyncio.to_thread(replayed, await write(team_settings(settings, tmp_path), tmp_path), tmp_path)
+    snapshot = await show_moment(own, bundle, "")
+    panel, loki = snapshot.panel("refused"), snapshot.source("loki")
+    assert panel is not None
+    assert loki is not None and loki.fault is not None
+    assert panel.verdict is Verdict.NO_DATA
+    assert "not known then" in panel.reason
+    assert "the bundle says of loki: not read" in loki.fault.sentence()
 
 
 async def test_a_recording_for_asciinema(file: Path, tmp_path: Path) -> None:
