@@ -7,6 +7,7 @@ import logging
 import os
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -84,12 +85,18 @@ class _LogFile(logging.Handler):
 
             self._file = RotatingFileHandler(self._path, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True)
             self._file.setFormatter(self.formatter)
+            self._file.handleError = _drop  # type: ignore[assignment, method-assign]
         self._file.emit(record)
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # the rest of a record, on a full disk
+                self._file.close()
         super().close()
+
+
+def _drop(_record: logging.LogRecord) -> None:
+    """On a full disk: Python would print a traceback over the screen."""
 
 
 class UnwritableLog(logging.NullHandler):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from console import __version__
 from console.config.settings import RecorderSettings, Settings
 from console.monitor.source_results import ALERTMANAGER, KUBERNETES
-from console.recording.files import RecorderLock
+from console.recording.files import RecorderLock, require_space
 from console.recording.lines import RecordingError
 from console.recording.objects import ALERTS, CLUSTER, SILENCES, ObjectEncoder
 from console.recording.writer import RecordingWriter
@@ -59,6 +59,7 @@ def probe_recorder(settings: Settings) -> RecorderStatus:
     lock = RecorderLock(folder)
     try:
         state, error = (RecorderState.NOBODY if lock.acquire() else RecorderState.ELSEWHERE), ""
+        require_space(folder)
     except RecordingError as problem:
         state, error = RecorderState.FAILED, str(problem)
     lock.release()
@@ -68,7 +69,9 @@ def probe_recorder(settings: Settings) -> RecorderStatus:
 class Recorder:
     """`ingest` may be called in the event loop: it only queues."""
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Callable[[], float] = time.time, retry_seconds: float = _RETRY_SECONDS
+    ) -> None:
         kept = settings.recorder or RecorderSettings()
         folder = Path(settings.recording_dir)
         self.status = RecorderStatus(RecorderState.STARTING, str(folder))
@@ -86,7 +89,7 @@ class Recorder:
         self._results: queue.SimpleQueue[PollResult[Any] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._holds = False
-        self._retry_at = 0.0
+        self._retry_at, self._retry_seconds = 0.0, retry_seconds
 
     @property
     def writes(self) -> bool:
@@ -135,7 +138,7 @@ class Recorder:
             self._fail(f"recording failed with an unexpected {type(error).__name__}; see the log file")
 
     def _fail(self, error: str) -> None:
-        self._retry_at = time.monotonic() + _RETRY_SECONDS
+        self._retry_at = time.monotonic() + self._retry_seconds
         self._set(RecorderState.FAILED, error)
 
     def _take_lock(self) -> None:
@@ -167,4 +170,8 @@ class Recorder:
 
     def _set(self, state: RecorderState, error: str = "") -> None:
         if (state, error) != (self.status.state, self.status.error):
+            if error:
+                _log.error("recorder: %s", error)
+            elif self.status.error:
+                _log.warning("recorder: %s again", state)
             self.status = RecorderStatus(state, self.status.folder, error)

@@ -17,6 +17,7 @@ MEMBER_SECONDS = 3600.0
 """How long one file is written to."""
 LATE_SECONDS = 120.0
 """By how much its last line may be later than that."""
+_LEAST_BYTES = 4096
 LOCK = "recorder.lock"
 _NAME = re.compile(rf"(\d{{8}}T\d{{6}})Z(?:-\d{{1,6}})?{re.escape(SUFFIX)}", re.ASCII)
 _STAMP = "%Y%m%dT%H%M%S"
@@ -75,6 +76,16 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def require_space(folder: Path) -> None:
+    """Raises RecordingError where the disk has no room for one more line."""
+    try:
+        disk = os.statvfs(folder)
+    except OSError as error:
+        raise explain_os_error(error, folder) from None
+    if disk.f_bavail * disk.f_frsize < _LEAST_BYTES:
+        raise explain_os_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), folder)
 
 
 def explain_os_error(error: OSError, folder: Path) -> RecordingError:

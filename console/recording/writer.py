@@ -77,7 +77,8 @@ class RecordingWriter:
 
     def record(self, at: float, source: str, states: States) -> None:
         """The states of a source as just read, at a moment in Unix seconds. An object that did not change should be the same
-        object as before: then it costs nothing. Raises RecordingError; the next call tries again in a new file.
+        object as before: then it costs nothing. Raises RecordingError: no source is then known until it is recorded again, in a
+        new file.
         """
         known = self._sources.setdefault(source, _Source())
         before, was_lost, earlier = known.states, known.lost, known.confirmed_at
@@ -151,7 +152,7 @@ class RecordingWriter:
         try:
             descriptor, path = create_recording_file(self._folder, at)
         except OSError as error:
-            raise explain_os_error(error, self._folder) from None
+            raise self._fail(error) from None
         try:
             _write_all(descriptor, content)
             os.fsync(descriptor)
@@ -160,7 +161,7 @@ class RecordingWriter:
             os.close(descriptor)
             with contextlib.suppress(OSError):
                 path.unlink()
-            raise explain_os_error(error, self._folder) from None
+            raise self._fail(error) from None
         self._descriptor, self._encoder = descriptor, encoder
         self._began_at, self._packed = at, len(content)
         self._full_at = max(self._max_bytes // _PARTS, 2 * len(content))
@@ -173,12 +174,9 @@ class RecordingWriter:
             if time.monotonic() >= self._sync_due:
                 os.fsync(self._descriptor)
                 self._sync_due = time.monotonic() + _SYNC_SECONDS
-        except OSError as error:
+        except (OSError, RecordingError) as error:
             self._abandon()
-            raise explain_os_error(error, self._folder) from None
-        except RecordingError:
-            self._abandon()
-            raise
+            raise self._fail(error) from None
         self._packed += len(content)
         self._sources[source].written_at = line.at
 
@@ -187,9 +185,16 @@ class RecordingWriter:
             _write_all(self._descriptor, self._encoder.end())
             os.fsync(self._descriptor)
         except OSError as error:
-            raise explain_os_error(error, self._folder) from None
+            raise self._fail(error) from None
         finally:
             self._abandon()
+
+    def _fail(self, error: OSError | RecordingError) -> RecordingError:
+        """Nobody knows what happens until the next line can be written: from here on no source is known."""
+        explained = explain_os_error(error, self._folder) if isinstance(error, OSError) else error
+        for known in self._sources.values():
+            known.states, known.lost = {}, str(explained)
+        return explained
 
     def _abandon(self) -> None:
         """Write no more to this file; the next line begins another."""

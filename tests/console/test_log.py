@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from console.log import LogFormatter
+import pytest
+
+from console.log import LogFormatter, _LogFile
 
 UNRETRIEVED = """
 import asyncio, gc, sys
@@ -57,6 +59,15 @@ def test_the_error_of_a_record_is_not_quoted_in_its_message() -> None:
     shown = format_record("sync failed: %s, %r: %s", error, error.__cause__, error.__cause__.exceptions[0], error=error)
     assert shown.startswith("sync failed: ") and "RuntimeError" in shown and "ValueError" in shown
     assert "hunter" not in shown
+
+
+def test_a_full_disk_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    """A record that cannot be written is dropped: a traceback of Python's own would be drawn over the screen."""
+    log = _LogFile("/dev/full")
+    log.setFormatter(LogFormatter("%(message)s"))
+    log.emit(logging.LogRecord("x", logging.ERROR, "x.py", 1, "it broke", (), None))
+    log.close()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_plain_message_stays() -> None:

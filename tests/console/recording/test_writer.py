@@ -192,6 +192,57 @@ def test_a_full_disk_is_said_and_ends_nothing(tmp_path: Path, full_disk: list[in
     assert recording.states_at("cluster", BEGIN + 45) == {"pod/a": b'{"name":"c"}'}
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_an_error_of_sync_is_said_and_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """A file system may find out only when it syncs that it is full: what reached the disk before stays, and it goes on."""
+    broken = [False]
+    real = os.fsync
+
+    def sync(descriptor: int) -> None:
+        if broken[0]:
+            raise OSError(number, os.strerror(number))
+        real(descriptor)
+
+    monkeypatch.setattr("console.recording.writer.os.fsync", sync)
+    monkeypatch.setattr("console.recording.writer._SYNC_SECONDS", 0.0)
+    recorder = writer(tmp_path)
+    for second in (0, 10):
+        recorder.record(BEGIN + second, "cluster", {"pod/a": {"name": "a"}})
+    broken[0] = True
+    for second in (20, 30):
+        with pytest.raises(RecordingError, match="full; free some space" if number == errno.ENOSPC else "cannot be used"):
+            recorder.record(BEGIN + second, "cluster", {"pod/a": {"name": "b"}})
+    broken[0] = False
+    for second in (40, 50):
+        recorder.record(BEGIN + second, "cluster", {"pod/a": {"name": "c"}})
+    recorder.close()
+    recording = Recording.of_folder(tmp_path)
+    assert recording.states_at("cluster", BEGIN + 5) == {"pod/a": b'{"name":"a"}'}
+    assert isinstance(recording.states_at("cluster", BEGIN + 35), Unknown)
+    assert recording.states_at("cluster", BEGIN + 45) == {"pod/a": b'{"name":"c"}'}
+    assert len(list_files(tmp_path)) == 2
+
+
+def test_no_source_is_carried_over_a_full_disk(tmp_path: Path, full_disk: list[int]) -> None:
+    """What happened to any source meanwhile was not recorded: its state of before is not known until it is recorded again."""
+    recorder = writer(tmp_path)
+    for source in ("cluster", "alerts"):
+        recorder.record(BEGIN, source, {"a": {"name": "before"}})
+    full_disk[0] = 0
+    with pytest.raises(RecordingError):
+        recorder.record(BEGIN + 5, "cluster", {"a": {"name": "meanwhile"}})
+    full_disk[0] = 1 << 30
+    recorder.record(BEGIN + 10, "cluster", {"a": {"name": "after"}})
+    for second in (20, 30):
+        recorder.record(BEGIN + second, "alerts", {"a": {"name": "before"}})
+    recorder.close()
+    recording = Recording.of_folder(tmp_path)
+    found = recording.states_at("alerts", BEGIN + 15)
+    assert isinstance(found, Unknown)
+    assert "is full; free some space" in found.reason
+    assert recording.states_at("alerts", BEGIN + 25) == {"a": b'{"name":"before"}'}
+
+
 def test_a_clock_that_is_set_back(tmp_path: Path) -> None:
     """The recorder goes on in a new file, and of a moment that passed twice the second time counts."""
     recorder = writer(tmp_path)
