@@ -66,9 +66,10 @@ def _budget(result: ItemResult | None, facts: EvaluationInput) -> ReportSection:
     if before is None:
         line = Detail(f"not known: no value at midnight; {format_brief(now)} % left now", Verdict.NO_DATA)
         return ReportSection(title, (line,), known=False)
-    spent = before - now
+    spent = round(before - now, 2)
     # Errors that leave the window can be more than what was spent.
-    change = f"{spent:.2f} points" if spent > 0 else f"none, {-spent:.2f} points recovered as old errors left the window"
+    recovered = f", {-spent:.2f} points recovered as old errors left the window" if spent < 0 else ""
+    change = f"{spent:.2f} points" if spent > 0 else f"none{recovered}"
     text = f"{change}: {before:.2f} % left at midnight, {now:.2f} % left now"
     partial = figure_partial(spec, facts.evidence) if spec else ""
     if partial:
