@@ -48,10 +48,10 @@ from console.journal.payloads import Payload
 from console.journal.sqlite import Journal
 from queries.errors import SourceError
 from queries.model.fault import Fault, describe_rejection, is_rejected, was_never_sent
+from queries.model.frozen import dataclass
 from queries.text.times import InvalidTime
 
 _MAX_PREVIEWS = 5
-_NOTHING_SENT = "refused, nothing was sent: "
 _UNWATCHED = {
     Outcome.UNDONE: GuardResult.CHANGED,
     Outcome.FAILED: GuardResult.NOT_MADE,
@@ -63,51 +63,43 @@ Confirm = Callable[[Preview], Awaitable[bool]]
 
 
 class _Refused(Exception):
-    """The run ends before anything was sent."""
+    """The run ends before anything was sent, for this reason; its text is the outcome's."""
 
-    def __init__(self, text: str, fault: Fault | None = None) -> None:
-        super().__init__(text)
+    def __init__(self, reason: str, fault: Fault | None = None, *, prefix: str = "refused, nothing was sent: ") -> None:
+        super().__init__(prefix + reason)
+        self.reason = reason
         self.fault = fault
 
 
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What the runs of one console share.
+
+    `journal_fault` says why there is no journal. `fetch_journal` reads what other consoles wrote, `clock_ahead_seconds` returns
+    how far the clock of an author is ahead of this one. `guard_source` is what a guard reads; None where none can watch.
+    """
+
+    settings: Settings
+    reader: ClusterReader
+    writer: ChangeWriter
+    journal: Journal | None
+    journal_fault: str = ""
+    clock: Callable[[], float] = time.time
+    fetch_journal: Callable[[], Awaitable[object]] | None = None
+    clock_ahead_seconds: Callable[[str], float] = lambda author: 0.0
+    guard_source: GuardSource | None = None
+
+
 async def run(
-    request: Request,
-    *,
-    settings: Settings,
-    reader: ClusterReader,
-    writer: ChangeWriter,
-    journal: Journal | None,
-    confirm: Confirm,
-    clock: Callable[[], float] = time.time,
-    journal_fault: str = "",
-    fetch_journal: Callable[[], Awaitable[object]] | None = None,
-    clock_ahead_seconds: Callable[[str], float] = lambda author: 0.0,
-    guard_source: GuardSource | None = None,
-    control: GuardControl | None = None,
+    request: Request, context: RunContext, confirm: Confirm, *, control: GuardControl | None = None
 ) -> AsyncGenerator[RunStep, None]:
-    """Runs one action and reports each step; only the last one has an outcome. `fetch_journal` reads what other consoles wrote,
-    `clock_ahead_seconds` returns how far the clock of an author is ahead of this one. `guard_source` is what the guard of a
-    request reads, `control` what a person asks of it.
+    """Runs one action and reports each step; only the last one has an outcome. `control` is what a person asks of the guard.
 
     A blocked preview comes with a PREFLIGHT step; `confirm` shows it, but its answer does not count: nothing is sent.
     Closing this generator early or cancelling its task is safe: before the write nothing happens, after it the journal
     records the outcome as unknown.
     """
-    action_run = _ActionRun(
-        request,
-        settings=settings,
-        reader=reader,
-        writer=writer,
-        journal=journal,
-        journal_fault=journal_fault,
-        confirm=confirm,
-        clock=clock,
-        fetch_journal=fetch_journal,
-        clock_ahead_seconds=clock_ahead_seconds,
-        guard_source=guard_source,
-        control=control or GuardControl(),
-    )
-    async with aclosing(action_run.steps()) as steps:
+    async with aclosing(_ActionRun(request, context, confirm, control or GuardControl()).steps()) as steps:
         async for step in steps:
             yield step
 
@@ -115,39 +107,26 @@ async def run(
 class _ActionRun:
     """One run: its clock, its identity, and how far it got."""
 
-    def __init__(
-        self,
-        request: Request,
-        *,
-        settings: Settings,
-        reader: ClusterReader,
-        writer: ChangeWriter,
-        journal: Journal | None,
-        journal_fault: str,
-        confirm: Confirm,
-        clock: Callable[[], float],
-        fetch_journal: Callable[[], Awaitable[object]] | None,
-        clock_ahead_seconds: Callable[[str], float],
-        guard_source: GuardSource | None,
-        control: GuardControl,
-    ) -> None:
-        self.settings = settings
-        self.reader = reader
-        self.writer = writer
+    def __init__(self, request: Request, context: RunContext, confirm: Confirm, control: GuardControl) -> None:
+        self.context = context
+        self.settings = context.settings
+        self.reader = context.reader
+        self.writer = context.writer
+        self.clock = context.clock
         self.confirm = confirm
-        self.clock = clock
-        self.request = request
-        self.started_at = clock()
+        self.control = control
+        self.request = replace(request, user=self.settings.user)
+        self.started_at = self.clock()
         self.sent_at = self.started_at
         self.identity = uuid.uuid4().hex[:12]
         self.journal = RunJournal(
-            journal,
+            context.journal,
             self.identity,
-            error=journal_fault,
-            settings=settings,
-            clock=clock,
-            fetch=fetch_journal,
-            clock_ahead_seconds=clock_ahead_seconds,
+            error=context.journal_fault,
+            settings=self.settings,
+            clock=self.clock,
+            fetch=context.fetch_journal,
+            clock_ahead_seconds=context.clock_ahead_seconds,
         )
         self.stage = Stage.PLAN
         self.plan: Plan | None = None
@@ -159,14 +138,13 @@ class _ActionRun:
         self.outcome_journalled = False
         self.step = ""
         """The last step that began, of an action that takes several."""
-        self.guard_source = guard_source
-        self.control = control
         self.guarded: GuardedRun | None = None
 
     async def steps(self) -> AsyncGenerator[RunStep, None]:
         try:
+            action = self._find_action()
             for part in (self._prepare, self._carry_out):
-                async with aclosing(part()) as steps:
+                async with aclosing(part(action)) as steps:
                     async for step in steps:
                         yield step
         except _Refused as refusal:
@@ -183,14 +161,13 @@ class _ActionRun:
 
     # Before anything is sent
 
-    async def _prepare(self) -> AsyncGenerator[RunStep, None]:
-        action = self._find_action()
+    async def _prepare(self, action: Action) -> AsyncGenerator[RunStep, None]:
         yield self._step(f"{action.title.lower()} {self.request.target}")
         await self.journal.begin()
         self.target = await self._find_target(action)
         bound, found = self.request.bound_to, self.target.identity
         if bound is not None and (bound.cluster_uid, bound.namespace_uid) != (found.cluster_uid, found.namespace_uid):
-            raise _Refused(f"{_NOTHING_SENT}this is another cluster or namespace than the one in which the change was made")
+            raise _Refused("this is another cluster or namespace than the one in which the change was made")
         self.guarded = self._open_guard(action)
         preview = None
         for _ in range(_MAX_PREVIEWS):
@@ -223,76 +200,61 @@ class _ActionRun:
                 yield self._step("not possible at the moment", preview=preview)
                 await self.confirm(preview)  # shows it; the answer does not count
                 why = "; ".join(check.text for check in checks if check.level is CheckLevel.BLOCK)
-                raise _Refused(f"refused, nothing was sent: {why}")
+                raise _Refused(why)
             self.stage = Stage.CONFIRM
             yield self._step(plan.title, preview=preview)
             if not await self.confirm(preview):
                 await self.journal.write_declined(plan, self.target)
-                raise _Refused("not confirmed: nothing was sent")
-        raise _Refused("the cluster keeps changing: nothing was sent; try again in a moment")
+                raise _Refused("not confirmed: nothing was sent", prefix="")
+        raise _Refused("the cluster keeps changing: nothing was sent; try again in a moment", prefix="")
 
     def _find_action(self) -> Action:
         try:
-            action = find_action(self.request, self.reader)
+            return find_action(self.request, self.reader)
         except ActionRefused as refusal:
-            raise _Refused(str(refusal)) from None
-        self.request = replace(self.request, user=self.settings.user)
-        return action
+            raise _Refused(str(refusal), prefix="") from None
 
     def _open_guard(self, action: Action) -> GuardedRun | None:
         if self.request.guard is None:
             return None
-        if self.guard_source is None:
-            raise _Refused(f"{_NOTHING_SENT}this console reads no signals that a guard could watch")
+        if self.context.guard_source is None:
+            raise _Refused("this console reads no signals that a guard could watch")
         try:
             return GuardedRun(
                 self.identity,
                 action,
                 self.request.guard,
-                self.guard_source,
+                self.context.guard_source,
                 settings=self.settings,
                 reader=self.reader,
                 append=self.journal.append,
                 append_to=lambda subject, payload: self.journal.append(payload, subject),
-                fence=GuardFence(self.identity, self.journal.journal, self.guard_source),
+                fence=GuardFence(self.identity, self.journal.journal, self.context.guard_source),
                 run_undo=lambda request, confirm: self._run(replace(request, bound_to=self.target.identity), confirm),
                 send=self._run,
                 control=self.control,
                 clock=self.clock,
             )
         except ActionRefused as refusal:
-            raise _Refused(f"{_NOTHING_SENT}{refusal}") from None
+            raise _Refused(str(refusal)) from None
 
     def _run(self, request: Request, confirm: Confirm) -> AsyncGenerator[RunStep, None]:
         """What the guard does: a run of its own, which follows the same stages through the same writer."""
-        return run(
-            request,
-            settings=self.settings,
-            reader=self.reader,
-            writer=self.writer,
-            journal=self.journal.journal,
-            journal_fault=self.journal.error,
-            confirm=confirm,
-            clock=self.clock,
-            fetch_journal=self.journal.fetch,
-            clock_ahead_seconds=self.journal.clock_ahead_seconds,
-        )
+        return run(request, replace(self.context, guard_source=None), confirm)
 
     async def _plan(self, action: Action) -> tuple[Plan, Any]:
         try:
             facts = await action.fetch_facts(self.request, self.reader)
             return action.plan(self.request, facts, self.clock()), facts
         except (ActionRefused, InvalidTime) as refusal:
-            raise _Refused(f"refused, nothing was sent: {refusal}") from None
+            raise _Refused(str(refusal)) from None
         except SourceError as error:
-            raise _Refused(f"refused, nothing was sent: {error}", error.fault) from None
+            raise _Refused(str(error), error.fault) from None
 
     async def _explain(self, refusal: _Refused) -> _Refused:
-        """With what another console did to the target since this run began, where that is why."""
+        """The refusal together with what another console did to the target since this run began."""
         meanwhile = await self._meanwhile()
-        if not meanwhile:
-            return refusal
-        return _Refused(f"{_NOTHING_SENT}{meanwhile}; {str(refusal).removeprefix(_NOTHING_SENT)}", refusal.fault)
+        return _Refused(f"{meanwhile}; {refusal.reason}", refusal.fault) if meanwhile else refusal
 
     async def _meanwhile(self) -> str:
         return await self.journal.describe_meanwhile(self.request.target)
@@ -307,35 +269,41 @@ class _ActionRun:
             own = await action.preflight(plan, facts, self.reader, self.writer)
             gates = await self.guarded.check(plan, self.target) if self.guarded is not None else ()
         except SourceError as error:
-            raise _Refused(f"refused, nothing was sent: {error}", error.fault) from None
+            raise _Refused(str(error), error.fault) from None
         identity = check_identity(self.target) if in_cluster else ()
         if self.guarded is None and isinstance(action, Guardable):
             gates = check_freezes(self.settings.freezes, self.request.overrule, now=self.clock(), guarded=False)
         return (*own, *check_reconcilers(plan, self.settings), *place, *identity, *console, *gates)
+
+    def _confirmed_plan(self) -> Plan:
+        """Only for what follows the preview: nothing else reaches it."""
+        if self.plan is None:
+            raise RuntimeError("the run has no plan before its preview")
+        return self.plan
 
     async def _find_target(self, action: Action) -> ClusterTarget:
         """The cluster that a change would reach, and the identity that its server sees."""
         try:
             return await find_target(action, self.request, self.settings, self.writer)
         except SourceError as error:
-            raise _Refused(f"{_NOTHING_SENT}{error}", error.fault) from None
+            raise _Refused(str(error), error.fault) from None
 
     async def _check_target(self, action: Action) -> None:
         """Raises _Refused if the address or the credentials now lead to another cluster or identity than in the preview."""
         if await self._find_target(action) != self.target:
-            raise _Refused("refused, nothing was sent: the cluster or the identity differs from the preview; review again")
+            raise _Refused("the cluster or the identity differs from the preview; review again")
 
     # From the intent on
 
-    async def _carry_out(self) -> AsyncGenerator[RunStep, None]:
-        plan, action = self._require_plan(), self._find_action()
+    async def _carry_out(self, action: Action) -> AsyncGenerator[RunStep, None]:
+        plan = self._confirmed_plan()
         trigger = Trigger(self.request if action.expects_recovery else Request(action.name, ""), self.settings)
         before = await trigger.probe(self.reader) if trigger else RecoveryProbe()
         self.stage = Stage.INTENT
         try:
             event = await self.journal.write(intent_payload(plan, self.target))
         except JournalError as error:
-            raise _Refused(f"refused, nothing was sent: no write without its journal entry: {error}") from None
+            raise _Refused(f"no write without its journal entry: {error}") from None
         self.intent_journalled = True
         yield self._step(f"intent journalled as #{event.sequence}")
         await self._start_guard(plan)
@@ -362,33 +330,32 @@ class _ActionRun:
             plan = replace(plan, written=await action.execute(plan, self.writer))
         except PermissionError as error:
             self.sent = False
-            raise _Refused(f"refused: {error}") from None
+            raise _Refused(str(error), prefix="refused: ") from None
         except (ActionRefused, InvalidTime) as refusal:
             self.sent = False
-            raise _Refused(f"refused, nothing was sent: {refusal}") from None
+            raise _Refused(str(refusal)) from None
         except SourceError as error:
             fault = error.fault
         if fault is None:
             yield self._step("accepted by the server")
         elif was_never_sent(fault):
             self.sent = False
-            raise _Refused(f"nothing was sent: {fault.sentence()}", fault)
+            raise _Refused(fault.sentence(), fault, prefix="nothing was sent: ")
         else:
             if not is_rejected(fault):
                 yield self._step(f"no response ({fault.sentence()}); checking whether the change took effect")
             end, plan = await self._find_effect(action, plan, fault)
             if end is not None:
-                async for step in self._conclude(*end):
-                    yield step
+                async with aclosing(self._conclude(*end)) as steps:
+                    async for step in steps:
+                        yield step
                 return
             yield self._step("change confirmed")
-        self.accepted = True
-        if self.guarded is not None:
-            await self.guarded.on_accepted(plan)
+        verification = await self._accept(action, plan, trigger, before)
         self.stage = Stage.VERIFY
-        verification = self._open_verification(action, plan, trigger, before)
-        async for step in self._verify(verification, verification.watch_effect(action)):
-            yield step
+        async with aclosing(self._verify(verification, verification.watch_effect(action))) as steps:
+            async for step in steps:
+                yield step
 
     async def _find_effect(
         self, action: WriteAction, plan: Plan, fault: Fault
@@ -425,16 +392,14 @@ class _ActionRun:
         except (PermissionError, ActionRefused, InvalidTime) as refusal:
             if self.sent:
                 raise
-            raise _Refused(f"{_NOTHING_SENT}{refusal}") from None
-        self.accepted = end.outcome is Outcome.DONE
+            raise _Refused(str(refusal)) from None
         if end.outcome is Outcome.DONE:
-            if self.guarded is not None:
-                await self.guarded.on_accepted(plan)
-            verification = self._open_verification(action, plan, trigger, before)
-            async for step in self._verify(verification, verification.watch_recovery(end.text)):
-                yield step
+            verification = await self._accept(action, plan, trigger, before)
+            parts = self._verify(verification, verification.watch_recovery(end.text))
         else:
-            async for step in self._conclude(end.outcome or Outcome.UNKNOWN, end.text):
+            parts = self._conclude(end.outcome or Outcome.UNKNOWN, end.text)
+        async with aclosing(parts) as steps:
+            async for step in steps:
                 yield step
 
     async def _journal_step(self, plan: Plan, report: StepReport) -> str:
@@ -451,13 +416,17 @@ class _ActionRun:
             plan, _ = await self._plan(action)
             await self._check_target(action)
             if plan.digest != confirmed.digest:
-                raise _Refused("refused, nothing was sent: the cluster changed while the intent was journalled; review again")
+                raise _Refused("the cluster changed while the intent was journalled; review again")
         except _Refused as refusal:
             raise await self._explain(refusal) from None
         self.plan = plan
         return plan
 
-    def _open_verification(self, action: Action, plan: Plan, trigger: Trigger, before: RecoveryProbe) -> Verification:
+    async def _accept(self, action: Action, plan: Plan, trigger: Trigger, before: RecoveryProbe) -> Verification:
+        """The change was made: a guard begins to watch it, and its verification opens."""
+        self.accepted = True
+        if self.guarded is not None:
+            await self.guarded.on_accepted(plan)
         self.verification = Verification(
             action,
             plan,
@@ -479,8 +448,9 @@ class _ActionRun:
                 step = self._step(text)
                 guard = self.guarded.guard if self.guarded is not None else None
                 yield replace(step, guard=guard.status()) if guard is not None and text == verification.guard_text else step
-        async for step in self._conclude(*verification.end):
-            yield step
+        async with aclosing(self._conclude(*verification.end)) as steps:
+            async for step in steps:
+                yield step
 
     # The guard
 
@@ -491,7 +461,7 @@ class _ActionRun:
         try:
             await self.guarded.start(plan, self.target)
         except (SourceError, ActionRefused, JournalError) as error:
-            raise _Refused(f"{_NOTHING_SENT}{error}", error.fault if isinstance(error, SourceError) else None) from None
+            raise _Refused(str(error), error.fault if isinstance(error, SourceError) else None) from None
 
     async def _observe_guard(self) -> str:
         """The guard's verdict in words, if one is due."""
@@ -511,7 +481,7 @@ class _ActionRun:
             if guarded is not None and outcome in _UNWATCHED:
                 # An action of several steps that failed in a later one did change something.
                 result = GuardResult.FAILED if outcome is Outcome.FAILED and self.step else _UNWATCHED[outcome]
-                end = replace(end, text=end.text + await guarded.end(result, text, self._require_plan()))
+                end = replace(end, text=end.text + await guarded.end(result, text, self._confirmed_plan()))
             yield end
             return
         yield replace(end, outcome=None)
@@ -521,11 +491,6 @@ class _ActionRun:
                 yield replace(self._step(report.text, outcome=report.outcome), guard=report.status)
 
     # The journal
-
-    def _require_plan(self) -> Plan:
-        if self.plan is None:
-            raise _Refused("there is no plan")
-        return self.plan
 
     async def _finish(self, outcome: Outcome, text: str, fault: Fault | None = None) -> RunStep:
         error = await self._journal_outcome(outcome, text)
@@ -544,7 +509,7 @@ class _ActionRun:
         elapsed = self.clock() - self.started_at
         rolled_out = self.verification is not None and self.verification.recovery is not None
         return outcome_payload(
-            self._require_plan(), self.target, outcome, text, elapsed, accepted=self.accepted, rolled_out=rolled_out
+            self._confirmed_plan(), self.target, outcome, text, elapsed, accepted=self.accepted, rolled_out=rolled_out
         )
 
     def _journal_abandoned(self) -> None:

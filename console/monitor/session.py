@@ -534,22 +534,20 @@ class Session(JournalSession):
         confirm: Callable[[Preview], Awaitable[bool]],
         control: GuardControl | None = None,
     ) -> AsyncGenerator[RunStep, None]:
-        from console.actions.runner import run  # noqa: PLC0415
+        from console.actions.runner import RunContext, run  # noqa: PLC0415
 
-        return run(
-            request,
-            settings=self.settings,
-            reader=self.reader,
-            writer=writer,
-            journal=self.journal,
+        context = RunContext(
+            self.settings,
+            self.reader,
+            writer,
+            self.journal,
             journal_fault=self.journal_fault,
-            confirm=confirm,
             clock=self._clock,
             fetch_journal=self.newest_ledger,
             clock_ahead_seconds=self.clock_ahead_seconds,
             guard_source=self.guard_source if request.guard is not None else None,
-            control=control,
         )
+        return run(request, context, confirm, control=control)
 
     @cached_property
     def guard_source(self) -> LiveGuardSource:

@@ -8,7 +8,7 @@ from action_bench import Facts, settings_for
 from cluster_fixture import MERGE, Namespace, cron_job
 
 from console.actions.plan import Outcome, Preview, Request, RunStep
-from console.actions.runner import run
+from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
 from console.journal.sqlite import Journal
 from queries.http.endpoint import ClusterEndpoint
@@ -33,9 +33,7 @@ async def test_a_cron_job_is_suspended_and_let_run_again(ns: Namespace, tmp_path
                 assert ns.patch(f"{path}/backup", change, MERGE).status_code == 200
             return not meanwhile or len(previews) < 4
 
-        steps = run(
-            Request(action, "cronjob/backup"), settings=settings, reader=reader, writer=writer, journal=journal, confirm=agree
-        )
+        steps = run(Request(action, "cronjob/backup"), RunContext(settings, reader, writer, journal), agree)
         return [step async for step in steps][-1]
 
     with Journal.open(settings.paths.journal_file) as journal:

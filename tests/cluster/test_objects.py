@@ -16,7 +16,7 @@ from action_bench import Facts, settings_for
 from cluster_fixture import MERGE, Namespace, cron_job, until
 
 from console.actions.plan import Outcome, Preview, Request, RunStep
-from console.actions.runner import run
+from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
 from console.journal.sqlite import Journal
 from queries.http.endpoint import ClusterEndpoint
@@ -48,9 +48,8 @@ class Console:
             return True
 
         steps = run(
-            Request(action, target, parameters), settings=self.settings, reader=self.reads, writer=self.writer,
-            journal=self.journal, confirm=agree,
-        )  # fmt: skip
+            Request(action, target, parameters), RunContext(self.settings, self.reads, self.writer, self.journal), agree
+        )
         return [step async for step in steps][-1]
 
     async def run_printed_line(self, *, ours: str = OURS, theirs: str = THEIRS) -> None:

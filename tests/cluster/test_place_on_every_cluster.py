@@ -12,7 +12,7 @@ from action_bench import Facts
 from cluster_fixture import Namespace, Target
 
 from console.actions.plan import Outcome, Preview, Request, RunStep
-from console.actions.runner import run
+from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
 from console.config.load import load_settings
 from console.config.settings import Settings
@@ -58,7 +58,7 @@ class Acting:
             self.previews.append(preview)
             return True
 
-        steps = run(request, settings=self.settings, reader=self.reads, writer=self.writer, journal=self.journal, confirm=agree)
+        steps = run(request, RunContext(self.settings, self.reads, self.writer, self.journal), agree)
         return [step async for step in steps][-1]
 
     async def close(self) -> None:
@@ -146,11 +146,8 @@ async def test_an_alert_of_another_namespace_changes_nothing_here(ns: Namespace,
 
         steps = run(
             Request("restart", TARGET, fingerprint=name),
-            settings=console.settings,
-            reader=console.reads,
-            writer=console.writer,
-            journal=console.journal,
-            confirm=no,
+            RunContext(console.settings, console.reads, console.writer, console.journal),
+            no,
         )
         assert "not confirmed" in [step async for step in steps][-1].text, name
         assert not console.previews[-1].blocked, name

@@ -17,7 +17,7 @@ from action_bench import Facts, settings_for
 from cluster_fixture import Namespace, cron_job, deployment, names
 
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep
-from console.actions.runner import run
+from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
 from console.journal.sqlite import Journal
 from queries.http.endpoint import ClusterEndpoint
@@ -105,9 +105,10 @@ class Twins:
             return True
 
         steps = run(
-            Request(action, f"{self.kind}/{OURS}", parameters), settings=self.settings, reader=self.reads, writer=self.writer,
-            journal=self.journal, confirm=agree,
-        )  # fmt: skip
+            Request(action, f"{self.kind}/{OURS}", parameters),
+            RunContext(self.settings, self.reads, self.writer, self.journal),
+            agree,
+        )
         return [step async for step in steps][-1]
 
     def compared(self, name: str) -> Any:

@@ -15,7 +15,7 @@ from console.actions.guard import GuardControl
 from console.actions.guard_model import GuardOptions
 from console.actions.guard_source import GuardSource
 from console.actions.plan import Outcome, Preview, Request, RunStep
-from console.actions.runner import run
+from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
 from console.config.services import Service, Token
 from console.config.settings import SETTLE, Paths, Settings
@@ -158,15 +158,11 @@ class Bench:
         try:
             steps = run(
                 asked,
-                settings=told,
-                reader=self.facts,
-                writer=writer,
-                journal=self.journal,
-                confirm=agree,
-                journal_fault=self.journal_fault,
-                guard_source=source,
+                RunContext(
+                    told, self.facts, writer, self.journal, journal_fault=self.journal_fault, guard_source=source, clock=clock
+                ),
+                agree,
                 control=control,
-                clock=clock,
             )
             async with aclosing(steps):
                 async for step in steps:

@@ -15,7 +15,7 @@ from guard_bench import Signals
 
 from console.actions.guard_model import GuardOptions
 from console.actions.plan import Preview, Request, RunStep
-from console.actions.runner import run
+from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
 from console.journal.sqlite import Journal
 from queries.http.endpoint import ClusterEndpoint
@@ -65,12 +65,9 @@ class Hands:
         self.steps, writer = [], Writer(self.settings)
         steps = run(
             Request(action, target, parameters, guard=guard),
-            settings=self.settings,
-            reader=self.reads,  # type: ignore[arg-type]  # the cluster's half is all that these actions ask for
-            writer=writer,
-            journal=self.journal,
-            confirm=agree,
-            guard_source=source,
+            # The reader of the cluster is all that these actions use.
+            RunContext(self.settings, self.reads, writer, self.journal, guard_source=source),  # type: ignore[arg-type]
+            agree,
         )
         try:
             async with aclosing(steps):

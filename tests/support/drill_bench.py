@@ -12,7 +12,7 @@ from guard_bench import Signals
 
 from console.actions.guard import GuardControl
 from console.actions.plan import Preview, Request, RunStep
-from console.actions.runner import Confirm, run
+from console.actions.runner import Confirm, RunContext, run
 from console.actions.writers.writer import Writer
 from console.config.settings import Settings
 from console.drills.run import DrillRun, DrillStep
@@ -77,9 +77,11 @@ class DrillBench:
         source = self.signals if request.guard is not None else None
         try:
             steps = run(
-                request, settings=self.settings, reader=self.reader, writer=writer, journal=self.journal, confirm=confirm,
-                guard_source=source, control=control,
-            )  # fmt: skip
+                request,
+                RunContext(self.settings, self.reader, writer, self.journal, guard_source=source),
+                confirm,
+                control=control,
+            )
             async with aclosing(steps):
                 async for step in steps:
                     yield step

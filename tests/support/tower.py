@@ -14,7 +14,7 @@ from action_bench import settings_for
 
 from console.actions.cluster_reader import LiveClusterReader
 from console.actions.plan import Preview, Request, RunStep
-from console.actions.runner import run
+from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
 from console.config.settings import Settings
 from console.journal.sqlite import Journal
@@ -60,13 +60,7 @@ class Tower:
             with Journal.open(told.paths.journal_file) as journal:
                 asked = Request(action, target, parameters)
                 steps = run(
-                    asked,
-                    settings=told,
-                    reader=reads,
-                    writer=writer,
-                    journal=journal,
-                    confirm=agree,
-                    clock=lambda: time.time() + self.ahead_seconds,
+                    asked, RunContext(told, reads, writer, journal, clock=lambda: time.time() + self.ahead_seconds), agree
                 )
                 async with aclosing(steps):
                     return [step async for step in steps]

@@ -16,7 +16,7 @@ from admin_server import CACHE, KEY, SPEED, TOKEN, AdminServer, serve
 
 from console.actions.cluster_reader import LiveClusterReader
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep
-from console.actions.runner import run
+from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
 from console.config.settings import Settings
 from console.journal.sqlite import Journal
@@ -83,7 +83,7 @@ class AdminBench:
 
         request = Request("admin", f"call/{name}", parameters)
         try:
-            steps = run(request, settings=told, reader=reader, writer=writer, journal=self.journal, confirm=agree)
+            steps = run(request, RunContext(told, reader, writer, self.journal), agree)
             return [step async for step in steps]
         finally:
             await writer.close()
@@ -369,8 +369,7 @@ async def test_without_keys_it_says_what_to_configure(bench: AdminBench) -> None
     async def never(preview: Preview) -> bool:
         raise AssertionError(preview)
 
-    steps = run(Request("admin", "call/faiss-recover"), settings=bench.settings, reader=reader, writer=writer,
-                journal=bench.journal, confirm=never)  # fmt: skip
+    steps = run(Request("admin", "call/faiss-recover"), RunContext(bench.settings, reader, writer, bench.journal), never)
     end, text = outcome([step async for step in steps])
     assert end is Outcome.REFUSED and "administration.api_key_file" in text
     assert CACHE in {call.state.path for call in SENT if call.state}

@@ -21,7 +21,7 @@ from processes import wait_until_dead
 
 from console.actions import external
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep, Stage
-from console.actions.runner import run
+from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
 from console.config.services import Service
 from console.journal.event import Event
@@ -391,10 +391,7 @@ async def test_a_guard_restores_what_its_signals_reject(outside: Outside, open_d
         return True
 
     request = Request("update-service", TARGET, {"to": "1.9.0"}, guard=BRIEF)
-    steps = run(
-        request, settings=session.settings, reader=session.reader, writer=writer, journal=session.journal, confirm=agree,
-        guard_source=signals,
-    )  # fmt: skip
+    steps = run(request, RunContext(session.settings, session.reader, writer, session.journal, guard_source=signals), agree)
     async with aclosing(steps):
         async for step in steps:
             found.append(step)
@@ -418,9 +415,10 @@ async def test_a_guarded_restore_that_ran_is_not_called_not_made(outside: Outsid
 
     request = Request("restore-service", TARGET, {"backup": str(outside.folder / "old")}, guard=BRIEF)
     steps = run(
-        request, settings=session.settings, reader=session.reader, writer=writer, journal=session.journal, confirm=agree,
-        guard_source=Signals(session.journal),
-    )  # fmt: skip
+        request,
+        RunContext(session.settings, session.reader, writer, session.journal, guard_source=Signals(session.journal)),
+        agree,
+    )
     async with aclosing(steps):
         result, text = outcome([step async for step in steps])
     await writer.close()

@@ -25,7 +25,7 @@ from console.actions.guard_takeover import GuardTakeover, NotTaken
 from console.actions.node import Cordon
 from console.actions.plan import CheckLevel, Outcome, Preview, RunStep, Stage
 from console.actions.registry import ACTIONS, action_named
-from console.actions.runner import run
+from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
 from console.checks.panels import evaluate_panel
 from console.checks.result import HEALTH, CheckResult, Result
@@ -550,9 +550,7 @@ async def take_over(bench: Bench, signals: Signals, *, clock: Callable[[], float
             writer=writer,
             journal=journal,
             source=signals,
-            run_undo=lambda request, confirm: run(
-                request, settings=bench.settings, reader=bench.facts, writer=writer, journal=journal, confirm=confirm
-            ),
+            run_undo=lambda request, confirm: run(request, RunContext(bench.settings, bench.facts, writer, journal), confirm),
             control=GuardControl(),
             clock=clock,
         )

@@ -236,12 +236,7 @@ async def test_a_stale_precondition_is_refused_by_the_server(bench: Bench) -> No
         writer = Late(bench.settings)
         last = None
         async for step in runner.run(
-            Request(action, TARGET, parameters),
-            settings=bench.settings,
-            reader=bench.facts,
-            writer=writer,
-            journal=bench.journal,
-            confirm=_yes,
+            Request(action, TARGET, parameters), runner.RunContext(bench.settings, bench.facts, writer, bench.journal), _yes
         ):
             last = step
         await writer.close()
@@ -331,11 +326,8 @@ async def test_a_connection_that_never_came_about_sent_nothing(bench: Bench) -> 
         step
         async for step in runner.run(
             Request("scale", TARGET, {"replicas": "5"}),
-            settings=bench.settings,
-            reader=bench.facts,
-            writer=writer,
-            journal=bench.journal,
-            confirm=_yes,
+            runner.RunContext(bench.settings, bench.facts, writer, bench.journal),
+            _yes,
         )
     ]
     await writer.close()
@@ -418,14 +410,7 @@ async def test_leaving_while_it_is_verified_is_unknown(bench: Bench) -> None:
     """Whoever listens goes away after the write was sent: the journal says unknown, at once."""
     bench.cluster.break_image(":1.9.0")
     writer = Writer(bench.settings)
-    steps = runner.run(
-        Request("restart", TARGET),
-        settings=bench.settings,
-        reader=bench.facts,
-        writer=writer,
-        journal=bench.journal,
-        confirm=_yes,
-    )
+    steps = runner.run(Request("restart", TARGET), runner.RunContext(bench.settings, bench.facts, writer, bench.journal), _yes)
     async with aclosing(steps):
         async for step in steps:
             if step.stage is Stage.VERIFY:
@@ -527,11 +512,8 @@ async def test_a_cluster_that_dies_after_the_write_is_unknown(bench: Bench) -> N
             step
             async for step in runner.run(
                 Request("scale", TARGET, {"replicas": "5"}),
-                settings=settings,
-                reader=bench.facts,
-                writer=writer,
-                journal=bench.journal,
-                confirm=_yes,
+                runner.RunContext(settings, bench.facts, writer, bench.journal),
+                _yes,
             )
         ]
         await writer.close()
@@ -769,13 +751,15 @@ async def test_the_age_of_what_another_did_does_not_come_from_their_clock(bench:
 
     steps = runner.run(
         Request("rollback", TARGET, {"revision": "1"}),
-        settings=bench.settings,
-        reader=bench.facts,
-        writer=Writer(bench.settings),
-        journal=journal,
-        confirm=refuse,
-        clock=lambda: now,
-        clock_ahead_seconds=lambda author: {"bob@vm": 600.0}.get(author, 0.0),
+        runner.RunContext(
+            bench.settings,
+            bench.facts,
+            Writer(bench.settings),
+            journal,
+            clock=lambda: now,
+            clock_ahead_seconds=lambda author: {"bob@vm": 600.0}.get(author, 0.0),
+        ),
+        refuse,
     )
     async with aclosing(steps):
         texts = [step.text async for step in steps]

@@ -14,7 +14,7 @@ from action_bench import outcome, settings_for
 from console.actions import registry
 from console.actions.action import ChangeWriter, ClusterReader
 from console.actions.plan import ActionRefused, Outcome, Plan, PreflightCheck, Preview, Request, RunStep, Stage, StepReport
-from console.actions.runner import run
+from console.actions.runner import RunContext, run
 from console.config.settings import Settings
 from console.journal import process
 from console.journal.sqlite import Journal
@@ -73,14 +73,7 @@ async def act(
 
     monkeypatch.setattr(registry, "action_named", lambda name: action)
     found: list[RunStep] = []
-    steps = run(
-        Request("swap", TARGET),
-        settings=settings,
-        reader=None,
-        writer=None,
-        journal=journal,
-        confirm=agree,  # type: ignore[arg-type]
-    )
+    steps = run(Request("swap", TARGET), RunContext(settings, None, None, journal), agree)  # type: ignore[arg-type]
     async with aclosing(steps):
         async for step in steps:
             found.append(step)

@@ -162,11 +162,8 @@ async def test_leaving_while_it_settles_is_journalled_as_such(tmp_path: Path) ->
         writer = Writer(bench.settings)
         steps = runner.run(
             Request("scale", TARGET, {"replicas": "4"}),
-            settings=replace(bench.settings, settle=(("hpa", 45.0),)),
-            reader=bench.facts,
-            writer=writer,
-            journal=bench.journal,
-            confirm=_yes,
+            runner.RunContext(replace(bench.settings, settle=(("hpa", 45.0),)), bench.facts, writer, bench.journal),
+            _yes,
         )
         async with aclosing(steps):
             async for step in steps:
@@ -186,11 +183,8 @@ async def test_a_server_that_is_gone_while_it_settles_leaves_it_unknown(tmp_path
         writer = Writer(bench.settings)
         steps = runner.run(
             Request("scale", TARGET, {"replicas": "4"}),
-            settings=replace(bench.settings, settle=(("hpa", 2.0),)),
-            reader=bench.facts,
-            writer=writer,
-            journal=bench.journal,
-            confirm=_yes,
+            runner.RunContext(replace(bench.settings, settle=(("hpa", 2.0),)), bench.facts, writer, bench.journal),
+            _yes,
         )
         found = []
         async with aclosing(steps):

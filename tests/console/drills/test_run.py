@@ -19,7 +19,7 @@ from console.actions.guard import GuardControl
 from console.actions.guard_model import GuardOptions
 from console.actions.guard_takeover import GuardTakeover
 from console.actions.plan import Outcome, RunStep
-from console.actions.runner import run
+from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
 from console.drills.run import DrillPhase
 from console.drills.service import DrillRefused
@@ -266,12 +266,18 @@ async def take_over(drills: DrillBench) -> list[RunStep]:
     writer = Writer(drills.settings)
     assert drills.journal is not None
     takeover = GuardTakeover(
-        guards_of(drills.journal).open[0], settings=drills.settings, reader=drills.reader, writer=writer,
-        journal=drills.journal, source=drills.signals,
-        run_undo=lambda request, confirm: run(request, settings=drills.settings, reader=drills.reader, writer=writer,
-                                              journal=drills.journal, confirm=confirm),
-        control=GuardControl(), clock=time.time,
-    )  # fmt: skip
+        guards_of(drills.journal).open[0],
+        settings=drills.settings,
+        reader=drills.reader,
+        writer=writer,
+        journal=drills.journal,
+        source=drills.signals,
+        run_undo=lambda request, confirm: run(
+            request, RunContext(drills.settings, drills.reader, writer, drills.journal), confirm
+        ),
+        control=GuardControl(),
+        clock=time.time,
+    )
     try:
         return [step async for step in takeover.steps()]
     finally:
