@@ -81,6 +81,7 @@ async def test_every_move_shows_the_rows_that_it_must(seed: int) -> None:
     async with stage.run_test(size=(60, 20)) as pilot:
         stage.view.focus()
         await pilot.pause()
+        assert stage.view.position()[1] == len(texts) and stage.view.follows
         top: int | None = None
         steps = {
             "up": -1,
