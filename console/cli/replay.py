@@ -60,7 +60,10 @@ def _open(bundle: Bundle, arguments: argparse.Namespace) -> int:
         print(f"cad-console: {reason}; `cad-console replay FILE --status` prints a snapshot instead", file=sys.stderr)
         return 1
     settings = build_settings(load_settings(arguments), bundle)
-    from console.screens.replay import create_app  # noqa: PLC0415  # Textual: only here
+    from widgets.later import import_textual  # noqa: PLC0415  # Textual: only here
+
+    import_textual()
+    from console.screens.replay import create_app  # noqa: PLC0415
 
     refused: list[BundleError] = []
     app = create_app(bundle, settings, at=arguments.at, refuse=refused.append)
