@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual.binding import Binding
 
 from console.config.sources import COMMANDS as PLACE_COMMANDS
-from console.screens import messages
+from console.screens import action_targets, messages
 from console.screens.registry import SCREENS, ScreenInfo
 from console.screens.render_context import RenderContext
 from queries.model.text import visible
@@ -18,7 +18,6 @@ from widgets.theme import THEME_NAMES
 
 if TYPE_CHECKING:
     from console.actions.action import Action
-    from console.config.settings import Settings
     from console.screens.app import ConsoleApp
     from queries.model.workload import Workload
 
@@ -312,6 +311,7 @@ def _action_commands(context: RenderContext) -> Iterable[Command]:
                 action.title,
                 partial(_run_action, action),
                 partial(_list_targets, action),
+                open_ended=action.target_kind in action_targets.TYPED_TARGETS,
                 needs_argument=True,
                 bulky=True,
                 parameters=partial(_list_parameters, action),
@@ -331,7 +331,7 @@ def _run_action(action: Action, app: ConsoleApp, argument: str) -> None:
         why = str(error) if argument else "expected a target, then its parameters as values or as name=value"
         app.show_notice(f"{action.name}: {why}", warning=True)
         return
-    known = [name for name, _ in _describe_parameters(action, target, app.settings)]
+    known = [name for name, _ in action_targets.describe_parameters(action, target, app.settings)]
     parameters = dict(word.split("=", 1) for word in words if "=" in word)
     missing = [name for name in known if name not in parameters]
     values = [word for word in words if "=" not in word]
@@ -346,56 +346,14 @@ def _run_action(action: Action, app: ConsoleApp, argument: str) -> None:
 
 
 def _list_targets(action: Action, context: RenderContext) -> Iterable[Entry]:
-    cluster = context.snapshot.cluster if context.snapshot else None
-    open_ended = bool(action.parameters)
-    named = {"external": context.settings.services, "token": context.settings.tokens}.get(action.target_kind, ())
-    for item in named:
-        yield Entry(f"{action.name} {item.name}", f"{action.title} {action.target_kind}/{item.name}", open_ended)
-    if action.target_kind == "call":
-        from queries.platform.admin_calls import read_admin_calls  # noqa: PLC0415  # not before the first frame
-
-        for call in read_admin_calls(context.settings.own.admin_calls).calls.values():
-            if not call.sealed:
-                yield Entry(f"{action.name} {call.id}", call.title, bool(call.parameters))
-        return
-    if action.target_kind == "pod":
-        for pod in cluster.pods if cluster else ():
-            yield Entry(f"{action.name} {pod.name}", f"{action.title} pod/{pod.name}", open_ended)
-        return
-    for workload in cluster.workloads if cluster else ():
-        if workload.kind in action.kinds:
-            yield Entry(f"{action.name} {_action_target(action, workload)}", f"{action.title} {workload.target}", open_ended)
-
-
-def _action_target(action: Action, workload: Workload) -> str:
-    """What is typed for it: the name alone of the action's own kind."""
-    return workload.name if workload.kind.lower() == action.target_kind else workload.target
+    for target, description in action_targets.offer_targets(action, context):
+        takes_more = bool(action_targets.describe_parameters(action, target, context.settings))
+        yield Entry(f"{action.name} {target}", description, takes_more)
 
 
 def _list_parameters(action: Action, context: RenderContext, target: str) -> Iterable[Entry]:
-    """What may follow the target: revisions by number, else each parameter with what it means and what it is now."""
-    cluster = context.snapshot.cluster if context.snapshot else None
-    found = (item for item in cluster.workloads if _action_target(action, item) == target) if cluster else iter(())
-    workload = next((item for item in found if item.kind in action.kinds), None)
-    start = f"{action.name} {target}"
-    if cluster is not None and workload is not None and action.name == "rollback":
-        for item in sorted(cluster.revisions_of(workload), key=lambda each: -each.number):
-            now = "now; " if item.number == workload.revision else ""
-            images = ", ".join(container.image for container in item.containers)
-            yield Entry(f"{start} {item.number}", f"{now}{images}")
-    for name, description in _describe_parameters(action, target, context.settings):
-        now = f"now {workload.desired}; " if workload is not None and name == "replicas" else ""
-        yield Entry(f"{start} {name}=", f"{now}{description}", open_ended=True)
-
-
-def _describe_parameters(action: Action, target: str, settings: Settings) -> tuple[tuple[str, str], ...]:
-    """Name and description of each; those of a call of the platform's administration depend on the call."""
-    if action.target_kind != "call":
-        return tuple((item.name, item.description) for item in action.parameters)
-    from queries.platform.admin_calls import read_admin_calls  # noqa: PLC0415  # not before the first frame
-
-    call = read_admin_calls(settings.own.admin_calls).calls.get(target.removeprefix("call/"))
-    return tuple((item.name, item.about) for item in call.parameters) if call else ()
+    for text, description, open_ended in action_targets.offer_parameters(action, context, target):
+        yield Entry(f"{action.name} {target} {text}", description, open_ended)
 
 
 # Views

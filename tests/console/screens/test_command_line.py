@@ -21,6 +21,7 @@ from textual.widgets import Input
 from console.actions.plan import Outcome, Request, RunStep, Stage
 from console.actions.registry import ACTIONS
 from console.config.load import load_settings
+from console.config.services import Service, Token
 from console.screens.action_run import ActionRunScreen
 from console.screens.action_run_model import ActionRunModel
 from console.screens.command_line import CommandLine
@@ -28,6 +29,9 @@ from console.screens.completion import MOST, Completion
 from console.screens.filterable_screen import FilterField
 from console.screens.messages import OpenExploreRequested
 from console.screens.render_context import RenderContext
+from console.state.incident import Incident, Incidents, Update
+from console.state.journal_state import JournalState
+from queries.model.severity import Priority
 from widgets.type_ahead import takes_type_ahead
 
 API = cluster().workloads[0]
@@ -73,6 +77,48 @@ async def test_arguments_follow_in_order_and_are_completed(stage: Callable[..., 
         ]
         await run(scene, pilot, "restart cad-ml-api 4", "enter")
         assert "restart: unexpected '4'; it takes no parameters" in notices_of(scene.app)
+
+
+async def test_the_nodes_of_the_pods_can_be_cordoned(stage: Callable[..., Any]) -> None:
+    """`:cordon ` lists the nodes that pods of the namespace run on, and how many; tab and enter ask for that node."""
+    scene = stage()
+    scene.session.actions = ACTIONS
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        asked = requests_of(scene)
+        assert "cordon node-1" in await run(scene, pilot, "cordon ")
+        await scene.press(pilot, "escape")
+        await run(scene, pilot, "cordon node-1", "enter")
+        assert [(item.action, item.target) for item in asked] == [("cordon", "node/node-1")]
+
+
+def test_every_action_offers_its_targets(stage: Callable[..., Any]) -> None:
+    """Whatever an action is for, its name and a space list what the console knows of that kind, and each entry is a target that
+    the action takes. Services and ConfigMaps are not watched: their names are typed, and run as they are.
+    """
+    scene = stage()
+    scene.session.actions = ACTIONS
+    update = Update("u1", NOW, "ann", "We are investigating.")
+    incident = Incident(
+        id="i1", number=1, title="slow", severity=Priority.P1, declared_at=NOW, declared_by="ann", updates=(update,)
+    )
+    workloads = tuple(replace(API, kind=kind, uid=kind) for kind in ("Deployment", "CronJob", "Rollout"))
+    shown = snapshot(
+        cluster=replace(cluster(), workloads=workloads), ledger=JournalState(incidents=Incidents((incident,), count=1))
+    )
+    settings = replace(scene.settings, services=(Service("render", ()),), tokens=(Token("fonts", ()),))
+    context = RenderContext(settings, NOW, session=scene.session, snapshot=shown)
+    completion = Completion(context, (), {})
+    listed = {action: completion.complete(f"{action.name} ") for action in ACTIONS if action.target_kind != "matchers"}
+    assert len(listed) > 20
+    for action, entries in listed.items():
+        if action.target_kind in ("service", "configmap"):
+            assert entries == () and completion.is_complete(f"{action.name} any-name"), action.name
+        else:
+            assert entries and all(item.text.startswith(f"{action.name} ") for item in entries), action.name
+            assert not completion.is_complete(f"{action.name} nothing-of-this-name"), action.name
+    assert [item.text for item in completion.complete("expire ")] == ["expire s-1"]
+    assert [item.text for item in completion.complete("notify ")] == ["notify update/i1/u1"]
 
 
 async def test_what_is_not_complete_is_not_run(stage: Callable[..., Any]) -> None:
