@@ -173,8 +173,9 @@ async def test_the_cursor_of_a_chart(keys: tuple[str, ...], column: int | None) 
         await pilot.press(*keys)
         assert app.chart.cursor == column
         await pilot.pause()
-        first = str(text_of(app.screen)).split("\n")
-        assert column is None or any(line[11 + column : 12 + column] == "│" for line in first[:5])
+        cells = [[(each, tone) for words, tone in app.chart.line_at(y, 40) for each in words] for y in range(5)]
+        marked = {at - 11 for row in cells for at, cell in enumerate(row) if cell == ("│", "strong") or "cursor" in cell[1]}
+        assert marked == (set() if column is None else {column})
         assert app.chart.hide_cursor() is (column is not None) and app.chart.cursor is None and not app.chart.hide_cursor()
 
 
