@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,11 +33,11 @@ from console.screens.gc_policy import GcPolicy
 from console.screens.kept_choices import KeptChoices
 from console.screens.registry import MODES, SCREENS, preload
 from console.screens.render_context import RenderContext, find_changed_ids
+from console.screens.staleness import pause_overdue
 from console.screens.views import Views
 from console.screens.worker_errors import ReportsWorkerErrors
 from queries.model.chart import Drawing
 from queries.model.frozen import dataclass
-from queries.model.source import Health, SourceState
 from queries.model.text import visible
 from queries.text.times import format_moment
 from queries.text.variables import read_env
@@ -54,8 +53,6 @@ _WHY_OFF = "what is shown is past, so nothing is changed: `:live` returns to now
 _WHY_REPLAYED = "this is a replay of what was: nothing can be changed"
 _PAST = "past/"
 """How the modes of the past begin; the rest is the mode of now."""
-_OVERDUE_SECONDS = 5.0
-"""A snapshot arrives every second, even when no source responds."""
 _REPORT_SECONDS = 60.0
 """Interval between notices of the same failure: one that recurs with every refresh would cover the screen."""
 _NOTE_SECONDS = 10.0
@@ -83,15 +80,21 @@ def _open_session(settings: Settings) -> Session:
     return Session.open(settings)
 
 
-@dataclass(frozen=True, slots=True)
-class NowPlace:
-    """Where the console was when it went to the past."""
+class ShownPlace:
+    """What the console shows: one environment now, or as it was at a past moment. Another place is another object."""
 
-    session: Session
-    snapshot: Snapshot | None
-    settings: Settings
-    mode: str
-    history: list[str]
+    def __init__(self, settings: Settings, session: Session | None = None) -> None:
+        """`session` is None until it is open."""
+        self.settings = settings
+        self.session = session
+        self.snapshot: Snapshot | None = None
+        self.changed_ids: frozenset[str] = frozenset()
+        self.error = ""
+        """Why the session could not be opened."""
+        self.history: list[str] = []
+        """Screens to go back to, the last one first in line."""
+        self.mode = ""
+        """The screen to return to, while another place is shown."""
 
 
 @dataclass
@@ -130,11 +133,10 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         """`at` names a past moment to begin with, and `opening` is what line 2 says until it is there; `log` is a log file."""
         super().__init__()
         self.animation_level = "none"
-        self.settings = settings
+        self.shown = ShownPlace(settings)
         self.source = source
         """Where the settings of another place come from; None if the console stays where it is."""
         self.flow.slow = settings.slow
-        self.session: Session | None = None
         self.clock = clock
         self._session_factory = session_factory or _open_session
         self._session_lock = asyncio.Lock()
@@ -143,20 +145,18 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         self._at = at
         """The moment to begin with; what is now is not shown before."""
         self._opening = opening or f"reading the platform as of {visible(at)}"
-        self._now_place: NowPlace | None = None
+        self._now: ShownPlace | None = None
         """What to return to from the past; None where the console shows what is now."""
         self._jumps = 0
-        self._snapshot: Snapshot | None = None
-        self._changed_ids: frozenset[str] = frozenset()
-        self._session_error = ""
         self._reported: dict[str, float] = {}
+        """When a notice last showed each error, on the monotonic clock."""
         self._note_until = clock() + _NOTE_SECONDS
-        self._history: list[str] = []
-        """Screens to go back to, the last one first in line."""
         self._flows: Flows | None = None
         self._tour: Tour | None = None
         self._gc_policy = GcPolicy()
         self._signals: list[signal.Signals] = []
+        self._loop_of_app: asyncio.AbstractEventLoop | None = None
+        """For other threads; None until the console is mounted."""
         self._filters.append(ControlCharFilter())
         drawing = Drawing.BRAILLE
         if _needs_ascii() if ascii_only is None else ascii_only:
@@ -262,7 +262,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
             if settings is not self.settings:  # a person went on to another place
                 await _close(session)
                 return
-            self.session = session
+            self.shown.session = session
             session.start(partial(self.post_snapshot, session))
         self._show()
         if self._at:
@@ -290,12 +290,21 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         """A session has a newer snapshot."""
         self.post_message(SnapshotArrived(snapshot, session))
 
-    # the past
+    # what is shown
+
+    @property
+    def settings(self) -> Settings:
+        return self.shown.settings
+
+    @property
+    def session(self) -> Session | None:
+        """The session of what is shown; None until it is open."""
+        return self.shown.session
 
     @property
     def live_session(self) -> Session | None:
         """The session of now, also while the past is shown."""
-        return self._now_place.session if self._now_place is not None else self.session
+        return self._now.session if self._now is not None else self.session
 
     @property
     def replayed(self) -> str:
@@ -311,42 +320,40 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         if self.session is None:
             return
         self._at = ""
-        self._now_place = NowPlace(self.session, self._snapshot, self.settings, self.current_mode, self._history)
+        self._now, self.shown.mode = self.shown, self.current_mode
         self.clear_notifications()
         self.set_terminal_title("")  # both are about now
         self.session.set_visible(False)
         self.session.announce(screen=f"the past, {format_moment(snapshot.taken_at)}")
-        self.session, self.settings, self._history = past, past.settings, []
-        self._changed_ids = frozenset()
+        self.shown = ShownPlace(past.settings, past)
         for name, create in MODES.items():
             self.add_mode(_PAST + name, create)
-        self.switch_mode(_PAST + self._now_place.mode)
+        self.switch_mode(_PAST + self._now.mode)
         self.show_past(snapshot, jumped=True)
 
     def show_past(self, snapshot: Snapshot, *, jumped: bool) -> None:
         """Show another moment of the past; after a jump, nothing that screens read before belongs to it."""
         if jumped:
             self._jumps += 1
-            self._changed_ids = frozenset()
+            self.shown.changed_ids = frozenset()
         else:
-            self._changed_ids = find_changed_ids(self._snapshot, snapshot)
-        self._snapshot = snapshot
+            self.shown.changed_ids = find_changed_ids(self.shown.snapshot, snapshot)
+        self.shown.snapshot = snapshot
         self._show()
 
     def leave_past(self) -> None:
         """Back to now: the screens, cursors and filters are as they were left."""
-        place, past, self._now_place = self._now_place, self.session, None
-        if place is None:
+        if self._now is None:
             return
-        self.session, self.settings = place.session, place.settings
-        self._snapshot, self._history = place.snapshot, place.history
-        self._changed_ids = frozenset()
+        past, self.shown, self._now = self.session, self._now, None
+        self.shown.changed_ids = frozenset()
         self.clear_notifications()
-        self.switch_mode(place.mode)
+        self.switch_mode(self.shown.mode)
         for name in MODES:
             self.remove_mode(_PAST + name)
-        place.session.set_visible(True)
-        place.session.refresh_now()
+        if self.session is not None:
+            self.session.set_visible(True)
+            self.session.refresh_now()
         self.run_worker(self._close_past(past), "closing the past", "leaving the past")
 
     async def _close_past(self, past: Session | None) -> None:
@@ -371,12 +378,9 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         Every screen begins anew, every dialog is closed, and what the sources of the old place still answer is dropped. The
         caller makes sure that no confirmed action is without an outcome.
         """
-        if self._now_place is not None:
-            self.leave_past()
-        before, self.session = self.session, None
-        self.source, self.settings = source, settings
-        self._snapshot, self._changed_ids, self._session_error = None, frozenset(), ""
-        self._history, self._flows = [], None
+        self.leave_past()
+        before = self.session
+        self.source, self.shown, self._flows = source, ShownPlace(settings), None
         self._note_until = self.clock() + _NOTE_SECONDS
         self.worker_errors.clear()
         self.clear_notifications()
@@ -424,11 +428,10 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
             self.exit()
 
     async def _close_session(self) -> None:
-        place, self._now_place = self._now_place, None
-        session, self.session = self.session, None
-        await _close(session)
-        if place is not None:
-            await _close(place.session)
+        sessions = [place.session for place in (self.shown, self._now) if place is not None]
+        self.shown.session = self._now = None
+        for session in sessions:
+            await _close(session)
 
     async def _shutdown(self) -> None:
         await self._keep_choices()
@@ -466,7 +469,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
     def show_worker_error(self, group: str) -> None:
         """Without a session no source will ever respond: every screen says so. A start at a moment that fails shows now."""
         if group == "session" and self.session is None:
-            self._session_error = self.worker_errors[group]
+            self.shown.error = self.worker_errors[group]
             self._show()
         elif group == "past":
             self.release_live()
@@ -487,8 +490,9 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
 
     def call_from_loop(self, call: Callable[[str], None], text: str) -> None:
         """Call it in the event loop, from whichever thread; not at all once the console has ended."""
-        with suppress(RuntimeError):  # the loop is closed
-            self._loop_of_app.call_soon_threadsafe(call, text)
+        if self._loop_of_app is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop_of_app.call_soon_threadsafe(call, text)
 
     # requests of screens
 
@@ -504,11 +508,11 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
     def _open_requested(self, event: messages.OpenRequested) -> None:
         self.flows.navigation.open(event)
 
-    def is_off(self) -> bool:
-        """Whether nothing can be changed because the past is shown; a notice says so."""
-        if self._now_place is not None:
+    def refuse_in_past(self) -> bool:
+        """While the past is shown, nothing can be changed: shows a notice of that and returns True."""
+        if self._now is not None:
             self.show_notice(_WHY_OFF if not self.replayed else _WHY_REPLAYED, warning=True)
-        return self._now_place is not None
+        return self._now is not None
 
     @on(messages.ActionRequested)
     def _action_requested(self, event: messages.ActionRequested) -> None:
@@ -573,30 +577,21 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
 
     @property
     def context(self) -> RenderContext:
-        now, snapshot = self.clock(), self._snapshot
-        overdue = now - snapshot.taken_at if snapshot is not None else 0.0
-        if snapshot is not None and snapshot.as_of is not None:
-            now = snapshot.taken_at
-        elif snapshot is not None and overdue > _OVERDUE_SECONDS:
-            # The console was stopped, or the machine slept: nothing is known about the time since then.
-            age = snapshot.alerts_age_seconds
-            snapshot = replace(
-                snapshot,
-                sources=tuple(_pause(item, snapshot.taken_at) for item in snapshot.sources),
-                alerts_age_seconds=None if age is None else age + overdue,
-            )
+        clock_now, snapshot = self.clock(), self.shown.snapshot
+        if snapshot is not None:
+            snapshot = pause_overdue(snapshot, clock_now)
         return RenderContext(
             settings=self.settings,
-            now=now,
+            now=snapshot.taken_at if snapshot is not None and snapshot.as_of is not None else clock_now,
             session=self.session,
             snapshot=snapshot,
-            changed_ids=self._changed_ids,
-            error=self._session_error,
+            changed_ids=self.shown.changed_ids,
+            error=self.shown.error,
             note=self._note,
             terminal_status=self.terminal_status,
-            clock_now=self.clock(),
+            clock_now=clock_now,
             jumps=self._jumps,
-            marks=self._flows.past.render_marks(self.size.width) if self._flows and self._now_place else (),
+            marks=self._flows.past.render_marks(self.size.width) if self._flows and self._now else (),
             charts=self._charts,
             views=self.views,
         )
@@ -604,7 +599,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
     @property
     def _note(self) -> str:
         """What line 2 says for a while after the start instead of the sources."""
-        if self._at and self._snapshot is None:
+        if self._at and self.shown.snapshot is None:
             return self._opening
         return self.settings.cluster_note if self.clock() < self._note_until else ""
 
@@ -614,12 +609,12 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
             return  # of the place that the console left, or of now while the past is shown
         if self._at:
             return  # a past moment is about to be shown
-        if self._now_place is not None:
-            self._snapshot = event.snapshot
+        if self._now is not None:
+            self.shown.snapshot = event.snapshot
             self._show()
             return
-        self._changed_ids = find_changed_ids(self._snapshot, event.snapshot)
-        before, self._snapshot = self._snapshot, event.snapshot
+        self.shown.changed_ids = find_changed_ids(self.shown.snapshot, event.snapshot)
+        before, self.shown.snapshot = self.shown.snapshot, event.snapshot
         if self._flows is not None:
             self._flows.watch(before, event.snapshot)
         self._show()
@@ -631,7 +626,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
     def _tick(self) -> None:
         """Advance ages and the clock if no snapshot arrived within the last second, which is rare."""
         self._gc_policy.collect_if_idle(time.monotonic(), last_key_at=self.flow.last_key_at)
-        if self._snapshot is None or not 0 <= self.clock() - self._snapshot.taken_at < _TICK_SECONDS:
+        if self.shown.snapshot is None or not 0 <= self.clock() - self.shown.snapshot.taken_at < _TICK_SECONDS:
             self._show()
 
     def start_tour(self, tour: Tour) -> None:
@@ -668,7 +663,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         details, so one key leads back to it from anywhere; other screens reopen as they were left.
         """
         if name != self.shown_mode:
-            self._history = [*[item for item in self._history if item != name], self.shown_mode]
+            self.shown.history = [*[item for item in self.shown.history if item != name], self.shown_mode]
             self.switch_mode(self._mode_of(name))
             if name != self.DEFAULT_MODE:
                 return
@@ -681,7 +676,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         return self.current_mode.removeprefix(_PAST)
 
     def _mode_of(self, name: str) -> str:
-        return f"{_PAST if self._now_place is not None else ''}{name}"
+        return f"{_PAST if self._now is not None else ''}{name}"
 
     def action_cycle(self, by: int) -> None:
         names = [screen.name for screen in SCREENS]
@@ -692,23 +687,23 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """On the first screen there is nothing to go back to: its key is grey. The keys of the past are those of the past."""
         if action == "run_command" and parameters == ("live",):
-            return self._now_place is not None and not self.replayed
+            return self._now is not None and not self.replayed
         if action.startswith("past_"):
-            return self._now_place is not None
-        return None if action == "back" and not self._history and len(self.screen_stack) <= 1 else True
+            return self._now is not None
+        return None if action == "back" and not self.shown.history and len(self.screen_stack) <= 1 else True
 
     async def action_back(self) -> None:
         """Leave the detail, or go back to the previous screen, which is as it was left."""
         if len(self.screen_stack) > 1:
             self.pop_screen()
-        elif self._history:
-            self.switch_mode(self._mode_of(self._history.pop()))
+        elif self.shown.history:
+            self.switch_mode(self._mode_of(self.shown.history.pop()))
 
-    def set_visible(self, on: bool) -> None:
+    def set_visible(self, visible: bool) -> None:
         """Pause polling while nobody can see the screen, unless an action is in progress."""
         session = self.live_session
         if session is not None:
-            seen = on and self._now_place is None
+            seen = visible and self._now is None
             session.set_visible(seen or bool(self._flows and self._flows.actions.running))
 
     def on_terminal_started(self) -> None:
@@ -735,10 +730,6 @@ async def _close(session: Session | None) -> None:
         with suppress(asyncio.TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await session.close()
-
-
-def _pause(state: SourceState, since: float) -> SourceState:
-    return state if state.paused or state.health is Health.NOT_CONFIGURED else replace(state, paused_at=since)
 
 
 def _needs_ascii() -> bool:

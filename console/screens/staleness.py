@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from console.screens.render_context import RenderContext
 from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
 from queries.text.durations import format_age
 from widgets.styled_text import text
+
+if TYPE_CHECKING:
+    from console.state.snapshot import Snapshot
 
 TITLES = {
     "prometheus": "Prometheus",
@@ -16,8 +22,30 @@ TITLES = {
     "loki": "Loki",
 }
 PAUSED = "PAUSED"
+_OVERDUE_SECONDS = 5.0
+"""A snapshot arrives every second, even when no source responds."""
 _COUNTED = (Verdict.CRITICAL, Verdict.WARN, Verdict.NO_DATA, Verdict.IN_DOUBT, Verdict.STALE)
 _SHORT_NAMES = {"prometheus": "prom", "alertmanager": "am", "kubernetes": "k8s", "platform": "api"}
+
+
+def pause_overdue(snapshot: Snapshot, now: float) -> Snapshot:
+    """The snapshot as it is at `now`, Unix seconds: paused if none followed it.
+
+    The console was stopped, or the machine slept: nothing is known about the time since then. A past moment has no age.
+    """
+    overdue = now - snapshot.taken_at
+    if snapshot.as_of is not None or overdue <= _OVERDUE_SECONDS:
+        return snapshot
+    age = snapshot.alerts_age_seconds
+    return replace(
+        snapshot,
+        sources=tuple(_pause(item, snapshot.taken_at) for item in snapshot.sources),
+        alerts_age_seconds=None if age is None else age + overdue,
+    )
+
+
+def _pause(state: SourceState, since: float) -> SourceState:
+    return state if state.paused or state.health is Health.NOT_CONFIGURED else replace(state, paused_at=since)
 
 
 def unhealthy_label(context: RenderContext, name: str) -> str:

@@ -107,7 +107,7 @@ class LowBandwidthApp(App[None]):
         else:
             await show_tmux_message(title, text, os.environ)
 
-    def set_visible(self, on: bool) -> None:
+    def set_visible(self, visible: bool) -> None:
         """Called every second, and at once when the screen becomes visible again: whether anybody can see it."""
 
     def repaint_all(self) -> None:

@@ -44,12 +44,12 @@ class AcknowledgeFlow:
         return reported
 
     def toggle(self, fingerprint: str) -> None:
-        if self.app.is_off():
+        if self.app.refuse_in_past():
             return
         self.app.run_worker(self._toggle(fingerprint), "acknowledging the alert", "own")
 
     def hand_over(self, fingerprint: str) -> None:
-        if self.app.is_off():
+        if self.app.refuse_in_past():
             return
         self.app.run_worker(self._hand_over(fingerprint), "handing the alert over", "own")
 

@@ -91,7 +91,7 @@ class ActionFlow:
 
     def run(self, request: Request) -> None:
         """Ask for missing parameters, then run all stages."""
-        if self.app.is_off():
+        if self.app.refuse_in_past():
             return
         if self.app.session is None:
             self.app.show_notice("the session is not open yet", warning=True)

@@ -31,7 +31,7 @@ class BatchFlow:
 
     def run(self, requests: tuple[Request, ...]) -> None:
         """All of one action; a single one goes the usual way."""
-        if self.app.is_off():
+        if self.app.refuse_in_past():
             return
         if len(requests) == 1:
             self.app.flows.actions.run(requests[0])

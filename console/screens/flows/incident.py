@@ -70,13 +70,13 @@ class IncidentFlow:
         return reported
 
     def declare(self, request: messages.DeclareIncidentRequested | None = None) -> None:
-        if self.app.is_off():
+        if self.app.refuse_in_past():
             return
         step = partial(self._declare, request=request or messages.DeclareIncidentRequested())
         self.app.run_worker(self._run(step), "declaring the incident", "incident")
 
     def run(self, request: messages.IncidentRequested) -> None:
-        if not isinstance(request, messages.ShowChangesRequested) and self.app.is_off():
+        if not isinstance(request, messages.ShowChangesRequested) and self.app.refuse_in_past():
             return
         step, label = self._steps[type(request)]
         self.app.run_worker(self._run(partial(self._change, request, step)), label, "incident")

@@ -33,7 +33,7 @@ class SilenceFlow:
         self.app = app
 
     def open(self, event: SilenceRequested) -> None:
-        if self.app.is_off():
+        if self.app.refuse_in_past():
             return
         if isinstance(event, SilenceAlertsRequested):
             forms = ((each, fill_form(SilenceAlertRequested(each), now=self.app.clock())) for each in event.alerts)

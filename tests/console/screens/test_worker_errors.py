@@ -294,7 +294,7 @@ class Case:
 
 async def notified(place: Place, pilot: Pilot[None]) -> None:
     p1 = (Priority.P1,)
-    place.app.settings = replace(place.settings, notify=NotifySettings(desktop="osc9", desktop_severities=p1, tmux=p1))
+    place.app.shown.settings = replace(place.settings, notify=NotifySettings(desktop="osc9", desktop_severities=p1, tmux=p1))
     place.app.flows.notifications.send("alert", Priority.P1, "HighErrorRate fires")
     await pilot.pause()
 

@@ -74,10 +74,10 @@ async def test_a_new_p1_rings_and_is_in_the_title(tmp_path: Path) -> None:
         await console.show(pilot, replace(build_snapshot(), alerts=()))
         assert console.titles[-1] == ""
         quiet = QuietHours(0, 24 * 60, severities=())
-        console.app.settings = replace(console.settings, notify=NotifySettings(quiet=quiet, kinds=("alert",)))
+        console.app.shown.settings = replace(console.settings, notify=NotifySettings(quiet=quiet, kinds=("alert",)))
         await console.show(pilot, build_snapshot(NEW))
         assert console.sent == ["\x07"]
-        console.app.settings = replace(console.settings, notify=NotifySettings(bell=(P3,), kinds=("takeover",)))
+        console.app.shown.settings = replace(console.settings, notify=NotifySettings(bell=(P3,), kinds=("takeover",)))
         console.app.flows.notifications.send("action", P3, "rollback deployment/x: done")
         assert console.sent == ["\x07"]
         console.app.flows.notifications.send("takeover", P3, "bob@vm took over HighErrorRate")
