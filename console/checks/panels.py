@@ -1,4 +1,4 @@
-"""The verdict on one panel: a pure function of its query result, the thresholds and the time."""
+"""Where a panel's verdict is decided: `evaluate_panel`, a pure function of its query result, the thresholds and the time."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class PlatformVerdict:
         return sentences or ((self.reason,) if self.verdict is Verdict.NO_DATA else ())
 
 
-def _judge(found: PlatformHealth) -> PlatformVerdict:
+def _evaluate(found: PlatformHealth) -> PlatformVerdict:
     lines = tuple(_lines(found))
     verdict = max((line.verdict for line in lines if line.verdict and _counts(line)), key=lambda each: each.rank, default=None)
     not_ready = found.readiness is not None and not found.readiness.ready
@@ -92,7 +92,7 @@ def _judge(found: PlatformHealth) -> PlatformVerdict:
     return PlatformVerdict(verdict, reason, not_ready, lines)
 
 
-evaluate_platform: IdentityCache[PlatformHealth, PlatformVerdict] = IdentityCache(_judge)
+evaluate_platform: IdentityCache[PlatformHealth, PlatformVerdict] = IdentityCache(_evaluate)
 """The verdict on one report of the platform, cached by identity."""
 
 

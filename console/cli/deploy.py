@@ -119,7 +119,7 @@ async def watch_signals(
 ) -> int:
     """The watch of a guard that takes nothing back: the pipeline does, by the exit code.
 
-    Raises SourceError, and ConfigError if a signal cannot be judged.
+    Raises SourceError, and ConfigError if a signal cannot be evaluated.
     """
     warnings: tuple[PreflightCheck, ...] = ()
     if arguments.before:

@@ -1,4 +1,4 @@
-"""Formats of texts in the configuration: URLs, targets and names."""
+"""Which texts of a configuration are a URL, a target or a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of values that a YAML file may hold, and the check of a document against them."""
+"""Checks a YAML document against kinds of values; `schema.py` has those of the config file, with their descriptions."""
 
 from __future__ import annotations
 

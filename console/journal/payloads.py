@@ -1,4 +1,4 @@
-"""What each kind of journal event carries: one struct a kind, and the only place where an event's data is written or read.
+"""The schema of journal events: one struct a kind, the only place where the data of an event is written or read.
 
 The kinds, the keys and their JSON types are published: files of every earlier release have them. A field may be added with a
 default; a field whose default is None is left out of the JSON while it is None. Keys that this release does not know are

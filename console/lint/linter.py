@@ -163,7 +163,7 @@ def _file_findings(files: Iterable[RuleFile]) -> Iterator[Finding]:
             yield Finding(lint_rule, lint_rule.level, file.path, problem.line, problem.rule, problem.text)
 
 
-def _judge_unparsed(expression: str, error: PromqlError, context: LintContext) -> tuple[LintRule, str, str]:
+def _classify_unparsed(expression: str, error: PromqlError, context: LintContext) -> tuple[LintRule, str, str]:
     """The finding, its text and its reporter, for an expression that our parser rejects: a live server decides about its own
     language, and without one newer PromQL is unknown."""
     refusal = context.refusals.get(expression)
@@ -183,7 +183,7 @@ def _in_rules(context: LintContext) -> Iterator[Finding]:
         used = item.expression.words if item.expression is not None else frozenset()
         if item.error is not None:
             line = item.placed.line_in_expression(item.error.line)
-            lint_rule, text, source = _judge_unparsed(item.rule.expression, item.error, context)
+            lint_rule, text, source = _classify_unparsed(item.rule.expression, item.error, context)
             yield Finding(lint_rule, lint_rule.level, file, line, name, text, source)
         for lint_rule in _CHECKS_BY_KIND[item.rule.kind]:
             if lint_rule.words and lint_rule.words.isdisjoint(used):

@@ -110,12 +110,12 @@ async def read_report(
     after, _ = await _read(create, target, miner, end=moment + after_seconds, seconds=after_seconds)
     lines = sum(pattern.count for pattern in miner.patterns) + miner.other
 
-    def judge() -> tuple[PatternChange, ...]:
+    def compare() -> tuple[PatternChange, ...]:
         with CPU_LOCK:
             miner.sort()
             return compare_patterns(miner.patterns, before=before, after=after)
 
-    changes = await asyncio.to_thread(judge)
+    changes = await asyncio.to_thread(compare)
     note = _note(miner, before, before_seconds, after, after_seconds)
     return PatternReport(changes, before, after, lines, selector, note)
 

@@ -279,13 +279,13 @@ def compare_patterns(patterns: Iterable[Pattern], *, before: Span, after: Span) 
             continue
         expected = earlier * after.length_ns / before.length_ns
         factor = later / expected if expected else float("inf")
-        novelty = _judge(earlier, later, expected) if comparable else Novelty.SAME
+        novelty = _classify_change(earlier, later, expected) if comparable else Novelty.SAME
         changes.append(PatternChange(pattern, novelty, earlier, later, factor))
     changes.sort(key=_rank)
     return tuple(changes)
 
 
-def _judge(before: int, after: int, expected: float) -> Novelty:
+def _classify_change(before: int, after: int, expected: float) -> Novelty:
     if not before:
         return Novelty.NEW
     if not after:

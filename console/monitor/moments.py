@@ -1,4 +1,4 @@
-"""The moment that a person names: a time, a duration ago, or the start of an incident."""
+"""The moment that a person names to the time machine: a time, a duration ago, or the start of an incident."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person has to be told who does not look: alerts, ends, timers, silences and the shift, each once."""
+"""Decides what notifies a person who does not look, and in which quiet hours it does not: each change once."""
 
 from __future__ import annotations
 

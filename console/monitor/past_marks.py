@@ -1,4 +1,4 @@
-"""What happened around a past moment: alerts that began to fire, rollouts, actions and notes, as marks of a timeline."""
+"""The time machine's marks: alerts that began to fire, rollouts, actions and notes around a past moment."""
 
 from __future__ import annotations
 

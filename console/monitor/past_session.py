@@ -1,4 +1,4 @@
-"""A session of a past moment: every source as it was then, from what keeps it, and read-only by transport."""
+"""The time machine's session: every live client replaced by what keeps its source's past, and read-only by transport."""
 
 from __future__ import annotations
 

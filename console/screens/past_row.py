@@ -1,4 +1,4 @@
-"""The two lines below a past moment: marks on a time axis, and what the nearest ones are."""
+"""The time machine's two lines below a past moment: marks on a time axis, and what the nearest ones are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The actions on a workload or one of its pods, on every screen that shows workloads."""
+"""The menu of actions on a workload or one of its pods, on every screen that shows workloads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A past moment, and why nothing can be changed while it is shown."""
+"""A past moment that the time machine shows, and why nothing can be changed meanwhile."""
 
 from __future__ import annotations
 

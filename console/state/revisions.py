@@ -1,4 +1,4 @@
-"""Which revision of a Deployment to roll back to: what the cluster and the journal know about each."""
+"""Which revision a rollback proposes (`propose_revision`): what the cluster and the journal know about each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists a whole namespace once."""
+"""Lists a whole namespace once: every kind by `watch.list_kind`, which reads it page by page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Moments: RFC 3339 read, dates written, the team's local days and hours. Unix seconds inside; formatting never raises.
+"""Moments, and the time zone that is shown. RFC 3339 is read here, dates are written. Unix seconds; formatting never raises.
 
 Two zones, both of the process, as TZ is: the one in which screens and commands show moments, and the local one, whose days and
 hours checklists have. `use_zone` sets both; by default they are UTC and the machine's (TZ). What is sent, exported or kept is

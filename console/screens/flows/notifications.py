@@ -1,4 +1,4 @@
-"""Tells somebody who does not look at the console: bell, title, desktop notice, tmux, an own program."""
+"""Delivers what `console/monitor/notification_watch.py` decided: bell, title, desktop notice, tmux, an own program."""
 
 from __future__ import annotations
 
