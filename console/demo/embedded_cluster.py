@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from console.demo.cluster import DemoCluster
 from queries.model.frozen import dataclass
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+_LISTED = ("deployments", "pods", "statefulsets", "daemonsets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,23 @@ class ObservedDeployment:
 
 
 @dataclass(frozen=True, slots=True)
+class ObservedSet:
+    """A StatefulSet or DaemonSet; `kind` as in the names of kube-state-metrics."""
+
+    kind: str
+    name: str
+    image: str
+    desired: int
+    ready: int
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedCluster:
-    """Deployments, and pods as name and readiness by the label `app`."""
+    """Deployments, what runs beside them, and pods as name and readiness by the label `app`."""
 
     deployments: Mapping[str, ObservedDeployment]
     pods: Mapping[str, tuple[tuple[str, bool], ...]]
+    sets: tuple[ObservedSet, ...] = ()
 
     def deployment(self, name: str) -> ObservedDeployment | None:
         return self.deployments.get(name)
@@ -43,6 +57,20 @@ def observe_cluster(deployments: list[dict[str, Any]], pods: list[dict[str, Any]
         {item["metadata"]["name"]: _deployment(item) for item in deployments},
         {app: tuple(sorted(found)) for app, found in by_app.items()},
     )
+
+
+def observe_sets(stateful: list[dict[str, Any]], daemon: list[dict[str, Any]]) -> tuple[ObservedSet, ...]:
+    """Reduces the API server's two lists."""
+    found = [_set("statefulset", item, item["spec"].get("replicas", 1), "readyReplicas") for item in stateful]
+    for item in daemon:
+        desired = (item.get("status") or {}).get("desiredNumberScheduled") or 0
+        found.append(_set("daemonset", item, desired, "numberReady"))
+    return tuple(found)
+
+
+def _set(kind: str, item: dict[str, Any], desired: int, ready: str) -> ObservedSet:
+    image = item["spec"]["template"]["spec"]["containers"][0]["image"]
+    return ObservedSet(kind, item["metadata"]["name"], image, desired, (item.get("status") or {}).get(ready) or 0)
 
 
 def _deployment(item: dict[str, Any]) -> ObservedDeployment:
@@ -67,7 +95,7 @@ class EmbeddedView:
         cluster.on_change(self._changed)
 
     def _changed(self, kind: str, plural: str, name: str) -> None:
-        if plural in ("deployments", "pods"):
+        if plural in _LISTED:
             self._stale.set()
 
     def deployment(self, name: str) -> ObservedDeployment | None:
@@ -76,11 +104,13 @@ class EmbeddedView:
     def pods(self, name: str) -> tuple[tuple[str, bool], ...]:
         return self._now().pods.get(name, ())
 
+    def sets(self) -> tuple[ObservedSet, ...]:
+        return self._now().sets
+
     def _now(self) -> ObservedCluster:
         if self._stale.is_set():
             with self._lock:
                 self._stale.clear()  # before the listing: a change during it makes the next call list again
-                self._observed = observe_cluster(
-                    list(self._cluster.objects("deployments")), list(self._cluster.objects("pods"))
-                )
+                deployments, pods, stateful, daemon = (list(self._cluster.objects(plural)) for plural in _LISTED)
+                self._observed = replace(observe_cluster(deployments, pods), sets=observe_sets(stateful, daemon))
         return self._observed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from console.demo.embedded_cluster import ObservedCluster, ObservedDeployment, observe_cluster
+from console.demo.embedded_cluster import ObservedCluster, ObservedDeployment, ObservedSet, observe_cluster
 from queries.errors import SourceError
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.api import KubeApi
@@ -40,6 +40,10 @@ class ContextView:
 
     def pods(self, name: str) -> tuple[tuple[str, bool], ...]:
         return self._observed.pods.get(name, ())
+
+    def sets(self) -> tuple[ObservedSet, ...]:
+        """Not listed: nobody may be allowed to."""
+        return ()
 
     def patch(self, name: str, body: object) -> None:
         """A strategic merge patch of one Deployment. Raises SourceError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
@@ -40,6 +40,25 @@ class DeploymentView(Protocol):
     def restarted_at(self) -> str: ...
 
 
+class SetView(Protocol):
+    """A StatefulSet or DaemonSet beside the platform; `kind` is `statefulset` or `daemonset`."""
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def image(self) -> str: ...
+
+    @property
+    def desired(self) -> int: ...
+
+    @property
+    def ready(self) -> int: ...
+
+
 class ClusterView(Protocol):
     """The simulated platform's view of its cluster; None for a missing Deployment or an unreachable cluster."""
 
@@ -48,6 +67,8 @@ class ClusterView(Protocol):
     def pods(self, name: str) -> tuple[tuple[str, bool], ...]:
         """The names of its pods, and whether each is ready."""
         ...
+
+    def sets(self) -> Sequence[SetView]: ...
 
 
 class RuleSet(StrEnum):

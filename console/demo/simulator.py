@@ -43,6 +43,11 @@ CPU_LIMIT_CORES = 1.0
 MEMORY_LIMIT_BYTES = float(1 << 30)
 DISK_BYTES = float(100 << 30)
 
+_SET_SERIES = {
+    "statefulset": ("kube_statefulset_replicas", "kube_statefulset_status_replicas_ready"),
+    "daemonset": ("kube_daemonset_status_desired_number_scheduled", "kube_daemonset_status_number_ready"),
+}
+"""Desired and ready pods, as kube-state-metrics names them."""
 _SHARES = {
     "ocr_confidence_distribution": (0.0, 0.0005, 0.004, 0.035, 0.21, 0.38, 0.74, 1.0),
     "ocr_completeness_ratio": (0.0, 0.01, 0.05, 0.45, 0.8, 1.0),
@@ -401,6 +406,7 @@ class Simulator:
             "kube_deployment_spec_replicas",
             "kube_deployment_status_replicas_ready",
             "kube_pod_container_info",
+            *(name for names in _SET_SERIES.values() for name in names),
         )
         for name in gauges:
             self.metrics.forget(name)
@@ -427,8 +433,19 @@ class Simulator:
                 put("container_spec_memory_limit_bytes", labels, limit)
                 put("kube_pod_container_resource_limits", f'{labels},resource="cpu",unit="core"', cores)
                 put("kube_pod_container_resource_limits", f'{labels},resource="memory",unit="byte"', limit)
-                put("kube_pod_status_ready", f'{place},condition="true"', 1.0 if ready else 0.0)
-                put("kube_pod_status_phase", f'{place},phase="Running"', 1.0)
-                put("kube_pod_container_status_restarts_total", labels, 0.0)
-                put("kube_pod_container_info", f'{labels},image="{image}"', 1.0)
+                self._put_pod(pod, deployment, image, ready=ready)
+        for item in self._cluster.sets():
+            desired, ready_pods = _SET_SERIES[item.kind]
+            own = f'namespace="{NAMESPACE}",{item.kind}="{item.name}"'
+            put(desired, own, item.desired)
+            put(ready_pods, own, item.ready)
+            for pod, ready in self._cluster.pods(item.name):
+                self._put_pod(pod, item.name, item.image, ready=ready)
         self.metrics.keep_only("container_cpu_usage_seconds_total", here)
+
+    def _put_pod(self, pod: str, container: str, image: str, *, ready: bool) -> None:
+        put, place = self.metrics.put, f'namespace="{NAMESPACE}",pod="{pod}"'
+        put("kube_pod_status_ready", f'{place},condition="true"', 1.0 if ready else 0.0)
+        put("kube_pod_status_phase", f'{place},phase="Running"', 1.0)
+        put("kube_pod_container_status_restarts_total", f'{place},container="{container}"', 0.0)
+        put("kube_pod_container_info", f'{place},container="{container}",image="{image}"', 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from console.demo.embedded_cluster import ObservedSet
 from console.demo.scenarios import scenario
 from console.demo.simulator import Simulator
 
@@ -21,9 +22,13 @@ class Deployment:
 @dataclass
 class Cluster:
     of: dict[str, Deployment] = field(default_factory=dict)
+    beside: tuple[ObservedSet, ...] = ()
 
     def deployment(self, name: str) -> Deployment:
         return self.of.setdefault(name, Deployment())
+
+    def sets(self) -> tuple[ObservedSet, ...]:
+        return self.beside
 
     def pods(self, name: str) -> tuple[tuple[str, bool], ...]:
         return tuple((f"{name}-7bbff-{number:05}", True) for number in range(self.deployment(name).desired))

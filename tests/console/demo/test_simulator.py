@@ -16,14 +16,18 @@ from simulated import NOON, Cluster, Deployment, simulator
 
 from console.demo import traffic
 from console.demo.backfill import DAYS, recorded_samples, sample_times, write_history
+from console.demo.embedded_cluster import ObservedSet
 from console.demo.platform_api import PlatformApi
 from console.demo.scenarios import SCENARIOS, scenario
 from console.demo.server_binaries import Servers
 from console.demo.simulator import Simulator
 from queries.catalogue.loader import load_board
 from queries.model.dashboard import DASHBOARDS
+from queries.model.series import Sample
+from queries.prometheus.kube_state import read_cluster
 
 NAMES = [item.name for item in SCENARIOS]
+KUBE_STATE = Path(__file__).resolve().parents[2] / "queries" / "recordings" / "kube-state-metrics-2.20.json"
 
 
 def values(text: str) -> dict[str, float]:
@@ -59,6 +63,29 @@ def test_promtool_reads_the_exposition(servers: Servers, name: str) -> None:
     text = platform.exposition(NOON + 30.0)
     answer = subprocess.run([servers.promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert "error while linting" not in answer.stderr and answer.returncode in (0, 3), answer.stderr
+
+
+def test_a_past_moment_has_what_runs_beside_the_platform() -> None:
+    """StatefulSets and DaemonSets by series that a real kube-state-metrics has too, and their pods: no kind is unknown then."""
+    redis = ObservedSet("statefulset", "redis", "registry/redis:7.4.1", 2, 1)
+    agent = ObservedSet("daemonset", "log-agent", "registry/log-agent:1.5.1", 3, 3)
+    text = simulator("calm", Cluster(beside=(redis, agent))).exposition(NOON)
+    samples = [read_sample(series, value) for series, value in values(text).items() if series.startswith("kube_")]
+    known = KUBE_STATE.read_text(encoding="utf-8")
+    sets = {name for name in (sample.label("__name__") for sample in samples) if "set_" in name}
+    assert len(sets) == 4
+    assert all(f'"{name}"' in known for name in sets)
+    cluster = read_cluster(samples, "cad-ml-platform")
+    assert cluster is not None
+    assert cluster.faults == ()
+    found = {item.target: (item.ready, item.desired) for item in cluster.workloads if item.kind != "Deployment"}
+    assert found == {"statefulset/redis": (1, 2), "daemonset/log-agent": (3, 3)}
+    assert any(pod.name.startswith("redis-") for pod in cluster.pods)
+
+
+def read_sample(series: str, value: float) -> Sample:
+    name, _, labels = series.partition("{")
+    return Sample((("__name__", name), *re.findall(r'(\w+)="([^"]*)"', labels)), value)
 
 
 def test_buckets_are_cumulative_and_counters_only_grow() -> None:
