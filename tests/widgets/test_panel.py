@@ -9,10 +9,11 @@ from itertools import groupby
 import pytest
 from textual.app import App, ComposeResult
 
+from queries.model.chart import chart_trend
 from queries.model.panel import PanelSpec, PanelState, Threshold, Unit
 from queries.model.verdict import Verdict
 from widgets.panel import PanelList, PanelRow, render_panel
-from widgets.plot import chart_trend, render_chart
+from widgets.plot import render_chart
 from widgets.sparkline import BLOCKS
 from widgets.styled_text import Line
 

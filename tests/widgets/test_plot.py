@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from queries.model.chart import ChartData, ChartMark, ChartSeries
+from queries.model.chart import ChartData, ChartMark, ChartSeries, chart_trend
 from queries.model.panel import PanelSpec, PanelState, Threshold, Unit
 from queries.model.verdict import Verdict
 from queries.text.axes import value_range
 from queries.text.numbers import format_scaled
-from widgets.plot import SERIES_TONES, Drawing, chart_trend, plot_columns, plot_start, render_chart
+from widgets.plot import SERIES_TONES, Drawing, plot_columns, plot_start, render_chart
 from widgets.styled_text import Line, width_of
 
 Cells = list[list[tuple[str, str]]]
