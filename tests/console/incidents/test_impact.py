@@ -132,6 +132,15 @@ async def test_a_gap_of_two_and_a_half_steps_is_bridged(gap: int, since: float) 
     assert metrics.windows[1][0] == since - 6
 
 
+@pytest.mark.parametrize(("good", "since"), [(0, None), (1, None), (7, T - 30)])
+async def test_a_ratio_that_is_good_by_the_detection_did_not_cross_before_it(good: int, since: float | None) -> None:
+    """The point of a step after the detection still decides, as a scrape may lag; what comes later is the recovery."""
+    points = (*every_second(-30, good - 1, OVER), *every_second(good, 100, 0.0))
+    found = await measured(known(points=points))
+    assert found.bad_since == since
+    assert found.outside_seconds == good + (30.0 if since else 0.0)
+
+
 async def test_time_without_a_value_is_told_apart() -> None:
     """A minute without a ratio is neither inside nor outside; up to two steps are none."""
     found = await measured(known(points=(*every_second(0, 39, 0.0), *every_second(60, 99, OVER))))

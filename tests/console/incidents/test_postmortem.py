@@ -32,6 +32,7 @@ from console.state.incident_metrics import IncidentMetrics
 from queries.model.change import Change
 from queries.model.log import LogLine
 from queries.model.severity import Priority
+from queries.text.durations import format_span
 
 T = 1_767_276_000.0  # 2026-01-01 14:00:00Z
 POLICY = load_severity_policies().for_severity(Priority.P1)
@@ -315,6 +316,68 @@ def test_what_went_well_is_what_the_data_proves() -> None:
     assert section(as_markdown(report(late, replace(IMPACT, bad_since=T - 90))), "What went well") == [
         "nothing that the console can prove"
     ]
+
+
+@pytest.mark.parametrize(
+    ("bad_since", "line"),
+    [
+        (T - 360, "An alert detected it 5m after it began."),
+        (T - 360.001, None),
+        (T - 60, "An alert detected it 0s after it began."),
+        (T - 59.9, None),
+        (None, None),
+    ],
+)
+def test_an_alert_within_five_minutes_went_well(bad_since: float | None, line: str | None) -> None:
+    """Five minutes exactly still; an alert before the ratio was bad detected something else."""
+    shown = replace(INCIDENT, completions=MappingProxyType({}), updates=(), entries=())
+    said = section(as_markdown(report(shown, replace(IMPACT, bad_since=bad_since))), "What went well")
+    assert said == [f"- {line}" if line else "nothing that the console can prove"]
+
+
+@pytest.mark.parametrize("step", [Step.ACKNOWLEDGE, Step.ASSESS, Step.COMMUNICATE, Step.MITIGATE])
+def test_a_step_in_time_went_well_and_none_is_late_and_well(step: Step) -> None:
+    """Up to its target, each step against its own; at the moment of the declaration it is not before it."""
+    limits = {
+        Step.ACKNOWLEDGE: POLICY.acknowledge_seconds,
+        Step.ASSESS: POLICY.assess_seconds,
+        Step.COMMUNICATE: POLICY.update_every_seconds,
+        Step.MITIGATE: POLICY.mitigate_seconds,
+    }
+    target = format_span(limits[step])
+    for after, well in (
+        (-1.0, "done 1s before the declaration"),
+        (0.0, f"done 0s after the declaration, target {target}"),
+        (limits[step], f"done {target} after the declaration, target {target}"),
+        (limits[step] + 0.001, None),
+    ):
+        steps = MappingProxyType({step: StepCompletion(T + after, "ann")})
+        text = as_markdown(report(replace(INCIDENT, completions=steps, updates=(), entries=()), UNKNOWN))
+        assert section(text, "What went well") == [f"- {step}: {well}" if well else "nothing that the console can prove"]
+        row = next(row for row in rows(text, "Times") if row[0] == step.value)
+        assert row[3:5] == [target if well else f"{target}, LATE", "ann"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "line"),
+    [
+        ([900.0], "The update went out on time, 15m after the declaration."),
+        ([900.001], None),
+        ([600.0, 1500.0], "All 2 updates went out on time, at most 15m apart."),
+        ([1500.0, 600.0], "All 2 updates went out on time, at most 15m apart."),
+        ([600.0, 1500.001], None),
+        ([], None),
+    ],
+)
+def test_updates_went_well_where_no_gap_is_longer_than_the_policy_allows(sent: list[float], line: str | None) -> None:
+    """The first gap counts from the declaration, the others from the update before, in the order in which they went out."""
+    assert POLICY.update_every_seconds == 900.0
+    updates = [
+        Update(f"u{at}", T, "ann", "We look.", (Delivery(T + at, "ann", "chat", DeliveryState.SENT),)) for at in sent
+    ] + [Update("draft", T + 1, "ann", "x"), Update("failed", T + 2, "ann", "x", (FAILED,))]
+    shown = replace(INCIDENT, completions=MappingProxyType({}), updates=tuple(updates), entries=())
+    text = as_markdown(report(shown, UNKNOWN))
+    assert section(text, "What went well") == [f"- {line}" if line else "nothing that the console can prove"]
 
 
 def test_nothing_says_none() -> None:

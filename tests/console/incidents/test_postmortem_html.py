@@ -17,6 +17,7 @@ from report_samples import HOSTILE_NOTE, INCIDENT, T, charts, long_report, repor
 from console.incidents.postmortem import as_markdown, build_report_sections
 from console.incidents.postmortem_html import as_html
 from console.incidents.report_charts import build_timeline_marks, fetch_charts
+from console.state.incident import Source, TimelineEntry
 from queries.model.fault import Fault, FaultKind
 from queries.model.heat_map import HeatMap, HeatRow
 from queries.model.panel import HeatMapSpec, PanelSpec, Unit
@@ -174,3 +175,13 @@ async def test_a_panel_with_a_heat_map_has_it_after_the_lines() -> None:
     names = {item.tag.rpartition("}")[2] for item in tree(html).iter()}
     assert names <= WRITING | DRAWING
     assert "≤ 2 s" in html and "connection refused" in html
+
+
+@pytest.mark.parametrize(("letters", "long"), [(16, False), (17, True)])
+def test_a_word_over_sixteen_letters_may_break(letters: int, long: bool) -> None:
+    """It would make a table wider than a page; shorter words, however many, keep whole."""
+    word = "x" * letters
+    entry = TimelineEntry(T, Source.PERSON, "ann", f"a short start and {word}", "e1", T)
+    page = as_html(replace(report(), incident=replace(INCIDENT, entries=(entry,))))
+    cells = re.findall(rf"<td( class=\"long\")?>[^<]*\b{word}\b", page)
+    assert cells and {bool(kind) for kind in cells} == {long}

@@ -8,10 +8,12 @@ from types import MappingProxyType
 import pytest
 
 from console.incidents.response_timers import (
+    Deadline,
     ResponseTimer,
     TimerState,
     escalate_at,
     find_first_response,
+    list_deadlines,
     list_passed_deadlines,
     overdue_timers,
     response_timers,
@@ -19,6 +21,7 @@ from console.incidents.response_timers import (
     update_due_at,
 )
 from console.incidents.severity_policy import load_severity_policies
+from console.incidents.text import timer_text
 from console.state.incident import Delivery, DeliveryState, Incident, LastRecorded, LinkedAlert, Step, StepCompletion, Update
 from console.state.incident_metrics import compute_metrics
 from queries.model.alert import Priority
@@ -133,3 +136,39 @@ def test_a_deadline_rings_once() -> None:
     answered = incident(completions=ticked(acknowledge=T, assess=T, communicate=T + 60))
     assert rung(ends - 1, ends, answered) == [] and find_first_response(answered) == T + 60
     assert rung(ends + 59, ends + 60, answered) == ["update"]
+
+
+@pytest.mark.parametrize("name", ["response", "update", "stable"])
+def test_a_deadline_is_late_after_its_moment(name: str) -> None:
+    """At its moment it is due in 0s; after it, overdue - but for the end of the stability window, which is good news."""
+    deadline = Deadline(name, T)
+    assert [deadline.text(T - 240), deadline.text(T)] == [f"{name} in 4m", f"{name} in 0s"]
+    assert [deadline.is_late(at) for at in (T - 1, T)] == [False, False]
+    assert deadline.text(T + 120) == ("stable" if name == "stable" else "update OVERDUE 2m".replace("update", name))
+    assert deadline.is_late(T + 0.1) is (name != "stable")
+
+
+def test_the_deadlines_of_two_incidents() -> None:
+    """Each with its own, the nearest first; a resolved one waits for nothing, a stable one for the end of its window."""
+    policies = load_severity_policies()
+    other = replace(incident(declared_at=T - 100), id="i2", number=2)
+    rung = list_passed_deadlines((incident(), other), policies, after=T, until=T + 10_000)
+    assert [(item.id, deadline.name, deadline.due_at - T) for item, deadline in rung] == [
+        ("i1", "response", 900.0),
+        ("i1", "update", 900.0),
+        ("i2", "response", 800.0),
+        ("i2", "update", 800.0),
+    ]
+    calm = incident(completions=ticked(mitigate=T + 60), seen=seen("resolved", T + 90), stability_seconds=30.0)
+    assert [(item.name, item.due_at - T) for item in list_deadlines(calm, RESPONSE, T + 100)] == [
+        ("stable", 120.0),
+        ("response", 900.0),
+        ("update", 900.0),
+    ]
+    assert list_deadlines(replace(calm, completions=ticked(mitigate=T + 60, resolve=T + 95)), RESPONSE, T + 100) == ()
+
+
+def test_a_timer_in_words_on_its_line() -> None:
+    """A window of stability that ends now is whole; with a part of a second to go it is not."""
+    assert timer_text(ResponseTimer(Step.RESOLVE, TimerState.STABLE, T), T) == "stable for the whole window"
+    assert timer_text(ResponseTimer(Step.RESOLVE, TimerState.STABLE, T + 1), T) == "stable, 1s to go"

@@ -108,6 +108,10 @@ async def test_notes_and_links(bench: Bench) -> None:
     await bench.service.link_alert(made.id, alert)
     (linked,) = (await bench.service.find(made.id)).alerts
     assert (linked.fingerprint, linked.name) == (alert.alert.fingerprint, alert.alert.name)
+    assert (linked.starts_at, linked.labels) == (alert.alert.starts_at, alert.alert.labels)
+    await bench.service.link_alert(made.id, alerts()[1])
+    both = (await bench.service.find(made.id)).alerts
+    assert [item.labels for item in both] == [item.alert.labels for item in alerts()[:2]]
 
 
 async def test_steps_and_what_a_resolution_misses(bench: Bench) -> None:

@@ -22,7 +22,7 @@ from console.incidents.templates import (
     template_variables,
 )
 from console.journal.payloads import create_event
-from console.state.incident import Incident, Incidents, LinkedAlert
+from console.state.incident import Incident, Incidents, LinkedAlert, Source, TimelineEntry
 from console.state.incident_projection import IncidentsProjection
 from console.state.public_status import PublicStatus
 from console.state.snapshot import Snapshot
@@ -70,6 +70,37 @@ def test_a_status_page_says_what_people_outside_need() -> None:
     assert "Next update by 14:19 UTC." in told
     assert "ann" not in told
     assert "HighErrorRate" not in told and "P1" not in told
+
+
+def test_the_last_action_of_a_console_is_named() -> None:
+    """The newest of two, whatever people and sources said after it; without one it says so."""
+
+    def entry(at: float, source: Source, text: str) -> TimelineEntry:
+        return TimelineEntry(NOW + at, source, "ann", text, f"e{at:g}", NOW + at)
+
+    entries = (
+        entry(1, Source.CONSOLE, "Roll back api: done"),
+        entry(2, Source.CONSOLE, "Scale ocr: done"),
+        entry(3, Source.PERSON, "it helped"),
+        entry(4, Source.ALERTMANAGER, "HighErrorRate resolved"),
+    )
+
+    def last(*given: TimelineEntry) -> str:
+        return template_variables(replace(incident(), entries=given), snapshot(), RESPONSE, now=NOW + 60)["last"]
+
+    assert (last(*entries), last(entries[0])) == ("Scale ocr: done", "Roll back api: done")
+    assert last(*entries[2:]) == last() == "no action from a console yet"
+
+
+def test_the_next_update_is_promised_only_while_one_is_due() -> None:
+    """This update moves the next one: it counts from now; a closed incident has none, and its length ends with it."""
+    shown = template_variables(incident(), snapshot(), RESPONSE, now=NOW + 60)
+    assert shown["next_update"] != "-"
+    began = incident().began_at
+    over = template_variables(replace(incident(), closed_at=began + 600), snapshot(), RESPONSE, now=began + 9000)
+    assert (over["next_update"], over["duration"]) == ("-", "10m")
+    still = template_variables(incident(), snapshot(), RESPONSE, now=began + 9000)
+    assert still["duration"] == "2h30m"
 
 
 def test_the_service_has_the_name_that_people_outside_use() -> None:

@@ -13,7 +13,7 @@ from screen_samples import NOW, settings, snapshot, tracked
 from console.incidents.declaration import declaration
 from console.incidents.timeline_recorder import MANY, TimelineRecorder
 from console.journal.event import Event
-from console.journal.payloads import ActionOutcome, ChangeSeen, Payload, create_event
+from console.journal.payloads import ActionOutcome, ChangeSeen, IncidentClosed, Payload, create_event
 from console.journal.sqlite import Journal
 from console.monitor.journal_service import JournalService
 from console.monitor.state_store import StateStore
@@ -214,6 +214,64 @@ def test_a_storm_is_told_as_one(room: Room) -> None:
     assert "further alerts are not listed one by one" in found[-1]
     assert room.look(replace(snapshot(), alerts=(*snapshot().alerts, *storm)), at=7.0) == []
     assert MANY in room.incident.seen
+
+
+@pytest.mark.parametrize(("more", "told"), [(-1, False), (0, False), (1, True)])
+def test_two_hundred_alerts_are_told_one_by_one(room: Room, more: int, told: bool) -> None:
+    """Those that the declaration has count; the one after the two hundredth is told as one of many, and so are all others."""
+    known = sum(thing.startswith("alert:") for thing in room.incident.seen)
+    one = later("PodNotReady", "warning", 5.0)
+    count = 200 - known + more
+    storm = tuple(replace(one, alert=replace(one.alert, fingerprint=f"fp{number}")) for number in range(count))
+    found = room.look(replace(snapshot(), alerts=(*snapshot().alerts, *storm)), at=6.0)
+    single = [text for text in found if "started firing" in text]
+    many = [text for text in found if "further alerts are not listed one by one" in text]
+    assert (len(single), bool(many)) == (min(count, 200 - known), told)
+    assert (MANY in room.incident.seen) is told
+
+
+@pytest.mark.parametrize(("answered", "told"), [(9.0, False), (10.0, False), (10.5, True)])
+def test_an_answer_no_later_than_the_last_entry_takes_nothing_back(answered: float, told: bool) -> None:
+    """Of the very moment of the last entry, a source's answer is no news; a later one is."""
+    room = Room(2)
+    assert room.look(without(snapshot(), "HighErrorRate"), at=10.0, consoles=[0]) == ["HighErrorRate resolved"]
+    late = replace(shown_at(snapshot(), answered), taken_at=NOW + 12.0)
+    texts = [payload.text for _, payload in room.recorders[1].find_changes(late, room.incidents)]
+    assert texts == (["HighErrorRate (platform) firing again"] if told else [])
+
+
+@pytest.mark.parametrize(("began", "at"), [(11.0, 11.0), (10.0, 20.0), (3.0, 20.0)])
+def test_an_alert_that_fires_again_counts_from_its_start_or_from_the_answer(room: Room, began: float, at: float) -> None:
+    """Its start where that is after the last entry; a start that the timeline is past is that of the firing before."""
+    room.look(without(snapshot(), "HighErrorRate"), at=10.0)
+    again = tuple(
+        replace(item, alert=replace(item.alert, starts_at=NOW + began)) if item.alert.name == "HighErrorRate" else item
+        for item in snapshot().alerts
+    )
+    assert room.look(replace(snapshot(), alerts=again), at=20.0) == ["HighErrorRate (platform) firing again"]
+    last = next(item for thing, item in room.incident.seen.items() if thing.endswith(again[0].alert.fingerprint))
+    assert (last.value, last.at) == ("firing", NOW + at)
+
+
+@pytest.mark.parametrize(("held", "told"), [(4.999, False), (5.0, True)])
+def test_a_verdict_is_told_once_it_held_for_five_seconds(room: Room, held: float, told: bool) -> None:
+    """Five seconds exactly are enough; one that went back in between starts to count anew."""
+    bad = with_panel(snapshot(), "p95_latency", verdict=Verdict.CRITICAL, value=12.0)
+    assert room.look(bad, at=10.0) == room.look(snapshot(), at=13.0) == room.look(bad, at=14.0) == []
+    assert bool(room.look(bad, at=14.0 + held)) is told
+
+
+def test_two_open_incidents_have_a_timeline_each(room: Room) -> None:
+    """What changes is written into both, each with its own subject; a closed one gets nothing."""
+    first = snapshot()
+    room.add("i2", declaration(first, alerts=(first.alerts[1],)))
+    gone = shown_at(without(first, "PodNotReady"), 10.0)
+    drafts = room.recorders[0].find_changes(gone, room.incidents)
+    assert [subject.partition("/")[0] for subject, _ in drafts] == ["i1", "i2"]
+    assert len({payload.text for _, payload in drafts}) == 1
+    room.add("i2", IncidentClosed(""))
+    again = room.recorders[0].find_changes(gone, room.incidents)
+    assert [subject.partition("/")[0] for subject, _ in again] == ["i1"]
 
 
 async def test_two_consoles_on_one_journal(tmp_path: Path) -> None:
