@@ -25,7 +25,7 @@ from console.checklists.evidence_queries import CollectedEvidence, samples_at
 from console.checklists.incidents import incident_text, incident_verdict
 from console.checklists.platform_item import evaluate_platform_item
 from console.checklists.result import Detail, ItemResult, NavigationTarget
-from console.checks.panels import describe_contradiction, evaluate_panel, grade
+from console.checks.panels import NO_ANSWER, describe_contradiction, describe_relation, evaluate_panel, grade
 from console.state.guards import GuardRecord
 from console.state.incident import Incidents
 from console.state.snapshot import Snapshot
@@ -105,21 +105,10 @@ def limit_text(limits: Threshold, unit: Unit, *, below: bool) -> str:
     return ", ".join(parts)
 
 
-def _crossed(value: float, verdict: Verdict, limits: Threshold, unit: Unit, *, below: bool) -> str:
-    line = limits.critical if verdict is Verdict.CRITICAL else limits.warn
-    text = format_brief_value(value, unit)
-    if line is None:
-        return text
-    limit = format_brief_value(line, unit)
-    if verdict is Verdict.OK:
-        return f"{text} is {'not under' if below else 'under'} {limit}"
-    return f"{text} is {'under' if below else 'at or over'} {limit}"
-
-
 def _panel(item: Item, evidence: PanelEvidence, facts: EvaluationInput) -> ItemResult:
     state = facts.snapshot.panel(evidence.panel)
     if state is None:
-        return ItemResult(item, Verdict.NO_DATA, "no answer yet", "no answer yet")
+        return ItemResult(item, Verdict.NO_DATA, NO_ANSWER, NO_ANSWER)
     spec = state.spec
     limits = state.threshold.override(evidence.threshold)
     if spec.source == "kubernetes":
@@ -130,7 +119,8 @@ def _panel(item: Item, evidence: PanelEvidence, facts: EvaluationInput) -> ItemR
         text = format_figure(state.value, spec.unit, spec.decimals) if state.value is not None else "not known"
     else:
         verdict = grade(state.value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
-        reason = _crossed(state.value, verdict, limits, spec.unit, below=spec.lower_is_worse)
+        relation = describe_relation(verdict, limits, spec.unit, below=spec.lower_is_worse)
+        reason = format_brief_value(state.value, spec.unit) + (f" is {relation}" if relation else "")
         named = _worst(state, limits) if verdict in (Verdict.WARN, Verdict.CRITICAL) else ""
         reason = f"{named}: {reason}" if named else reason
         text = format_figure(state.value, spec.unit, spec.decimals)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from queries.catalogue.error_code_series import CODE, group_samples_by_code
 from queries.model.annotations import is_warning
 from queries.model.fault import FaultKind
-from queries.model.panel import Aggregation, PanelSpec, PanelState, Range, Threshold, aggregate, is_crossed
+from queries.model.panel import Aggregation, PanelSpec, PanelState, Range, Threshold, Unit, aggregate, is_crossed
 from queries.model.panel_result import Contradiction, PanelResult
 from queries.model.series import Point, Sample
 from queries.model.text import visible
@@ -21,6 +21,8 @@ _NO_RESULT = {
     "loki": "Loki counted no line: none was written, or the selector matches none (`or vector(0)` at its end makes that 0)"
 }
 """What an empty result means, where it is not Prometheus'."""
+NO_ANSWER, TOO_OLD = "no answer yet", "the last result is too old"
+"""Why there is no value, or none of now, of a source that is not known to fail."""
 NOTE_PARTS = 3
 """How many series the note at the end of a row names."""
 
@@ -49,17 +51,18 @@ def evaluate_panel(
     taken_at: float,
     now: float,
     stale_after: float,
-    unanswered: str = "no answer yet",
+    unanswered: str = "",
 ) -> PanelState:
     """What a result means; never `ok` if the value is unknown or outdated.
 
-    `unanswered` is the reason if there is no result at all; `taken_at` and `now` are Unix seconds.
+    `unanswered` says why its source has no current result; empty if it only has not answered yet. `taken_at` and `now` are Unix
+    seconds.
     """
     limits = effective_threshold(spec, threshold)
     if spec.broken:
         return PanelState(spec, Verdict.NO_DATA, limits, reason=spec.broken)
     if answer is None:
-        return PanelState(spec, Verdict.NO_DATA, limits, query=spec.recorded or spec.raw, reason=unanswered)
+        return PanelState(spec, Verdict.NO_DATA, limits, query=spec.recorded or spec.raw, reason=unanswered or NO_ANSWER)
 
     if spec.group_by == CODE:
         answer = replace(answer, samples=group_samples_by_code(answer.samples))
@@ -110,7 +113,7 @@ def evaluate_panel(
         verdict, reason = Verdict.IN_DOUBT, caveat
     if math.isnan(now) or math.isnan(taken_at) or age > stale_after:
         verdict = Verdict.STALE
-        reason = unanswered if unanswered != "no answer yet" else "the last result is too old"
+        reason = unanswered or TOO_OLD
     return PanelState(
         spec,
         verdict,
@@ -189,14 +192,20 @@ def crossed_at(trend: Sequence[Point], limit: float | None, *, below: bool) -> f
     return None
 
 
-def _reason(value: float, verdict: Verdict, limits: Threshold, spec: PanelSpec) -> str:
-    limit = limits.critical if verdict is Verdict.CRITICAL else limits.warn
+def describe_relation(verdict: Verdict, limits: Threshold, unit: Unit, *, below: bool) -> str:
+    """`under 5 %`, `at or over 5 %`: how a value with this verdict relates to the threshold that decided; empty without one."""
+    limit = limits.critical if verdict is Verdict.CRITICAL or limits.warn is None else limits.warn
     if limit is None:
-        return "no threshold is set" if limits.critical is None else f"within {format_brief_value(limits.critical, spec.unit)}"
-    if verdict is Verdict.OK:
-        return f"{'not under' if spec.lower_is_worse else 'under'} {format_brief_value(limit, spec.unit)}"
-    relation = "under" if spec.lower_is_worse else "at or over"
-    return f"{format_brief_value(value, spec.unit)} is {relation} {format_brief_value(limit, spec.unit)}"
+        return ""
+    crossed, within = ("under", "not under") if below else ("at or over", "under")
+    return f"{within if verdict is Verdict.OK else crossed} {format_brief_value(limit, unit)}"
+
+
+def _reason(value: float, verdict: Verdict, limits: Threshold, spec: PanelSpec) -> str:
+    relation = describe_relation(verdict, limits, spec.unit, below=spec.lower_is_worse)
+    if verdict is Verdict.OK or not relation:
+        return relation or "no threshold is set"
+    return f"{format_brief_value(value, spec.unit)} is {relation}"
 
 
 def _note(spec: PanelSpec, answer: PanelResult, verdict: Verdict, limits: Threshold) -> str:

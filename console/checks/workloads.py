@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 
-from console.checks.panels import effective_threshold
+from console.checks.panels import NO_ANSWER, TOO_OLD, effective_threshold
 from queries.model.cluster import Cluster, describe_forbidden
 from queries.model.frozen import dataclass
 from queries.model.panel import Origin, PanelSpec, PanelState, Threshold
@@ -253,7 +253,7 @@ def evaluate_workloads(
     taken_at: float,
     now: float,
     stale_after: float,
-    unanswered: str = "no answer yet",
+    unanswered: str = "",
     restarted_at: Mapping[str, float] | None = None,
     assessment: Assessment | None = None,
 ) -> PanelState:
@@ -266,14 +266,14 @@ def evaluate_workloads(
     limits = effective_threshold(spec, threshold)
     where = f"workloads in {cluster.namespace}" if cluster else "workloads"
     if cluster is None or not (cluster.workloads or cluster.faults):
-        reason = unanswered if cluster is None else f"no workloads in namespace {visible(cluster.namespace)}"
+        reason = (unanswered or NO_ANSWER) if cluster is None else f"no workloads in namespace {visible(cluster.namespace)}"
         return PanelState(spec, Verdict.NO_DATA, limits, query=where, reason=reason)
     if assessment is None:
         assessment = WorkloadAssessor().assess(cluster, now=now, restarted_at=restarted_at or {})
     verdict, reason, worst = _worst(cluster, assessment.verdicts)
     age = max(0.0, now - taken_at)
     if not age <= stale_after:
-        verdict, reason = Verdict.STALE, unanswered
+        verdict, reason = Verdict.STALE, unanswered or TOO_OLD
     elif verdict is Verdict.STALE:
         age = max([age, *(now - item.since for item in cluster.faults if item.since and not item.forbidden)])
     if worst is None:

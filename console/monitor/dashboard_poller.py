@@ -66,7 +66,7 @@ def evaluate_dashboard(reading: DashboardReading | None, settings: Settings, now
             taken_at=taken_at,
             now=now,
             stale_after=settings.stale_after_seconds,
-            unanswered=fault.sentence() if fault else "no answer yet",
+            unanswered=fault.sentence() if fault else "",
         )
         for spec, panel_result in zip(result.dashboard.panels, result.results, strict=True)
     )

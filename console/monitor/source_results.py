@@ -91,13 +91,11 @@ class SourceResults:
         return min(stale_after, 2.0 * self._settings.refresh_seconds) if self.failed(source) else stale_after
 
     def unanswered(self, source: str) -> str:
-        """Why there is no current result."""
+        """Why there is no current result; empty if the source is not known to fail."""
         latest = self.latest.get(source)
         if not self._configured[source]:
             return f"{_TITLES[source]} is not configured"
-        if latest is None:
-            return "no answer yet"
-        return f"{_TITLES[source]}: {latest.fault.what}" if latest.fault else "the last result is too old"
+        return f"{_TITLES[source]}: {latest.fault.what}" if latest is not None and latest.fault else ""
 
     def paused_at(self, source: str, now: float) -> float | None:
         """Since when the source has not been polled; None once it responded after that, or had the time to."""

@@ -28,6 +28,8 @@ class ServiceReading:
     service: Service
     verdict: Verdict = Verdict.NO_DATA
     health: str = "no answer yet"
+    answered: bool = False
+    """Whether its health is known, or known not to be."""
     health_at: float | None = None
     """When it was last healthy, of a service whose health only a program tells; Unix seconds."""
     backup: Event | None = None
@@ -74,11 +76,11 @@ async def _read_journal(
 async def _read_health(item: ServiceReading, health: FetchHealth) -> ServiceReading:
     if not item.service.health_url:
         verdict = Verdict.NO_DATA if item.health_at is None else Verdict.STALE
-        return replace(item, verdict=verdict, health="only a program tells, which only an action starts")
+        return replace(item, answered=True, verdict=verdict, health="only a program tells, which only an action starts")
     why = await health(item.service)
     if why:
-        return replace(item, verdict=Verdict.CRITICAL, health=visible(why))
-    return replace(item, verdict=Verdict.WARN if item.running else Verdict.OK, health="healthy")
+        return replace(item, answered=True, verdict=Verdict.CRITICAL, health=visible(why))
+    return replace(item, answered=True, verdict=Verdict.WARN if item.running else Verdict.OK, health="healthy")
 
 
 def _rank(found: Sequence[ServiceReading]) -> tuple[ServiceReading, ...]:

@@ -92,7 +92,7 @@ class ServicesScreen(FilterableScreen, ReadingScreen):
         before = self._services
         async for found in session.outside_services():
             # What is shown with its health is not replaced by what is known before the answer.
-            if before is None or all(item.health != "no answer yet" for item in found):
+            if before is None or all(item.answered for item in found):
                 self._services = found
                 self.redraw()
         return True

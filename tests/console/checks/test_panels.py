@@ -117,6 +117,31 @@ def test_an_old_value_is_kept_and_called_stale() -> None:
     """The last good value stays, with its age, and is neither ok nor critical any more."""
     told = state(0.2, now=40.0)
     assert (told.verdict, told.value, told.age_seconds) == (Verdict.STALE, 0.2, 40.0)
+    assert told.reason == "the last result is too old"
+
+
+def test_why_the_source_does_not_answer_is_the_reason_of_an_old_value() -> None:
+    """Any sentence counts, also one that reads like the one for a source that has not answered yet."""
+    answer = PanelResult("error_ratio", Origin.RAW, "up", (Sample((), 0.2),))
+    for why in ("Prometheus: refused", "no answer yet"):
+        old = evaluate_panel(SPEC, Threshold(), answer, taken_at=0.0, now=40.0, stale_after=30.0, unanswered=why)
+        never = evaluate_panel(SPEC, Threshold(), None, taken_at=0.0, now=40.0, stale_after=30.0, unanswered=why)
+        assert (old.verdict, old.reason, never.reason) == (Verdict.STALE, why, why)
+    first = evaluate_panel(SPEC, Threshold(), None, taken_at=0.0, now=0.0, stale_after=30.0)
+    assert (first.verdict, first.reason) == (Verdict.NO_DATA, "no answer yet")
+
+
+def test_the_reason_names_the_threshold_that_decided() -> None:
+    """With only a critical threshold that one; without any it says so. Small values are bad under it, large ones at it."""
+    critical = replace(SPEC, threshold=Threshold(critical=5.0))
+    assert [state(value, spec=critical).reason for value in (4.9, 5.0)] == ["under 5 %", "5 % is at or over 5 %"]
+    low = replace(HEALTH, threshold=Threshold(90.0, 70.0))
+    assert [state(value, spec=low).reason for value in (90.0, 89.0, 69.0)] == [
+        "not under 90 %",
+        "89 % is under 90 %",
+        "69 % is under 70 %",
+    ]
+    assert state(9.0, spec=replace(SPEC, threshold=Threshold())).reason == "no threshold is set"
 
 
 def test_zero_is_zero() -> None:
