@@ -32,7 +32,17 @@ from queries.promql.our_rules import rule_names  # noqa: E402
 from queries.yaml import SafeLoader  # noqa: E402
 
 OVERLAYS = ("production", "staging")
-BUILT = (*(f"overlays/{name}" for name in OVERLAYS), "shared-journal", "admission", "nodes", "cordon")
+PARTS = tuple(sorted(path.parent for path in DEPLOY.glob("*/kustomization.yaml")))
+"""The folders that kustomize reads, each with manifests of its own."""
+BUILT = (
+    *(f"overlays/{name}" for name in OVERLAYS),
+    *(
+        path.name
+        for path in PARTS
+        if path.name != "base" and "kind: Component" not in (path / "kustomization.yaml").read_text()
+    ),
+)
+"""What is applied by itself: not the base, which an overlay completes, and no component of an overlay."""
 KINDS = {
     ("v1", "Namespace"): "namespaces", ("v1", "ServiceAccount"): "serviceaccounts", ("v1", "ConfigMap"): "configmaps",
     ("v1", "PersistentVolumeClaim"): "persistentvolumeclaims", ("apps/v1", "Deployment"): "deployments",
@@ -88,8 +98,7 @@ def up_to_date() -> str:
 def base_schemas() -> str:
     """Every manifest has only known fields of the right types, according to the models of the Kubernetes client."""
     count = 0
-    folders = ("base", "shared-journal", "admission", "run-now", "rotate-token", "set-key", "recorder", "nodes", "cordon")
-    for path in sorted(path for folder in folders for path in (DEPLOY / folder).glob("*.yaml")):
+    for path in sorted(path for folder in PARTS for path in folder.glob("*.yaml")):
         for manifest in documents(path.read_text(encoding="utf-8")):
             if manifest.get("kind") in ("Kustomization", "Component"):
                 continue

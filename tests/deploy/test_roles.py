@@ -17,6 +17,8 @@ from limits import extend
 from shared_host import Host, cluster_store, until
 from steerable_cluster import SteerableCluster, grants
 
+from console.actions import registry
+from console.actions.action import CLUSTER_TARGETS
 from console.actions.plan import Outcome
 from console.config.services import Token
 from console.journal.sqlite import Journal
@@ -39,10 +41,15 @@ from queries.model.pod_log import LogRequest
 from queries.model.source import PollResult
 
 TARGET = f"deployment/{API}"
-ACTIONS: tuple[tuple[str, dict[str, str]], ...] = (
-    ("rollback", {"revision": "1"}), ("scale", {"replicas": "4"}), ("restart", {}), ("image", {"image": ":2.0.0"}),
-    ("pause", {}), ("resume", {}),
-)  # fmt: skip
+PARAMETERS = {
+    "rollback": {"revision": "1"},
+    "scale": {"replicas": "4"},
+    "image": {"image": ":2.0.0"},
+    "limits": {"cpu": "250m", "memory": "256Mi"},
+}
+ACTIONS: tuple[tuple[str, dict[str, str]], ...] = tuple(
+    (item.name, PARAMETERS.get(item.name, {})) for item in registry.ACTIONS if item.target_kind == "deployment"
+)
 
 
 def roles(*names: str, folder: str = "base") -> list[dict[str, Any]]:
@@ -124,8 +131,9 @@ async def test_the_reading_role_suffices_for_everything_that_is_read(cluster: St
 
 @pytest.mark.parametrize("bench", [ACT], indirect=True)
 async def test_the_acting_role_suffices_for_every_action(bench: Bench) -> None:
-    """Roll back, scale, restart, pause and resume end as done."""
+    """Every action on a Deployment ends as done."""
     second_revision(bench.cluster)
+    assert len(ACTIONS) >= 7
     for action, parameters in ACTIONS:
         end, told = outcome(await bench.act(action, TARGET, **parameters))
         assert end is Outcome.DONE, f"{action}: {told}"
@@ -135,6 +143,16 @@ OTHERS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("suspend", "cronjob/nightly-backup", {}), ("unsuspend", "cronjob/nightly-backup", {}), ("evict", "pod", {}),
     ("delete-pod", "pod", {}), ("abort", f"rollout/{API}", {}), ("switch", f"service/{API}", {"to": "cad-render"}),
 )  # fmt: skip
+
+
+ELSEWHERE = {"node", "configmap"}
+"""Kinds of targets whose permissions have a test of their own below."""
+
+
+def test_every_kind_of_target_is_tried_with_the_roles() -> None:
+    """An action on a new kind of object needs its permissions in deploy/, and its row here."""
+    tried = {"deployment", *(target.partition("/")[0] for _, target, _ in OTHERS)}
+    assert tried | ELSEWHERE == set(CLUSTER_TARGETS) and not tried & ELSEWHERE
 
 
 def target_of(cluster: SteerableCluster, target: str) -> str:
