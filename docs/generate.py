@@ -216,6 +216,9 @@ def _bindings(bindings: list[Binding]) -> str:
 
 _NAMES = {
     "question_mark": "?", "colon": ":", "slash": "/", "left_square_bracket": "[", "right_square_bracket": "]",
+    "left_parenthesis": "(", "right_parenthesis": ")", "left_curly_bracket": "{", "right_curly_bracket": "}",
+    "less_than_sign": "<", "greater_than_sign": ">", "plus": "+", "minus": "-", "equals_sign": "=", "asterisk": "*",
+    "semicolon": ";", "apostrophe": "'", "exclamation_mark": "!",
     "escape": "esc", "pageup": "page up", "pagedown": "page down", "comma": ",", "full_stop": ".",
 }  # fmt: skip
 

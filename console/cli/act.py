@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import signal
 import sys
 import termios
 import time
 import tty
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from console.actions.action import NAMED_TARGETS
@@ -26,7 +28,8 @@ from console.actions.guard_model import (
 )
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep, Stage
 from console.actions.registry import ACTIONS, action_named
-from console.cli.one_shot import print_notices
+from console.cli.alerts import find_alert
+from console.cli.one_shot import UsageError, print_notices
 from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.config.settings import Settings
@@ -56,6 +59,8 @@ _NO_SOURCE = (
     FaultKind.NOT_CONFIGURED,
 )
 _LABELS = {CheckLevel.OK: "ok", CheckLevel.WARN: "WARN", CheckLevel.ASK: "ASKS", CheckLevel.BLOCK: "BLOCK"}
+
+_FINGERPRINT = re.compile(r"(prometheus:|pending:)?[0-9a-f]{16}")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +94,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overrule", default="", metavar="REASON", help="make a guarded change although the environment is frozen, and why"
     )
-    parser.add_argument("--alert", default="", metavar="FINGERPRINT", help="wait until this alert has resolved")
+    parser.add_argument("--alert", default="", metavar="NAME|FINGERPRINT", help="wait until this alert has resolved")
     parser.add_argument("--panel", default="", metavar="ID", help="wait until this panel has recovered")
     guard = GuardOptions()
     parser.add_argument(
@@ -203,6 +208,13 @@ async def _act(settings: Settings, request: Request, *, dry_run: bool, yes: bool
         return check_confirmations(preview, confirmations) if yes else await prompt(preview)
 
     try:
+        if request.fingerprint and not _FINGERPRINT.fullmatch(request.fingerprint):
+            try:
+                found = find_alert(await session.once(), request.fingerprint)
+            except UsageError as error:
+                print(f"cad-console: --alert: {error}", file=sys.stderr)
+                return 1
+            request = replace(request, fingerprint=found.fingerprint, cause=request.cause or f"alert {found.name}")
         if request.guard is not None:
             await start_watching(session)
         async with aclosing(session.run(request, confirm, control=control)) as steps:  # type: ignore[type-var]

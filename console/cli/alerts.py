@@ -15,6 +15,8 @@ from console.journal.errors import JournalError
 from console.monitor.session import Session
 from console.monitor.source_results import ALERTMANAGER, KUBERNETES, RULES
 from console.state import snapshot_json
+from console.state.snapshot import Snapshot
+from queries.model.alert import Alert
 from queries.model.matcher import MatcherError, parse_matchers
 from queries.model.text import visible
 from queries.text.durations import format_span
@@ -86,19 +88,32 @@ def run(arguments: argparse.Namespace) -> int:
     return 3 if snapshot.alerts_caveat and snapshot.as_of is None else 0
 
 
+def find_alert(snapshot: Snapshot, requested: str) -> Alert:
+    """The alert with this name or fingerprint. Raises UsageError unless it is exactly one."""
+    named = [item.alert for item in snapshot.alerts if requested in (item.alert.name, item.alert.fingerprint)]
+    if len(named) == 1:
+        return named[0]
+    listed = ", ".join(
+        f"{visible(item.name)} {item.fingerprint}" for item in (named or [i.alert for i in snapshot.alerts])[:10]
+    )
+    known = f"known: {listed or 'none'}"
+    if not requested:
+        raise UsageError(f"which alert? give its name or fingerprint; {known}")
+    if named:
+        raise UsageError(f"several alerts match {visible(requested)}; {known}")
+    near = nearest_names(requested, (item.alert.name for item in snapshot.alerts), most=1)
+    hint = f"did you mean {visible(near[0])!r}?; " if near else ""
+    raise UsageError(f"no alert matches {visible(requested)}; {hint}{known}")
+
+
 async def _acknowledge(session: Session, arguments: argparse.Namespace) -> int:
     """0 done, 1 where someone else owns the alert, 2 where it cannot be done."""
-    snapshot = await session.once()
-    named = [item for item in snapshot.alerts if arguments.alert in (item.alert.name, item.alert.fingerprint)]
-    if len(named) != 1 or not arguments.alert:
-        listed = ", ".join(f"{visible(item.alert.name)} {item.alert.fingerprint}" for item in (named or snapshot.alerts)[:10])
-        near = () if named else nearest_names(arguments.alert, (item.alert.name for item in snapshot.alerts), most=1)
-        hint = f"; did you mean {visible(near[0])!r}?" if near else ""
-        problem = "several alerts match" if named else "no alert matches"
-        known = f"{hint}; known: {listed or 'none'}"
-        print(f"cad-console: {problem} {visible(arguments.alert) or '?'}{known}", file=sys.stderr)
+    try:
+        alert = find_alert(await session.once(), arguments.alert)
+    except UsageError as error:
+        print(f"cad-console: {error}", file=sys.stderr)
         return 2
-    alert, taking, to = named[0].alert, arguments.verb != "release", arguments.to
+    taking, to = arguments.verb != "release", arguments.to
     name = visible(alert.name)
     try:
         result = await session.acknowledge(alert.fingerprint, on=taking, to=to)

@@ -232,11 +232,11 @@ def _flat(expression: str) -> str:
 
 
 def _rules(snapshot: Snapshot, session: Session) -> list[tuple[str, ...]]:
+    from queries.promql.our_rules import find_missing_alerts  # noqa: PLC0415  # with the rule files
+
     known = {rule.name for rule in snapshot.rules}
-    expected = sorted({name for spec in session.specs for name in spec.alerts})
     rows: list[tuple[str, ...]] = [("found", str(len(known)), "")]
-    missing = [name for name in expected if name not in known]
-    if missing:
+    if missing := find_missing_alerts(session.specs, known):
         rows.append(("missing", str(len(missing)), ", ".join(missing)))
     failing = [rule for rule in snapshot.rules if rule.health == "err"]
     rows += [("FAILING", visible(rule.name), visible(rule.last_error)) for rule in failing]

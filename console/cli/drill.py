@@ -97,7 +97,11 @@ async def _report(session: Session, arguments: argparse.Namespace) -> int:
     drills = (await session.ledger()).drills
     record = drills.newest if arguments.number is None else drills.find(arguments.number)
     if record is None:
-        which = "no drill was run yet" if arguments.number is None else f"no drill {arguments.number} is among the newest"
+        which = (
+            "no drill was run yet"
+            if arguments.number is None
+            else f"the newest drills have no number {arguments.number}; `cad-console drill list` names them"
+        )
         print(f"cad-console: {which}", file=sys.stderr)
         return 1
     if not record.result:
@@ -203,7 +207,7 @@ async def _stop(settings: Settings) -> int:
         for text in closed:
             print(visible(text))
         if not guards and not closed:
-            print("no drill is open that nobody runs")
+            print("nothing to take back: no drill lost its console")
         return code
     finally:
         await session.close()

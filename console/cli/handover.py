@@ -17,6 +17,7 @@ from console.handover.report import HandoverReport
 from console.journal.errors import JournalError
 from console.monitor.session import Session
 from console.state import snapshot_json
+from queries.model.text import visible
 
 _FORMATS: Mapping[str, Callable[[HandoverReport], str]] = {
     "text": report.as_text,
@@ -55,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     if error:
         print(f"cad-console handover: not signed: {error}", file=sys.stderr)
         return 1
+    if arguments.sign:
+        print(f"signed by {visible(settings.user)}: the next shift begins now", file=sys.stderr)
     return code or (0 if result.snapshot.answered else 2)
 
 

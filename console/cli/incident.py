@@ -163,7 +163,7 @@ async def _declare(session: Session, arguments: argparse.Namespace) -> int:
         raise IncidentError(f"{error}: give a TITLE or --alert NAME") from None
     if not snapshot.alerts_known:
         print("the current alerts are unknown: none is linked", file=sys.stderr)
-    print(f"declared {incident.severity} {incident.number} ({incident.id}): {visible(incident.title)}")
+    print(f"declared incident {incident.number} ({incident.id}), {incident.severity}: {visible(incident.title)}")
     _print_lines(session, incident)
     return 0
 

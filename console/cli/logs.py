@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from console.cli.log_patterns import print_file_patterns, print_patterns
 from console.cli.one_shot import with_session
@@ -25,6 +26,9 @@ from queries.text.durations import parse_duration
 from queries.text.moments import parse_moment
 from queries.text.times import InvalidTime
 
+if TYPE_CHECKING:
+    from console.logs.loki_source import LokiSource
+
 _LONGEST_SECONDS = 366 * 86_400.0
 _PRINT_SECONDS = 0.2
 _KEPT_LINES = 10 * MAX_LINES
@@ -38,8 +42,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target",
         metavar="WORKLOAD|POD|QUERY|FILE",
-        help="deployment/NAME, statefulset/NAME, daemonset/NAME, job/NAME, pod/NAME, a name, a file for --patterns (/PATH), or "
-        """a query of Loki's: '{app="cad-ml-api"} |= "timeout"'""",
+        help="deployment/NAME, statefulset/NAME, daemonset/NAME, job/NAME, pod/NAME, a name, a file for "
+        """--patterns (./FILE or /PATH), or a query of Loki's: '{app="cad-ml-api"} |= "timeout"'""",
     )
     parser.add_argument(
         "--source",
@@ -144,6 +148,7 @@ class _Printer:
         self._log = MergedLog(max_lines=_KEPT_LINES, max_bytes=_KEPT_BYTES)
         self._printed = 0
         self._reported: set[str] = set()
+        self._loki: LokiSource | None = None
 
     async def print_log(self) -> int:
         loop = asyncio.get_running_loop()
@@ -171,6 +176,8 @@ class _Printer:
                 loop.remove_signal_handler(number)
         self._log.merge_pending()
         self._report(self._log.status)
+        if self._loki is not None and not (self._log.received or self._log.status.failed):
+            print(f"cad-console: Loki has no matching line {self._loki.describe_time()}", file=sys.stderr)
         self._print_new()
         return self._code()
 
@@ -178,10 +185,8 @@ class _Printer:
         if self._query.origin is LogOrigin.PODS:
             await self._session.create_log_source(self._query).read(self._log)
             return
-        source = self._session.create_loki_source(self._query)
-        await source.read(self._log)
-        if not self._log.status.failed and not self._printed and not self._log.received:
-            print(f"cad-console: Loki has no matching line {source.describe_time()}", file=sys.stderr)
+        self._loki = self._session.create_loki_source(self._query)
+        await self._loki.read(self._log)
 
     def _print_new(self) -> None:
         """Print and forget the lines that arrived."""

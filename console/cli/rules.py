@@ -270,7 +270,8 @@ def _panels(settings: Settings) -> list[PanelSpec]:
 
 
 def _print(findings: Sequence[Finding], files: Sequence[RuleFile], context: LintContext, tools: Tools) -> None:
-    scope = f"{len(context.rules)} rules" + (f" in {len(files)} files" if files else " of the server")
+    where = f" in {len(files)} file{'s' if len(files) > 1 else ''}" if files else " of the server"
+    scope = f"{len(context.rules)} rule{'' if len(context.rules) == 1 else 's'}{where}"
     print("\n".join(as_text(findings, LINT_RULES, scope=scope)))
     if context.catalog.partial:
         print(f"{visible(context.catalog.partial)}: series that the server does not list were not reported as missing")

@@ -41,6 +41,9 @@ DEFAULT_SEED = 7
 _CALM_ROUNDS = 6
 """Live scrapes after which a scenario without an alert is ready: an alert would be pending by then."""
 
+_NO_SUCH_TAG = "no-such-tag"
+"""No node can pull it, as the drill `bad-image` says."""
+
 _AHEAD_SECONDS = 1.8
 """The history ends about when Prometheus starts; its first scrape comes five to seven seconds later."""
 
@@ -161,6 +164,7 @@ class DemoStack:
         else:
             self._cluster = DemoCluster(NAMESPACE)
             self._cluster.seed(companions=True)
+            self._cluster.pods.broken[_NO_SUCH_TAG] = "ImagePullBackOff"
             self._cluster.start()
             self._cluster.kubeconfig(kubeconfig)
             where = str(kubeconfig)

@@ -68,7 +68,8 @@ async def collect_logs(
     if left:
         faults.append(f"{left} workloads were left out")
     state = "read" if not faults else "partial" if lines else "not read"
-    detail = "; ".join((f"excerpts: {len(lines):,} lines of {len(targets)} workloads", *faults))
+    whose = "1 workload" if len(targets) == 1 else f"{len(targets)} workloads"
+    detail = "; ".join((f"excerpts: {len(lines):,} lines of {whose}", *faults))
     ordered = sorted(lines, key=lambda item: (item.target, item.at_ns))
     return LogExcerpts(encode_lines(ordered), encode_lines(patterns), state, detail)
 

@@ -23,7 +23,7 @@ from queries.model.text import visible
 from queries.platform.client import Platform
 from queries.prometheus.client import Prometheus, RulesResult
 from queries.prometheus.query_batch import BatchQuery, QueryBatch
-from queries.promql.our_rules import our_expressions
+from queries.promql.our_rules import find_missing_alerts, our_expressions
 from queries.promql.syntax import parse_promql
 
 _LISTED = 4
@@ -136,8 +136,7 @@ def _describe_rules(prometheus: Prometheus, loaded: RulesResult, namespace: str)
     recorded += f"; {len(other)} differ, the console reads those raw: {_join(other)}" if other else ""
     recorded += "" if same or other else "; panels read raw series (load ours: `cad-console rules export`)"
     names = {rule.name for rule in loaded.rules}
-    linked = sorted({alert for spec in load_board("overview", namespace=namespace) for alert in spec.alerts})
-    missing = [name for name in linked if name not in names]
+    missing = find_missing_alerts(load_board("overview", namespace=namespace), names)
     alerting = f"{len(names)} are loaded"
     alerting += (
         f"; of those that panels name, {_join(missing)} {'are' if len(missing) > 1 else 'is'} missing" if missing else ""

@@ -51,7 +51,8 @@ class TimelineEntry:
 class EarlierEntry:
     """An entry from before a declaration: an incident that is about its alert or its target takes it over.
 
-    `action` is the name of an action that was done, empty for anything else; `title` names it where it completes a step.
+    `action` is the name of an action that was done, or whether somebody acknowledged or released the alert, empty for
+    anything else; `title` names it where it completes a step.
     """
 
     entry: TimelineEntry

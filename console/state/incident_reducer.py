@@ -73,6 +73,7 @@ INCIDENT_PAYLOADS: tuple[type[Payload], ...] = (
 """What is about one incident: the subject begins with its id."""
 SEND_ACTION = "notify"
 """The action that sends an update to a channel."""
+_ACKNOWLEDGED, _RELEASED = "acknowledged", "released"
 _MITIGATIONS = ("rollback", "scale", "restart", "pause")
 _DELIVERY = {"done": DeliveryState.SENT, "unknown": DeliveryState.UNKNOWN}
 _MOST_MISSED = 1000
@@ -259,9 +260,21 @@ class IncidentReducer:
         for alert in incident.alerts:
             held = self._acknowledgements.get(alert.fingerprint)
             if held is not None:
-                completed.append((Step.ACKNOWLEDGE, StepCompletion(held.at, held.author, f"acknowledged {alert.name}")))
+                at, author = self._first_holder(alert.fingerprint, since) or (held.at, held.author)
+                completed.append((Step.ACKNOWLEDGE, StepCompletion(at, author, f"acknowledged {alert.name}")))
         for step, completion in sorted(completed, key=lambda each: each[1].at):
             builder.complete(step, completion)
+
+    def _first_holder(self, fingerprint: str, since: float) -> tuple[float, str] | None:
+        """When the alert was acknowledged and by whom, before it was handed to others or taken over; None if not remembered."""
+        first: tuple[float, str] | None = None
+        for item in self._earlier:
+            if item.fingerprint == fingerprint and item.entry.at >= since:
+                if item.action == _RELEASED:
+                    first = None
+                elif item.action == _ACKNOWLEDGED and first is None:
+                    first = item.entry.at, item.entry.author
+        return first
 
     # Alerts and actions
 
@@ -279,13 +292,13 @@ class IncidentReducer:
                     name = next((a.name for a in builder.incident.alerts if a.fingerprint == event.subject), "the alert")
                     builder.add_entry(event, Source.PERSON, f"released {name}: unacknowledged")
                 text = f"released {payload.name or 'the alert'}: unacknowledged"
-                self._remember(EarlierEntry(_entry(event, Source.PERSON, text), event.subject))
+                self._remember(EarlierEntry(_entry(event, Source.PERSON, text), event.subject, action=_RELEASED))
             return
         self._acknowledgements[event.subject] = after
         name = payload.name or "the alert"
         over = f", taken over from {before.author}" if before is not None and before.author != after.author else ""
         what = f"handed {name} to {after.author}" if after.by else f"acknowledged {name}{over}"
-        self._remember(EarlierEntry(_entry(event, Source.PERSON, what), event.subject))
+        self._remember(EarlierEntry(_entry(event, Source.PERSON, what), event.subject, action=_ACKNOWLEDGED))
         for builder in self._linked_builders(event.subject):
             builder.add_entry(event, Source.PERSON, what)
             builder.complete(Step.ACKNOWLEDGE, StepCompletion(event.at, event.author, f"acknowledged {name}"))

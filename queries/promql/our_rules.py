@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import UNDECIDED, DefinitionChoice
+from queries.model.panel import PanelSpec
 from queries.shipped import load_shipped
 
 FOLDER = Path(__file__).parents[1] / "rules"
@@ -30,6 +31,28 @@ def our_expressions() -> Mapping[str, str]:
             document = load_shipped(FOLDER / name)
             found |= {rule["record"]: rule["expr"] for group in document["groups"] for rule in group["rules"]}
     return found
+
+
+def our_alerts() -> frozenset[str]:
+    """The names of the alerts of our rule files."""
+    documents = [load_shipped(FOLDER / name) for name in rule_names() if name.startswith("alerting")]
+    return frozenset(rule["alert"] for document in documents for group in document["groups"] for rule in group["rules"])
+
+
+def find_missing_alerts(specs: Iterable[PanelSpec], loaded: Collection[str]) -> list[str]:
+    """The alerts of these panels that are not loaded, sorted.
+
+    An alert that our rule files lack is another rule set's name for one beside it: it is missing only if the panel has none.
+    """
+    ours = our_alerts()
+    return sorted(
+        {
+            name
+            for spec in specs
+            for name in spec.alerts
+            if name not in loaded and (name in ours or not any(other in loaded for other in spec.alerts))
+        }
+    )
 
 
 def our_recordings(

@@ -31,7 +31,7 @@ def test_an_incident_from_its_declaration_to_its_report(capsys: pytest.CaptureFi
         capsys, "declare", "Errors everywhere", "--severity", "p1", "--commander", "ann", "--stability", "1m"
     )
     assert code == 0
-    assert "declared P1 1 (i" in out
+    assert "declared incident 1 (i" in out
     assert "the current alerts are unknown" in err
     assert "Platform: PagerDuty Platform Team" in out
     assert incident(capsys, "tick", "acknowledge")[1] == "acknowledge: done\n"

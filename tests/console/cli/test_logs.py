@@ -121,14 +121,17 @@ def test_the_lines_that_loki_keeps(
     labels = {"namespace": NAMESPACE, "pod": "cad-render-7d9c6b5f4-x2x9k", "container": "cad-render"}
     loki.push(labels, [(now - 600 * 10**9, "INFO early"), (now - 5 * 10**9, "ERROR \x1b[2Jlate")])
     assert run(RENDER, "--source", "loki", "--namespace", NAMESPACE) == 0
-    lines = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    out, err = capsys.readouterr()
+    lines = [line.split(" ", 1)[1] for line in out.splitlines()]
     assert lines == ["cad-render-7d9c6b5f4-x2x9k INFO early", "cad-render-7d9c6b5f4-x2x9k ERROR \\e[2Jlate"]
+    assert "no matching line" not in err
     assert run('{container="cad-render"} |= "ERROR"', "--format", "json") == 0
     (found,) = map(json.loads, capsys.readouterr().out.splitlines())
     assert (found["level"], found["text"]) == ("error", "ERROR \x1b[2Jlate")
     assert run('{container="cad-render"}', "--until", "5m", "--since", "1h") == 0
     assert capsys.readouterr().out.rstrip().endswith("INFO early")
     assert run('{container="nobody"}') == 1
+    assert "Loki has no matching line in the last 30d" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

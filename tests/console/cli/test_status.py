@@ -314,7 +314,11 @@ def test_an_alert_that_somebody_has_is_taken_only_when_that_is_said(
             for name, value in {**bob, "HOME": str(tmp_path)}.items():
                 environ.setenv(name, value)
             assert main(["alerts", "ack", "HihgErrorRate"]) == 2
-        assert "no alert matches HihgErrorRate; did you mean 'HighErrorRate'?" in capsys.readouterr().err
+            assert "no alert matches HihgErrorRate; did you mean 'HighErrorRate'?; known: High" in capsys.readouterr().err
+            assert main(["alerts", "ack"]) == 2
+            assert "which alert? give its name or fingerprint; known: HighErrorRate abc" in capsys.readouterr().err
+            assert main(["act", "restart", "deployment/x", "--alert", "HihgErrorRate", "--dry-run"]) == 1
+            assert "--alert: no alert matches HihgErrorRate; did you mean 'HighErrorRate'?" in capsys.readouterr().err
 
 
 def test_a_workload_of_any_kind_is_printed_with_its_verdict() -> None:

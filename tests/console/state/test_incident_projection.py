@@ -132,6 +132,19 @@ def test_an_alert_that_was_taken_before_the_declaration_is_acknowledged() -> Non
     assert "released" not in " ".join(texts(journal.incident()))  # the console ended it, no person released it
 
 
+def test_the_first_acknowledgement_before_the_declaration_counts() -> None:
+    """Who took the alert first acknowledged it, however often it was handed on and taken over; a release begins anew."""
+    journal = Journal()
+    journal.add_raw("alert.owned", "fp1", {"name": "HighErrorRate"}, author="ann", at=T - 100)
+    journal.add_raw("alert.released", "fp1", {"name": "HighErrorRate"}, author="ann", at=T - 90)
+    journal.add_raw("alert.owned", "fp1", {"name": "HighErrorRate"}, author="bob", at=T - 80)
+    journal.add_raw("alert.owned", "fp1", {"name": "HighErrorRate", "to": "carol@vm"}, author="bob", at=T - 50)
+    journal.add_raw("alert.owned", "fp1", {"name": "HighErrorRate"}, author="dan", at=T - 20)
+    journal.declare()
+    completed = journal.incident().completions[Step.ACKNOWLEDGE]
+    assert (completed.at, completed.author) == (T - 80, "bob")
+
+
 def test_what_was_done_before_the_declaration_belongs_to_the_incident() -> None:
     """Fix first, declare later: since its first alert, whatever somebody did to its alerts and their workloads is in the
     timeline with who did it and when, and completes its steps; what was earlier or about something else is not.
