@@ -94,8 +94,10 @@ class _Recorder:
         if not report.passed:
             self._failed.add(report.nodeid)
 
-    def pytest_sessionfinish(self) -> None:
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
         self._coverage.stop()
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
+            return
         data = self._coverage.get_data()
         root = Path.cwd()
         lines: dict[str, dict[str, list[int]]] = {}
@@ -114,4 +116,6 @@ class _Recorder:
 
 if __name__ == "__main__":
     os.environ["PYTHONPATH"] = str(Path.cwd())
-    pytest.main([*QUIET, *sys.argv[2:]], plugins=[_Recorder(Path(sys.argv[1]), sys.argv[2:])])
+    ended = pytest.main([*QUIET, *sys.argv[2:]], plugins=[_Recorder(Path(sys.argv[1]), sys.argv[2:])])
+    # Tests that fail are left out; a file that cannot be read leaves out every test.
+    sys.exit(0 if ended in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED) else 1)

@@ -10,10 +10,10 @@ import pytest
 from action_bench import settings_for
 
 from console.actions.program import ANSWER_BYTES
-from console.actions.writers import Writer, describe_rejection, is_rejected, was_never_sent
+from console.actions.writers.writer import Writer
 from console.config.services import Token
 from queries.errors import NotConfigured
-from queries.model.fault import Fault, FaultKind
+from queries.model.fault import Fault, FaultKind, describe_rejection, is_rejected, was_never_sent
 from queries.text.secrets import SecretText
 
 MOST = 8192
