@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from textual.binding import Binding
 
 from console.config.sources import COMMANDS as PLACE_COMMANDS
-from console.screens import action_targets, messages
+from console.screens import messages
 from console.screens.registry import SCREENS, ScreenInfo
 from console.screens.render_context import RenderContext
 from queries.model.text import visible
@@ -303,8 +303,12 @@ def _silence(app: ConsoleApp, argument: str) -> None:
 
 def _action_commands(context: RenderContext) -> Iterable[Command]:
     """One command for each action that has no command of its own."""
+    if context.session is None:
+        return
+    from console.screens import action_targets  # noqa: PLC0415  # not before the first frame
+
     names = {item.name for item in COMMANDS}
-    for action in context.session.actions if context.session else ():
+    for action in context.session.actions:
         if action.name not in names:
             yield Command(
                 action.name,
@@ -324,6 +328,7 @@ def _run_action(action: Action, app: ConsoleApp, argument: str) -> None:
 
     from console.actions.action import NAMED_TARGETS  # noqa: PLC0415  # as above
     from console.actions.plan import Request  # noqa: PLC0415  # as above
+    from console.screens import action_targets  # noqa: PLC0415  # not before the first frame
 
     try:
         target, *words = shlex.split(argument)
@@ -346,12 +351,16 @@ def _run_action(action: Action, app: ConsoleApp, argument: str) -> None:
 
 
 def _list_targets(action: Action, context: RenderContext) -> Iterable[Entry]:
+    from console.screens import action_targets  # noqa: PLC0415  # not before the first frame
+
     for target, description in action_targets.offer_targets(action, context):
         takes_more = bool(action_targets.describe_parameters(action, target, context.settings))
         yield Entry(f"{action.name} {target}", description, takes_more)
 
 
 def _list_parameters(action: Action, context: RenderContext, target: str) -> Iterable[Entry]:
+    from console.screens import action_targets  # noqa: PLC0415  # not before the first frame
+
     for text, description, open_ended in action_targets.offer_parameters(action, context, target):
         yield Entry(f"{action.name} {target} {text}", description, open_ended)
 
