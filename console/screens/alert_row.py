@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from console.alerts.cause import find_cause
 from queries.model.series import label
 from queries.text.durations import format_age, format_span
 from widgets.column_widths import Column
@@ -90,6 +89,8 @@ def state_label(tracked: TrackedAlert, snapshot: Snapshot | None = None) -> str:
 
 def render_why(tracked: TrackedAlert, changes: Iterable[Change]) -> Span:
     """The change that may have caused the alert, else the alert's own summary."""
+    from console.alerts.cause import find_cause  # noqa: PLC0415  # not before the first frame
+
     cause = find_cause(tracked, changes)
     if cause is not None:
         return text(f"{format_span(tracked.alert.starts_at - cause.at)} after {cause.kind} {cause.text}", "accent")

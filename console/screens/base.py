@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -20,6 +21,7 @@ from console.screens.messages import OpenExploreRequested, OpenRequested, Render
 from console.screens.render_context import RenderContext
 from console.screens.worker_errors import ReportsWorkerErrors
 from widgets.footer import DANGEROUS, Footer
+from widgets.styled_once import StyledOnce
 from widgets.styled_text import Line
 from widgets.text_view import TextView
 
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=Widget)
 
 
-class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
+class ConsoleScreen(ReportsWorkerErrors, StyledOnce, Screen[None]):
     """`body` creates the widgets, `draw` fills them from a render context."""
 
     SCREEN_TITLE: ClassVar[str] = ""
@@ -54,7 +56,6 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
         self._mark_row: TextView | None = None
         self._jumps = 0
         self._initial_size = Size(0, 0)
-        self._was_in_view = False
 
     def prepare(self, context: RenderContext, size: Size) -> None:
         """Set what it shows first and its size, so that its first frame is complete.
@@ -224,10 +225,8 @@ class ConsoleScreen(ReportsWorkerErrors, Screen[None]):
     def on_mount(self) -> None:
         self.post_message(RenderRequested())
 
-    def on_screen_resume(self, event: ScreenResume) -> None:
-        # The first time every widget was given its styles when it was mounted, a moment ago.
-        event.refresh_styles = self._was_in_view
-        self._was_in_view = True
+    @on(ScreenResume)
+    def _show_in_view(self) -> None:
         self.post_message(RenderRequested())
 
     def on_resize(self) -> None:

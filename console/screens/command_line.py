@@ -20,6 +20,7 @@ from console.screens.worker_errors import ReportsWorkerErrors
 from queries.concurrency import maybe_offload
 from queries.model.text import visible
 from widgets.rows import Rows
+from widgets.styled_once import StyledOnce
 from widgets.styled_text import Line, fit, text
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _DISCOVERED = 12
 """Commands that the palette lists before anything is typed."""
 
 
-class CommandLine(ReportsWorkerErrors, ModalScreen[str]):
+class CommandLine(ReportsWorkerErrors, StyledOnce, ModalScreen[str]):
     """Returns the command to run, or an empty string."""
 
     TAKES_TYPE_AHEAD = True

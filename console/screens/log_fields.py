@@ -17,6 +17,7 @@ from console.screens.worker_errors import ReportsWorkerErrors
 from queries.errors import SourceError
 from queries.model.log import LogLine
 from widgets.rows import Rows
+from widgets.styled_once import StyledOnce
 from widgets.styled_text import Line, fit, text, wrap
 from widgets.text_view import TextView
 
@@ -25,7 +26,7 @@ _NAME_CELLS = 24
 _KINDS = {FieldKind.LABEL: "label", FieldKind.METADATA: "metadata"}
 
 
-class LogFieldsDialog(ReportsWorkerErrors, ModalScreen[LineFilter | None]):
+class LogFieldsDialog(ReportsWorkerErrors, StyledOnce, ModalScreen[LineFilter | None]):
     """Returns the chosen filter, or None. `read` gives all fields of a line; those of its text are shown before it answers.
     `step` gives the line before (-1) or after (1) another one. `links` marks a trace for terminals that open links.
     """

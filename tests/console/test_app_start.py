@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,6 +16,9 @@ from painting import text_of
 from patience import until
 from screen_samples import NOW, StillSession, settings, snapshot
 from terminal import Terminal
+from textual.css.stylesheet import Stylesheet
+from textual.dom import DOMNode
+from textual.events import ScreenResume
 
 from console.config.settings import Settings
 from console.monitor.session import Session
@@ -99,6 +103,42 @@ async def test_a_screen_that_comes_into_view_has_its_styles(tmp_path: Path) -> N
                 app.stylesheet.update(app.screen)
                 assert styles() == before, name
                 assert len(before) > 4
+
+
+@pytest.mark.parametrize("key", ["x", "z", "colon"])
+async def test_a_dialog_is_matched_with_the_style_sheet_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """When a dialog opens no widget of it is matched again together with the others, and a second match changes no style; when
+    it comes into view again, all are matched.
+    """
+    app = ConsoleApp(settings(tmp_path), session_factory=lambda given: StillSession(given, snapshot()), clock=lambda: NOW)
+    together: list[int] = []
+    match = Stylesheet.update_nodes
+
+    def count(self: Stylesheet, nodes: Iterable[DOMNode], animate: bool = False) -> None:
+        listed = list(nodes)
+        if app.screen in listed:
+            together.append(len(listed))
+        match(self, listed, animate)
+
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "HighErrorRate" in text_of(app.screen), "the first values")
+        await pilot.press("2")
+        await until(pilot, lambda: app.current_mode == "alerts", "the list of alerts")
+        monkeypatch.setattr(Stylesheet, "update_nodes", count)
+        before = app.screen
+        await pilot.press(key)
+        await until(pilot, lambda: app.screen is not before and app.screen.is_modal and bool(app.screen.size), "the dialog")
+        await pilot.pause()
+        opened = app.screen
+        widgets = [*opened.walk_children(with_self=True)]
+        assert len(widgets) > 2
+        assert not any(count > len(widgets) // 2 for count in together)
+        styles = [widget.styles.base.css for widget in widgets]
+        app.stylesheet.update(opened)
+        assert [widget.styles.base.css for widget in widgets] == styles
+        together.clear()
+        opened.post_message(ScreenResume())
+        await until(pilot, lambda: len(widgets) in together, "the second time")
 
 
 @pytest.mark.usefixtures("own_log")

@@ -12,12 +12,13 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from widgets.rows import Rows
+from widgets.styled_once import StyledOnce
 from widgets.styled_text import Line, fit, text
 from widgets.table import Arrangement
 from widgets.text_view import TextView
 
 
-class ColumnsDialog(ModalScreen[Arrangement]):
+class ColumnsDialog(StyledOnce, ModalScreen[Arrangement]):
     """Returns the arrangement that a person left it with."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

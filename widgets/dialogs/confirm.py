@@ -13,11 +13,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from widgets.dialogs.button import DialogButton
+from widgets.styled_once import StyledOnce
 from widgets.styled_text import Line
 from widgets.text_view import TextView
 
 
-class ConfirmDialog(ModalScreen[bool]):
+class ConfirmDialog(StyledOnce, ModalScreen[bool]):
     """Returns True only when a person pressed the verb and typed `confirm_word`, if one is required.
 
     Without a `verb` there is nothing to confirm: the dialog only shows why not.

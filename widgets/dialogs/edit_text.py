@@ -12,11 +12,12 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, TextArea
 
 from widgets.dialogs.button import DialogButton
+from widgets.styled_once import StyledOnce
 from widgets.styled_text import text
 from widgets.text_view import TextView
 
 
-class EditTextDialog(ModalScreen[str | None]):
+class EditTextDialog(StyledOnce, ModalScreen[str | None]):
     """Returns the text, or None when cancelled. Enter inserts a new line; ctrl+s keeps the text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -13,6 +13,7 @@ from textual.widgets import Button, Input
 
 from queries.model.frozen import dataclass
 from widgets.dialogs.button import DialogButton
+from widgets.styled_once import StyledOnce
 from widgets.styled_text import text
 from widgets.text_view import TextView
 
@@ -27,7 +28,7 @@ class FormField:
     required: bool = True
 
 
-class FormDialog(ModalScreen[dict[str, str] | None]):
+class FormDialog(StyledOnce, ModalScreen[dict[str, str] | None]):
     """Returns the values by name, or None when cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

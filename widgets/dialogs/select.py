@@ -14,11 +14,12 @@ from textual.events import Key
 from textual.screen import ModalScreen
 
 from widgets.rows import Rows
+from widgets.styled_once import StyledOnce
 from widgets.styled_text import Line, text
 from widgets.text_view import TextView
 
 
-class SelectDialog(ModalScreen[str]):
+class SelectDialog(StyledOnce, ModalScreen[str]):
     """Returns the key of the chosen row, or an empty string. `choices` are (key, label) pairs; a typed character of `letters`
     chooses its key. The `disabled` keys are shown dimmed and cannot be chosen.
     """

@@ -18,6 +18,7 @@ from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.text.durations import parse_duration
 from widgets.dialogs.button import DialogButton
 from widgets.formatting import severity_label
+from widgets.styled_once import StyledOnce
 from widgets.styled_text import Line, text
 from widgets.text_view import TextView
 
@@ -31,7 +32,7 @@ class SilenceForm:
     comment: str
 
 
-class SilenceDialog(ModalScreen[SilenceForm | None]):
+class SilenceDialog(StyledOnce, ModalScreen[SilenceForm | None]):
     """`matches` returns the known alerts that a set of matchers would silence."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
