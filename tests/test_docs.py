@@ -8,25 +8,34 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import commit_subject
 import pytest
 import yaml
+from loopback import http_answer, loopback
+from screen_samples import snapshot
 
 from console import __version__
 from console.cli.parser import VERBS
 from console.config.load import load_settings
 from console.config.schema import DOCUMENT
-from console.config.validation import TEXT, Fields
+from console.config.validation import TEXT, Fields, find_errors
 from console.journal.event import Event
 from console.journal.sqlite_tables import VERSION
+from console.lint.context import ParsedRule
 from console.runbooks.page import read_page
 from queries.catalogue.own import read_own_boards
 from queries.catalogue.own_signals import read_own_signals
+from queries.errors import AccessDenied
+from queries.http.endpoint import Endpoint
 from queries.model.fault import Fault, FaultKind
+from queries.model.verdict import Verdict
+from queries.promql.rule_files import read_rules
+from queries.yaml import load_with_lines
 
 ROOT = Path(__file__).parents[1]
 DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("findings/*.md")])
@@ -183,14 +192,22 @@ def test_examples_of_data_load(tmp_path: Path) -> None:
     assert (runbook.id, len(runbook.steps), len(runbook.actions)) == (panel.runbook, 2, 1)
 
 
-def test_examples_of_code_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check, the action, the source and the projection of CONTRIBUTING.md run as they stand."""
+@pytest.fixture
+def contributed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Everything that the Python examples of CONTRIBUTING.md define; each runs as it stands."""
     module = ModuleType("contributing_example")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     scope: dict[str, Any] = module.__dict__
-    for words in ("def licence", "class Freeze", "class Shop", "class LastNote"):
-        exec(example("python", words), scope)
-    licence, action, projection = scope["licence"], scope["Freeze"](), scope["LastNote"]()
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) >= 8
+    for block in blocks:
+        exec(block, scope)
+    return scope
+
+
+def test_examples_of_code_run(contributed: dict[str, Any]) -> None:
+    """The check, the action, the projection, the checklist item and the command of CONTRIBUTING.md do what they say."""
+    licence, action, projection = contributed["licence"], contributed["Freeze"](), contributed["LastNote"]()
     fault = Fault(FaultKind.UNREACHABLE, "no connection")
     assert [licence(*each).result.value for each in ((8, None), (7, None), (None, None), (None, fault))] == [
         "passed",
@@ -200,6 +217,43 @@ def test_examples_of_code_run(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert (action.name, action.is_in_place(None, {"spec": {"paused": True}})) == ("freeze", True)
     assert projection.apply("", Event(1.0, "note", "a", "ann", data={"text": "hello"})) == "hello"
+    shown, evaluate = snapshot(), contributed["evaluate_silences"]
+    verdicts = [evaluate(None, each).verdict for each in (shown, replace(shown, silences=()), replace(shown, sources=()))]
+    assert verdicts == [Verdict.WARN, Verdict.OK, Verdict.NO_DATA]
+    notices: list[str] = []
+    contributed["VERSION"].run(SimpleNamespace(show_notice=notices.append), "")
+    assert notices == [f"cad-console {__version__}"]
+
+
+def test_examples_of_config_and_lint_find_errors(contributed: dict[str, Any]) -> None:
+    """The key of CONTRIBUTING.md names its line if the value is no text, and the lint rule that of an alert without owner."""
+    errors = list(find_errors(load_with_lines("greeting: [1]\n"), contributed["KEYS"]))
+    assert [(item.key, item.line) for item in errors] == [("greeting", 1)]
+    assert list(find_errors(load_with_lines("greeting: hello\n"), contributed["KEYS"])) == []
+    rules = (
+        "groups:\n  - name: a\n    rules:\n      - alert: A\n        expr: up == 0\n      - alert: B\n        expr: up == 0\n"
+    )
+    file = read_rules(f"{rules}        labels: {{owner: shop}}\n", path="a.yaml")
+    assert len(file.rules) == 2
+    found = [list(contributed["NO_OWNER"].find(ParsedRule(placed, None), None)) for placed in file.rules]
+    assert [[match.line for match in each] for each in found] == [[4], []]
+
+
+async def test_the_example_of_a_source_reads_a_server(contributed: dict[str, Any]) -> None:
+    """The client of CONTRIBUTING.md gets the orders of a server, and maps its refusal to a SourceError."""
+    answers = [http_answer("200 OK", b'[{"id": "1"}, {"id": "2"}]'), http_answer("403 Forbidden", b"{}")]
+
+    async def behave(head: bytes, writer: Any) -> None:
+        writer.write(answers.pop(0))
+        await writer.drain()
+
+    async with loopback(behave) as server:
+        shop = contributed["Shop"](Endpoint(server.url))
+        assert await shop.count_orders() == 2
+        with pytest.raises(AccessDenied):
+            await shop.count_orders()
+        await shop.close()
+    assert server.requests[0].startswith(b"GET /orders ")
 
 
 def test_every_page_is_in_the_navigation() -> None:

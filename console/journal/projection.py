@@ -40,17 +40,7 @@ class Projection(ABC, Generic[State]):
     """Pure: a frozen state and an event give another frozen state.
 
     To add one, write a subclass beside what it is about, a row in `console.state.journal_state.PROJECTIONS`, and a field of
-    `JournalState`. The smallest example:
-
-        class LastNote(Projection[str]):
-            kinds = event_kinds(NoteWritten)
-
-            def initial(self) -> str:
-                return ""
-
-            def apply(self, state: str, event: Event) -> str:
-                payload = decode(event)
-                return payload.text if isinstance(payload, NoteWritten) else state
+    `JournalState`; CONTRIBUTING.md has the smallest one.
     """
 
     kinds: ClassVar[tuple[str, ...]]
