@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
 
-from queries.model.chart import chart_trend
+from queries.model.chart import Drawing, chart_trend
 from queries.model.frozen import dataclass
 from queries.model.panel import PanelState
 from queries.model.verdict import Verdict
@@ -36,6 +36,7 @@ class PanelTile:
 
     row: PanelRow
     compared: str = ""
+    drawing: Drawing = Drawing.BRAILLE
 
     @property
     def state(self) -> PanelState:
@@ -109,7 +110,8 @@ def _render_known(tile: PanelTile, width: int, height: int) -> list[Line]:
     note = " · ".join(part for part in (*before, note) if part)
     remark: Line = (("   ", ""), text(fit_parts(note, width - 3), "dim"))
     if height >= _CHART_HEIGHT:
-        chart = render_chart(chart_trend(state, "no trend: this panel queries a long range"), width, height - 3)
+        data = chart_trend(state, "no trend: this panel queries a long range")
+        chart = render_chart(data, width, height - 3, drawing=tile.drawing)
         return [*chart, *([()] * (height - 3 - len(chart))), remark]
     tone, dim = VERDICT_TONES[state.verdict], "dim" if state.verdict is Verdict.STALE else ""
     tone = "accent" if _has_no_threshold(state) else tone

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import field
 
-from queries.model.chart import ChartData, ChartSeries, Drawing
+from queries.model.chart import ChartData, ChartMark, ChartSeries, Drawing
 from queries.model.frozen import dataclass
 from queries.model.series import Point
 from queries.text.axes import drawable_values, is_drawable
@@ -89,9 +89,11 @@ def render_chart(
     below = [render_times(scale)]
     if height >= 6:
         below.insert(0, _render_strip(data, scale))
-    if height >= 8 and any(scale.start <= item.at <= scale.end for item in data.marks):
-        below.append(render_marks(data.marks, scale))
-    if height >= 5 and (legend := _render_legend(data, scale, width, cursor)):
+    marks = tuple(item for item in data.marks if scale.start <= item.at <= scale.end) if height >= 8 else ()
+    if marks:
+        below.append(render_marks(marks, scale))
+    # Without a legend nobody knows which number is which series.
+    if height >= (4 if len(data.series) > 1 else 5) and (legend := _render_legend(data, scale, marks, width, cursor)):
         below.append(legend)
     rows = height - len(below)
     cells = _plot(data, scale, rows, drawing)
@@ -254,25 +256,34 @@ def _render_strip(data: ChartData, scale: ChartScale) -> Line:
     return ((" " * AXIS_WIDTH + " └", "dim"), *merge_runs(_STRIP[zone] for zone in zones))
 
 
-def _render_legend(data: ChartData, scale: ChartScale, width: int, cursor: int | None) -> Line:
-    """The time and the values under the cursor; without a cursor the names of the lines, the letters, and the note."""
+def _render_legend(data: ChartData, scale: ChartScale, marks: Iterable[ChartMark], width: int, cursor: int | None) -> Line:
+    """The time and the values under the cursor; without a cursor the names of the lines, the letters, and the note.
+
+    `marks` are the events whose letters the chart shows.
+    """
     if cursor is not None:
         return cut(_render_cursor(data, scale, cursor), width)
     spans: list[Span] = [(" " * (AXIS_WIDTH + 2), "")]
     if data.note:
         spans.append(text(f"{data.note}  ", "unknown"))
-    if len(data.series) > 1:
-        valued = [*spans, *_name_lines(data, values=True)]
-        spans = valued if width_of(tuple(valued)) <= width else [*spans, *_name_lines(data, values=False)]
-    if data.ghost is not None:
-        spans.append(text(f"· {data.ghost.name}  ", "dim"))
-    kinds = dict.fromkeys((item.letter, item.kind) for item in data.marks if scale.start <= item.at <= scale.end)
-    spans += [text(f"{letter} {kind}  ", "title") for letter, kind in kinds]
+    beside: list[Span] = [text(f"· {data.ghost.name}  ", "dim")] if data.ghost is not None else []
+    kinds = dict.fromkeys((item.letter, item.kind) for item in marks)
+    beside += [text(f"{letter} {kind}  ", "title") for letter, kind in kinds]
+    room = width + 2 - width_of((*spans, *beside))  # the last two blanks may be cut
+    named = [list(_name_lines(data, values=values)) for values in (True, False)] if len(data.series) > 1 else [[]]
+    names = next((each for each in named if width_of(tuple(each)) <= room), None)
+    # Nothing else explains the letters: where not everything fits, the last names are cut.
+    spans += [*names, *beside] if names is not None else [*beside, *named[-1]]
     if data.best and len(data.series) == 1:
         envelope = f"░ {'up' if data.lower_is_worse else 'down'} to the best value of a step  "
         fits = width_of(tuple(spans)) + len(envelope) <= width
         spans.insert(2 if data.note else 1, (envelope if fits else "░ best  ", "dim"))
-    return cut(tuple(spans), width) if len(spans) > 1 else ()
+    if len(spans) == 1:
+        return ()
+    if width_of(tuple(spans)) > width:
+        words, tone = spans[-1]
+        spans[-1] = (words.rstrip(), tone)
+    return cut(tuple(spans), width)
 
 
 def _name_lines(data: ChartData, *, values: bool) -> Iterable[Span]:

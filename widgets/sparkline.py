@@ -59,7 +59,7 @@ def render_sparkline(
         length = (end - start) / width
         end = math.ceil(round(end / length, 6)) * length if window[1] > window[0] else end
         columns = bucket_points(points, width, start=end - length * width, end=end, lower_is_worse=lower_is_worse)
-        _carry(columns, finite, end - length * width, length)
+        _carry(columns, finite, end - length * width, length, until=window[1])
     known = [value for value in columns if value is not None]
     if not known:
         return " " * width
@@ -73,8 +73,11 @@ def render_sparkline(
     return trend.rjust(width)
 
 
-def _carry(columns: list[float | None], finite: Sequence[Point], start: float, length: float) -> None:
-    """Fill the columns between two points that are no further apart than usual: there is no gap, only few points."""
+def _carry(columns: list[float | None], finite: Sequence[Point], start: float, length: float, *, until: float) -> None:
+    """Fill the columns between two points that are no further apart than usual: there is no gap, only few points.
+
+    A point that is no older than usual at `until`, the end of the window, fills the columns up to there.
+    """
     if len(finite) < 2 or all(value is not None for value in columns):
         return
     usual = sorted(after[0] - before[0] for before, after in pairwise(finite))[(len(finite) - 1) // 2]
@@ -82,6 +85,10 @@ def _carry(columns: list[float | None], finite: Sequence[Point], start: float, l
         if after[0] - before[0] <= 1.5 * usual:
             for x in range(max(0, int((before[0] - start) / length) + 1), min(len(columns), int((after[0] - start) / length))):
                 columns[x] = before[1] if columns[x] is None else columns[x]
+    at, value = finite[-1]
+    if until - at <= 1.5 * usual:
+        empty = next((back for back, each in enumerate(reversed(columns)) if each is not None), 0)
+        columns[len(columns) - empty :] = [value] * empty
 
 
 def _scale(known: list[float], thresholds: list[float], *, lower_is_worse: bool) -> tuple[float, float]:

@@ -240,7 +240,7 @@ def _build_tiles(state: DashboardState, context: RenderContext) -> Iterable[Pane
     for at, panel in enumerate(state.panels):
         changed = f"dashboard/{panel.spec.id}" in context.changed_ids
         earlier = _comparison_text(panel, state.comparisons[at], back) if state.comparisons else ""
-        yield PanelTile(PanelRow(panel, changed=changed), earlier)
+        yield PanelTile(PanelRow(panel, changed=changed), earlier, context.charts.drawing)
 
 
 def _comparison_text(panel: PanelState, then: PeriodComparison, back: str) -> str:

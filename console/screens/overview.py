@@ -168,12 +168,12 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
     def _draw_chart(self) -> None:
         """The trend of the panel under the cursor, if the terminal is high enough."""
         row = self._panels.current
-        if row is None or not self._chart.display:
+        if row is None or self.context is None or not self._chart.display:
             return
         state = row.state
         self._chart_title.show((section(f"{state.spec.title}, the last hour", self.width),))
         message = state.reason or (NO_ANSWER if state.value is None else "this panel has no trend")
-        self._chart.show(chart_trend(state, message))
+        self._chart.show(chart_trend(state, message), self.context.charts.drawing)
 
     def action_filter(self) -> None:
         """The list of alerts is a screen of its own."""

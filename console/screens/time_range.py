@@ -175,7 +175,8 @@ class ChartScreen(ConsoleScreen):
     def action_pan(self, by: int) -> None:
         now = self.context.now if self.context else 0.0
         until = (now if self._until is None else self._until) + by * self.charts.seconds / 2.0
-        self._until = until if until < now else None
+        # Back where a pan began the chart follows again, although now has moved on.
+        self._until = until if now - until > self.charts.seconds / 4.0 else None
         self._fetch_other()
 
     def action_compare(self) -> None:

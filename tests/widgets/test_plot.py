@@ -234,7 +234,7 @@ def test_a_small_chart_in_full() -> None:
 
 
 def test_what_stands_below_by_height() -> None:
-    """The times always, the legend from five lines on, the time axis from six, the events from eight."""
+    """The times always, the legend of two lines from four lines on, the time axis from six, the events from eight."""
 
     def below(height: int) -> str:
         kinds = {"00:00:00": "t", "peaks": "l", "└": "a", "events": "e"}
@@ -242,7 +242,9 @@ def test_what_stands_below_by_height() -> None:
         assert len(found) == height
         return "".join(found).lstrip("p")
 
-    assert [below(height) for height in range(3, 10)] == ["t", "t", "tl", "atl", "atl", "atel", "atel"]
+    assert [below(height) for height in range(3, 10)] == ["t", "tl", "tl", "atl", "atl", "atel", "atel"]
+    assert [len(drawn(replace(STEPS, note="n"), 31, height)) for height in (4, 5)] == [4, 5]
+    assert ["n" in drawn(replace(STEPS, note="n"), 31, height)[-1] for height in (4, 5)] == [False, True]
     assert "events" not in "".join(drawn(replace(BUSY, marks=BUSY.marks[3:]), 100, 9)), "none of them is in the window"
 
 
@@ -295,7 +297,8 @@ def test_the_legend_names_what_is_drawn() -> None:
     assert drawn(BUSY, 100, 9)[-1] == "           peaks not kept  1━ errors 4  2━ value 1  · yesterday  R rollout  S silence  "
     longer = replace(BUSY, note="", ghost=None, marks=())
     assert drawn(longer, 36, 9)[-1] == "           1━ errors 4  2━ value 1  "
-    assert drawn(longer, 35, 9)[-1] == "           1━ errors  2━ value  "
+    assert drawn(longer, 34, 9)[-1] == "           1━ errors 4  2━ value 1"
+    assert drawn(longer, 33, 9)[-1] == "           1━ errors  2━ value  "
     assert drawn(STEPS, 31, 9)[-1] == TIMES
     gone = replace(longer, series=(longer.series[0], ChartSeries("b", ((0.0, 2.0), (1.0, math.nan))), ChartSeries("c", ())))
     assert drawn(gone, 60, 9)[-1] == "           1━ errors 4  2━ b 2  3━ c NaN  "

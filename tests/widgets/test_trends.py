@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queries.model.chart import ChartData, ChartSeries
+from queries.model.chart import ChartData, ChartMark, ChartSeries
 from queries.model.panel import Unit
 from queries.text.axes import format_tick, place_time_ticks, round_range
 from widgets.plot import render_chart
@@ -39,6 +39,47 @@ def test_flat_zero_and_flat_something_look_different() -> None:
 def test_the_newest_value_is_at_the_right() -> None:
     """The newest value is the last character."""
     assert render_sparkline(tuple((float(at), float(at)) for at in range(8)), 8) == "▁▂▃▄▅▆▇█"
+
+
+@given(st.integers(0, 86_400), st.integers(6, 48), st.integers(0, 5))
+def test_a_value_of_this_minute_reaches_the_end_of_the_trend(now: int, width: int, late: int) -> None:
+    """Whatever the time and the width, the last column is empty only if the last minutes have no value: it is no hole."""
+    minute = 60.0 * (now // 60)
+    points = tuple((minute - 60.0 * (at + late), 1.0) for at in range(59 - late, -1, -1))
+    trend = render_sparkline(points, width, window=(minute - 3540.0, minute + 60.0), thresholds=(5.0,))
+    if late == 0:
+        assert trend[-1] != " "
+    elif 60.0 * late > 2 * 3600.0 / width:
+        assert trend[-1] == " "
+
+
+NAMES = ("deepseek", "tesseract", "paddle", "clip", "dedupcad")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "named", "letters"),
+    [(80, 4, 5, False), (80, 12, 2, True), (120, 12, 5, True), (160, 12, 5, True)],
+)
+def test_the_legend_explains_every_letter_and_number(width: int, height: int, named: int, letters: bool) -> None:
+    """Five series beside another time and three kinds of events: names lose their values first, then the last ones are cut,
+    and no letter is left unexplained. Four lines have no letters, and name every number."""
+    series = tuple(ChartSeries(name, ((0.0, 90.0 + at), (3600.0, 93.0 + at))) for at, name in enumerate(NAMES))
+    marks = (ChartMark(600.0, "R", "rollout", ""), ChartMark(900.0, "S", "scaled", ""), ChartMark(950.0, "Z", "silence", ""))
+    ghost = ChartSeries("last", ((0.0, 91.0), (3600.0, 91.0))) if letters else None
+    data = ChartData(0.0, 3600.0, series, unit=Unit.PERCENT, ghost=ghost, marks=marks, step_seconds=3600.0)
+    legend = "".join(words for words, _ in render_chart(data, width, height)[-1])
+    assert [words in legend for words in ("· last", "R rollout", "S scaled", "Z silence")] == [letters] * 4
+    assert sum(f"{at}━ {name}" in legend for at, name in enumerate(NAMES, start=1)) == named
+    assert (" %" in legend) is (width == 160)
+    assert ("…" in legend) is (named < 5)
+
+
+def test_a_legend_as_wide_as_the_chart_is_whole() -> None:
+    """What fits to the last cell is not cut."""
+    series = tuple(ChartSeries(name, ((0.0, 90.0), (3600.0, 93.0 + at))) for at, name in enumerate(NAMES))
+    data = ChartData(0.0, 3600.0, series, marks=(ChartMark(600.0, "R", "rollout", ""),), step_seconds=3600.0)
+    legend = "".join(words for words, _ in render_chart(data, 80, 12)[-1])
+    assert len(legend) == 80 and legend.endswith("5━ dedupcad  R rollout")
 
 
 @given(POINTS, st.integers(1, 120), st.integers(1, 40))

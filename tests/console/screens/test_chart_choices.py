@@ -94,6 +94,16 @@ def test_the_linux_console_has_blocks(monkeypatch: pytest.MonkeyPatch, stage: Ca
     assert app.context.charts.drawing is Drawing.BLOCKS
 
 
+async def test_the_overview_draws_as_the_terminal_can(monkeypatch: pytest.MonkeyPatch, stage: Callable[..., Any]) -> None:
+    """Its chart has no braille either on a console whose font lacks it."""
+    monkeypatch.setenv("TERM", "linux")
+    scene = stage()
+    async with scene.app.run_test(size=(160, 45)) as pilot:
+        await scene.until(pilot, "P1 CRIT")
+        text = await scene.until(pilot, "critical 5 %")
+        assert "▄" in text and not any("\u2801" <= character <= "\u28ff" for character in text)
+
+
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)])
 async def test_a_heat_map_is_one_of_the_ways_to_draw(size: tuple[int, int], stage: Callable[..., Any], tmp_path: Path) -> None:
     """`m` after the last style of lines; a panel without one has lines; it stays the choice across a restart, has no

@@ -16,6 +16,7 @@ from textual.pilot import Pilot
 from console.checks.own_panels import list_board_panels
 from console.screens.dashboards import DashboardPanelScreen, DashboardsScreen
 from queries.catalogue.loader import load_dashboard
+from queries.model.chart import Drawing
 from queries.model.dashboard import DashboardChoice, DashboardState, PeriodComparison
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import Origin, PanelState
@@ -122,6 +123,19 @@ async def test_width_adds_columns_and_height_adds_charts(scene: Any) -> None:
         heads = [line for line in shown.splitlines() if "Error ratio" in line]
         assert "P95 latency" in heads[0] and "Requests" in heads[0]
         assert "╌" in shown and "└" in shown
+
+
+async def test_tiles_are_drawn_as_charts_are_elsewhere(scene: Any) -> None:
+    """A person who chose blocks, or whose font has no braille, has no braille on the dashboards."""
+    async with scene.app.run_test(size=(160, 45)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        for drawing in (Drawing.BLOCKS, Drawing.BRAILLE):
+            scene.app.context.charts.drawing = drawing
+            await scene.press(pilot, "0")
+            shown = await scene.until(pilot, "warn")
+            dots = any("\u2801" <= character <= "\u28ff" for character in shown)
+            assert dots is (drawing is Drawing.BRAILLE)
+            await scene.press(pilot, "escape")
 
 
 async def test_provider_environment_window_and_comparison(scene: Any) -> None:

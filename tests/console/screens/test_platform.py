@@ -47,7 +47,8 @@ async def test_everything_is_shown_with_its_verdict(stage: Callable[..., Any], s
     scene = stage(snapshot_with(build_health()))
     async with scene.app.run_test(size=size) as pilot:
         await scene.until(pilot, "api")
-        shown = await scene.press(pilot, "f2")
+        await scene.press(pilot, "f2")
+        shown = await scene.until(pilot, "Readiness")
         if "faiss" not in shown:
             await scene.press(pilot, "end")
             shown += await scene.until(pilot, "faiss")

@@ -57,6 +57,26 @@ async def test_a_chart_never_stands_under_a_range_chosen_elsewhere(
         assert asked[before:] == [HistoryRange(900.0, until, 86400.0)]
 
 
+@pytest.mark.parametrize(("later", "follows"), [(10.0, True), (1500.0, False)])
+async def test_a_chart_that_was_moved_back_follows_again(later: float, follows: bool, stage: Callable[..., Any]) -> None:
+    """Half a range earlier and later again is now, although seconds have passed meanwhile; minutes later it is still the past,
+    and the next step leads to now."""
+    scene = stage()
+    async with scene.app.run_test(size=(120, 40)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        scene.app.flows.navigation.open(OpenPanelRequested("error_ratio"))
+        await scene.until(pilot, "[1h]")
+        await scene.press(pilot, "comma")
+        await scene.until(pilot, "until 13:33Z")
+        scene.now += later
+        scene.session.deliver(replace(scene.session.shown, taken_at=scene.now))
+        await pilot.pause()
+        await scene.press(pilot, "full_stop")
+        assert ("until" not in scene.text.split("[1h]")[1].splitlines()[0]) is follows
+        await scene.press(pilot, "full_stop")
+        assert "until" not in scene.text.split("[1h]")[1].splitlines()[0]
+
+
 async def test_marks_are_made_once_of_the_same_objects(stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing again makes no mark again; another cluster does, and its rollout is marked."""
     counted = 0

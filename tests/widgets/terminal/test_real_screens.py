@@ -64,18 +64,18 @@ class Watched(ConsoleApp):
 
     def lay_out(self, columns: int, rows: int) -> None:
         self.twin = FrameRenderer(ColorSystem.TRUECOLOR)
-        self.shown = Painting(columns, rows)
+        self.painting = Painting(columns, rows)
         self.bytes = 0
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         super()._display(screen, renderable)
         if renderable is not None and self.twin.ingest(renderable):  # type: ignore[arg-type]
             width, height = self.twin.size
-            if (width, height) != (self.shown.screen.columns, self.shown.screen.lines):
-                self.shown.resize(width, height)
+            if (width, height) != (self.painting.screen.columns, self.painting.screen.lines):
+                self.painting.resize(width, height)
             frame = self.twin.render(self.screen.outer_size.clamp_offset(self.cursor_position))
             self.bytes += len(frame.encode())
-            self.shown.feed(frame)
+            self.painting.feed(frame)
 
 
 def watched(folder: Path, size: tuple[int, int], shown: Snapshot) -> tuple[Watched, StillSession]:
@@ -91,7 +91,7 @@ def watched(folder: Path, size: tuple[int, int], shown: Snapshot) -> tuple[Watch
 def check(app: Watched) -> str:
     expected = Painting(*app.screen.size)
     expected.feed(full_repaint(app.screen, app.console))
-    return difference(app.shown.screen, expected.screen)
+    return difference(app.painting.screen, expected.screen)
 
 
 def another(chance: random.Random) -> Snapshot:
