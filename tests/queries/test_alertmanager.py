@@ -314,3 +314,52 @@ async def test_a_busy_peer_is_asked_again() -> None:
     with pytest.raises(RateLimited, match=r"over its limit: 503 .Limit of concurrent"):
         await source.state()
     await source.close()
+
+
+@pytest.mark.parametrize(("passed", "asked_again"), [(-0.1, True), (0.0, False), (4.9, False), (5.0, True)])
+async def test_silences_are_five_seconds_old_at_most(passed: float, asked_again: bool) -> None:
+    """And fetched again after the clock went back."""
+    hour = [100.0]
+    source, asked, _ = muting_peer(hour)
+    await source.state(fresh=False)
+    hour[0] += passed
+    asked.clear()
+    await source.state(fresh=False)
+    assert ("silences" in asked) is asked_again
+    await source.close()
+
+
+@pytest.mark.parametrize(("passed", "groups", "rare"), [(-0.1, 1, 1), (29.9, 0, 0), (30.0, 1, 0), (59.9, 1, 0), (60.0, 1, 1)])
+async def test_how_often_the_rest_is_asked(passed: float, groups: int, rare: int) -> None:
+    """Who is muted every half minute, version and receivers every minute, each exactly then; and after the clock went back."""
+    hour = [1000.0]
+    source, asked, _ = muting_peer(hour)
+    await source.state()
+    hour[0] += passed
+    asked.clear()
+    await source.state()
+    assert (asked.count("groups"), asked.count("receivers"), asked.count("status")) == (groups, rare, rare)
+    await source.close()
+
+
+@pytest.mark.parametrize(("passed", "muted"), [(-0.1, False), (0.0, True), (59.9, True), (60.0, False)])
+async def test_muting_is_believed_for_a_minute(passed: float, muted: bool) -> None:
+    """From the last answer about the groups on, and not after the clock went back."""
+    hour = [1000.0]
+    source, _, bodies = muting_peer(hour)
+    await source.state()
+    bodies |= {"groups": 500, "alerts": [alert("a"), alert("d")]}
+    hour[0] += passed
+    assert any(item.state is AlertState.SUPPRESSED for item in (await source.state()).alerts) is muted
+    await source.close()
+
+
+@pytest.mark.parametrize(("second", "state"), [("00:00:01", "suppressed"), ("00:00:00", "active"), ("00:00:02", "suppressed")])
+async def test_of_two_peers_the_later_word_counts(second: str, state: str) -> None:
+    """At the same second the first one's; alerts that only one of them has are all there."""
+    first = alert("x", updated="2026-01-01T00:00:00Z")
+    later = alert("x", updated=f"2026-01-01T{second}Z", state="suppressed")
+    source, _ = peers({"alerts": [first, alert("y")]}, {"alerts": [later, alert("z")]})
+    found = {item.fingerprint: item.state.value for item in (await source.state()).alerts}
+    assert found == {"x": state, "y": "active", "z": "active"}
+    await source.close()

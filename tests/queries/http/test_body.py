@@ -32,3 +32,30 @@ def test_broken_compression_is_named(sent: bytes, words: str) -> None:
     """What was asked for as gzip and is not, or not whole, ends as a sentence that says which."""
     with pytest.raises(InvalidResponse, match=words):
         _body(sent)
+
+
+@pytest.mark.parametrize("size", [4096, 4097])
+@pytest.mark.parametrize("piece", [1, 7, 4096])
+def test_the_limit_is_what_may_come(size: int, piece: int) -> None:
+    """Exactly as much is whole, one byte more is an error: as sent, as announced, and as inflated."""
+    content = bytes(at % 251 for at in range(size))
+    announced = {"content-length": str(size)}
+    packed = gzip.compress(content)
+
+    def plain(headers: dict[str, str]) -> bytes:
+        body = Body(headers, limit_bytes=4096, where="w")
+        for at in range(0, size, piece):
+            body.feed(content[at : at + piece])
+        return body.whole()
+
+    ways = (
+        lambda: plain({}),
+        lambda: plain(announced),
+        lambda: _body(*(packed[at : at + piece] for at in range(0, len(packed), piece))),
+    )
+    for read in ways:
+        if size > 4096:
+            with pytest.raises(InvalidResponse, match="larger than 4 KiB"):
+                read()
+        else:
+            assert read() == content

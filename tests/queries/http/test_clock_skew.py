@@ -62,3 +62,12 @@ def test_it_ends_with_the_difference() -> None:
     assert clock.warning("x")
     clock.on_response({"date": formatdate(NOW)}, sent_at=NOW, received_at=NOW)
     assert clock.warning("x") == ""
+
+
+@pytest.mark.parametrize(("ahead", "warned"), [(29.0, False), (30.0, True), (-29.0, False), (-30.0, True)])
+def test_half_a_minute_is_notable(ahead: float, warned: bool) -> None:
+    """Less may be the network or the rounding of Date; both sides alike."""
+    clock = ServerClock()
+    late = 1.0 if ahead < 0 else 0.0  # Date leaves out a fraction of its second, which counts for the server
+    clock.on_response({"date": formatdate(NOW + ahead - late)}, sent_at=NOW, received_at=NOW)
+    assert bool(clock.warning("x")) is warned and clock.ahead_seconds == ahead

@@ -95,3 +95,10 @@ async def test_non_ascii_secret_is_sent_as_utf8() -> None:
     await made.get("/", type=object)
     await made.close()
     assert seen == ["Bearer ключ".encode()]
+
+
+@pytest.mark.parametrize(("secret", "cut"), [("abc", False), ("abcd", True)])
+def test_very_short_values_are_no_secrets(secret: str, cut: bool) -> None:
+    """A tenant of three letters would be cut out of every sentence; four may be a password."""
+    made = Credentials(HttpConfig(http_headers=(("X-Tenant", secret),)), where="w")
+    assert (secret in made.redact(f"for {secret} only")) is not cut

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from queries.model.rollout import RolloutPhase, rollout_status
-from queries.model.workload import Condition, UpdateStrategy, Workload
+from queries.model.workload import Condition, UpdateStrategy, Workload, rolled_out_at
 
 
 def _workload(*conditions: Condition) -> Workload:
@@ -92,3 +92,17 @@ def test_argo_itself_says_how_a_rollout_stands(phase: str, observed: int, expect
     """Its phase decides, because its steps and analyses may hold a rollout whose pods are ready; without one it is unknown."""
     rollout = replace(_workload(), kind="Rollout", phase=phase, message="CanaryPauseStep", observed_generation=observed)
     assert rollout_status(rollout).phase is expected
+
+
+@pytest.mark.parametrize(
+    ("restarted", "written", "expected"),
+    [(0.0, 900.0, 10.0), (800.0, 860.0, 800.0), (800.0, 860.1, 0.0), (800.0, 0.0, 800.0), (0.0, 0.0, 10.0)],
+)
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_when_a_workload_without_a_condition_was_rolled_out(
+    kind: str, restarted: float, written: float, expected: float
+) -> None:
+    """Its last restart, unless its template was written more than a minute later; never restarted nor changed, its creation."""
+    found = replace(_workload(), kind=kind, restarted_at=restarted, written_at=written)
+    assert rolled_out_at(found, ()) == expected
+    assert rolled_out_at(replace(found, generation=2), ()) == (expected if restarted else 0.0)

@@ -159,3 +159,10 @@ def test_the_machines_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize(("hours", "dated"), [(18.0, False), (-18.0, False), (18.001, True), (-18.001, True)])
+def test_a_minute_has_its_day_where_it_may_be_another(hours: float, dated: bool) -> None:
+    """More than 18 hours away, before or after."""
+    at = 1_767_276_207.0
+    assert format_minute(at, now=at + hours * 3600.0) == ("01 Jan 14:03Z" if dated else "14:03Z")
