@@ -97,3 +97,9 @@ def test_alike_alerts_of_pods_are_asked_as_one() -> None:
     assert "pod" not in query and "provider" in query and "[60s]" in query
     assert 'alertname!="Watchdog"' in query, "what always fires is no trouble of the night"
     assert [step_for(hours * 3600) for hours in (0.1, 6, 15, 24, 96)] == [15.0, 15.0, 45.0, 60.0, 240.0]
+
+
+@pytest.mark.parametrize(("since", "gaps"), [(3630.0, 0), (3630.5, 1)])
+def test_two_and_a_half_steps_without_an_answer_are_no_gap(since: float, gaps: int) -> None:
+    """Two missed answers and a window that begins between two steps; more is a time that nobody saw."""
+    assert len(fold(watched=seen(without=range(59, 200)), since=since).gaps) == gaps

@@ -365,6 +365,7 @@ def test_maintenance_is_what_begins_later() -> None:
     wanted = MaintenanceEvidence(604_800.0, (Planned("Redis", NOW + 3600, NOW + 7200), Planned("over", NOW - 99, NOW - 9)))
     found = evaluate_item(wanted, shown=snapshot(silences=(later, far, *CALM.silences)))
     assert (found.verdict, found.value_text) == (Verdict.OK, "2 planned")
+    assert [item.subject for item in found.targets] == ["silences"]
     assert "Redis" in found.details[0].text and "silence X (new disk), ops" in found.details[1].text
     unread = snapshot(sources=(SourceState("alertmanager", Health.DOWN),))
     assert evaluate_item(wanted, shown=unread).verdict is Verdict.NO_DATA

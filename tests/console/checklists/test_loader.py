@@ -111,3 +111,20 @@ def test_a_teams_file_comes_before_the_shipped_one(tmp_path: Path) -> None:
     (tmp_path / "morning.yaml").write_text("title: Ours\nitems:\n  - id: a\n    alerts: {since: [weekly, evening]}\n")
     (broken,) = Checklists.load(str(tmp_path), VOCABULARY).broken
     assert broken.why.startswith(f"{tmp_path / 'morning.yaml'}:4: items[0].alerts.since[1]: no such checklist, ")
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_file_has_at_most_256_kib(tmp_path: Path, more: int) -> None:
+    """Exactly so many bytes are read; one more makes a broken checklist that says so."""
+    head = HEAD + "  - id: a\n    question: Well?\n# "
+    (tmp_path / "mine.yaml").write_text(head + "x" * ((256 << 10) - len(head) + more))
+    found = Checklists.load(str(tmp_path), VOCABULARY)
+    assert ("mine" in found.names, len(found.broken)) == (not more, more)
+    assert not more or "256 KiB" in str(found.broken[0])
+
+
+@pytest.mark.parametrize(("key", "reason"), [('absent: "no backup ran"', "no backup ran"), ("decimals: 1", "")])
+def test_a_query_says_in_its_own_words_why_it_has_no_sample(key: str, reason: str) -> None:
+    found = read(HEAD + "  - id: a\n    query: q\n" + QUERY.format(key))
+    (query,) = (item.evidence for item in found.items)
+    assert isinstance(query, QueryEvidence) and query.spec.no_data_reason == reason

@@ -11,7 +11,8 @@ import pytest
 from screen_samples import NOW, snapshot
 
 from console.checklists import report
-from console.checklists.definition import Checklist, Item, QuestionEvidence
+from console.checklists.definition import Checklist, Item, PlatformEvidence, QuestionEvidence
+from console.checklists.evaluate import EvaluationInput, evaluate
 from console.checklists.report import ChecklistReport
 from console.checklists.result import Detail, ItemResult
 from console.checklists.run_review import (
@@ -24,8 +25,12 @@ from console.checklists.run_review import (
     streak_of,
 )
 from console.checklists.section import ReportSection
+from console.checklists.service import build_report
 from console.state.checklist_runs import ChecklistRun, ChecklistRuns, ItemAnswer, Note, Signature
+from queries.model.fault import Fault, FaultKind
+from queries.model.source import Health, SourceState
 from queries.model.verdict import Verdict
+from queries.text.times import format_local
 
 ONE, TWO = (Item(name, name.title(), f"Is {name} well?", QuestionEvidence(f"{name}?")) for name in ("one", "two"))
 CHECKLIST = Checklist("daily", "Daily", (ONE, TWO))
@@ -226,3 +231,41 @@ def test_a_run_stands_in_the_report_with_answers_notes_and_signature() -> None:
         )
         told = report.as_markdown(replace(items, run=signed))
         assert text in told and " by Ann, after " in told and "(all said)" in told and "by Bob" not in told
+
+
+def test_a_signature_of_another_day_has_its_day() -> None:
+    """One of today has the time alone."""
+    old = run(1, answer("i0"), signed=False)
+    for at in (NOW + 90.0, NOW - 3 * 86_400.0):
+        told = report.as_markdown(made(OK, run=replace(old, signatures=(Signature("Ann", "ann", at, ()),))))
+        assert f"Signed {format_local(at, now=NOW)} by Ann" in told
+    assert format_local(NOW - 3 * 86_400.0, now=NOW) != format_local(NOW - 3 * 86_400.0)
+
+
+@pytest.mark.parametrize("summary", [True, False])
+def test_a_report_has_the_daily_summary_where_the_checklist_has_one(summary: bool) -> None:
+    """Evaluated where nobody did it before; results that somebody has are kept as they are."""
+    question = Item("q", "Q", "All well?", QuestionEvidence("?"))
+    checklist = Checklist("daily", "Daily", (question,), summary=summary)
+    facts = EvaluationInput(snapshot(), None, NOW)
+    told = build_report(checklist, facts)
+    assert (bool(told.sections), [result.item.id for result in told.results]) == (summary, ["q"])
+    given = (ItemResult(question, WARN, "v", "r"),)
+    assert build_report(checklist, facts, given).results is given
+
+
+@pytest.mark.parametrize(
+    ("paused", "fault", "reason"),
+    [
+        (True, None, "polling is paused"),
+        (False, None, "no answer yet"),
+        (True, Fault(FaultKind.UNREACHABLE, "refused"), "refused"),
+    ],
+)
+def test_why_the_platform_is_not_known(paused: bool, fault: Fault | None, reason: str) -> None:
+    """A fault says more than a pause, and a pause more than that there is no answer; without a report there is no verdict."""
+    item = Item("p", "Platform", "Is it well?", PlatformEvidence())
+    source = SourceState("platform", Health.WAITING, paused_at=NOW if paused else None, fault=fault)
+    shown = snapshot(sources=(source,), platform=None)
+    (found,) = evaluate(Checklist("daily", "Daily", (item,)), EvaluationInput(shown, None, NOW))
+    assert (found.verdict, found.value_text) == (NO_DATA, "not known") and reason in found.reason

@@ -120,6 +120,13 @@ def test_an_old_value_is_kept_and_called_stale() -> None:
     assert told.reason == "the last result is too old"
 
 
+@pytest.mark.parametrize(("age", "verdict"), [(-5.0, Verdict.CRITICAL), (30.0, Verdict.CRITICAL), (30.001, Verdict.STALE)])
+def test_a_value_is_old_after_its_time(age: float, verdict: Verdict) -> None:
+    """Of exactly that age it still counts; one of a clock that is ahead is of now."""
+    told = state(7.0, now=age)
+    assert (told.verdict, told.age_seconds) == (verdict, max(0.0, age))
+
+
 def test_why_the_source_does_not_answer_is_the_reason_of_an_old_value() -> None:
     """Any sentence counts, also one that reads like the one for a source that has not answered yet."""
     answer = PanelResult("error_ratio", Origin.RAW, "up", (Sample((), 0.2),))

@@ -242,6 +242,8 @@ def test_a_run_that_nobody_can_see_counts_by_the_cron_job(
         ({"started_at": HOUR + 10_800}, []),
         ({"created_at": HOUR + 60}, ["missed 3 scheduled runs, the last one was due 30m ago"]),
         ({"started_at": HOUR, "suspended": True}, ["suspended, no run starts until it is resumed"]),
+        ({"started_at": HOUR - 97 * 3600}, ["missed 100 scheduled runs, the last one was due 30m ago"]),
+        ({"started_at": HOUR - 98 * 3600}, ["missed more than 100 scheduled runs, the last one was due 30m ago"]),
         ({"started_at": HOUR - 400 * 3600}, ["missed more than 100 scheduled runs, the last one was due 30m ago"]),
         (
             {"started_at": HOUR, "active": 1, "forbids_overlap": True},

@@ -111,3 +111,32 @@ def test_an_event_that_an_index_hides_is_missed_on_its_page(tmp_path: Path, lost
             before = page.entries[-1].event
         with pytest.raises(JournalError, match="is damaged: an index hides 1 events of this page"):
             search(journal, SearchQuery(), before=before, limit=2)
+
+
+def test_a_kind_that_ends_in_a_dot_is_all_that_begin_with_it(tmp_path: Path) -> None:
+    """Alone, beside another prefix and beside a whole kind; "walks" does not begin with "walk."."""
+    kinds = ("walk.started", "walk", "walks", "note", "alert.owned", "walk.signed", "alert")
+    with Journal.open(tmp_path / "k") as journal:
+        for number, kind in enumerate(kinds):
+            journal.append(Event(NOW + number, kind, "s", "ann@vm", "prod", {}))
+
+        def found(*wanted: str) -> list[str]:
+            return [event.kind for event in journal.events(kinds=wanted)]
+
+        assert found("walk.") == ["walk.started", "walk.signed"]
+        assert found("walk.", "note") == found("note", "walk.") == ["walk.started", "note", "walk.signed"]
+        assert found("alert.", "walk.") == ["walk.started", "alert.owned", "walk.signed"]
+        assert found("walk") == ["walk"] and found("none.") == []
+
+
+def test_what_is_known_already_hides_nothing_after_it(tmp_path: Path) -> None:
+    """Of one delivery the known events are skipped, wherever they stand, and the new ones are counted."""
+    delivered = [
+        Event(NOW + number, "note", f"s{number}", "bob@vm", "prod", {}, 0, f"{number:032}", number) for number in range(1, 6)
+    ]
+    with Journal.open(tmp_path / "m", store="s") as journal:
+        assert journal.merge(delivered[1:2]) == 1
+        assert journal.merge([delivered[1], delivered[0], delivered[1], delivered[2]]) == 2
+        assert journal.merge(delivered, cursor="5") == 2
+        assert [event.subject for event in journal.events()] == ["s2", "s1", "s3", "s4", "s5"]
+        assert journal.cursor() == "5"
