@@ -42,7 +42,7 @@ class NoteField(Input):
     """An input whose keys are in the footer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "submit", "add the note", tooltip="Add the note to the timeline", id="note.add"),
+        Binding("enter", "submit", "add the note", key_display="enter", tooltip="Add the note to the timeline", id="note.add"),
         Binding("escape", "screen.drop_note", "discard", tooltip="Discard the note, back to the timeline", id="note.drop"),
     ]
 

@@ -38,7 +38,7 @@ class LogPatternsScreen(ReadingScreen):
         "the lines of a pattern; [ and ] move the moment by five minutes. An hour after the moment is compared at most."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "lines", "lines", tooltip="The lines of this pattern", id="patterns.lines"),
+        Binding("enter", "lines", "lines", key_display="enter", tooltip="The lines of this pattern", id="patterns.lines"),
         Binding(
             "left_square_bracket",
             "shift(-1)",

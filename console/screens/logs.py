@@ -59,7 +59,14 @@ class LogsScreen(LogReadingScreen):
         Binding("t", "since", "time", tooltip="The last lines, 5 minutes, hour, or the whole log", id="logs.since"),
         Binding("o", "origin", "pods/Loki", tooltip="Ask Loki instead of the pods, and back", id="logs.origin"),
         Binding("a", "patterns", "what is new", tooltip="Patterns that are new since the lines in view", id="logs.patterns"),
-        Binding("enter", "line_fields", "fields", tooltip="The labels and fields of a line, to filter by", id="logs.line"),
+        Binding(
+            "enter",
+            "line_fields",
+            "fields",
+            key_display="enter",
+            tooltip="The labels and fields of a line, to filter by",
+            id="logs.line",
+        ),
         Binding("r", "remove_filter", "remove filter", show=False, tooltip="Remove a filter", id="logs.unfilter"),
         Binding("e", "edit_query", "query", show=False, tooltip="Edit the query that Loki gets", id="logs.query"),
         Binding(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from painting import strips_of
+from rich.color import ColorSystem
 from rich.style import Style
 from screen_samples import NOW, StillSession, settings, snapshot
 from textual.color import Color
@@ -14,6 +15,7 @@ from textual.screen import ModalScreen
 from textual.theme import Theme
 
 from console.screens.app import ConsoleApp
+from widgets.dialogs.confirm import ConfirmDialog
 from widgets.theme import COLOUR_BLIND, THEME_NAMES, THEMES
 
 LEAST = 4.5
@@ -125,3 +127,21 @@ async def test_everything_drawn_is_legible(name: str, tmp_path: Path) -> None:
                     if pair and not scrollbar and set(words) - DECORATION and contrast(*pair) < LEAST:
                         poor[f"{keys}: {words[:30]!r} {pair[0].hex} on {pair[1].hex}"] = round(contrast(*pair), 2)
     assert poor == {}
+
+
+@pytest.mark.parametrize("system", [ColorSystem.STANDARD, ColorSystem.EIGHT_BIT, ColorSystem.TRUECOLOR])
+async def test_what_cannot_be_pressed_yet_can_be_read(system: ColorSystem, tmp_path: Path) -> None:
+    """The verb of a preview whose word is not typed yet stands out from its background, also where colours are few."""
+    given = settings(tmp_path)
+    session = StillSession(given, snapshot())
+    app = ConsoleApp(given, session_factory=lambda _: session, clock=lambda: NOW, ascii_only=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await app.push_screen(ConfirmDialog((), verb="Roll back", confirm_word="1"))
+        await pilot.pause()
+        button = app.screen.query_one("#confirm")
+        assert button.disabled
+        row = strips_of(app.screen)[button.region.y].crop(button.region.x, button.region.right)
+        (style,) = {segment.style for segment in row if segment.style and "Roll back" in segment.text}
+        assert style.color is not None and style.bgcolor is not None
+        front, ground = (Color(*each.downgrade(system).get_truecolor()) for each in (style.color, style.bgcolor))
+        assert contrast(front, ground) >= LEAST
