@@ -161,7 +161,7 @@ def _print_escalation(runbook: Runbook, settings: Settings) -> None:
 
 def _print_actions(runbook: Runbook, session: Session, tracked: TrackedAlert | None) -> None:
     if tracked is not None:
-        rows = [(f"  {item.action}", item.sentence, item.command) for item in session.targets(tracked)]
+        rows = [(f"  {item.action}", item.sentence, item.command) for item in session.suggestions(tracked)]
     else:
         rows = [(f"  {item.action}", fill_target(item.target, ()) or item.target, "") for item in runbook.actions]
     if rows:

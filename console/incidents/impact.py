@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from console.checks.panels import describe_contradiction
 from queries.errors import SourceError
@@ -95,10 +95,17 @@ async def measure(prometheus: MetricsQueries | None, ratio: PanelSpec | None, *,
     return await _ImpactQuery(prometheus, detected_at, max(end, detected_at + 1.0)).measure(ratio)
 
 
-async def count_failed(prometheus: MetricsQueries | None, *, start: float, end: float) -> tuple[float | None, str]:
-    """The failed requests of users between two times, Unix seconds; or None, and why the number is unknown."""
+class FailedRequests(NamedTuple):
+    """A number of failed requests; None if it is unknown, and why."""
+
+    number: float | None
+    error: str = ""
+
+
+async def count_failed(prometheus: MetricsQueries | None, *, start: float, end: float) -> FailedRequests:
+    """How many requests of users failed between two times, Unix seconds."""
     if prometheus is None:
-        return None, "Prometheus is not configured"
+        return FailedRequests(None, "Prometheus is not configured")
     return await _ImpactQuery(prometheus, start, max(end, start + 1.0)).count_failed()
 
 
@@ -111,17 +118,17 @@ class _ImpactQuery:
         self.end = end
         self.why: dict[str, str] = {}
 
-    async def count_failed(self) -> tuple[float | None, str]:
+    async def count_failed(self) -> FailedRequests:
         window = max(1.0, round(self.end - self.detected_at, 3))
         if await self._count_exported() is None:
-            return None, self.why["requests"]
+            return FailedRequests(None, self.why["requests"])
         # An increase needs two samples: within one scrape interval it would be 0, whatever failed.
         short = f"Prometheus has fewer than two samples of these {format_span(window)}"
         samples = await self._query("samples", f"max(count_over_time({{{_EXPORTED}}}[{_window(window)}]))", empty=short)
         if samples is None or samples < _LEAST_SAMPLES:
-            return None, self.why.get("samples", short)
+            return FailedRequests(None, self.why.get("samples", short))
         failed = await self._query("failed", failed_text(window))
-        return failed, self.why.get("failed", "")
+        return FailedRequests(failed, self.why.get("failed", ""))
 
     async def _count_exported(self) -> float | None:
         """The series of requests; without any, none of the other expressions means anything."""

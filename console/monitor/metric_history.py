@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from queries.model.alert import Alert, AlertRule
 from queries.model.fault import Fault, FaultKind
@@ -33,6 +33,14 @@ def chart_window(requested: HistoryRange, now: float) -> Window:
     grain = min(step, _MAX_GRAIN_SECONDS)
     end = (now if requested.until is None else min(now, requested.until)) // grain * grain
     return Window(end - requested.seconds, end, step)
+
+
+class RuleHistory(NamedTuple):
+    """The history of an alert's rule, with its threshold and the side on which it fires; None unless it is one comparison."""
+
+    history: PanelHistory
+    threshold: float | None = None
+    fires_below: bool = False
 
 
 class MetricHistory:
@@ -91,14 +99,11 @@ class MetricHistory:
 
     async def fetch_alert(
         self, alert: Alert | None, rule: AlertRule | None, identity: str, requested: HistoryRange
-    ) -> AsyncIterator[tuple[PanelHistory, float | None, bool]]:
-        """The left side of the rule's comparison, its right side, and whether it fires below that.
-
-        Without a comparison, the whole expression, None and False.
-        """
+    ) -> AsyncIterator[RuleHistory]:
+        """The left side of the rule's comparison; without one, the whole expression."""
         if alert is None or rule is None:
             error = "the rule behind this alert is unknown" if alert else "the alert is no longer listed"
-            yield self.unavailable(identity, requested, Fault(FaultKind.REJECTED, error)), None, False
+            yield RuleHistory(self.unavailable(identity, requested, Fault(FaultKind.REJECTED, error)))
             return
         from queries.promql.threshold import split_threshold  # noqa: PLC0415  # the PromQL parser
 
@@ -108,7 +113,8 @@ class MetricHistory:
         spec = PanelSpec(id=identity, title="", unit=Unit.COUNT, raw=query, lower_is_worse=lowest)
         async for history in self.fetch(spec, requested):
             own = tuple(series for series in history.series if _may_belong(series, alert.labels))
-            yield replace(history, series=own or history.series), parts.threshold if parts else None, lowest
+            threshold = parts.threshold if parts else None
+            yield RuleHistory(replace(history, series=own or history.series), threshold, lowest)
 
     def unavailable(self, identity: str, requested: HistoryRange, fault: Fault) -> PanelHistory:
         now = self._clock()

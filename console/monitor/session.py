@@ -18,7 +18,7 @@ from console.journal.errors import JournalError
 from console.log import log_to
 from console.monitor.dashboard_poller import DashboardPoller, DashboardReading
 from console.monitor.journal_session import JournalSession
-from console.monitor.metric_history import MetricHistory
+from console.monitor.metric_history import MetricHistory, RuleHistory
 from console.monitor.pauses import BEAT_SECONDS, ClockPause, PauseDetector
 from console.monitor.poller import poll_once
 from console.monitor.polling import SourcePolling
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from console.checklists.service import ChecklistService
     from console.drills.service import DrillService
     from console.handover.service import HandoverService
+    from console.incidents.impact import FailedRequests
     from console.incidents.service import IncidentService
     from console.incidents.severity_policy import SeverityPolicies
     from console.journal.event import Event
@@ -146,10 +147,10 @@ class Session(JournalSession):
     def open(cls, settings: Settings, sources: Collection[str] = EVERY_SOURCE) -> Session:
         """Imports the clients, reads catalogue and runbooks, opens the journal; sends nothing. May run in a thread.
 
-        Without some of the sources it is a session for `once`, whose snapshots lack what those would have told.
+        Without some of the sources it is a session for `once`, whose snapshots lack what the others would have returned.
         """
         from console.checks.own_panels import find_problems, list_boards  # noqa: PLC0415  # not before the first frame
-        from console.monitor.opening import open_parts  # noqa: PLC0415  # as above
+        from console.monitor.opening import open_parts  # noqa: PLC0415  # not before the first frame
 
         log_to(settings.paths.log_file)
         use_team_codes(settings.error_codes)
@@ -158,7 +159,7 @@ class Session(JournalSession):
         session.file_warnings = (*file_warnings(settings), *find_problems(settings, session.runbooks))
         session.sources = frozenset(sources)
         if session.sources == EVERY_SOURCE:
-            _ = session.severity_policies
+            _ = session.severity_policies  # reads YAML: now, in this thread, and not when an incident is drawn
         return session
 
     # The past
@@ -176,7 +177,7 @@ class Session(JournalSession):
         """The last moment that can be shown; Unix seconds, as `now`."""
         return now
 
-    # Living
+    # Polling
 
     def start(self, on_snapshot: Callable[[Snapshot], None]) -> None:
         """Starts polling in the running loop, which calls `on_snapshot` at most every 50 ms and at least every second."""
@@ -312,17 +313,15 @@ class Session(JournalSession):
         """The series of a panel over logs; a failure is stored as the history's fault."""
         return await self._history.fetch_log_panel(spec, window)
 
-    def alert_histories(
-        self, fingerprint: str, requested: HistoryRange
-    ) -> AsyncIterator[tuple[PanelHistory, float | None, bool]]:
-        """The history for the alert's rule, its threshold if the rule is one comparison, and whether it fires below it."""
+    def alert_histories(self, fingerprint: str, requested: HistoryRange) -> AsyncIterator[RuleHistory]:
+        """The history for the alert's rule, refined with each item."""
         tracked = self.snapshot().alert(fingerprint)
         rule = self.rule_of(tracked) if tracked else None
         alert = tracked.alert if tracked else None
         return self._history.fetch_alert(alert, rule, fingerprint, requested)
 
-    async def failed_requests(self, start: float, end: float) -> tuple[float | None, str]:
-        """The failed requests of users between two times, Unix seconds; or None, and why the number is unknown."""
+    async def failed_requests(self, start: float, end: float) -> FailedRequests:
+        """How many requests of users failed between two times, Unix seconds."""
         from console.incidents.impact import count_failed  # noqa: PLC0415  # not before an action ended
 
         return await count_failed(self.prometheus, start=start, end=end)
@@ -332,7 +331,7 @@ class Session(JournalSession):
         if self.journal is None:
             return ()
         from console.alerts.chart import KINDS  # noqa: PLC0415  # not before a chart is opened
-        from console.journal.search import SearchQuery, search  # noqa: PLC0415  # as above
+        from console.journal.search import SearchQuery, search  # noqa: PLC0415  # not before a chart is opened
 
         try:
             page = await asyncio.to_thread(search, self.journal, SearchQuery(kinds=tuple(KINDS), until=until))
@@ -404,15 +403,17 @@ class Session(JournalSession):
         before = max(900, after)
         return await read_report(self.create_loki_source, target, moment=moment, before_seconds=before, after_seconds=after)
 
-    def _watched_pods(self, target: LogTarget) -> object:
-        """UID and restarts of the target's pods as the watch has them; None while nothing watches them."""
+    def _watched_pods(self, target: LogTarget) -> frozenset[tuple[str, str]] | None:
+        """What changes whenever the pods of the target do: their UIDs, and of a single pod its status too; None while nothing
+        watches them.
+        """
         cluster = self._store.cluster if self._tasks else None
         if cluster is None:
             return None
         if target.pod:
             return frozenset((pod.uid, pod.reason) for pod in cluster.pods if pod.name == target.pod)
         selected = (pod for pod in cluster.pods if matches_selector(pod.labels, target.selector, target.requirements))
-        return frozenset(pod.uid for pod in selected)
+        return frozenset((pod.uid, "") for pod in selected)
 
     async def pod_usage(self) -> tuple[PodUsage, ...]:
         """The usage of each pod from metrics.k8s.io. Raises SourceError, with status 404 without a metrics API."""
@@ -445,7 +446,7 @@ class Session(JournalSession):
             raise missing_server("Kubernetes")
         return self.kubernetes
 
-    # Acting
+    # Actions
 
     @cached_property
     def reader(self) -> LiveClusterReader:
@@ -469,13 +470,13 @@ class Session(JournalSession):
 
     @cached_property
     def actions(self) -> tuple[Action, ...]:
-        """Every action."""
+        """Every action of the registry, in its order."""
         from console.actions.registry import ACTIONS  # noqa: PLC0415  # not before the first frame
 
         return ACTIONS
 
-    def targets(self, tracked: TrackedAlert) -> tuple[Suggestion, ...]:
-        """The actions that fit an alert."""
+    def suggestions(self, tracked: TrackedAlert) -> tuple[Suggestion, ...]:
+        """The actions that the alert's runbook and labels suggest, each with its target."""
         return self._store.suggestions(tracked.alert, self._store.runbook_of(tracked.alert))
 
     def silence_matches(self, matchers: Iterable[Matcher]) -> tuple[TrackedAlert, ...]:
@@ -489,21 +490,17 @@ class Session(JournalSession):
 
         `control` is what a person asks of the request's guard. A guard needs a session that was started.
         """
-        from console.actions.writers.writer import Writer  # noqa: PLC0415
+        from console.actions.writers.writer import Writer  # noqa: PLC0415  # not before an action
 
         writer = Writer(self.settings)
-        try:
-            async with aclosing(self._run_with(writer, request, confirm, control)) as steps:
-                async for step in steps:
-                    yield step
-        finally:
-            await writer.close()
-            self.refresh_now()
+        async with aclosing(self._follow(writer, self._run_with(writer, request, confirm, control))) as steps:
+            async for step in steps:
+                yield step
 
     async def take_over(self, guard: GuardRecord, *, control: GuardControl) -> AsyncIterator[RunStep]:
         """Watches on for a console that has ended. Raises NotTaken if this one cannot."""
-        from console.actions.guard_takeover import GuardTakeover, NotTaken  # noqa: PLC0415
-        from console.actions.writers.writer import Writer  # noqa: PLC0415
+        from console.actions.guard_takeover import GuardTakeover, NotTaken  # noqa: PLC0415  # rarely needed
+        from console.actions.writers.writer import Writer  # noqa: PLC0415  # not before an action
 
         if self.journal is None:
             raise NotTaken(self.journal_fault or "there is no journal")
@@ -519,8 +516,14 @@ class Session(JournalSession):
             control=control,
             clock=self._clock,
         )
+        async with aclosing(self._follow(writer, takeover.steps())) as steps:
+            async for step in steps:
+                yield step
+
+    async def _follow(self, writer: Writer, steps: AsyncGenerator[RunStep, None]) -> AsyncGenerator[RunStep, None]:
+        """The steps of a run; at their end its writer is closed, and every source is polled for what it changed."""
         try:
-            async with aclosing(takeover.steps()) as steps:
+            async with aclosing(steps):
                 async for step in steps:
                     yield step
         finally:
@@ -534,7 +537,7 @@ class Session(JournalSession):
         confirm: Callable[[Preview], Awaitable[bool]],
         control: GuardControl | None = None,
     ) -> AsyncGenerator[RunStep, None]:
-        from console.actions.runner import RunContext, run  # noqa: PLC0415
+        from console.actions.runner import RunContext, run  # noqa: PLC0415  # not before an action
 
         context = RunContext(
             self.settings,
@@ -570,22 +573,22 @@ class Session(JournalSession):
 
     @cached_property
     def checklists(self) -> ChecklistService:
-        """What people do with checklists."""
+        """Starts, answers and signs checklist runs, and evaluates their items."""
         from console.checklists.service import ChecklistService  # noqa: PLC0415  # not before the first frame
 
         return ChecklistService(self, clock=self._clock)
 
     @cached_property
     def objects(self) -> ObjectService:
-        """What screens read about single objects and nodes."""
-        from console.objects.service import ObjectService  # noqa: PLC0415  # as above
+        """Reads single objects of the cluster, with their events, and nodes; writes nothing."""
+        from console.objects.service import ObjectService  # noqa: PLC0415  # not before the first frame
 
         return ObjectService(self._require_kubernetes, self.evaluate, clock=self._clock)
 
     def outside_services(self) -> AsyncIterator[tuple[ServiceReading, ...]]:
         """The services outside the cluster: what the journal knows of each, then with its health."""
         from console.objects.outside import read_outside  # noqa: PLC0415  # not before the first frame
-        from queries.http.health_check import probe_health  # noqa: PLC0415  # as above
+        from queries.http.health_check import probe_health  # noqa: PLC0415  # not before the first frame
 
         return read_outside(
             self.settings.services,
@@ -597,33 +600,33 @@ class Session(JournalSession):
 
     @cached_property
     def handovers(self) -> HandoverService:
-        """What people do with the shift handover."""
-        from console.handover.service import HandoverService  # noqa: PLC0415  # as above
+        """Drafts the handover of a shift from journal and snapshot, and records it."""
+        from console.handover.service import HandoverService  # noqa: PLC0415  # not before the first frame
 
         return HandoverService(self)
 
     @cached_property
     def drills(self) -> DrillService:
-        """What people do with drills."""
+        """Starts and stops drills, and reads their reports."""
         from console.drills.service import DrillService  # noqa: PLC0415  # not before somebody asks for them
 
         return DrillService(self, clock=self._clock)
 
     @cached_property
     def incidents(self) -> IncidentService:
-        """What people do with incidents."""
-        from console.incidents.service import IncidentService  # noqa: PLC0415  # as above
+        """Declares, updates and closes incidents, and writes their reports."""
+        from console.incidents.service import IncidentService  # noqa: PLC0415  # not before somebody asks for them
 
         return IncidentService(self, clock=self._clock)
 
     @cached_property
     def severity_policies(self) -> SeverityPolicies:
-        """How incidents of each severity are answered; `open` reads it already."""
+        """The response times and steps of each severity."""
         from console.incidents.severity_policy import load_severity_policies  # noqa: PLC0415  # YAML
 
         return load_severity_policies(self.settings.incidents)
 
-    # Within
+    # Snapshots and tasks
 
     def _build_snapshot(self) -> Snapshot:
         now = self._clock()

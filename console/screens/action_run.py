@@ -256,7 +256,9 @@ class ActionRunScreen(ConsoleScreen):
 
     def show_worker_error(self, group: str) -> None:
         if group == "failed requests":
-            self.run.failed_requests = (None, self.worker_errors.get(group, "unknown"))
+            from console.incidents.impact import FailedRequests  # noqa: PLC0415  # only for this error
+
+            self.run.failed_requests = FailedRequests(None, self.worker_errors.get(group, "unknown"))
         super().show_worker_error(group)
 
     # What to do next

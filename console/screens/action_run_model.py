@@ -11,6 +11,7 @@ from console.actions.plan import Outcome, Preview, Request, RunStep
 from queries.text.durations import format_span
 
 if TYPE_CHECKING:
+    from console.incidents.impact import FailedRequests
     from console.monitor.session import Session
 
 
@@ -29,7 +30,7 @@ class ActionRunModel:
         """Until when a person watches on after the outcome, Unix seconds."""
         self.recovered_later_at: float | None = None
         """When it had recovered only after its outcome."""
-        self.failed_requests: tuple[float | None, str] | None = None
+        self.failed_requests: FailedRequests | None = None
         """The failed requests from `measured_from` to the recovery or the outcome, or why they are unknown."""
         self.steps: list[RunStep] = []
         self.control = GuardControl()

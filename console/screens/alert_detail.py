@@ -156,8 +156,8 @@ class AlertDetailScreen(ChartScreen, AlertActionsMixin):
 
     async def query_histories(self, session: Session, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
         async for found in session.alert_histories(self._fingerprint, requested):
-            history, self._threshold, self._lower_is_worse = found
-            yield history
+            self._threshold, self._lower_is_worse = found.threshold, found.fires_below
+            yield found.history
 
     def beside_chart(self) -> Iterable[Widget]:
         return (self._facts_side, self._step, self._actions)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from console.config.settings import Paths, Settings
+from console.monitor.metric_history import RuleHistory
 from console.monitor.session import Session
 from console.runbooks.index import RunbookIndex
 from console.state.snapshot import Snapshot
@@ -335,9 +336,8 @@ class StillSession(Session):
         )
         yield PanelHistory(panel_id, NOW - window_seconds, NOW, window_seconds / 120, tracks)
 
-    async def alert_histories(
-        self, fingerprint: str, requested: HistoryRange
-    ) -> AsyncIterator[tuple[PanelHistory, float | None, bool]]:
+    async def alert_histories(self, fingerprint: str, requested: HistoryRange) -> AsyncIterator[RuleHistory]:
         window_seconds = requested.seconds
         points_ = tuple((NOW - window_seconds * (1 - at / 120), 0.4 + 7.4 * max(0.0, (at - 70) / 50)) for at in range(121))
-        yield PanelHistory(fingerprint, NOW - window_seconds, NOW, window_seconds / 120, (Series((), points_),)), 5.0, False
+        history = PanelHistory(fingerprint, NOW - window_seconds, NOW, window_seconds / 120, (Series((), points_),))
+        yield RuleHistory(history, 5.0)
