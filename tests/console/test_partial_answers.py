@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
+from page_server import Reply, serve
 from screen_samples import settings, snapshot
 
 from console.actions.action import Request
@@ -22,6 +24,7 @@ from console.checklists.loader import ChecklistNames, Checklists, parse
 from console.checklists.report import ReportSection
 from console.checklists.result import ItemResult
 from console.checklists.summary import build_summary
+from console.cli.main import main
 from console.handover.shift import Shift, fetch_budget
 from console.incidents.correlation import correlate
 from console.incidents.impact import measure
@@ -157,3 +160,22 @@ async def test_a_handover_and_what_changed_say_that_an_answer_was_partial() -> N
     await source.close()
     assert reading.value is None and reading.fault is not None and MISSING in reading.fault.what
     assert sum(f"IN DOUBT: partial: {MISSING}" in fault for fault in changes.faults) == 6
+
+
+@pytest.mark.parametrize("partial", [True, False])
+def test_a_contract_calls_nothing_missing_that_a_partial_answer_lacks(
+    partial: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty answer with a store's warning: the contract is not known, with the server's sentence. Without one, the
+    platform has no series."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("PROMETHEUS_URL", "CAD_ML_API_URL", "CAD_CONSOLE_CONFIG", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    body = {"status": "success", "data": {"resultType": "vector", "result": []}, "warnings": [MISSING] if partial else []}
+    metadata = Reply(json.dumps({"status": "success", "data": {}}).encode())
+    answer = Reply(json.dumps(body).encode())
+    with serve(lambda request: metadata if "metadata" in request.path else answer) as url:
+        code = main(["contract", "--prometheus-url", url])
+    told = capsys.readouterr().out
+    assert (MISSING in told, "has no series of the platform" in told) == (partial, not partial), told
+    assert code != 0
