@@ -66,6 +66,9 @@ def split_spare(sizes: Sizes, needs: Mapping[int, int]) -> Sizes:
 
 
 def page_starts(length: int, room: int) -> tuple[int, ...]:
-    """Where the pages of a text of `length` cells begin, `room` cells each; the last one ends with it."""
+    """Where the pages of a text of `length` cells begin, `room` cells each; the last one ends with it.
+
+    The last cell of the others is an ellipsis, so the next page begins there.
+    """
     room = max(1, room)
-    return (*range(0, max(1, length - room), room), *((length - room,) if length > room else ()))
+    return (*range(0, max(1, length - room), max(1, room - 1)), *((length - room,) if length > room else ()))

@@ -191,11 +191,11 @@ def test_spare_width_goes_to_the_narrowest_cut_column_first() -> None:
 
 
 def test_the_last_page_ends_with_the_text() -> None:
-    """Pages follow each other without a gap, whatever the length."""
+    """Each page but the last ends with an ellipsis, and the next begins in its cell at the latest; no page is needless."""
     for length in range(1, 40):
-        for room in range(1, 12):
+        for room in range(2, 12):
             starts = page_starts(length, room)
-            assert starts[0] == 0 and len(starts) == max(1, math.ceil(length / room))
-            assert all(0 < after - before <= room for before, after in pairwise(starts))
+            assert starts[0] == 0 and len(starts) == (1 if length <= room else 1 + math.ceil((length - room) / (room - 1)))
+            assert all(0 < after - before <= room - 1 for before, after in pairwise(starts))
             assert starts[-1] == max(0, length - room)
     assert page_starts(5, -3) == (0, 1, 2, 3, 4)
