@@ -1,1 +1,1 @@
-"""Numbers, ages, times and durations as text: formatted and parsed here alone; pure."""
+"""Numbers, ages, times and durations as text, formatted and parsed here alone, and what a secret looks like; pure."""
