@@ -178,7 +178,7 @@ def _open_console(stack: Any, arguments: argparse.Namespace, progress: _StartPro
 
     source = _source(stack, arguments)
     app = ConsoleApp(source.load(), session_factory=open_session, source=source)
-    if stack.scenario.remedy is not None and not arguments.no_tour:
+    if has_tour(stack.scenario) and not arguments.no_tour:
         app.start_tour(Tour(_story(stack.scenario), lambda: progress.sentence() if starting else ""))
     threading.Thread(target=start, name="demo start", daemon=True).start()
     app.run()
@@ -247,6 +247,11 @@ def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
 
         passed = asyncio.run(play(stack.scenario, settings, report, expect=expect if check else None, stack_up=start()))
     return 0 if passed else 1
+
+
+def has_tour(story: Scenario) -> bool:
+    """Whether an alert of the scenario fires by itself, and an action fixes it: what the tour shows."""
+    return story.remedy is not None and bool(story.alert)
 
 
 def _story(story: Scenario) -> Story:

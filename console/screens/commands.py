@@ -347,7 +347,7 @@ def _run_action(action: Action, app: ConsoleApp, argument: str) -> None:
     parameters |= zip(missing, values, strict=False)
     if "/" not in target and action.target_kind in (*NAMED_TARGETS, "silence", "call"):
         target = f"{action.target_kind}/{target}"
-    app.flows.actions.run(Request(action=action.name, target=target, parameters=parameters, cause="asked by name"))
+    app.flows.actions.run(Request(action=action.name, target=target, parameters=parameters, cause=f":{action.name}"))
 
 
 def _list_targets(action: Action, context: RenderContext) -> Iterable[Entry]:
