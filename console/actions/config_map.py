@@ -1,4 +1,4 @@
-"""Set one key of a ConfigMap and restart what reads it; at a failure the key and the consumers are as before again."""
+"""Sets one key of a ConfigMap and restarts the workloads that read it; if a step fails, restores both."""
 
 from __future__ import annotations
 

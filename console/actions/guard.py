@@ -1,4 +1,4 @@
-"""The watch after a change: kept if its signals stay as before, else taken back by itself."""
+"""The watch after a change: kept if its signals stay as before, else rolled back by itself."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ controller writes the object several times a second.
 """
 
 NOT_TAKEN_BACK = ": nothing is taken back"
-"""How the end of a guard reads whose change somebody else changed."""
+"""The end of the sentence where somebody else has changed what the guard watches."""
 RunUndo = Callable[[Request, Callable[[Preview], Awaitable[bool]]], AsyncGenerator[RunStep, None]]
 FindChange = Callable[[], Awaitable[str]]
 """What somebody else did to the change since; empty while it is in place. Raises SourceError."""
@@ -91,7 +91,7 @@ class GuardReport:
 
 
 class Guard:
-    """Watches one change until it is kept, taken back, or somebody else decides."""
+    """Watches one change until it is kept, rolled back, or somebody else decides."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class Guard:
 
     @property
     def is_worse(self) -> bool:
-        """Whether the change has to be taken back already."""
+        """Whether the change has to be rolled back already."""
         return self._verdict is GuardVerdict.WORSE
 
     @property
@@ -185,7 +185,7 @@ class Guard:
     # From the end of the change on
 
     async def watch(self, failure: str = "") -> AsyncGenerator[GuardReport, None]:
-        """Reports until the guard ends. `failure` is why the change itself did not complete: then it is taken back at once."""
+        """Reports until the guard ends. `failure` is why the change itself did not complete: then it is rolled back at once."""
         try:
             async with aclosing(self._watch(failure)) as reports:
                 async for report in reports:
@@ -203,7 +203,7 @@ class Guard:
         self._ends = clock_now() + self._watch_seconds
         self._ends_at = self._clock() + self._watch_seconds
         if failure:
-            async with aclosing(self._take_back(failure, certain=True)) as reports:
+            async with aclosing(self._roll_back(failure, certain=True)) as reports:
                 async for report in reports:
                     yield report
         while self.ended is None:
@@ -214,8 +214,8 @@ class Guard:
                 yield await self._end(GuardResult.STOPPED, f"stopped by {self._control.stopped_by}: the change stays, unproved")
             elif self._moved:
                 yield await self._end(GuardResult.CHANGED, f"{self._moved}{NOT_TAKEN_BACK}")
-            elif reason := self._why_back():
-                async with aclosing(self._take_back(reason, certain=self._verdict is not GuardVerdict.WORSE)) as reports:
+            elif reason := self._why_roll_back():
+                async with aclosing(self._roll_back(reason, certain=self._verdict is not GuardVerdict.WORSE)) as reports:
                     async for report in reports:
                         yield report
             elif self._is_proved():
@@ -229,8 +229,8 @@ class Guard:
     def _is_proved(self) -> bool:
         return clock_now() >= self._ends and self._verdict is GuardVerdict.OK and not self._target_error
 
-    def _why_back(self) -> str:
-        """Why the change has to be taken back now; empty while it does not."""
+    def _why_roll_back(self) -> str:
+        """Why the change has to be rolled back now; empty while it does not."""
         if self._control.undo_now:
             return "a person asked for it"
         if self._verdict is GuardVerdict.WORSE:
@@ -270,10 +270,16 @@ class Guard:
         self._lost, self._doubt = await self._find_loss(False)
         if self._lost:
             return False
+        await self._find_move()
+        return True
+
+    async def _find_move(self) -> bool:
+        """Looks for what somebody else did to the change; False if that could not be checked."""
         try:
             self._moved, self._target_error = await self._find_change(), ""
         except SourceError as error:
             self._target_error = str(error)
+            return False
         return True
 
     async def _read(self) -> tuple[SignalReading, ...]:
@@ -298,9 +304,9 @@ class Guard:
         owner = f"cannot check who runs this guard: {self._doubt}" if self._doubt else ""
         return "; ".join(filter(None, (target, owner)))
 
-    # Taking it back
+    # Rolling back
 
-    async def _take_back(self, reason: str, *, certain: bool) -> AsyncGenerator[GuardReport, None]:
+    async def _roll_back(self, reason: str, *, certain: bool) -> AsyncGenerator[GuardReport, None]:
         """Announces, counts down and runs the undo. Signals that recover call it off, unless the reason is `certain`."""
         self._reason = reason
         if self._undo is None:
@@ -334,7 +340,7 @@ class Guard:
                 yield end
                 continue
             if conflicts:
-                yield self._report("the server has a newer version and took nothing: plans the roll-back again from it")
+                yield self._report("the server has a newer version and rejected the update: plans the roll-back again from it")
             elif doubts := self._doubts():
                 yield self._report(f"holds, nothing is sent: {doubts}")
             await self._control.wait(_AFTER_CONFLICT_SECONDS if conflicts else _TRY_AGAIN_SECONDS)
@@ -353,11 +359,8 @@ class Guard:
                     return False
         if control.stopped_by:
             return False
-        try:
-            self._moved, self._target_error = await self._find_change(), ""
-        except SourceError as error:  # nothing is taken back that may be somebody else's
-            self._target_error = str(error)
-            return False
+        if not await self._find_move():
+            return False  # it may be somebody else's change by now
         self._lost, self._doubt = await self._find_loss(True)
         if self._moved or self._lost or self._doubt:
             return False
@@ -432,5 +435,5 @@ OUTCOMES = {
 
 
 def _is_conflict(step: RunStep) -> bool:
-    """The server has a newer version of the object, so it took nothing."""
+    """The server has a newer version of the object, so it rejected the update."""
     return step.fault is not None and step.fault.status == 409

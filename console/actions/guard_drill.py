@@ -26,11 +26,11 @@ class DrillGuard(Guard):
     @property
     def is_worse(self) -> bool:
         """Whether nobody waits for the end of the change any longer."""
-        return bool(self._why_back())
+        return bool(self._why_roll_back())
 
     @property
     def verdict_text(self) -> str:
-        return self._why_back() or f"a drill: taken back at {format_clock(self._ends_at or 0.0)}"
+        return self._why_roll_back() or f"a drill: taken back at {format_clock(self._ends_at or 0.0)}"
 
     async def watch(self, failure: str = "") -> AsyncGenerator[GuardReport, None]:
         """As of any guard; a fault that does not complete is what was asked for."""
@@ -42,7 +42,7 @@ class DrillGuard(Guard):
     def _is_proved(self) -> bool:
         return False
 
-    def _why_back(self) -> str:
+    def _why_roll_back(self) -> str:
         if self._control.undo_now:
             return "a person stopped the drill"
         if clock_now() >= self._ends:

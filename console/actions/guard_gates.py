@@ -181,5 +181,5 @@ def _check_incidents(incidents: Sequence[Incident], error: str) -> tuple[Preflig
         text = f"could not check for open incidents: {error}"
         return (PreflightCheck(CheckLevel.WARN, text, HOW, unknown=True),) if error else ()
     first = incidents[0]
-    text = f"incident {first.number} {first.severity} is open: what it moves is taken for the change"
+    text = f"incident {first.number} {first.severity} is open: its effect on the signals would count against the change"
     return (PreflightCheck(CheckLevel.WARN, text, HOW),)

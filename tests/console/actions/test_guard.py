@@ -338,14 +338,14 @@ async def test_a_failed_gate_asks_for_its_word(bench: Bench) -> None:
 
 
 async def test_a_change_during_an_incident_is_warned_of(bench: Bench) -> None:
-    """The preview names the incident, because what it moves would be taken for the change; unread incidents are no silence."""
+    """The preview names the incident, because its effect would count against the change; unread incidents are no silence."""
     signals, journal = Signals(bench.journal), bench.journal
     assert journal is not None
     declared = IncidentDeclared("Errors", Priority.P1)
     journal.append(create_event(declared, at=time.time(), subject="i1", author="ann", environment="test"))
     incidents, _ = await signals.fetch_incidents()
     for facts, text in (
-        (GateFacts(incidents=incidents), "incident 1 P1 is open: what it moves is taken for the change"),
+        (GateFacts(incidents=incidents), "incident 1 P1 is open: its effect on the signals would count against the change"),
         (GateFacts(incidents_error="the journal is locked"), "could not check for open incidents: the journal is locked"),
     ):
         signals.gates = facts

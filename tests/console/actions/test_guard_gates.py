@@ -146,7 +146,7 @@ def test_an_open_incident_warns_with_its_number(tmp_path: Path) -> None:
     second = Incident("i2", 8, "slow", Priority.P2, NOON, "ann")
     check = gates(tmp_path, incidents=(first, second), incidents_error="no answer")[-1]
     assert (check.level, check.unknown) == (WARN, False)
-    assert check.text == "incident 7 P1 is open: what it moves is taken for the change"
+    assert check.text == "incident 7 P1 is open: its effect on the signals would count against the change"
     check = gates(tmp_path, incidents_error="no answer")[-1]
     assert (check.level, check.text, check.unknown) == (WARN, "could not check for open incidents: no answer", True)
 
