@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -327,6 +328,7 @@ async def test_the_keys_are_nowhere(bench: AdminBench, capfd: pytest.CaptureFixt
     assert all(secret not in text for text in shown for secret in (KEY, TOKEN))
     command = bench.previews[0].plan.command
     assert command.startswith('curl -fsS -X POST -H "X-API-Key: $(cat ') and "X-Admin-Token" not in command
+    assert shlex.split(command)[-1].endswith("/api/v1/maintenance/vectors/backend/reload")
 
 
 async def test_a_key_in_an_answer_or_a_parameter_is_nowhere(bench: AdminBench, tmp_path: Path) -> None:

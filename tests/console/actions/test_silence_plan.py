@@ -336,3 +336,21 @@ async def test_a_silence_that_nobody_has_is_refused_and_a_server_in_trouble_is_a
     for target in ("silence", "silence/", "silence/ ", "alert/s1"):
         with pytest.raises(ActionRefused, match="is not silence/ID"):
             await Expire().fetch_facts(Request("expire", target), reader)
+
+
+@pytest.mark.parametrize(("given", "read"), [({}, []), ({"id": ""}, []), ({"id": "s1"}, ["s1"])])
+async def test_a_silence_is_read_where_one_is_changed(given: dict[str, str], read: list[str]) -> None:
+    """With the alerts that fire now; a new one has none before it."""
+    asked: list[str] = []
+
+    class Alertmanager:
+        async def silence(self, identity: str) -> str:
+            asked.append(identity)
+            return "the old one"
+
+        async def alerts(self) -> tuple[str, ...]:
+            return ("an alert",)
+
+    reader: Any = Alertmanager()
+    facts = await CreateSilence().fetch_facts(Request("silence", "alertname=X", given), reader)
+    assert (asked, facts.alerts, facts.old) == (read, ("an alert",), "the old one" if read else None)

@@ -159,6 +159,7 @@ def test_zero_is_zero() -> None:
 def test_the_worst_series_comes_first() -> None:
     """The remark names the worst series first and cuts the rest; what comes from outside is made visible."""
     assert state(99.0, 81.2, 95.0, 97.0, spec=HEALTH).note == "p1 81.2 · p2 95 · p3 97 · +1"
+    assert state(99.0, 81.2, 95.0, spec=HEALTH).note == "p1 81.2 · p2 95 · p0 99"
     answer = PanelResult(HEALTH.id, Origin.RAW, "up", (Sample((("provider", "a\x1b[31m\nb"),), 95.0),))
     note = evaluate_panel(HEALTH, Threshold(), answer, taken_at=0.0, now=0.0, stale_after=30.0).note
     assert note == "a\\e[31m\\nb 95"

@@ -50,6 +50,13 @@ def test_one_workload_decides(change: dict[str, object], verdict: Verdict, words
     assert words in told.reason
 
 
+@pytest.mark.parametrize(("ready", "verdict"), [(0, Verdict.CRITICAL), (1, Verdict.WARN), (2, Verdict.WARN), (3, None)])
+def test_missing_pods_are_one_finding(ready: int, verdict: Verdict | None) -> None:
+    """None of them, or some: either is said once, and a workload with all of them has no finding."""
+    found = assess_status(replace(API, ready=ready), now=NOW)
+    assert [item.verdict for item in found if "ready" in item.text] == ([verdict] if verdict else [])
+
+
 def test_the_note_names_the_worst() -> None:
     """Ready of wanted, then the worst workload with its revision and the moment of its rollout."""
     assert state_of(replace(API, ready=2)).note == "2/3 ready  cad-ml-api 2/3 · rev 2 rolled out 07:55Z"
