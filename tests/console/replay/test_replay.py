@@ -19,6 +19,7 @@ import pytest
 from network import no_network
 from painting import notices_of, text_of
 from past_platform import parts
+from textual.widgets import Input
 from told_platform import ToldPlatform, told_platform
 
 from console.config.load import load_settings
@@ -256,6 +257,44 @@ def test_a_part_that_cannot_be_read_is_refused(file: Path, tmp_path: Path) -> No
     }.items():
         with pytest.raises(BundleError, match=name):
             ReplaySession(settings, Bundle(bundle.manifest, {name: content}, name="x"))
+
+
+async def test_b_on_the_page_of_an_incident_writes_its_bundle(settings: Settings, tmp_path: Path) -> None:
+    """To the path in the field, `esc` writes none, a path that cannot be written is named, and a replay refuses the key."""
+    await asyncio.to_thread(declare, settings)
+    app = ConsoleApp(settings)
+    file = tmp_path / "night.zip"
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("9")
+        await patience.until(pilot, lambda: "it broke" in text_of(app.screen), "the incident")
+        await pilot.press("b")
+        await patience.until(pilot, lambda: "Write the bundle to" in text_of(app.screen), "the question")
+        assert "incident-1.bundle.zip" in text_of(app.screen)
+        await pilot.press("escape")
+        await patience.until(pilot, lambda: "Write the bundle to" not in text_of(app.screen), "the page")
+        for path, notice in ((tmp_path / "none" / "x.zip", "No such file"), (file, f"written to {file}")):
+            await pilot.press("b")
+            await patience.until(pilot, lambda: "Write the bundle to" in text_of(app.screen), "the question")
+            app.screen.query_one(Input).value = str(path)
+            await pilot.press("enter")
+            await patience.until(pilot, lambda said=notice: any(said in item for item in notices_of(app)), notice)  # type: ignore[misc]
+    replaying = console(file, tmp_path, at=format_time(open_bundle(file).manifest.end))
+    async with replaying.run_test(size=(120, 40)) as pilot:
+        await patience.until(pilot, lambda: "REPLAY  AS OF" in text_of(replaying.screen), "the moment")
+        await pilot.press("9")
+        await patience.until(pilot, lambda: "it broke" in text_of(replaying.screen), "the incident")
+        await pilot.press("b")
+        await patience.until(pilot, lambda: any("nothing can be changed" in item for item in notices_of(replaying)), "refusal")
+    assert not (tmp_path / "incident-1.bundle.zip").exists()
+
+
+def declare(settings: Settings) -> None:
+    async def write() -> None:
+        session = await asyncio.to_thread(Session.open, settings)
+        await session.incidents.declare(title="it broke", commander="ann", seconds_ago=NOW - BEGAN)
+        await session.close()
+
+    asyncio.run(write())
 
 
 def console(file: Path, tmp_path: Path, at: str = "") -> ConsoleApp:
