@@ -73,7 +73,10 @@ class Footer(LineView):
 
     def _lay_out(self, width: int) -> list[tuple[_Key | None, Line]]:
         """The pieces of the line from left to right, each with the key that it shows."""
-        right: list[tuple[_Key | None, Line]] = [(item, _format(item)) for item in self._dangerous_keys]
+        dangerous: Sequence[_Key] = self._dangerous_keys
+        if _width([(item, _format(item)) for item in (*self._keys, *dangerous)]) + 2 > width:
+            dangerous = [item for item in dangerous if item.enabled]
+        right: list[tuple[_Key | None, Line]] = [(item, _format(item)) for item in dangerous]
         right.append((None, ((" ", ""),)))
         size = _width(right)
         if self._note and size + len(self._note) + 20 <= width:

@@ -11,6 +11,7 @@ from textual.widget import Widget
 
 from console.logs.pattern_report import PatternReport, count_lines, describe_change
 from console.logs.patterns import Novelty, PatternChange
+from console.screens.base import section
 from console.screens.messages import OpenLogsRequested
 from console.screens.reading_screen import ReadingScreen
 from console.screens.render_context import RenderContext
@@ -24,6 +25,7 @@ from widgets.text_view import TextView
 
 _NANO = 1_000_000_000
 _SHIFT_SECONDS = 300.0
+_WIDE = 110
 _LEVELS = {LogLevel.ERROR: ("E", "critical"), LogLevel.WARN: ("W", "warn")}
 _TONES = {Novelty.NEW: "critical", Novelty.MORE: "warn", Novelty.GONE: "accent", Novelty.SAME: "dim"}
 
@@ -67,11 +69,13 @@ class LogPatternsScreen(ReadingScreen):
         self._note = TextView(id="patterns-note", classes="hidden")
         self._rows: Rows[PatternChange] = Rows(key=lambda item: item.pattern.template, draw=_render, empty="", id="patterns")
         self._rows.add_class("grow")
+        self._pattern = TextView(id="pattern")
 
     def body(self) -> Iterable[Widget]:
         yield self._title
         yield self._note
         yield self._rows
+        yield self._pattern
 
     def on_mount(self) -> None:
         super().on_mount()
@@ -96,13 +100,34 @@ class LogPatternsScreen(ReadingScreen):
         width = max(20, self.size.width)
         report = self._report
         at = format_shown(self._moment, "%m-%d %H:%M:%S")
-        left: Line = ((" Log patterns ", "title"), text(self._target, "strong"), (f"  after {at}", "accent"))
+        spans = f", {_compare_spans(report)}" if report and width >= _WIDE else ""
+        left: Line = ((" Log patterns ", "title"), text(self._target, "strong"), (f"  after {at}", "accent"), (spans, "dim"))
         right = f"{count_lines(report.lines)} " if report else ""
         self._title.show((spread(left, (*self.state_of_reading(), (f" {right}", "dim")), width),))
         notes = tuple((text(f" {part}", "warn"),) for part in wrap(report.note if report else "", width - 2) if part)
         self._note.show((*self.render_failure(width), *notes))
         self._note.set_class(not self._note.lines, "hidden")
         self._rows.show(report.changes if report else (), empty=self._describe_nothing())
+        self._draw_pattern()
+
+    @on(Rows.Highlighted)
+    def _row_highlighted(self) -> None:
+        self._draw_pattern()
+
+    def _draw_pattern(self) -> None:
+        """The pattern of the cursor in full, its first line, and the pods that wrote it."""
+        change, width = self._rows.current, max(20, self.size.width)
+        if change is None:
+            self._pattern.show(())
+            return
+        pattern = change.pattern
+        lines: list[Line] = [section("Pattern", width)]
+        sample = f"{format_shown(pattern.sample.at_ns / _NANO, '%H:%M:%S')} {pattern.sample.text}"
+        pods = ", ".join(dict.fromkeys(source.partition("/")[0] for source in pattern.sources))
+        for name, value, most in (("all lines", pattern.template, 3), ("first line", sample, 4), ("pods", pods, 2)):
+            for at, part in enumerate(wrap(text(value)[0], width - 14)[:most]):
+                lines.append(((f" {name if at == 0 else '':<11}", "dim"), (part, "")))
+        self._pattern.show(tuple(lines))
 
     def _describe_nothing(self) -> str:
         if self.read_error or self.worker_errors.get("read"):
@@ -128,11 +153,17 @@ class LogPatternsScreen(ReadingScreen):
         change, session = self._rows.current, self.context.session if self.context else None
         if change is None or session is None or self._report is None:
             return
+        if not change.pattern.times:  # of a bundle, whose excerpts are not selected by a query
+            self.post_message(OpenLogsRequested(self._target, at=self._moment))
+            return
         filters = "".join(f" |= {quote(part)}" for part in change.pattern.literals())
-        self.post_message(OpenLogsRequested(f"{self._report.selector}{filters}", at=self._last_time(change)))
+        self.post_message(OpenLogsRequested(f"{self._report.selector}{filters}", at=change.pattern.times[-1] / _NANO))
 
-    def _last_time(self, change: PatternChange) -> float:
-        return change.pattern.times[-1] / _NANO
+
+def _compare_spans(report: PatternReport) -> str:
+    """`1m38s against the 15m before`."""
+    before, after = (format_duration(span.seconds) for span in (report.before, report.after))
+    return f"{after} against the {before} before"
 
 
 def _render(change: PatternChange, width: int) -> Line:

@@ -31,8 +31,9 @@ class Keys(App[None]):
         Binding("z", "note('z')", "hidden", show=False),
     ]
 
-    def __init__(self, *, dangerous: bool = True) -> None:
+    def __init__(self, *, dangerous: bool = True, grey: bool = False) -> None:
         super().__init__()
+        self.grey = grey
         self.pressed: list[str] = []
         self.dangerous = dangerous
 
@@ -44,7 +45,7 @@ class Keys(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "note" and parameters[0] == "x" and not self.dangerous:
-            return False
+            return None if self.grey else False
         return None if parameters == ("grey",) else True
 
     @property
@@ -53,6 +54,16 @@ class Keys(App[None]):
 
 
 ALL = " a ack  b browse  c columns  / filter  ? help  q quit"
+
+
+@pytest.mark.parametrize(("width", "right"), [(64, "x kill"), (63, "")])
+async def test_a_grey_key_makes_room_also_on_the_right(width: int, right: str) -> None:
+    """While nothing can be changed, a key that changes something takes no room from one that works."""
+    app = Keys(dangerous=False, grey=True)
+    async with app.run_test(size=(width, 5)) as pilot:
+        await pilot.pause()
+        assert app.line.startswith(ALL)
+        assert app.line.removeprefix(ALL).strip() == right
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,9 @@ from kept_lines import KeptLines
 from painting import notices_of
 
 from console.logs import merged_log
+from console.logs.pattern_report import PatternReport
+from console.replay.contents import KeptPattern
+from console.replay.logs import restore_report
 from console.screens.messages import OpenAlertRequested, OpenLogPatternsRequested, OpenLogsRequested
 from queries.errors import RequestRejected
 from queries.http.endpoint import Endpoint
@@ -106,6 +110,9 @@ async def test_what_is_new_and_the_lines_of_it(open_screen: Any, kept: KeptLines
         open_screen.app.flows.navigation.open(OpenLogPatternsRequested("deployment/cad-ml-api", kept.now - 300.0))
         text = await open_screen.until(pilot, "new, 29 lines of 1 pod")
         assert "E new, 29 lines of 1 pod" in text and "ERROR schema v2 of result <*> not understood" in text
+        below = text.partition("── Pattern ──")[2]
+        assert "all lines  ERROR schema v2 of result <*> not understood" in below and f"pods       {POD}" in below
+        assert re.search(r"first line \d\d:\d\d:\d\dZ ERROR schema v2 of result \d+ not understood", below)
         await open_screen.press(pilot, "enter")
         await open_screen.until(pilot, "ERROR schema v2 of result 280 not understood")
         assert "INFO line" not in open_screen.text
@@ -115,6 +122,24 @@ async def test_what_is_new_and_the_lines_of_it(open_screen: Any, kept: KeptLines
         kept.fails = lambda _: httpx.Response(504, text="request timed out, decrease the duration")
         await open_screen.press(pilot, "u")
         await open_screen.until(pilot, "decrease the duration")
+
+
+async def test_a_pattern_of_a_bundle_opens_its_excerpts(open_screen: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bundle has no time of each line and no query that selects them: enter opens the excerpts of the workload."""
+    moment = 1_767_276_000.0
+    target = "deployment/cad-ml-api"
+    kept = KeptPattern(target, moment, 900.0, 300.0, "new", 0, 29, "error", "ERROR schema <*>", "ERROR schema v2", [POD])
+
+    async def read(target: str, *, moment: float) -> PatternReport:
+        return restore_report([kept], target, moment=moment)
+
+    monkeypatch.setattr(open_screen.session, "read_pattern_report", read)
+    async with open_screen.app.run_test(size=(80, 24)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogPatternsRequested(target, moment))
+        await open_screen.until(pilot, "first line 14:00:00Z ERROR schema v2")
+        await open_screen.press(pilot, "enter")
+        await open_screen.until(pilot, f"Log {target}")
 
 
 async def test_the_alert_page_tells_what_is_new(open_screen: Any, kept: KeptLines) -> None:

@@ -169,8 +169,9 @@ async def test_keys_that_change_something_are_grey_in_the_past(settings: Setting
         }  # fmt: skip
         footer = app.screen.query_one(Footer).line_at(0, 160)
         tones = {words.strip(): tone for words, tone in footer}
-        assert tones["roll back"] == "dim" and tones["runbook"] == ""
-        assert {tones.get(name, "dim") for name in ("ack", "silence")} == {"dim"}, "grey, or left out for want of room"
+        assert tones["runbook"] == ""
+        off = ("roll back", "ack", "silence")
+        assert {tones.get(name, "dim") for name in off} == {"dim"}, "grey, or left out for want of room"
         await pilot.press("question_mark")
         await until(app, pilot, "not now: what is shown is past")
         await pilot.press("escape", "x")
