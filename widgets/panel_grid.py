@@ -230,7 +230,7 @@ class PanelGrid(LineView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         columns, across, height = self.shape()
         at = (event.y + self.scroll_offset.y) // height * columns + min(columns - 1, event.x // (across + _GAP))
-        if not 0 <= at < len(self._tiles):
+        if at >= len(self._tiles):
             return
         again = at == self._cursor
         self._move_to_index(at)

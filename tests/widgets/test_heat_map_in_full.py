@@ -190,7 +190,7 @@ def test_the_legend_in_full() -> None:
     assert lines_of([HeatRow("all", ((60.0, 0.25),))], 9, 80)[-1].startswith(" · 0  ░ >0  ▒ >0.0039")
 
 
-@pytest.mark.parametrize(("at", "shown"), [(-0.01, False), (0.0, True), (299.0, True), (306.2, False)])
+@pytest.mark.parametrize(("at", "shown"), [(-0.01, False), (0.0, True), (300.0, True), (300.1, False)])
 def test_events_at_the_ends_of_the_window(at: float, shown: bool) -> None:
     """Both ends are in the window, which is one column longer than the data."""
     seconds = 300.0 / 50

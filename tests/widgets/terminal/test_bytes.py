@@ -112,6 +112,14 @@ def test_blanks_at_the_end_are_erased_from_six_on(blanks: int) -> None:
     assert ("\x1b[K" in two) is (blanks >= 8), "only those of one background"
 
 
+def test_no_more_is_erased_than_differs() -> None:
+    """A blank before the first difference is left alone, in the middle of a row and where the whole row is blank."""
+    assert len(frames([Segment("ab xxxxxxxxxx")], [Segment("ab           ")], erases=True)) == len("\x1b[3C\x1b[K\r")
+    renderer = FrameRenderer(ColorSystem.TRUECOLOR, erases=True)
+    renderer.ingest(LayoutUpdate([[Strip([Segment(" " * 20)])]], Region(0, 0, 20, 1)))
+    assert renderer.render((0, 0)) == "\x1b[H\x1b[m\x1b[K"
+
+
 def test_only_what_reaches_the_end_of_the_row_is_erased() -> None:
     """A change in the middle of a row that leaves its end as it is writes its blanks."""
     before, after = [Segment("xxxxxxxxxx" + "end")], [Segment("          " + "end")]

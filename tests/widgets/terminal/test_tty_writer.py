@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -35,15 +37,21 @@ class Line:
         except BlockingIOError:
             return b""
 
-    async def read_all(self, writer: TtyWriter) -> bytes:
-        """Everything until nothing is pending."""
+    def read_until(self, end: bytes) -> bytes:
+        """What arrives up to this end: the kernel may hand it over in pieces, a moment later."""
+        found, until = b"", time.monotonic() + extend(10.0)
+        while not found.endswith(end) and time.monotonic() < until:
+            found += self.read()
+        return found
+
+    async def read_all(self, end: bytes) -> bytes:
+        """The same while the event loop runs."""
         found = b""
         async with asyncio.timeout(extend(10.0)):
-            while True:
-                found += (piece := self.read())
-                if not piece and not writer.pending:
-                    return found
+            while not found.endswith(end):
+                found += self.read()
                 await asyncio.sleep(0)
+        return found
 
 
 @pytest.fixture
@@ -63,14 +71,14 @@ async def test_frames_and_sequences_arrive_in_order(line: Line) -> None:
     assert writer.terminal_name == os.ttyname(line.slave) and not writer.pending
     assert writer.send_frame("é1") == 3
     writer.write("[title]")
-    assert line.read() == "é1[title]".encode() and writer.bytes_written == 10
+    assert line.read_until(b"[title]") == "é1[title]".encode() and writer.bytes_written == 10
     writer.stop()
     writer.write("lost after the end")
     writer.stop()
     assert line.read() == b"" and not writer.pending and writer.bytes_written == 10
     writer.start()
     writer.write("again")
-    assert line.read() == b"again"
+    assert line.read_until(b"again") == b"again"
     writer.stop()
 
 
@@ -82,7 +90,7 @@ async def test_what_a_full_terminal_does_not_accept_waits(line: Line) -> None:
     assert writer.send_frame(frame) == len(frame) and writer.pending
     writer.write("[after]")
     assert 0 < writer.bytes_written < len(frame)
-    assert await line.read_all(writer) == frame.encode() + b"[after]"
+    assert await line.read_all(b"[after]") == frame.encode() + b"[after]"
     for _ in range(3):
         await asyncio.sleep(0)
     assert line.told == ["writable"] and writer.bytes_written == len(frame) + 7
@@ -94,10 +102,13 @@ async def test_sequences_do_not_pile_up(line: Line) -> None:
     writer = line.writer()
     writer.start()
     writer.send_frame("x" * 100_000)
-    for _ in range(200):
-        writer.write("y" * 1024)
-    found = await line.read_all(writer)
-    assert found.count(b"y") == 65 * 1024
+    pieces = [f"{number:04}".ljust(1024, "y") for number in range(200)]
+    for piece in pieces:
+        writer.write(piece)
+    kept = "".join(pieces[:65])
+    assert await line.read_all(kept[-1024:].encode()) == b"x" * 100_000 + kept.encode()
+    writer.write("[end]")
+    assert await line.read_all(b"[end]") == b"[end]"
     writer.stop()
 
 
@@ -106,17 +117,15 @@ async def test_the_end_drops_a_frame_and_closes_its_sequence(line: Line) -> None
     writer = line.writer()
     writer.start()
     writer.send_frame("x" * 200_000)
-    accepted = writer.bytes_written
     writer.write("[restore]")
-    loop = asyncio.get_running_loop()
-    stopping = loop.run_in_executor(None, writer.stop)
-    found = b""
-    async with asyncio.timeout(extend(10.0)):
-        while not found.endswith(b"[restore]"):
-            found += line.read()
-            await asyncio.sleep(0)
-        await stopping
-    assert found == b"x" * accepted + b"\x1b\\\x1b[m\x1b[?2026l[restore]"
+    accepted = writer.bytes_written
+    found: list[bytes] = []
+    # The other side reads meanwhile; the event loop does not run, so nothing more of the frame is sent.
+    reading = threading.Thread(target=lambda: found.append(line.read_until(b"[restore]")))
+    reading.start()
+    writer.stop()
+    reading.join()
+    assert found[0] == b"x" * accepted + b"\x1b\\\x1b[m\x1b[?2026l[restore]"
 
 
 async def test_a_terminal_that_is_gone_is_told_once(line: Line) -> None:
