@@ -107,8 +107,8 @@ async def test_a_worse_signal_takes_the_change_back_through_the_same_runner(benc
     assert announced.guard is not None and announced.guard.acts_at is not None
     assert "rolls back in 200ms: rollback" in announced.text
     assert 0.0 <= sent[1] - announced.guard.acts_at < extend(1.0)
-    # A pod that became ready in between makes the first roll-back a conflict, of which the server took nothing.
-    again = sum("took nothing: plans the roll-back again" in step.text for step in steps)
+    # A pod that became ready in between makes the first roll-back a conflict, which the server rejects.
+    again = sum("rejected the update: plans the roll-back again" in step.text for step in steps)
     assert len(bench.writes()) == len(sent) == 2 + again
     assert bench.journal is not None
     intents = [event.data for event in bench.journal.events() if event.kind == "action.intent"]
