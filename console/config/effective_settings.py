@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from console.config.settings import Settings
+from console.config.settings import NotifySettings, RecorderSettings, Settings
 from queries.http.endpoint import ClusterEndpoint
 from queries.model.frozen import dataclass
 from queries.text.durations import format_duration
@@ -23,6 +23,7 @@ def describe_settings(settings: Settings) -> tuple[SettingDescription, ...]:
     cluster = settings.kubernetes
     values = {
         "environment": settings.environment,
+        "environments": ", ".join(settings.environments),
         "namespace": settings.namespace,
         "protected": "yes" if settings.protected else "no",
         "read_only": "yes" if settings.read_only else "no",
@@ -37,6 +38,8 @@ def describe_settings(settings: Settings) -> tuple[SettingDescription, ...]:
         else "",
         "grafana": settings.grafana.url if settings.grafana else "",
         "loki": settings.loki.url if settings.loki else "",
+        "rule_windows": ", ".join(f"{own} recorded over {window}" for own, window in settings.rule_windows),
+        "freeze": f"{len(settings.freezes)} in config" if settings.freezes else "",
         "redis": settings.redis.where if settings.redis else "",
         "store": settings.store.where if settings.store else "",
         "refresh": f"{format_duration(settings.refresh_seconds)}, stale after {format_duration(settings.stale_after_seconds)}",
@@ -47,11 +50,19 @@ def describe_settings(settings: Settings) -> tuple[SettingDescription, ...]:
         "admin_calls": ", ".join(settings.own.admin_calls),
         "drills": ", ".join(settings.own.drills),
         "thresholds": ", ".join(panel for panel, _ in settings.thresholds) or "built-in",
+        "heartbeat_alert": settings.heartbeat_alert,
+        "severities": ", ".join(f"{label} is {priority.value}" for label, priority in settings.severities.own) or "built-in",
+        "error_codes": ", ".join(f"{own} is {code}" for own, code in settings.error_codes),
+        "error_codes_window": format_duration(settings.error_codes_window_seconds),
+        "checklists": settings.paths.checklists_dir,
+        "shift_hours": f"{settings.shift_hours:g}",
         "alert_targets": ", ".join(item.alertname for item in settings.alert_targets),
         "channels": ", ".join(f"{item.name} ({item.kind})" for item in settings.incidents.channels),
         "services": ", ".join(item.name for item in settings.services),
         "tokens": ", ".join(item.name for item in settings.tokens),
         "incidents": ", ".join(f"{level} {key}" for level, key, _ in settings.incidents.changes) or "built-in",
+        "notify": _notify(settings.notify),
+        "recorder": _recorder(settings.recorder) if settings.recorder else "",
         "timezone": settings.timezone or "utc; days of the machine's zone",
         "theme": settings.theme,
         "slow": "yes" if settings.slow else "no",
@@ -66,3 +77,20 @@ def _cluster(cluster: ClusterEndpoint) -> str:
     where = cluster.place.sentence() if cluster.place else ""
     context = f"context {cluster.context}" if cluster.context else ""
     return ", ".join(part for part in (cluster.kubeconfig or "in-cluster", where or context) if part)
+
+
+def _notify(notify: NotifySettings) -> str:
+    """`bell: P1; title: P1; desktop by osc9: P1, P2; quiet from 22:00 to 06:00`."""
+    ways = {"bell": notify.bell, "title": notify.title, "tmux": notify.tmux}
+    if notify.desktop:
+        ways[f"desktop by {notify.desktop}"] = notify.desktop_severities
+    ways["command"] = tuple(priority for priority, _ in notify.commands)
+    parts = [f"{name}: {', '.join(priority.value for priority in levels)}" for name, levels in ways.items() if levels]
+    if quiet := notify.quiet:
+        begin, end = (f"{minute // 60:02}:{minute % 60:02}" for minute in (quiet.start_minute, quiet.end_minute))
+        parts.append(f"quiet from {begin} to {end}")
+    return "; ".join(parts)
+
+
+def _recorder(recorder: RecorderSettings) -> str:
+    return f"keeps {format_duration(recorder.keep_seconds)}, at most {recorder.max_bytes / 1e6:g} MB"

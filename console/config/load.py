@@ -182,6 +182,7 @@ def _choose_environment(sources: Sources) -> str:
     if known:
         sources.environment_path = ("environments", name)
         sources.environment = known[name]
+        sources.origins["environments"] = sources.line(("environments",))
     if origin:
         sources.origins["environment"] = origin
     return name or UNNAMED
