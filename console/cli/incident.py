@@ -125,6 +125,10 @@ def run(arguments: argparse.Namespace) -> int:
 async def _run(session: Session, arguments: argparse.Namespace) -> int:
     if session.journal is None:
         raise IncidentError(session.journal_fault or "there is no journal")
+    # What other hosts wrote is on this one only after a fetch: a command ends before the next sync.
+    _, caveat = await session.newest_ledger()
+    if caveat and not session.journal_error:
+        print(f"cad-console: {visible(caveat)}", file=sys.stderr)
     return await _WORK[arguments.verb](session, arguments)
 
 

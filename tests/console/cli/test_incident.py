@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from postgresql_fixture import Server
 
 from console.cli.main import main
 
@@ -124,3 +125,26 @@ def test_which_one_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
     assert incident(capsys, "close", "2")[0] == 1
     with pytest.raises(SystemExit):
         main(["incident", "tick", "2", "celebrate"])
+
+
+def test_a_command_knows_what_another_host_wrote(
+    postgresql: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first command on a second host lists the incident that the first one declared, and adds to it; without the store it
+    says that it could not read it.
+    """
+    monkeypatch.setenv("CAD_CONSOLE_STORE", postgresql.url(postgresql.database()))
+
+    def run(host: str, *words: str) -> tuple[int, str, str]:
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / host))
+        code = main(["incident", *words])
+        return (code, *capsys.readouterr())
+
+    assert run("one", "declare", "OCR was slow", "--severity", "P2")[0] == 0
+    assert "OCR was slow" in run("two", "list")[1]
+    assert run("two", "note", "seen from here")[0] == 0
+    assert "seen from here" in run("one", "show")[1]
+    monkeypatch.setenv("CAD_CONSOLE_STORE", "postgresql://nobody@127.0.0.1:9/none")
+    code, out, err = run("two", "list")
+    assert code == 0 and "OCR was slow" in out
+    assert "the shared journal cannot be read now" in err
