@@ -36,3 +36,10 @@ def test_nothing_that_steers_a_terminal_gets_through(text: str) -> None:
 def test_what_is_hidden_is_written_out(given_text: str, expected: str) -> None:
     """Hidden characters are shown by name or number; everything else is untouched."""
     assert visible(given_text) == expected
+
+
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_a_text_is_cut_beyond_eight_thousand_characters(letter: str) -> None:
+    """One of 8,192 is whole; of a longer one the first are shown, and how many there are."""
+    assert visible(letter * 8192) == letter * 8192
+    assert visible(letter * 8193) == letter * 8192 + "… (8,193 characters)"

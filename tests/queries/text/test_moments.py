@@ -114,3 +114,18 @@ def test_anything_else_says_what_to_write(text: str) -> None:
     """Never a guess."""
     with pytest.raises(InvalidTime):
         parse_moment(text, now=NOW.timestamp())
+
+
+@pytest.mark.parametrize("text", ["23:59:59", "00:00", "02:30:00"])
+def test_every_time_of_a_day_is_one(text: str) -> None:
+    """The first and the last second of a day, and this very second."""
+    hour, minute, second = (*(int(part) for part in text.split(":")), 0)[:3]
+    today = NOW.replace(hour=hour, minute=minute, second=second)
+    assert parse_moment(text, now=NOW.timestamp()) == min(today.timestamp(), today.timestamp() - 86_400.0 * (today > NOW))
+
+
+@pytest.mark.parametrize("text", ["24:00", "23:60", "23:59:60"])
+def test_one_more_is_no_time_of_a_day(text: str) -> None:
+    """Hours up to 23, minutes and seconds up to 59."""
+    with pytest.raises(InvalidTime, match="is not a time of day"):
+        parse_moment(text, now=NOW.timestamp())
