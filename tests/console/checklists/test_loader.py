@@ -128,3 +128,10 @@ def test_a_query_says_in_its_own_words_why_it_has_no_sample(key: str, reason: st
     found = read(HEAD + "  - id: a\n    query: q\n" + QUERY.format(key))
     (query,) = (item.evidence for item in found.items)
     assert isinstance(query, QueryEvidence) and query.spec.no_data_reason == reason
+
+
+@pytest.mark.parametrize("name", ["queries", "nothing", ""])
+def test_what_is_no_shipped_checklist_is_no_start_for_one(name: str) -> None:
+    """The file of the queries is no checklist."""
+    with pytest.raises(KeyError):
+        shipped_text(name)

@@ -140,3 +140,15 @@ def test_what_is_known_already_hides_nothing_after_it(tmp_path: Path) -> None:
         assert journal.merge(delivered, cursor="5") == 2
         assert [event.subject for event in journal.events()] == ["s2", "s1", "s3", "s4", "s5"]
         assert journal.cursor() == "5"
+
+
+@pytest.mark.parametrize(
+    ("typed", "words", "complains"),
+    [("by", ("by",), False), ("a:b", ("a:b",), False), ("kind", ("kind",), False), ("is", ("is",), False),
+     ("12:30", ("12:30",), False),
+     ("is:there", (), True), ("kind:", (), True), ("by:", (), True)],
+)  # fmt: skip
+def test_a_colon_alone_makes_no_condition(typed: str, words: tuple[str, ...], complains: bool) -> None:
+    """Only after one of the three names; a name without a colon is a word like any other."""
+    query = parse_query(typed)
+    assert (query.words, bool(query.complaint)) == (words, complains)
