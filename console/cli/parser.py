@@ -93,9 +93,22 @@ class _Parser(argparse.ArgumentParser):
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             word = unknown[0]
-            hint = f": {_suggest(word, self.options)}" if word.startswith("--") else ""
-            self.error(f"unknown argument {word!r}{hint}")
+            self.error(f"unknown argument {word!r}{self._hint(word)}")
         return parsed
+
+    def _hint(self, word: str) -> str:
+        option = word.partition("=")[0]
+        if not option.startswith("--"):
+            return ""
+        if verbs := self._verbs_with(option):
+            return f" here: {option} belongs to {', '.join(verbs)}"
+        return f": {_suggest(option, self.options)}"
+
+    def _verbs_with(self, option: str) -> tuple[str, ...]:
+        """The commands that know an option, such as `incident note`."""
+        verbs = self._verbs.choices.values() if self._verbs else ()
+        below = tuple(name for verb in verbs for name in verb._verbs_with(option))
+        return below or ((self.prog.partition(" ")[2],) if option in self._option_string_actions else ())
 
     @property
     def options(self) -> tuple[str, ...]:

@@ -110,6 +110,7 @@ def test_a_file_that_is_not_yaml(file: Path, capsys: pytest.CaptureFixture[str])
     [
         (["runbok"], "'runbok' is unknown: did you mean 'runbook'?"),
         (["status", "--formt", "json"], "unknown argument '--formt': did you mean '--format'?"),
+        (["incident", "declare", "--text", "x"], "unknown argument '--text' here: --text belongs to incident update"),
         (["demo", "--scenario", "bad-deplay"], "'bad-deplay' is unknown: did you mean 'bad-deploy'?"),
         (["alerts", "acknowledge", "--format", "xml"], "'xml' is unknown: expected one of table, json, markdown"),
     ],
