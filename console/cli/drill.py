@@ -14,7 +14,7 @@ from console.actions.guard import GuardControl
 from console.actions.guard_takeover import NotTaken
 from console.actions.plan import Preview
 from console.cli.act import check_confirmations, parse_parameters, print_preview, prompt, start_watching
-from console.cli.one_shot import print_notices, with_session
+from console.cli.one_shot import print_notices, read_ledger, with_session
 from console.cli.parser import add_flags
 from console.config.errors import ConfigError
 from console.config.load import load_settings
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _list(session: Session) -> int:
-    service, ledger, now = session.drills, await session.ledger(), time.time()
+    service, ledger, now = session.drills, await read_ledger(session), time.time()
     for problem in session.file_warnings:
         print(f"warning: {visible(problem)}", file=sys.stderr)
     print(align([(item.id, format_duration(item.limit_seconds), visible(item.title)) for item in service.drills.values()]))
@@ -94,7 +94,7 @@ def _describe(record: DrillRecord, now: float) -> str:
 
 
 async def _report(session: Session, arguments: argparse.Namespace) -> int:
-    drills = (await session.ledger()).drills
+    drills = (await read_ledger(session)).drills
     record = drills.newest if arguments.number is None else drills.find(arguments.number)
     if record is None:
         which = (
@@ -182,9 +182,7 @@ async def _stop(settings: Settings) -> int:
     session, code = await asyncio.to_thread(Session.open, settings), 0
     try:
         await start_watching(session)
-        ledger, caveat = await session.newest_ledger()
-        if caveat:
-            print(f"cad-console: {visible(caveat)}", file=sys.stderr)
+        ledger = await read_ledger(session)
         presence = session.snapshot().presence
         guards = [item for item in ledger.guards.open if item.start.drill]
         for record in guards:

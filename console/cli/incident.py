@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 from console.actions.plan import Outcome, Preview, Request
-from console.cli.one_shot import with_session
+from console.cli.one_shot import read_ledger, with_session
 from console.cli.parser import add_flags
 from console.cli.progress import ProgressLine
 from console.config.load import load_settings
@@ -125,10 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def _run(session: Session, arguments: argparse.Namespace) -> int:
     if session.journal is None:
         raise IncidentError(session.journal_fault or "there is no journal")
-    # What other hosts wrote is on this one only after a fetch: a command ends before the next sync.
-    _, caveat = await session.newest_ledger()
-    if caveat and not session.journal_error:
-        print(f"cad-console: {visible(caveat)}", file=sys.stderr)
+    await read_ledger(session)
     return await _WORK[arguments.verb](session, arguments)
 
 

@@ -20,6 +20,7 @@ from queries.text.times import InvalidTime
 
 if TYPE_CHECKING:
     from console.monitor.past_session import PastSession
+    from console.state.journal_state import JournalState
 
 T = TypeVar("T")
 
@@ -51,6 +52,14 @@ def print_notices(settings: Settings) -> None:
 def _print_notices(settings: Settings, warnings: Iterable[str]) -> None:
     for note in filter(None, ("" if settings.has_source else NO_SERVER, settings.cluster_note, *warnings)):
         _report(note)
+
+
+async def read_ledger(session: Session) -> JournalState:
+    """The journal with what other hosts wrote: a command ends before the next sync. Says on stderr why it may lack that."""
+    ledger, caveat = await session.newest_ledger()
+    if caveat and not session.journal_error:
+        _report(caveat)
+    return ledger
 
 
 def print_caveat(snapshot: Snapshot) -> None:

@@ -31,3 +31,10 @@ def test_a_protected_environment_is_refused_on_the_command_line(shell: ClusterSh
     assert (code, output) == (1, "") and "prod is protected: drills run only in environments" in complaint
     assert not shell.cluster.requests
     assert "prod is protected" in shell.run("drill", "list")[1]
+
+
+@pytest.mark.parametrize("verb", ["list", "report"])
+def test_a_shared_journal_that_cannot_be_read_is_said(shell: ClusterShell, verb: str) -> None:
+    """The drills of other hosts stand in the shared store: a list or report without it says that it may lack them."""
+    shell.environ["CAD_CONSOLE_STORE"] = "postgresql://nobody@127.0.0.1:9/none"
+    assert "the shared journal cannot be read now" in shell.run("drill", verb)[2]
