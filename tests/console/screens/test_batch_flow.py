@@ -27,7 +27,7 @@ async def test_what_a_guard_watches_is_not_done_to_several(protected: bool) -> N
         settings=SimpleNamespace(protected=protected, environment="production"),
         session=SimpleNamespace(actions=(action_named("image"),)),
         show_notice=lambda text, **_: notices.append(text),
-        is_off=lambda: False,
+        refuse_in_past=lambda: False,
         push_screen_wait=decline,
         run_worker=lambda work, *_: started.append(work),
     )
