@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from console.logs.patterns import MOST_SOURCES, Novelty, PatternChange, PatternM
 from console.logs.query import LogOrigin, LogQuery
 from queries.concurrency import CPU_LOCK
 from queries.model.frozen import dataclass
-from queries.model.log import LogLine, LogStatus, TimedLine
+from queries.model.log import LogLine, LogStatus, TimedLine, split_stamp
 from queries.model.text import visible
 from queries.text.durations import format_duration
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 MOST_LINES = 20_000
 """Lines read before, and after, the moment."""
 _NANO = 1_000_000_000
-_STAMP = re.compile(r"^\[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?\s+")
 
 
 def describe_change(change: PatternChange) -> str:
@@ -39,7 +37,7 @@ def describe_change(change: PatternChange) -> str:
 
 def brief_line(change: PatternChange) -> str:
     """A line of the pattern without the time at its beginning."""
-    return _STAMP.sub("", change.pattern.sample.text)
+    return split_stamp(change.pattern.sample.text)[1]
 
 
 def name_sources(change: PatternChange, width: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -120,3 +121,22 @@ def find_level(line: str) -> LogLevel:
     if (found := _WORD.search(head)) is not None:
         return _LEVEL_OF[(found[1] or found[2]).lower()]
     return LogLevel.UNKNOWN
+
+
+_STAMP = re.compile(r"\[?(\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d)([.,]\d+)?(?: ?(Z|UTC)|([+-]\d\d:?\d\d))?\]?\s+")
+"""A time at a line's beginning: RFC 3339, and as Python, Go, nginx and PostgreSQL write it."""
+
+
+def split_stamp(line: str) -> tuple[float | None, str]:
+    """The time at the beginning of a line, Unix seconds, and the rest; None and the line itself without one.
+
+    A time without a zone is UTC, as containers have it.
+    """
+    found = _STAMP.match(line)
+    if found is None:
+        return None, line
+    try:
+        at = datetime.fromisoformat(found[1].replace("/", "-") + (found[4] or "+00:00"))
+    except ValueError:
+        return None, line
+    return at.astimezone(UTC).timestamp() + float("0." + (found[2] or ".0")[1:]), line[found.end() :]

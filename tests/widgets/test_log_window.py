@@ -219,6 +219,29 @@ async def test_the_beginning_of_a_line() -> None:
         assert max(len(words.split()[-1]) for words in stage.shown) <= 8, "eight cells are left for the text"
 
 
+async def test_the_time_of_a_line_stands_once() -> None:
+    """Beside the column of times, a line that begins with the same second is shown without it; another time stays, and so
+    does every line as it is without the column."""
+    at = 1_767_276_207_045_000_000
+    texts = (
+        "2026-01-01 14:03:27,045 INFO one",
+        "[2026-01-01T15:03:27.1+01:00] two",
+        "2026/01/01 14:03:27 three",
+        "2026-01-01 14:03:28.045 UTC four",
+        "2026-13-01 14:03:27 five",
+        "2026-01-01 14:03:27 ",
+    )
+    stage = Stage(Log([LogLine(at, number, "api", each) for number, each in enumerate(texts)]))
+    async with stage.run_test(size=(60, 20)) as pilot:
+        stage.view.styles.width = 60
+        await pilot.pause()
+        assert [line.strip() for line in stage.shown] == [each.strip() for each in texts]
+        stage.view.shows_times = True
+        stage.view.update()
+        shown = ("INFO one", "two", "three", texts[3], texts[4], texts[5].strip())
+        assert [line.strip() for line in stage.shown] == [f"14:03:27.045 {each}" for each in shown]
+
+
 async def test_matches_are_marked_across_rows() -> None:
     """Each part of a match in its row; overlapping ones once, and what is between them in the tone of the line."""
     stage = Stage(log("abcdefgh " + "x" * 25 + " tail"))
