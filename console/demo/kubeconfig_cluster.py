@@ -5,7 +5,14 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from console.demo.embedded_cluster import ObservedCluster, ObservedDeployment, ObservedSet, observe_cluster
+from console.demo.embedded_cluster import (
+    ObservedCluster,
+    ObservedDeployment,
+    ObservedPod,
+    ObservedReplicaSet,
+    ObservedSet,
+    observe_cluster,
+)
 from queries.errors import SourceError
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.api import KubeApi
@@ -38,8 +45,12 @@ class ContextView:
     def deployment(self, name: str) -> ObservedDeployment | None:
         return self._observed.deployments.get(name)
 
-    def pods(self, name: str) -> tuple[tuple[str, bool], ...]:
+    def pods(self, name: str) -> tuple[ObservedPod, ...]:
         return self._observed.pods.get(name, ())
+
+    def replica_sets(self) -> tuple[ObservedReplicaSet, ...]:
+        """Not listed: nobody may be allowed to."""
+        return ()
 
     def sets(self) -> tuple[ObservedSet, ...]:
         """Not listed: nobody may be allowed to."""

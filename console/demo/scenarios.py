@@ -34,10 +34,72 @@ class DeploymentView(Protocol):
     def desired(self) -> int: ...
 
     @property
+    def replicas(self) -> int: ...
+
+    @property
+    def updated(self) -> int: ...
+
+    @property
+    def available(self) -> int: ...
+
+    @property
     def ready(self) -> int: ...
 
     @property
     def restarted_at(self) -> str: ...
+
+    @property
+    def created_at(self) -> float:
+        """Unix seconds."""
+        ...
+
+
+class ReplicaSetView(Protocol):
+    """A ReplicaSet of a Deployment."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def deployment(self) -> str: ...
+
+    @property
+    def desired(self) -> int: ...
+
+    @property
+    def ready(self) -> int: ...
+
+    @property
+    def created_at(self) -> float:
+        """Unix seconds."""
+        ...
+
+
+class PodView(Protocol):
+    """A pod; `owner_kind` and `owner` name its controller."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ready(self) -> bool: ...
+
+    @property
+    def image(self) -> str: ...
+
+    @property
+    def node(self) -> str: ...
+
+    @property
+    def owner_kind(self) -> str: ...
+
+    @property
+    def owner(self) -> str: ...
+
+    @property
+    def created_at(self) -> float:
+        """Unix seconds."""
+        ...
 
 
 class SetView(Protocol):
@@ -48,9 +110,6 @@ class SetView(Protocol):
 
     @property
     def name(self) -> str: ...
-
-    @property
-    def image(self) -> str: ...
 
     @property
     def desired(self) -> int: ...
@@ -64,9 +123,11 @@ class ClusterView(Protocol):
 
     def deployment(self, name: str) -> DeploymentView | None: ...
 
-    def pods(self, name: str) -> tuple[tuple[str, bool], ...]:
-        """The names of its pods, and whether each is ready."""
+    def pods(self, name: str) -> Sequence[PodView]:
+        """The pods of a Deployment or of what runs beside the platform."""
         ...
+
+    def replica_sets(self) -> Sequence[ReplicaSetView]: ...
 
     def sets(self) -> Sequence[SetView]: ...
 

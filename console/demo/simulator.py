@@ -10,11 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from console.demo import traffic
 from console.demo.exposition import Metrics, bucket_bounds
+from console.demo.kube_state import put_objects
 from console.demo.scenarios import (
     API,
-    BAD_IMAGE_TAG,
     CALM,
-    GOOD_IMAGE_TAG,
     SLOW_DEPLOYMENT,
     WORKER,
     ClusterView,
@@ -43,11 +42,6 @@ CPU_LIMIT_CORES = 1.0
 MEMORY_LIMIT_BYTES = float(1 << 30)
 DISK_BYTES = float(100 << 30)
 
-_SET_SERIES = {
-    "statefulset": ("kube_statefulset_replicas", "kube_statefulset_status_replicas_ready"),
-    "daemonset": ("kube_daemonset_status_desired_number_scheduled", "kube_daemonset_status_number_ready"),
-}
-"""Desired and ready pods, as kube-state-metrics names them."""
 _SHARES = {
     "ocr_confidence_distribution": (0.0, 0.0005, 0.004, 0.035, 0.21, 0.38, 0.74, 1.0),
     "ocr_completeness_ratio": (0.0, 0.01, 0.05, 0.45, 0.8, 1.0),
@@ -395,35 +389,19 @@ class Simulator:
         return max(usual, self.outcome.memory_shares.get(deployment, 0.0))
 
     def _pods(self, seconds: float, *, past: bool) -> None:
+        put_objects(self.metrics, self._cluster, WORKLOADS, namespace=NAMESPACE, at=self._at, past=past)
         put = self.metrics.put
-        gauges = (
+        for name in (
             "container_memory_working_set_bytes",
             "container_spec_memory_limit_bytes",
             "kube_pod_container_resource_limits",
-            "kube_pod_status_ready",
-            "kube_pod_status_phase",
-            "kube_pod_container_status_restarts_total",
-            "kube_deployment_spec_replicas",
-            "kube_deployment_status_replicas_ready",
-            "kube_pod_container_info",
-            *(name for names in _SET_SERIES.values() for name in names),
-        )
-        for name in gauges:
+        ):
             self.metrics.forget(name)
         here: set[str] = set()
         cores, limit = CPU_LIMIT_CORES, MEMORY_LIMIT_BYTES
         for deployment in WORKLOADS:
-            view = self._cluster.deployment(deployment)
-            if view is None:
-                continue
-            # The cluster has its current state: the history predates the bad release.
-            image = view.image.replace(f":{BAD_IMAGE_TAG}", f":{GOOD_IMAGE_TAG}") if past else view.image
-            named = f'namespace="{NAMESPACE}",deployment="{deployment}"'
-            put("kube_deployment_spec_replicas", named, view.desired)
-            put("kube_deployment_status_replicas_ready", named, view.ready)
-            for number, (pod, ready) in enumerate(self._cluster.pods(deployment)):
-                place = f'namespace="{NAMESPACE}",pod="{pod}"'
-                labels = f'{place},container="{deployment}"'
+            for number, pod in enumerate(self._cluster.pods(deployment)):
+                labels = f'namespace="{NAMESPACE}",pod="{pod.name}",container="{deployment}"'
                 here.add(labels)
                 used = self.memory_share(deployment, self._at) * (1.0 - 0.01 * number)
                 self.metrics.add(
@@ -433,19 +411,4 @@ class Simulator:
                 put("container_spec_memory_limit_bytes", labels, limit)
                 put("kube_pod_container_resource_limits", f'{labels},resource="cpu",unit="core"', cores)
                 put("kube_pod_container_resource_limits", f'{labels},resource="memory",unit="byte"', limit)
-                self._put_pod(pod, deployment, image, ready=ready)
-        for item in self._cluster.sets():
-            desired, ready_pods = _SET_SERIES[item.kind]
-            own = f'namespace="{NAMESPACE}",{item.kind}="{item.name}"'
-            put(desired, own, item.desired)
-            put(ready_pods, own, item.ready)
-            for pod, ready in self._cluster.pods(item.name):
-                self._put_pod(pod, item.name, item.image, ready=ready)
         self.metrics.keep_only("container_cpu_usage_seconds_total", here)
-
-    def _put_pod(self, pod: str, container: str, image: str, *, ready: bool) -> None:
-        put, place = self.metrics.put, f'namespace="{NAMESPACE}",pod="{pod}"'
-        put("kube_pod_status_ready", f'{place},condition="true"', 1.0 if ready else 0.0)
-        put("kube_pod_status_phase", f'{place},phase="Running"', 1.0)
-        put("kube_pod_container_status_restarts_total", f'{place},container="{container}"', 0.0)
-        put("kube_pod_container_info", f'{place},container="{container}",image="{image}"', 1.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from console.alerts.chart import KINDS, chart_marks
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from console.journal.sqlite import Journal
     from console.state.snapshot import Snapshot
     from queries.model.cluster import Cluster
+    from queries.model.workload import Revision
     from queries.prometheus.client import Prometheus
 
 _STEPS = 720
@@ -43,11 +44,12 @@ async def read_marks(
 ) -> tuple[ChartMark, ...]:
     """The marks between two times, Unix seconds, oldest first. What a source does not answer is left out.
 
-    `cluster` is that of now: the ReplicaSets that it still keeps say when they were created, where no series does.
+    `cluster` is that of now: the ReplicaSets that it still keeps say which images they have; and where no series says when they
+    were created, they do.
     """
     alerts, rollouts, events = await asyncio.gather(
         _read_alerts(prometheus, snapshot.rules, heartbeat, start, end),
-        _read_rollouts(prometheus, snapshot.namespace, start, end),
+        _read_rollouts(prometheus, snapshot.namespace, _name_images(cluster), start, end),
         _read_events(journal, start, end),
     )
     kept = [] if rollouts or cluster is None else list(_kept_rollouts(cluster, start, end))
@@ -97,7 +99,18 @@ def _alert_marks(series: Iterable[Series], rules: tuple[AlertRule, ...], *, star
 _PLACES = ("component", "provider", "deployment", "pod", "service")
 
 
-async def _read_rollouts(prometheus: Prometheus | None, namespace: str, start: float, end: float) -> list[ChartMark]:
+def _name_images(cluster: Cluster | None) -> dict[str, str]:
+    """The images of each ReplicaSet, which never change."""
+    return {item.name: _join_images(item) for item in cluster.revisions} if cluster is not None else {}
+
+
+def _join_images(revision: Revision) -> str:
+    return ", ".join(visible(item.image.rpartition("/")[2]) for item in revision.containers)
+
+
+async def _read_rollouts(
+    prometheus: Prometheus | None, namespace: str, images: Mapping[str, str], start: float, end: float
+) -> list[ChartMark]:
     """The ReplicaSets that were created in this time, from kube-state-metrics; not the first of a Deployment."""
     if prometheus is None:
         return []
@@ -119,7 +132,7 @@ async def _read_rollouts(prometheus: Prometheus | None, namespace: str, start: f
             case "kube_deployment_created":
                 first[sample.label("deployment")] = sample.value
     return [
-        ChartMark(at, "R", "rollout", f"{visible(owners[name])}: ReplicaSet {visible(name)}")
+        ChartMark(at, "R", "rollout", f"{visible(owners[name])}: {images.get(name) or f'ReplicaSet {visible(name)}'}")
         for name, at in created.items()
         if name in owners and start <= at <= end and at > first.get(owners[name], 0.0) + _FIRST_ROLLOUT_SECONDS
     ]
@@ -144,5 +157,4 @@ def _kept_rollouts(cluster: Cluster, start: float, end: float) -> Iterator[Chart
     for revision in cluster.revisions:
         owner, at = owners.get(revision.owner_uid), revision.created_at
         if owner is not None and start <= at <= end and at > owner.created_at + _FIRST_ROLLOUT_SECONDS:
-            images = ", ".join(visible(item.image.rpartition("/")[2]) for item in revision.containers)
-            yield ChartMark(at, "R", "rollout", f"{visible(owner.name)}: {images}")
+            yield ChartMark(at, "R", "rollout", f"{visible(owner.name)}: {_join_images(revision)}")

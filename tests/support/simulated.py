@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from console.demo.embedded_cluster import ObservedSet
+from console.demo.embedded_cluster import ObservedPod, ObservedReplicaSet, ObservedSet
 from console.demo.scenarios import scenario
 from console.demo.simulator import Simulator
 
@@ -17,12 +17,20 @@ class Deployment:
     desired: int = 3
     ready: int = 3
     restarted_at: str = ""
+    created_at: float = NOON - 9 * 86_400.0
+
+    @property
+    def replicas(self) -> int:
+        return self.desired
+
+    updated = available = replicas
 
 
 @dataclass
 class Cluster:
     of: dict[str, Deployment] = field(default_factory=dict)
     beside: tuple[ObservedSet, ...] = ()
+    rolled: tuple[ObservedReplicaSet, ...] = ()
 
     def deployment(self, name: str) -> Deployment:
         return self.of.setdefault(name, Deployment())
@@ -30,8 +38,21 @@ class Cluster:
     def sets(self) -> tuple[ObservedSet, ...]:
         return self.beside
 
-    def pods(self, name: str) -> tuple[tuple[str, bool], ...]:
-        return tuple((f"{name}-7bbff-{number:05}", True) for number in range(self.deployment(name).desired))
+    def replica_sets(self) -> tuple[ObservedReplicaSet, ...]:
+        return self.rolled
+
+    def pods(self, name: str) -> tuple[ObservedPod, ...]:
+        """Of the newest ReplicaSet that the test names."""
+        view = self.deployment(name)
+        kind = next((item.kind for item in self.beside if item.name == name), "")
+        owner = (
+            name if kind else next((item.name for item in reversed(self.rolled) if item.deployment == name), f"{name}-7bbff")
+        )
+        owner_kind = {"statefulset": "StatefulSet", "daemonset": "DaemonSet"}.get(kind, "ReplicaSet")
+        return tuple(
+            ObservedPod(f"{owner}-{number:05}", True, view.image, "node-1", owner_kind, owner, view.created_at)
+            for number in range(view.desired)
+        )
 
 
 def simulator(name: str, cluster: Cluster | None = None, *, seed: int = 3) -> Simulator:
