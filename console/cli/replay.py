@@ -23,7 +23,7 @@ _FORMATS = ("text", "json", "markdown")
 def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a bundle, as `cad-console incident bundle` writes it")
     parser.add_argument(
-        "--at", metavar="TIME", default="", help="begin then: 03:12, '2026-11-29 03:12' (default: its beginning)"
+        "--at", metavar="TIME", default="", help="begin then: 03:12, '2026-11-29 03:12' (default: its first alert)"
     )
     parser.add_argument("--status", action="store_true", help="print a snapshot of that moment instead of opening the console")
     parser.add_argument("--format", choices=_FORMATS, default="text", help="of --status")

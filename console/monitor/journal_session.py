@@ -141,6 +141,11 @@ class JournalSession:
         await self.ledger()
         return await self._journal_service.incident(name) if self._journal_service is not None else None
 
+    async def find_beginning(self, name: str) -> float | None:
+        """When the incident of this name began, Unix seconds; None if there is none. Raises JournalError."""
+        found = await self.incident(name) if name else None
+        return found.began_at if found is not None else None
+
     async def older_incidents(self, *, before: int, limit: int) -> tuple[Incident, ...]:
         """Outlines of the incidents that `snapshot().ledger` does not contain, the newest first. Raises JournalError."""
         return (

@@ -12,16 +12,17 @@ if TYPE_CHECKING:
 
 
 async def resolve_moment(text: str, session: JournalSession, *, now: float) -> float:
-    """Unix seconds of what `parse_moment` reads, or of `incident 4`, which is when that incident began.
+    """Unix seconds of what `parse_moment` reads, or of `incident 4`, which is when that incident began; in a replay
+    `incident` alone is that of the bundle.
 
     Raises InvalidTime, also for a moment that has not been, and JournalError.
     """
     word, _, name = text.strip().partition(" ")
     if word.lower() == "incident":
-        found = await session.incident(name.strip()) if name.strip() else None
-        if found is None:
+        began_at = await session.find_beginning(name.strip())
+        if began_at is None:
             raise InvalidTime(f"there is no incident {name.strip() or 'without a number'!r} in this journal")
-        return found.began_at
+        return began_at
     moment = parse_moment(text, now=now)
     if moment > now:
         raise InvalidTime(f"{text.strip()[:40]!r} is in the future: nothing is known of it")

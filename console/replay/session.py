@@ -23,6 +23,7 @@ from queries.catalogue.error_codes import use_team_codes
 from queries.errors import NotKnownThen, SourceError
 from queries.model.fault import Fault, FaultKind
 from queries.model.source import Health
+from queries.prometheus import alert_series
 from queries.stored.prometheus import StoredPrometheus
 from queries.stored.series import read_queries
 from queries.stored.transport import StoredServers, StoredTransport
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from queries.model.silence import Silence
     from queries.prometheus.client import PanelResults
     from queries.prometheus.relabel import AlertRelabeling
+
+_FIRST_ALERT_SECONDS = 900.0
+"""An alert that fires later than this after an incident began is not where a replay of it begins."""
 
 
 def open_servers(bundle: Bundle) -> StoredServers:
@@ -106,6 +110,7 @@ class ReplaySession(Session):
             self.severity_policies = policies
         self._checklists = read_lines(bundle, contents.CHECKLISTS, contents.KeptChecklist)
         self._signals = signals
+        self._servers = servers
         self._ready = False
 
     def load_checklists(self) -> Checklists:
@@ -121,6 +126,26 @@ class ReplaySession(Session):
         )
         path = f"{self.replayed}:{contents.CHECKLISTS}"
         return Checklists.parse((ChecklistFile(item.name, path, item.text, item.why) for item in self._checklists), names)
+
+    async def find_beginning(self, name: str) -> float | None:
+        """Of the bundle's own incident, also without a name, what a replay shows first."""
+        own = self.bundle.manifest.incident
+        if not name or name == str(own.number) or own.id.startswith(name):
+            return await asyncio.to_thread(self._find_first_alert)
+        return await super().find_beginning(name)
+
+    def _find_first_alert(self) -> float:
+        """The first stored time since the incident began at which an alert fired, or when it began if none soon did.
+
+        Between two stored times a moment shows the values of the earlier one: at the beginning itself nothing would fire yet.
+        """
+        began = self.bundle.manifest.began_at
+        stored, heartbeat = self._servers.queries.get(alert_series.QUERY, ()), self.settings.heartbeat_alert
+        try:
+            times = [at for query in stored[:1] for at in alert_series.find_firing(query.points(), heartbeat)]
+        except SourceError:
+            return began
+        return min((at for at in times if began <= at <= began + _FIRST_ALERT_SECONDS), default=began)
 
     async def open_past(self, clock: Callable[[], float]) -> ReplayedPast:
         if not self._ready and self.prometheus is not None:
@@ -252,14 +277,14 @@ def _open_journal(bundle: Bundle) -> tuple[Journal | None, str]:
 
 
 async def show_moment(settings: Settings, bundle: Bundle, at: str) -> Snapshot:
-    """The snapshot of the moment that `at` names, else of the incident's beginning. Raises BundleError, InvalidTime and
+    """The snapshot of the moment that `at` names, else of the incident's first alert. Raises BundleError, InvalidTime and
     FutureMoment.
     """
     session = await asyncio.to_thread(ReplaySession, settings, bundle)
     past = await session.open_past(lambda: bundle.manifest.end)
     try:
         end = session.latest_moment(0.0)
-        return await past.go(await resolve_moment(at, session, now=end) if at else bundle.manifest.began_at)
+        return await past.go(await resolve_moment(at or "incident", session, now=end))
     finally:
         await past.close()
         await session.close()

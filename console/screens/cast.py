@@ -69,7 +69,7 @@ async def _find_times(bundle: Bundle, settings: Settings, take: Take) -> tuple[f
     session = await asyncio.to_thread(ReplaySession, settings, bundle)
     manifest = bundle.manifest
     try:
-        first = await resolve_moment(take.start, session, now=manifest.end) if take.start else manifest.began_at
+        first = await resolve_moment(take.start or "incident", session, now=manifest.end)
         last = await resolve_moment(take.end, session, now=manifest.end) if take.end else manifest.end
     finally:
         await session.close()

@@ -10,7 +10,6 @@ from console.config.settings import Settings
 from console.replay.bundle_file import Bundle, BundleError
 from console.screens.app import ConsoleApp
 from queries.model.text import visible
-from queries.text.times import format_time
 
 if TYPE_CHECKING:
     from console.monitor.session import Session
@@ -24,7 +23,7 @@ def create_app(
     clock: Callable[[], float] = time.time,
     refuse: Callable[[BundleError], None] | None = None,
 ) -> ConsoleApp:
-    """`settings` are those of `build_settings`; it begins at the moment that `at` names, else where the incident began.
+    """`settings` are those of `build_settings`; it begins at the moment that `at` names, else at the incident's first alert.
 
     The parts are read after the first frame: of a bundle that cannot be used `refuse` gets the error, and the console ends.
     """
@@ -44,7 +43,7 @@ def create_app(
         settings,
         session_factory=open_session,
         clock=clock,
-        at=at or format_time(bundle.manifest.began_at),
+        at=at or "incident",
         opening=f"REPLAY of {visible(bundle.name)}: reading it; no server is asked",
     )
     return app

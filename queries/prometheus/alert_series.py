@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from queries.model.alert import Alert, AlertRule, AlertState
@@ -29,6 +29,13 @@ def fingerprint(labels: Labels) -> str:
             for byte in (*text.encode("utf-8", "surrogatepass"), _SEPARATOR):
                 total = ((total ^ byte) * _PRIME) & 0xFFFF_FFFF_FFFF_FFFF
     return f"{total:016x}"
+
+
+def find_firing(points: Iterable[tuple[Labels, float]], heartbeat: str) -> Iterator[float]:
+    """The times of the points of QUERY at which an alert fired; one that always fires is none."""
+    for labels, at in points:
+        if label(labels, "alertstate") == "firing" and label(labels, "alertname") != heartbeat:
+            yield at
 
 
 def read_alerts(

@@ -122,6 +122,13 @@ class StoredQuery:
                 found.append((labels, points))
         return found
 
+    def points(self) -> Iterator[tuple[Labels, float]]:
+        """The labels and the time of every stored value."""
+        for labels, values in self.series:
+            for place, value in enumerate(values):
+                if value is not None:
+                    yield labels, self.grid.start + place * self.grid.step
+
     def worst(self, first: float, end: float, step: float, *, lowest: bool) -> list[Series]:
         """The worst stored value of each step, at the step's end, `first` being the first; the last one ends at `end`."""
         found = []

@@ -134,8 +134,8 @@ def settings(platform: ToldPlatform, tmp_path: Path) -> Settings:
     )
 
 
-async def write(settings: Settings, tmp_path: Path, *, loki: bool = False) -> Path:
-    """The bundle of an incident that began half an hour ago."""
+async def write(settings: Settings, tmp_path: Path, *, seconds_ago: float = NOW - BEGAN) -> Path:
+    """The bundle of an incident that began half an hour ago, as its alert did."""
     session = await asyncio.to_thread(Session.open, settings)
     try:
         await session.once()
@@ -145,7 +145,7 @@ async def write(settings: Settings, tmp_path: Path, *, loki: bool = False) -> Pa
             alerts=(),
             commander="ann",
             stability_seconds=None,
-            seconds_ago=NOW - BEGAN,
+            seconds_ago=seconds_ago,
         )
         await session.record("note", NoteWritten(EVERYWHERE))
         written = await write_incident_bundle(session, incident, str(tmp_path / "x.bundle.zip"), report=lambda text: None)
@@ -222,6 +222,20 @@ def test_a_replay_shows_what_was_and_says_what_it_does_not_have(file: Path, tmp_
     assert unplugged == []
     assert settings.prometheus is not None
     assert settings.prometheus.url == "http://bundle"
+
+
+@pytest.mark.parametrize(("earlier", "alerts"), [(0.0, ["HighErrorRate"]), (600.0, ["HighErrorRate"]), (1000.0, [])])
+def test_a_replay_begins_at_the_first_alert(settings: Settings, tmp_path: Path, earlier: float, alerts: list[str]) -> None:
+    """At the first stored time with an alert that fires, not a moment before it; where none fires within a quarter of an hour,
+    when the incident began. `incident` alone means the same."""
+    own, bundle = replayed(asyncio.run(write(settings, tmp_path, seconds_ago=NOW - BEGAN + earlier)), tmp_path)
+    for at in ("", "incident", "incident 1"):
+        shown = asyncio.run(show_moment(own, bundle, at))
+        assert shown.as_of is not None
+        assert [item.alert.name for item in shown.alerts] == alerts
+        begins = max(BEGAN, bundle.manifest.began_at) if alerts else bundle.manifest.began_at
+        # The moment of no alert is where the incident began, to the last digit.
+        assert 0.0 <= shown.as_of.moment - begins < (15.0 if alerts else 0.001)
 
 
 def test_a_moment_outside_is_refused(file: Path, tmp_path: Path) -> None:
