@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from console.actions.guard_gates import check_gates, check_others, check_signals
 from console.actions.guard_model import GuardOptions
 from console.actions.guard_notices import describe_notices
-from console.actions.guard_signals import BEFORE_SECONDS, describe_limit, measure_before, series_name
+from console.actions.guard_signals import BEFORE_SECONDS, describe_limit, measure_before, series_name, values_before
 from console.actions.guard_source import GuardSource
 from console.actions.plan import PreflightCheck
 from console.config.settings import Settings
@@ -56,7 +56,12 @@ class GuardChecks:
         self.signals = tuple(
             measure_before(state, history, target=name) for state, history in zip(states, histories, strict=True)
         )
-        return check_signals(self.options, self.signals, states, (spec.id for spec in source.specs))
+        alone = {
+            state.spec.id
+            for state, history in zip(states, histories, strict=True)
+            if not values_before(state.spec, history, target=name)
+        }
+        return check_signals(self.options, self.signals, states, (spec.id for spec in source.specs), alone=alone)
 
     def describe(self, undo: ActionCall | None) -> tuple[str, ...]:
         """What the person confirms beside the change."""

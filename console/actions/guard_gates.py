@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from console.actions.guard_model import GuardOptions
-from console.actions.guard_signals import describe_unknown
+from console.actions.guard_signals import BEFORE_SECONDS, describe_unknown
 from console.actions.plan import CheckLevel, PreflightCheck
 from console.checks.result import CheckResult, Result
 from console.config.freeze import Freeze
@@ -17,6 +17,7 @@ from queries.model.frozen import dataclass
 from queries.model.panel import PanelState
 from queries.model.text import visible
 from queries.model.verdict import Verdict
+from queries.text.durations import format_duration
 from queries.text.times import due_today, format_local, local_minute
 
 HOW = "gate"
@@ -71,9 +72,16 @@ def check_others(others: Sequence[GuardRecord], error: str, target: str) -> Pref
 
 
 def check_signals(
-    options: GuardOptions, signals: Sequence[GuardSignal], states: Sequence[PanelState], known: Iterable[str]
+    options: GuardOptions,
+    signals: Sequence[GuardSignal],
+    states: Sequence[PanelState],
+    known: Iterable[str],
+    *,
+    alone: Collection[str] = (),
 ) -> tuple[PreflightCheck, ...]:
-    """Whether each signal can be judged: a value before the change, and not a bad one."""
+    """Whether each signal can be judged: a value before the change, and not a bad one. `alone` are the panels with a value now
+    and no history.
+    """
     found, names = [], set(known)
     for name in options.signals:
         state = next((item for item in states if item.spec.id == name), None)
@@ -84,9 +92,15 @@ def check_signals(
         elif signal.before is None:
             text = f"{state.spec.title}: {describe_unknown(state)}: a guard cannot judge it; name others (--signals)"
             found.append(PreflightCheck(CheckLevel.BLOCK, text, HOW))
-        elif signal.bad_before:
-            text = f"{state.spec.title} is bad already: {state.reason}; only what is worse than that counts against the change"
-            found.append(PreflightCheck(CheckLevel.WARN, text, HOW))
+        else:
+            title = state.spec.title
+            if signal.bad_before:
+                text = f"{title} is bad already: {state.reason}; only what is worse than that counts against the change"
+                found.append(PreflightCheck(CheckLevel.WARN, text, HOW))
+            if name in alone:
+                before = format_duration(BEFORE_SECONDS)
+                text = f"{title}: no value of the {before} before is known: its limit follows from the value now alone"
+                found.append(PreflightCheck(CheckLevel.WARN, text, HOW))
     return tuple(found)
 
 

@@ -34,7 +34,7 @@ def measure_before(state: PanelState, history: Sequence[Series], *, target: str)
     below = spec.lower_is_worse
     if own is None or not state.verdict.known:
         return GuardSignal(spec.id, spec.title, below=below)
-    values = sorted(_values(spec, history, target), reverse=not below)
+    values = sorted(values_before(spec, history, target=target), reverse=not below)
     worst = _worst([own, *values[len(values) // 10 :]], below=below)
     limit = worst - _margin(worst, spec.unit) if below else worst + _margin(worst, spec.unit)
     own_limit = state.threshold.warn if state.threshold.warn is not None else state.threshold.critical
@@ -107,7 +107,7 @@ def _sample_of(samples: Iterable[Sample], name: str) -> float | None:
     return next((item.value for item in samples if item.label(_OWN) == name and math.isfinite(item.value)), None)
 
 
-def _values(spec: PanelSpec, history: Sequence[Series], target: str) -> list[float]:
+def values_before(spec: PanelSpec, history: Sequence[Series], *, target: str) -> list[float]:
     """The panel's value at each point of its history."""
     if target and spec.group_by == _OWN:
         history = [item for item in history if dict(item.labels).get(_OWN) == target]

@@ -27,7 +27,7 @@ class GuardSource(Protocol):
         """These panels now; one that does not exist is missing. Raises SourceError."""
 
     async def fetch_history(self, name: str, seconds: float) -> tuple[Series, ...]:
-        """The panel's series up to now; empty if it has none. Raises SourceError."""
+        """The panel's series up to now, of Prometheus or Loki; empty if none is known. Raises SourceError."""
 
     async def fetch_gates(self) -> GateFacts:
         """What the gates look at. What cannot be read is named in the facts."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from console.actions.guard_gates import GateFacts
 from console.config.settings import Settings
+from console.monitor.source_results import LOKI
 from console.state.guards import Guards
 from console.state.incident import Incident
 from console.state.journal_state import JournalState
@@ -17,9 +18,11 @@ from queries.errors import SourceError
 from queries.model.panel import PanelSpec, PanelState
 from queries.model.series import Series
 from queries.model.source import Health
+from queries.prometheus.history import Window
 from queries.text.durations import format_duration
 
 if TYPE_CHECKING:
+    from queries.model.panel_result import PanelHistory
     from queries.prometheus.client import Prometheus
 
 _FIRST_SECONDS = 15.0
@@ -38,6 +41,7 @@ class LiveGuardSource:
         specs: Sequence[PanelSpec],
         prometheus: Prometheus | None,
         *,
+        log_history: Callable[[PanelSpec, Window], Awaitable[PanelHistory]],
         snapshot: Callable[[], Snapshot],
         newest_ledger: Callable[[], Awaitable[tuple[JournalState, str]]],
         clock: Callable[[], float],
@@ -45,6 +49,7 @@ class LiveGuardSource:
         self.specs = specs
         self._settings = settings
         self._prometheus = prometheus
+        self._log_history = log_history
         self._snapshot = snapshot
         self._newest_ledger = newest_ledger
         self._clock = clock
@@ -61,9 +66,13 @@ class LiveGuardSource:
 
     async def fetch_history(self, name: str, seconds: float) -> tuple[Series, ...]:
         spec = next((item for item in self.specs if item.id == name), None)
-        if spec is None or spec.broken or spec.source != PROMETHEUS or self._prometheus is None:
+        if spec is None or spec.broken:
             return ()
         end = self._clock()
+        if spec.source == LOKI:
+            return (await self._log_history(spec, Window(end - seconds, end, seconds / _STEPS))).series
+        if spec.source != PROMETHEUS or self._prometheus is None:
+            return ()
         history = await self._prometheus.history(spec, start=end - seconds, end=end, step_seconds=seconds / _STEPS)
         return history.series
 

@@ -560,6 +560,7 @@ class Session(JournalSession):
             self.settings,
             self.specs,
             self.prometheus,
+            log_history=self.log_history,
             snapshot=self.snapshot,
             newest_ledger=self.newest_ledger,
             clock=self._clock,

@@ -49,6 +49,7 @@ class Signals:
     journal: Journal | None
     values: dict[str, float | None] = field(default_factory=lambda: dict(GOOD))
     history: dict[str, tuple[Series, ...]] = field(default_factory=dict)
+    """Of the minutes before; the values now where it has none of a panel."""
     gates: GateFacts = field(default_factory=GateFacts)
     error: SourceError | None = None
     guards: Guards | None = None
@@ -67,7 +68,8 @@ class Signals:
         return tuple(panel_state(name, self.values[name]) for name in names if name in self.values)
 
     async def fetch_history(self, name: str, seconds: float) -> tuple[Series, ...]:
-        return self.history.get(name, ())
+        value = self.values.get(name)
+        return self.history.get(name, () if value is None else (Series((), ((0.0, value),)),))
 
     async def fetch_gates(self) -> GateFacts:
         return self.gates

@@ -459,6 +459,9 @@ async def test_only_what_runs_pods_is_looked_for_among_the_workloads(target: str
         async def fetch_panels(self, names: Sequence[str]) -> tuple[PanelState, ...]:
             return (panel_state("memory", None, samples={"other": 20.0}),)
 
+        async def fetch_history(self, name: str, seconds: float) -> tuple[Series, ...]:
+            return (Series((("deployment", "other"),), ((1.0, 20.0),)),)
+
     checks = GuardChecks(replace(BRIEF, signals=("memory",)), Memory(None), settings_for(tmp_path, None))
     found = await checks.measure(target)
     assert [item.before is not None for item in checks.signals] == [known]

@@ -11,10 +11,15 @@ from pathlib import Path
 import pytest
 from told_platform import told_platform
 
+from console.actions.guard_checks import GuardChecks
+from console.actions.guard_model import GuardOptions, GuardVerdict
+from console.actions.guard_signals import evaluate_signal
+from console.actions.plan import CheckLevel
 from console.config.load import load_settings
 from console.config.settings import Settings
 from console.demo.loki import Limits, LineStore
 from console.demo.loki_server import LokiApi
+from console.journal.payloads import GuardSignal
 from console.monitor.dashboard_poller import DashboardPoller, DashboardReading, evaluate_dashboard
 from console.monitor.past_session import PastSession
 from console.monitor.session import Session
@@ -46,14 +51,18 @@ def opened(
     limits: Limits | None = None,
     without_loki: bool = False,
     errors: bool = True,
+    burst: int = 0,
     config: str = "",
     board: str = PANEL,
 ) -> Iterator[Settings]:
-    """Settings of a platform whose log has one error a minute, and had none before the last hour."""
+    """Settings of a platform whose log has one error a minute, and had none before the last hour; `burst` more of them seven
+    minutes ago.
+    """
     now = time.time()
     store = LineStore(limits or Limits())
     for minute in range(60):
         store.push({"app": "api"}, [(int((now - 60.0 * minute) * NANO), f"ERROR {minute}")] if errors else [])
+    store.push({"app": "api"}, [(int((now - 420.0) * NANO) + number, f"ERROR burst {number}") for number in range(burst)])
     store.push({"app": "api"}, [(int((now - 7200.0) * NANO), "ERROR long ago")])
     loki = LokiApi(store, clock=time.time)
     loki.start()
@@ -94,6 +103,48 @@ async def test_a_count_has_a_verdict_a_trend_and_its_source(tmp_path: Path) -> N
     assert state is not None and state.health is Health.UP and state.endpoint == (settings.loki.url if settings.loki else "")
     (shown,) = [item for item in document(snapshot)["panels"] if item["id"] == "log_errors"]
     assert shown["verdict"] == "warn" and shown["value"] == found.value
+
+
+async def measure_guard(settings: Settings) -> tuple[GuardSignal, list[tuple[CheckLevel, str]]]:
+    """What a guard on the panel counts against a change, and what its preview says."""
+    session = await asyncio.to_thread(Session.open, settings)
+    try:
+        await session.once()
+        checks = GuardChecks(GuardOptions(signals=("log_errors",)), session.guard_source, settings)
+        found = await checks.measure("node/node-1")
+        (signal,) = checks.signals
+        (state,) = await session.guard_source.fetch_panels(("log_errors",))
+        assert (evaluate_signal(signal, state, target="").verdict is GuardVerdict.UNKNOWN) is (signal.before is None)
+    finally:
+        await session.close()
+    return signal, [(item.level, item.text) for item in found]
+
+
+async def test_a_guard_knows_the_minutes_before(tmp_path: Path) -> None:
+    """The limit is a quarter beyond what Loki counted in them, not beyond the count of one moment."""
+    with opened(tmp_path, burst=20, config="thresholds: {log_errors: {warn: 50}}\n") as settings:
+        signal, found = await measure_guard(settings)
+    assert signal.before is not None and 4 <= signal.before <= 5
+    assert signal.limit == 50.0 and found == []
+    with opened(tmp_path, burst=80, config="thresholds: {log_errors: {warn: 50}}\n") as settings:
+        signal, found = await measure_guard(settings)
+    assert signal.limit is not None and 100.0 <= signal.limit <= 110.0 and found == []
+
+
+async def test_a_guard_says_that_it_does_not_know_them(tmp_path: Path) -> None:
+    """Where Loki refuses the range, the preview says from what the limit follows; without a count nothing can be guarded."""
+    with opened(tmp_path, limits=Limits(range_seconds=60.0), config="thresholds: {log_errors: {warn: 4.5}}\n") as settings:
+        signal, found = await measure_guard(settings)
+    assert signal.limit is not None and 4.5 <= signal.limit <= 6.25
+    assert (
+        CheckLevel.WARN,
+        "Errors in the log: no value of the 10m before is known: its limit follows from the value now alone",
+    ) in found
+    with opened(tmp_path, errors=False) as settings:
+        signal, found = await measure_guard(settings)
+    ((level, text),) = found
+    assert level is CheckLevel.BLOCK and "Loki counted no line" in text and "a guard cannot judge it" in text
+    assert signal.before is None
 
 
 async def test_the_config_overrides_its_threshold(tmp_path: Path) -> None:
