@@ -29,8 +29,8 @@ class _Key(NamedTuple):
 
 
 class Footer(LineView):
-    """Derived from the screen's active bindings; on a narrow terminal the later ones are dropped, grey ones first, the pinned
-    ones never. A click on a key presses it.
+    """Derived from the screen's active bindings; where not all have room the grey ones are left out, then the later ones, the
+    pinned ones never. A click on a key presses it.
     """
 
     DEFAULT_CSS = """
@@ -73,24 +73,19 @@ class Footer(LineView):
 
     def _lay_out(self, width: int) -> list[tuple[_Key | None, Line]]:
         """The pieces of the line from left to right, each with the key that it shows."""
-        dangerous: Sequence[_Key] = self._dangerous_keys
-        if _width([(item, _format(item)) for item in (*self._keys, *dangerous)]) + 2 > width:
-            dangerous = [item for item in dangerous if item.enabled]
-        right: list[tuple[_Key | None, Line]] = [(item, _format(item)) for item in dangerous]
-        right.append((None, ((" ", ""),)))
+        keys: Sequence[_Key] = self._keys
+        right = self._lay_out_right(self._dangerous_keys, width)
+        if _width([(item, _format(item)) for item in keys]) + _width(right) + 1 > width:
+            keys = [item for item in keys if item.enabled or item.shown in PINNED_KEYS]
+            right = self._lay_out_right([item for item in self._dangerous_keys if item.enabled], width)
+        if _width(right) >= width:
+            right = []
         size = _width(right)
-        if self._note and size + len(self._note) + 20 <= width:
-            right.insert(0, (None, ((f" {self._note} ", "dim"),)))
-            size = _width(right)
-        if size >= width:
-            right, size = [], 0
         room = width - size - 1
-        others = [item for item in self._keys if item.shown not in PINNED_KEYS]
-        found = [item for item in self._keys if item.shown in PINNED_KEYS]
+        others = [item for item in keys if item.shown not in PINNED_KEYS]
+        found = [item for item in keys if item.shown in PINNED_KEYS]
         pinned = sorted(found, key=lambda item: PINNED_KEYS.index(item.shown))
         last = [(item, _format(item)) for item in pinned]
-        if _width([(item, _format(item)) for item in others]) + _width(last) > room:
-            others = [item for item in others if item.enabled]
         if _width([(item, _format(item)) for item in others]) + _width(last) > room:
             last = [(item, _format(item)[:1]) for item in pinned]
         left: list[tuple[_Key | None, Line]] = []
@@ -100,6 +95,13 @@ class Footer(LineView):
         left += last
         gap = max(0, width - _width(left) - size)
         return [*left, (None, ((" " * gap, ""),)), *right]
+
+    def _lay_out_right(self, dangerous: Sequence[_Key], width: int) -> list[tuple[_Key | None, Line]]:
+        right: list[tuple[_Key | None, Line]] = [(item, _format(item)) for item in dangerous]
+        right.append((None, ((" ", ""),)))
+        if self._note and _width(right) + len(self._note) + 20 <= width:
+            right.insert(0, (None, ((f" {self._note} ", "dim"),)))
+        return right
 
     def _bindings_changed(self, screen: Screen[object]) -> None:
         self._update_keys()
