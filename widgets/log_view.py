@@ -10,7 +10,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
-from queries.model.log import LogLevel, LogLine, find_level, split_stamp
+from queries.model.log import LogLevel, LogLine, drop_stamp, find_level
 from queries.model.text import visible
 from queries.text.times import format_shown
 from widgets.line_view import LineView
@@ -185,7 +185,7 @@ class LogView(LineView, can_focus=True):
             prefix.append(self.labels.get(line.source, (line.source, "")))
             prefix.append((" ", ""))
         room = max(8, width - sum(cell_len(text) for text, _ in prefix))
-        own = _leave_out_time(line) if self.shows_times else line.text
+        own = drop_stamp(line) if self.shows_times else line.text
         content = visible(self.format(own) if self.format else own)
         if line.size_bytes:
             content += f"… (cut: the line has {line.size_bytes:,} bytes)"
@@ -297,12 +297,6 @@ class LogView(LineView, can_focus=True):
 def _format_clock(at_ns: int) -> str:
     clock = format_shown(at_ns // 1_000_000_000, "%H:%M:%S", mark=False, unknown="")
     return f"{clock}.{at_ns // 1_000_000 % 1000:03d}" if clock else "  no time   "
-
-
-def _leave_out_time(line: LogLine) -> str:
-    """The text without the time at its beginning, if that is the line's own to a second; another time says something else."""
-    at, rest = split_stamp(line.text)
-    return rest if rest and at is not None and abs(at - line.at_ns / 1e9) < 1.0 else line.text
 
 
 def _lay(span: Span, under: str) -> Span:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import accumulate
 from pathlib import Path
 
@@ -75,17 +75,24 @@ class FileLines:
     def find(self, search: LineSearch | None, on_progress: Callable[[], None] = lambda: None) -> None:
         """Search all lines from the first on, and what `read_more` found since; a call with another one ends this one."""
         if search is not self.search:
-            self.search, self._matches, self._searched = search, array("L"), 0
+            self._searched, self._matches, self.search = 0, array("L"), search
             self.only_matches = self.only_matches and search is not None
         while search is not None and search is self.search and self._searched < self.line_count and not self._closed:
             first = self._searched
-            lines = self._read(first, min(first + _SEARCHED, self.line_count))
+            lines = self.read_lines(first, min(first + _SEARCHED, self.line_count))
             with CPU_LOCK:
                 found = [line.order for line in lines if search.matches(line.text)]
             if search is self.search:
                 self._matches.extend(found)
                 self._searched = first + len(lines)
             on_progress()
+
+    def all_lines(self, count: int) -> Iterator[list[LogLine]]:
+        """The first `count` lines, many at once, until it is closed."""
+        for first in range(0, count, _SEARCHED):
+            if self._closed or first >= self.line_count:  # it became shorter
+                return
+            yield self.read_lines(first, min(first + _SEARCHED, count, self.line_count))
 
     @property
     def searching(self) -> bool:
@@ -104,13 +111,13 @@ class FileLines:
     def window(self, first: int, last: int) -> list[LogLine]:
         first, last = max(0, first), min(last, self.count())
         if not self.only_matches:
-            return self._read(first, last)
-        return [line for number in self._matches[first:last] for line in self._read(number, number + 1)]
+            return self.read_lines(first, last)
+        return [line for number in self._matches[first:last] for line in self.read_lines(number, number + 1)]
 
     def index_of(self, key: LineKey) -> int:
         return bisect_left(self._matches, key[1]) if self.only_matches else min(key[1], self.line_count)
 
-    def _read(self, first: int, last: int) -> list[LogLine]:
+    def read_lines(self, first: int, last: int) -> list[LogLine]:
         """The lines from number `first` up to, not including, `last`. A long one is cut; what a file no longer has is empty."""
         lines = []
         starts, size = self._starts, self._size

@@ -27,6 +27,8 @@ def describe_change(change: PatternChange) -> str:
     before, after = count_lines(change.before), count_lines(change.after)
     if change.novelty is Novelty.NEW:
         count = len(change.pattern.sources)
+        if not any(change.pattern.sources):  # of a file
+            return f"new, {after}"
         return f"new, {after} of {count if count < MOST_SOURCES else f'at least {count}'} {'pod' if count == 1 else 'pods'}"
     if change.novelty is Novelty.GONE:
         return f"gone, {before} before"
@@ -138,6 +140,11 @@ def _note(miner: PatternMiner, before: Span, before_seconds: int, after: Span, a
         if span.length_ns < 0.99 * seconds * _NANO:
             read, whole = format_duration(span.seconds), format_duration(seconds)
             return f"{where}: only {read} of {whole} were compared, which have {MOST_LINES:,} lines"
+    return note_other(miner)
+
+
+def note_other(miner: PatternMiner) -> str:
+    """Why lines are missing from the patterns; empty if none are."""
     return f"{miner.other:,} lines are in none of the patterns: there are too many" if miner.other else ""
 
 

@@ -15,8 +15,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from enum import StrEnum
-from itertools import accumulate, compress
-from operator import itemgetter
+from itertools import accumulate, compress, islice
+from operator import gt, itemgetter
 from typing import Any, TypeVar
 
 from queries.model.frozen import dataclass
@@ -32,7 +32,8 @@ _SIMILAR = 0.5
 """A line belongs to a template if a larger share of its constant words is equal."""
 _MEMORY = 20_000
 MOST_SOURCES = 20
-_MOST_CHARACTERS = 1024
+MOST_CHARACTERS = 1024
+"""Of a longer line, only so many are compared."""
 _VARIABLE = re.compile(
     r"""
     \d{4}-\d\d-\d\d[T\ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?  # a time
@@ -153,7 +154,7 @@ class PatternMiner:
             at_ns, _, source, text, _, notice = line
             if notice:
                 continue
-            data = text[:_MOST_CHARACTERS].encode("utf-8", "surrogatepass")
+            data = text[:MOST_CHARACTERS].encode("utf-8", "surrogatepass")
             found = known.get(data.translate(_DIGITS))
             pattern = found.patterns.get(found.get(data)) if isinstance(found, _Known) else found
             if pattern is None:
@@ -180,7 +181,7 @@ class PatternMiner:
             pattern = found.patterns.get(found.get(data))
             if pattern is not None:
                 return pattern
-        text = line.text[:_MOST_CHARACTERS]
+        text = line.text[:MOST_CHARACTERS]
         spans = [match.span() for match in _VARIABLE.finditer(text)]
         masked = _VARIABLE.sub(WILD, text)
         pattern = self._masked.get(masked)
@@ -235,7 +236,8 @@ class PatternMiner:
     def sort(self) -> None:
         """Put the times of every pattern in order, and the patterns with the most lines first."""
         for pattern in self.patterns:
-            pattern.times = array("q", sorted(pattern.times))
+            if any(map(gt, pattern.times, islice(pattern.times, 1, None))):  # sorting takes five times the memory
+                pattern.times = array("q", sorted(pattern.times))
         self.patterns.sort(key=lambda pattern: -pattern.count)
 
 

@@ -11,17 +11,17 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Input
 
-from console.logs.fields import format_fields
 from console.logs.file_lines import FileLines
-from console.logs.search import TextSearch
-from console.screens.base import ConsoleScreen
-from console.screens.filterable_screen import FilterField
+from console.logs.file_patterns import TemplateSearch
+from console.logs.patterns import Pattern
+from console.logs.search import LineSearch
+from console.screens.log_file_patterns import LogFilePatternsScreen
+from console.screens.log_search import LogSearchScreen
 from console.screens.render_context import RenderContext
+from queries.model.log import LogLine
 from widgets.log_view import LogView
 from widgets.styled_text import Line, spread, text
-from widgets.text_view import TextView
 
 _LOOK_SECONDS = 1.0
 
@@ -33,7 +33,7 @@ class FileChanged(Message):
         return isinstance(message, FileChanged)
 
 
-class LogFileScreen(ConsoleScreen):
+class LogFileScreen(LogSearchScreen):
     """The lines of one file; what is written to it later is shown too."""
 
     SCREEN_TITLE = "Log file"
@@ -41,12 +41,13 @@ class LogFileScreen(ConsoleScreen):
         "The lines of a file, however long it is: only where each line begins is kept in memory. The screen follows the end of "
         "the file until you move up; f or end returns there. / searches all lines, n and N move among matches, m shows only "
         "matches. v shows the fields of JSON and logfmt after the message. Control characters are written out, and a line of "
-        "more than 8 KiB is cut. A file that becomes shorter is read from its beginning again. "
-        "`cad-console logs FILE --patterns` prints its patterns."
+        "more than 8 KiB is cut. A file that becomes shorter is read from its beginning again. a groups all lines by pattern, "
+        "and shows what is new since the lines in view; `cad-console logs FILE --patterns` prints the patterns."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "search", key_display="/", tooltip="Search all lines", id="file.search"),
         Binding("f", "follow", "follow", tooltip="Follow the end of the file, or stay at these lines", id="file.follow"),
+        Binding("a", "patterns", "patterns", tooltip="All lines by pattern, and what is new", id="file.patterns"),
         Binding("n", "match(1)", "next match", tooltip="To the next match", id="file.next"),
         Binding("N", "match(-1)", "previous match", show=False, tooltip="To the previous match", id="file.back"),
         Binding("m", "matches", "matches", tooltip="Only matches, or all lines", id="file.matches"),
@@ -56,18 +57,21 @@ class LogFileScreen(ConsoleScreen):
     ]
 
     def __init__(self, path: str) -> None:
-        super().__init__()
+        super().__init__(_NOTHING)
         self._path = Path(path).expanduser()
         self._file: FileLines | None = None
         self._error = ""
-        self._jumps = False
-        """The search is new: go to its last match once it is found."""
-        self._title = TextView(classes="title")
-        self._status = TextView(id="log-status", classes="hidden")
-        self._field = FilterField(placeholder="text or regular expression", id="file-search")
-        self._field.add_class("field", "hidden")
-        self._view = LogView(_NOTHING, id="log")
-        self._view.add_class("grow")
+
+    @property
+    def searched(self) -> FileLines | None:
+        return self._file
+
+    @property
+    def searching(self) -> bool:
+        return self._file is not None and self._file.searching
+
+    def find(self, search: LineSearch | None) -> None:
+        self.run_worker(self._find(search), "searching the file" if search else "ending the search", "find", exclusive=True)
 
     def body(self) -> Iterable[Widget]:
         yield self._title
@@ -105,7 +109,7 @@ class LogFileScreen(ConsoleScreen):
             self._error = getattr(error, "strerror", None) or str(error)
             self._draw_file()
 
-    async def _find(self, search: TextSearch | None) -> None:
+    async def _find(self, search: LineSearch | None) -> None:
         lines = self._file
         if lines is not None:
             await asyncio.to_thread(lines.find, search, self._report)
@@ -121,13 +125,9 @@ class LogFileScreen(ConsoleScreen):
         lines = self._file
         failed = self._error or self.worker_errors.get("file", "")
         self._view.empty = failed or ("the file is empty" if lines is not None else "reading …")
-        search = lines.search if lines is not None else None
         if lines is not None and lines.only_matches and not lines.count():
             self._view.empty = "searching …" if lines.searching else "no line matches"
-        self._view.spans = search.spans if search is not None else None
-        if self._jumps and lines is not None and not lines.searching:
-            self._jumps = False
-            self.action_match(-1)
+        self.show_found()
         self._view.update()
         self._draw_title()
 
@@ -137,49 +137,26 @@ class LogFileScreen(ConsoleScreen):
         first, count = self._view.position()
         where = "end" if self._view.follows else f"at {first + 1:,}"
         left: Line = ((" Log file ", "title"), text(str(self._path), "strong"))
-        found = self._describe_search()
-        self._status.show(((text(f" {found}", "warn"),),) if found else ())
+        found = tuple(self.render_search("only matches" if self._file is not None and self._file.only_matches else ""))
+        self._status.show(found)
         self._status.set_class(not found, "hidden")
         noun = "line" if count == 1 else "lines"
         self._title.show((spread(left, ((where, "accent"), (f" · {count:,} {noun} ", "dim")), width),))
 
-    def _describe_search(self) -> str:
-        lines = self._file
-        if lines is None or lines.search is None:
-            return ""
-        number = lines.match_number(self._view.cursor) if self._view.cursor else 0
-        count = f"{number:,} of {lines.match_count():,} matches" if number else f"{lines.match_count():,} matches"
-        parts = (count, "searching …" if lines.searching else "", lines.search.note)
-        return f"/{lines.search.pattern}: {', '.join(filter(None, parts))}"
-
     # What a person asks for
 
-    def action_follow(self) -> None:
-        if self._view.follows:
-            self._view.hold()
-        else:
-            self._view.action_end()
-
-    def action_wrap(self) -> None:
-        self._view.wraps = not self._view.wraps
-        self._view.update()
-
-    def action_fields(self) -> None:
-        self._view.format = None if self._view.format else format_fields
-        self._view.update()
-
-    def action_search(self) -> None:
-        self._field.open()
-
-    def action_match(self, direction: int) -> None:
+    def action_patterns(self) -> None:
         lines = self._file
-        if lines is None or lines.search is None:
-            self.action_search()
+        if lines is None or not lines.line_count:
+            self.show_notice("there is no line yet")
             return
-        key = lines.next_match(self._view.cursor, direction)
-        if key is not None:
-            self._view.show_line(key)
-            self._draw_title()
+        line = None if self._view.follows else self._view.current()
+        self.app.push_screen(LogFilePatternsScreen(lines, line.order if line else None, show=self._show_pattern))
+
+    def _show_pattern(self, pattern: Pattern) -> None:
+        if self._file is not None:
+            self.search_for(TemplateSearch(pattern))
+            self._file.only_matches = True
 
     def action_matches(self) -> None:
         lines = self._file
@@ -191,33 +168,6 @@ class LogFileScreen(ConsoleScreen):
         self._view.action_end()
         self._draw_file()
 
-    async def action_leave_search(self) -> None:
-        if self._field.has_focus or (self._file is not None and self._file.search is not None):
-            self._end_search()
-        else:
-            await self.app.run_action("back")
-
-    action_leave_filter = action_leave_search
-
-    def _end_search(self) -> None:
-        self._field.value = ""
-        self._field.add_class("hidden")
-        self._view.cursor = None
-        self._view.focus()
-        self.run_worker(self._find(None), "ending the search", "find", exclusive=True)
-
-    @on(Input.Submitted, "#file-search")
-    def _search_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._field.add_class("hidden")
-        self._view.focus()
-        if not event.value:
-            self._end_search()
-            return
-        self._view.cursor = None
-        self._jumps = True
-        self.run_worker(self._find(TextSearch(event.value)), "searching the file", "find", exclusive=True)
-
 
 class _Nothing:
     """No line yet."""
@@ -225,7 +175,7 @@ class _Nothing:
     def count(self) -> int:
         return 0
 
-    def window(self, first: int, last: int) -> list:  # type: ignore[type-arg]
+    def window(self, first: int, last: int) -> list[LogLine]:
         return []
 
     def index_of(self, key: tuple[int, int]) -> int:

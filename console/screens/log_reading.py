@@ -14,8 +14,9 @@ from textual.widget import Widget
 from console.logs.line_fields import LineFilter
 from console.logs.merged_log import MergedLog
 from console.logs.query import LogOrigin, LogQuery
-from console.screens.base import ConsoleScreen
+from console.logs.search import LineSearch
 from console.screens.filterable_screen import FilterField
+from console.screens.log_search import LogSearchScreen
 from console.screens.log_volume import LogVolume
 from console.screens.render_context import RenderContext
 from queries.errors import SourceError
@@ -65,11 +66,13 @@ class _Completion(Suggester):
         return await self._complete(value)
 
 
-class LogReadingScreen(ConsoleScreen):
+class LogReadingScreen(LogSearchScreen):
     """Lines are read, merged and searched in threads; the screen draws those in view, ten times a second at most."""
 
     def __init__(self, target: str, *, previous: bool = False, at: float | None = None) -> None:
-        super().__init__()
+        log = MergedLog()
+        super().__init__(log)
+        self._log = log
         self._target = target
         self._origin = LogOrigin.LOKI if at is not None or is_selector(target) else LogOrigin.PODS
         self._at = at
@@ -82,25 +85,23 @@ class LogReadingScreen(ConsoleScreen):
         self._container = ""
         self._previous = previous
         self._range = 0
-        self._log = MergedLog()
         self._source: LogSource | None = None
         self._fetched = self._ended = False
-        self._jumps = False
-        """The search is new: go to its last match once it is found."""
         self._error = ""
         self._path = ""
         self._sources: tuple[str, ...] = ()
-        self._title = TextView(classes="title")
-        self._status = TextView(id="log-status", classes="hidden")
         self._chart = TextView(id="log-volume", classes="hidden")
         self._query = FilterField(
             placeholder='{label="value"} |= "text"', id="log-query", select_on_focus=False, suggester=_Completion(self.complete)
         )
         self._query.add_class("field", "hidden")
-        self._field = FilterField(placeholder="text or regular expression", id="log-search")
-        self._field.add_class("field", "hidden")
-        self._view = LogView(self._log, id="log")
-        self._view.add_class("grow")
+
+    @property
+    def searched(self) -> MergedLog:
+        return self._log
+
+    def find(self, search: LineSearch | None) -> None:
+        self._log.find(search)
 
     def body(self) -> Iterable[Widget]:
         yield self._title
@@ -221,10 +222,7 @@ class LogReadingScreen(ConsoleScreen):
         self._view.empty = "" if self._error or status.failed else nothing
         if self._log.context is not None and not self._log.count():
             self._view.empty = "no line matches"
-        self._view.spans = self._log.search.spans if self._log.search else None
-        if self._jumps and self._log.search is not None and self._log.search.pattern == self._field.value:
-            self._jumps = False
-            self.go_to_match(-1)
+        self.show_found()
         self._view.update()
         self._draw_title()
 
@@ -255,21 +253,13 @@ class LogReadingScreen(ConsoleScreen):
         self._chart.show(self._volume.lines(width, first_ns=first, last_ns=last))
 
     def _status_lines(self, width: int) -> Iterable[Line]:
-        search, status = self._log.search, self._log.status
+        status = self._log.status
         if self._filters:
             chips = tuple(part for each in self._filters for part in (text(f" {each.describe()} ", "match"), (" ", "")))
             yield ((" ", ""), *chips, ("r removes", "dim"))
-        if search is not None and self._field.has_class("hidden"):
-            number = self._log.match_number(self._view.cursor) if self._view.cursor else 0
-            count = self._log.match_count()
-            of = f"{number:,} of {count:,}" if number else f"{count:,}"
-            only = {None: "", 0: " · only matches"}.get(self._log.context, f" · with {self._log.context} lines around")
-            yield (
-                (" /", "key"),
-                text(search.pattern, "strong"),
-                (f"  {of} matches{only}", ""),
-                text(f"  {search.note}", "warn"),
-            )
+        yield from self.render_search(
+            {None: "", 0: "only matches"}.get(self._log.context, f"with {self._log.context} lines around")
+        )
         if self._error:
             yield from ((text(f" {part}", "critical"),) for part in wrap(text(self._error)[0], width - 2))
         for sentences, tone in ((status.failed, "critical"), (status.waiting, "warn")):
@@ -294,9 +284,3 @@ class LogReadingScreen(ConsoleScreen):
             return await self._loki.complete(typed)
         except SourceError:
             return None
-
-    def go_to_match(self, direction: int) -> None:
-        """Put the cursor on the next match, or on the one before (-1)."""
-        key = self._log.next_match(self._view.cursor, direction)
-        if key is not None:
-            self._view.show_line(key)

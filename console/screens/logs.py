@@ -11,11 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from console.alerts.cause import find_workload_change
-from console.logs.fields import format_fields
 from console.logs.format import save_log
 from console.logs.line_fields import LineField, LineFilter, build_fields, find_fields
 from console.logs.query import LogOrigin
-from console.logs.search import LevelSearch, TextSearch
+from console.logs.search import LevelSearch
 from console.screens.log_fields import LogFieldsDialog
 from console.screens.log_reading import RANGES, LogReadingScreen
 from console.screens.messages import OpenLogPatternsRequested
@@ -109,12 +108,6 @@ class LogsScreen(LogReadingScreen):
 
     # What a person asks for
 
-    def action_follow(self) -> None:
-        if self._view.follows:
-            self._view.hold()
-        else:
-            self._view.action_end()
-
     def action_next_container(self) -> None:
         parts = self._source.parts() if self._source else ()
         if not parts:
@@ -142,10 +135,6 @@ class LogsScreen(LogReadingScreen):
         self._at = None
         self._range = (self._range + 1) % len(RANGES)
         self._fetch_other()
-
-    def action_wrap(self) -> None:
-        self._view.wraps = not self._view.wraps
-        self._view.update()
 
     def action_times(self) -> None:
         self._view.shows_times = not self._view.shows_times
@@ -258,43 +247,12 @@ class LogsScreen(LogReadingScreen):
 
     # Searching
 
-    def action_match(self, direction: int) -> None:
-        if self._log.search is None:
-            self.action_search()
-            return
-        self.go_to_match(direction)
-
-    def action_search(self) -> None:
-        self._field.open()
-
     async def action_leave_search(self) -> None:
         if self._query.has_focus:
             self._query.add_class("hidden")
             self._view.focus()
-        elif self._field.has_focus or self._log.search is not None:
-            self._end_search()
         else:
-            await self.app.run_action("back")
-
-    action_leave_filter = action_leave_search
-
-    def _end_search(self) -> None:
-        self._field.value = ""
-        self._field.add_class("hidden")
-        self._view.cursor = None
-        self._log.find(None)
-        self._view.focus()
-
-    @on(Input.Submitted, "#log-search")
-    def _search_submitted(self, event: Input.Submitted) -> None:
-        self._field.add_class("hidden")
-        self._view.focus()
-        if not event.value:
-            self._end_search()
-            return
-        self._log.find(TextSearch(event.value))
-        self._view.cursor = None
-        self._jumps = True
+            await super().action_leave_search()
 
     def action_levels(self) -> None:
         """Only errors, then errors and warnings, then all lines."""
@@ -302,15 +260,11 @@ class LogsScreen(LogReadingScreen):
         shown = now.pattern if isinstance(now, LevelSearch) else ""
         following = {"": LogLevel.ERROR, LevelSearch(LogLevel.ERROR).pattern: LogLevel.WARN}.get(shown)
         if following is None:
-            self._end_search()
+            self.end_search()
             return
         self._log.find(LevelSearch(following))
         self._log.show_matches(0)
         self._view.cursor = None
-
-    def action_fields(self) -> None:
-        self._view.format = None if self._view.format else format_fields
-        self._view.update()
 
     def action_context(self) -> None:
         selector = self._loki.selector if self._loki else ""
@@ -321,7 +275,7 @@ class LogsScreen(LogReadingScreen):
             return
         self._target, self._container, self._at = drop_filters(selector), "", at_ns / 1e9
         self._filters = ()
-        self._end_search()
+        self.end_search()
         self._fetch_other()
 
     def action_matches(self) -> None:

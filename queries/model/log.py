@@ -140,3 +140,9 @@ def split_stamp(line: str) -> tuple[float | None, str]:
     except ValueError:
         return None, line
     return at.astimezone(UTC).timestamp() + float("0." + (found[2] or ".0")[1:]), line[found.end() :]
+
+
+def drop_stamp(line: LogLine) -> str:
+    """The text of a line beside its time: without the time at its beginning, unless that differs by a second or more."""
+    at, rest = split_stamp(line.text)
+    return rest if rest and at is not None and abs(at - line.at_ns / 1e9) < 1.0 else line.text

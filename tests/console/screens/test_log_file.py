@@ -6,7 +6,7 @@ from pathlib import Path
 
 import patience
 import pytest
-from painting import text_of
+from painting import notices_of, text_of
 from screen_samples import StillSession, settings, snapshot
 from textual.pilot import Pilot
 
@@ -52,7 +52,7 @@ async def test_a_search_and_only_matches(file: Path, tmp_path: Path) -> None:
         await pilot.press("colon", *f"logs {file}", "enter")
         await until(app, pilot, "5,000 lines")
         await pilot.press("slash", *"ERROR", "enter")
-        await until(app, pilot, "/ERROR: 50 of 50 matches", "ERROR line 4907")
+        await until(app, pilot, "/ERROR  50 of 50 matches", "ERROR line 4907")
         await pilot.press("N")
         await until(app, pilot, "49 of 50 matches", "ERROR line 4807")
         await pilot.press("m")
@@ -61,6 +61,37 @@ async def test_a_search_and_only_matches(file: Path, tmp_path: Path) -> None:
         await until(app, pilot, "5,000 lines", "INFO line")
         await pilot.press("escape")
         await patience.until(pilot, lambda: len(app.screen_stack) == 1, "back")
+
+
+async def test_the_patterns_of_a_file(file: Path, tmp_path: Path) -> None:
+    """a counts all lines by pattern; above the end it compares from the line in view on, [ moves that line, and enter shows
+    only the lines of the pattern."""
+    with file.open("a") as written:
+        written.write("WARN disk nearly full\n")
+    app = console(tmp_path, str(file))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(app, pilot, "nearly full", "5,001 lines")
+        await pilot.press("a")
+        shown = await until(app, pilot, "Log patterns", "4,950 lines", "first line 8: ERROR line 7")
+        assert "E 50 lines" in shown and "W 1 line " in shown and "from line" not in shown and "pods" not in shown
+        await pilot.press("left_square_bracket")
+        await until(app, pilot, "from line 4,752 on", "new, 1 line ")
+        await pilot.press("escape", "home", *["down"] * 10, "a")
+        await until(app, pilot, "from line 11 on", "first line 5,001: WARN disk nearly full")
+        await pilot.press("enter")
+        await until(app, pilot, "Log file", "/WARN disk nearly full  1 of 1 match · only matches", "· 1 line")
+        await pilot.press("escape")
+        await until(app, pilot, "5,001 lines", "INFO line")
+
+
+async def test_the_patterns_of_an_empty_file(tmp_path: Path) -> None:
+    """Nothing opens, and a notice says why."""
+    (tmp_path / "x.log").touch()
+    app = console(tmp_path, str(tmp_path / "x.log"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(app, pilot, "the file is empty")
+        await pilot.press("a")
+        await patience.until(pilot, lambda: "there is no line yet" in notices_of(app), "the notice")
 
 
 async def test_what_is_no_file_says_so(tmp_path: Path) -> None:
