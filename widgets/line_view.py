@@ -77,6 +77,11 @@ class LineView(ScrollView, can_focus=False):
         """The width of a line in cells, without the scrollbar."""
         return self.scrollable_content_region.width
 
+    @property
+    def allow_vertical_scroll(self) -> bool:
+        """Whether there is more than is in view: Textual waits for the layout after next, which brings the scrollbar."""
+        return super().allow_vertical_scroll or (self.max_scroll_y > 0 and self.is_scrollable and not self.disabled)
+
     def line_count(self, width: int) -> int:
         """The number of lines in total, fixed ones included."""
         raise NotImplementedError

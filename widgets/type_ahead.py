@@ -1,4 +1,4 @@
-"""Keys that a person typed before the field they are meant for had the focus."""
+"""Keys that a person typed before the screen or the field they are meant for was ready."""
 
 from __future__ import annotations
 
@@ -30,18 +30,28 @@ class TypeAhead(_App):
     A terminal delivers `:`, `a`, `t` in one piece, and all of them go to the widget that has the focus then. They come back to
     the application one after another, when `:` has opened the field. Only screens with `TAKES_TYPE_AHEAD` get them: a preview
     must be read before it is confirmed, so a key that is older than a dialog never reaches it.
+
+    A screen that opens for the first time has no focus until it is laid out: its keys wait for `release_keys` too.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._sent: deque[tuple[events.Key, Widget | None]] = deque(maxlen=_REMEMBERED)
         self._held: list[events.Key] = []
+        self._early: list[events.Key] = []
+        """Keys for a screen that is not laid out yet, and every key after them."""
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, events.Key):
             if event.is_forwarded:
+                if self._early or self._waits_for_screen:
+                    self._early.append(events.Key(event.key, event.character))
+                    return
                 if self._redirect(event) or self.explain_key(event):
                     return
+            elif self._early or self._waits_for_screen:
+                self._early.append(event)
+                return
             elif self._waits_for_field:
                 self._held.append(event)
                 return
@@ -62,6 +72,17 @@ class TypeAhead(_App):
         if field is not None:
             for event in held:
                 field.post_message(event)
+
+    async def release_keys(self) -> None:
+        """The screen is laid out: it gets the keys that were typed for it meanwhile, in their order."""
+        early, self._early = self._early, []
+        while early and not self._waits_for_screen:
+            await self.on_event(early.pop(0))
+        self._early = early
+
+    @property
+    def _waits_for_screen(self) -> bool:
+        return not getattr(self.screen, "settled", True)
 
     @property
     def _waits_for_field(self) -> bool:

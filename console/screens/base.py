@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar, cast
 
 from textual import on
 from textual.app import ComposeResult
@@ -28,6 +28,7 @@ from widgets.text_view import TextView
 if TYPE_CHECKING:
     from queries.model.panel import PanelState
     from widgets.table import Arrangement, Table
+    from widgets.type_ahead import TypeAhead
 
 C = TypeVar("C", bound=Widget)
 
@@ -55,6 +56,8 @@ class ConsoleScreen(ReportsWorkerErrors, StyledOnce, Screen[None]):
         """The request that opened this page; None for a screen of the registry."""
         self._mark_row: TextView | None = None
         self._jumps = 0
+        self._laying_out = self.settled = False
+        """Whether it was filled and laid out: keys that are typed earlier wait for that."""
         self._initial_size = Size(0, 0)
 
     def prepare(self, context: RenderContext, size: Size) -> None:
@@ -99,6 +102,13 @@ class ConsoleScreen(ReportsWorkerErrors, StyledOnce, Screen[None]):
         if not self.is_mounted or not self.size.width:
             return
         self._fill(context)
+        if not self._laying_out:
+            self._laying_out = True
+            self.call_after_refresh(self._on_laid_out)
+
+    def _on_laid_out(self) -> None:
+        self.settled = True
+        self.app.call_next(cast("TypeAhead", self.app).release_keys)
 
     def forget_moment(self) -> None:
         """The moment that is shown is another one: what was read belongs to the one before."""

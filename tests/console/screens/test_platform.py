@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from screen_samples import NOW, panels, snapshot
 from served_platform import EXTENDED, HEALTH, NOT_READY, PROVIDERS, READY
+from textual import events
 
 from console.checks.platform_lines import evaluate_platform
 from console.state.snapshot import Snapshot
@@ -65,6 +67,18 @@ async def test_everything_is_shown_with_its_verdict(stage: Callable[..., Any], s
         "1.00 % fail",
     ):
         assert words in shown, words
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.01, 0.03], ids=["at once", "10 ms", "30 ms"])
+async def test_a_key_typed_with_the_one_that_opens_the_screen_reaches_it(stage: Callable[..., Any], pause: float) -> None:
+    """`f2` and `end` in one piece show the end of the page: the key waits until the new screen is filled and laid out."""
+    scene = stage(snapshot_with(build_health()))
+    async with scene.app.run_test(size=(80, 24)) as pilot:
+        await scene.until(pilot, "api")
+        scene.app.post_message(events.Key("f2", None))
+        await asyncio.sleep(pause)
+        scene.app.post_message(events.Key("end", None))
+        assert "Readiness" not in await scene.until(pilot, "faiss")
 
 
 async def test_not_ready_comes_first(stage: Callable[..., Any]) -> None:
