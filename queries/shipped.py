@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from queries.text.variables import home_folder, read_env
-from queries.yaml import load_yaml
+from queries.yaml_document import YamlDocument
 
 CACHE_NAME = "parsed-1.msgpack"
 _MOST_BYTES = 8 << 20
@@ -28,7 +28,26 @@ _FILE: msgspec.msgpack.Decoder[dict[bytes, bytes]] = msgspec.msgpack.Decoder(dic
 def load_shipped(path: Path, *, where: str = "") -> Any:
     """The value of one of the console's own YAML files; `where` names it in errors. Raises YamlError."""
     name = where or path.name
-    return parse_shipped(path.read_text(encoding="utf-8"), lambda text: load_yaml(text, where=name))
+
+    def parse(text: str) -> object:
+        from queries.yaml import load_yaml  # noqa: PLC0415  # not while the cache has it
+
+        return load_yaml(text, where=name)
+
+    return parse_shipped(path.read_text(encoding="utf-8"), parse)
+
+
+def parse_shipped_document(text: str) -> YamlDocument:
+    """One of the console's own YAML texts with the lines of its values. Raises NodeError."""
+    value, lines = parse_shipped(text, _parse_lines, kind="document")
+    return YamlDocument(value, {tuple(path): line for path, line in lines}, {})
+
+
+def _parse_lines(text: str) -> object:
+    from queries.yaml import load_with_lines  # noqa: PLC0415  # as above
+
+    document = load_with_lines(text)
+    return [document.value, [[list(path), line] for path, line in document.lines.items()]]
 
 
 def parse_shipped(text: str, parse: Callable[[str], Any], *, kind: str = "") -> Any:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any
 
 import yaml
 
-from queries.model.frozen import dataclass
+from queries.yaml_document import NodeError, Path, YamlDocument, YamlError, format_path
 
 try:
     from yaml import CSafeLoader as SafeLoader
@@ -17,25 +17,12 @@ except ImportError:  # a PyYAML that was built without libyaml: twenty times slo
 __all__ = ["NodeError", "Path", "SafeLoader", "YamlDocument", "YamlError", "format_path"]
 __all__ += ["load_documents", "load_with_lines", "load_yaml"]
 
-Path: TypeAlias = tuple[str | int, ...]
-"""The keys and indexes that lead to a value."""
 _MERGE = "tag:yaml.org,2002:merge"
 _TEXT = "tag:yaml.org,2002:str"
 _SEQUENCE = "tag:yaml.org,2002:seq"
 _MAPPING = "tag:yaml.org,2002:map"
 _MOST_NODES = 100_000
 """How many values aliases may add beyond the length of the text."""
-
-
-class YamlError(ValueError):
-    """Text that is not YAML; `line` counts from 1, None if the parser did not report it."""
-
-    def __init__(self, problem: str, *, where: str, line: int | None) -> None:
-        self.problem = problem
-        self.where = where
-        self.line = line
-        place = f"{where}:{line}" if line is not None else where
-        super().__init__(f"{place}: {problem}")
 
 
 class _Loader(SafeLoader):
@@ -87,34 +74,6 @@ def _first_line(text: str) -> str:
     return text.splitlines()[0] if text else ""
 
 
-class NodeError(ValueError):
-    """YAML of the wrong shape; `line` counts from 1, `key` is a dotted path; the message quotes no value."""
-
-    def __init__(self, message: str, *, line: int = 0, key: str = "") -> None:
-        super().__init__(message)
-        self.line = line
-        self.key = key
-
-
-@dataclass(frozen=True, slots=True)
-class YamlDocument:
-    """One document: plain values (dicts with text keys, lists, scalars), their lines and the text of scalars by path."""
-
-    value: Any
-    lines: dict[Path, int]
-    texts: dict[Path, str]
-
-    def line(self, path: Path) -> int:
-        """The line of a value, or of the nearest value around it."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return self.lines.get(path, 1)
-
-    def text(self, path: Path) -> str:
-        """A scalar as Go's YAML decodes it into a string: as written (`1.10`, `yes`), empty for null or a missing value."""
-        return self.texts.get(path, "")
-
-
 def load_with_lines(text: str) -> YamlDocument:
     """One YAML document; an empty one is None. Raises NodeError, also for aliases, repeated keys and keys that are not text."""
     documents = _load(text, aliases=False, several=False)
@@ -151,14 +110,6 @@ def _next_node(loader: Any, *, several: bool, first: bool) -> Any:
     if not several:
         return loader.get_single_node() if first else None
     return loader.get_node() if loader.check_node() else None
-
-
-def format_path(path: Path) -> str:
-    """`("environments", "staging", 0)` as `environments.staging[0]`."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
-    return text
 
 
 class _ValueBuilder:

@@ -21,10 +21,11 @@ from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import Signal, SignalError
 from queries.model.frozen import dataclass
 from queries.model.panel import Aggregation, PanelSpec, Range, Threshold, Unit
+from queries.shipped import parse_shipped_document
 from queries.text.durations import parse_duration
 from queries.text.suggestions import suggest_spelling
-from queries.yaml import NodeError, YamlDocument, format_path, load_with_lines
-from queries.yaml import Path as Place
+from queries.yaml_document import NodeError, YamlDocument, format_path
+from queries.yaml_document import Path as Place
 
 SHIPPED = Path(__file__).parent
 ORDER = ("morning", "hourly", "end-of-day")
@@ -343,7 +344,7 @@ def _load(text: str, path: str, kind: Fields) -> YamlDocument:
     if len(text) > _LIMIT_BYTES:
         raise _too_large(path)
     try:
-        document = load_with_lines(text)
+        document = parse_shipped_document(text) if Path(path).parent == SHIPPED else _parse_own(text)
         if document.value is None:
             raise SchemaError("expected a mapping, found nothing", key="", line=1)
         check_document(document, kind)
@@ -352,6 +353,12 @@ def _load(text: str, path: str, kind: Fields) -> YamlDocument:
     except SchemaError as error:
         raise ConfigError(source=path, line=error.line, key=error.key, expected=error.expected) from None
     return document
+
+
+def _parse_own(text: str) -> YamlDocument:
+    from queries.yaml import load_with_lines  # noqa: PLC0415  # PyYAML
+
+    return load_with_lines(text)
 
 
 def _too_large(path: str) -> ConfigError:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from console.checks.panels import effective_threshold
 from console.config.settings import Settings
-from queries.catalogue.loader import load_board, load_dashboard
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import PanelSpec
 from queries.text.suggestions import suggest_spelling
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from queries.catalogue.own_signals import OwnSignals
     from queries.catalogue.signals import Signal
 
-# A team's own files are read by modules that are imported only where there are such files.
+# Boards and a team's own files are read by modules that are imported only where somebody asks for them.
 
 
 class RunbookNames(Protocol):
@@ -51,6 +50,8 @@ def load_configured_signals(settings: Settings) -> Mapping[str, Signal] | None:
 
 def load_overview(settings: Settings) -> tuple[PanelSpec, ...]:
     """The overview's panels in their order: ours, then a team's."""
+    from queries.catalogue.loader import load_board  # noqa: PLC0415
+
     ours = load_board("overview", namespace=settings.namespace)
     if not settings.own.panels:
         return ours
@@ -66,6 +67,8 @@ def list_boards(settings: Settings) -> tuple[tuple[str, str], ...]:
 
 def open_board(settings: Settings, name: str, *, namespace: str, provider: str = "") -> Dashboard:
     """One dashboard by name. Raises CatalogueError and KeyError."""
+    from queries.catalogue.loader import load_dashboard  # noqa: PLC0415
+
     own = load_own_boards(settings).dashboard(name, namespace=namespace, provider=provider) if settings.own.panels else None
     return own or load_dashboard(name, namespace=namespace, provider=provider)
 

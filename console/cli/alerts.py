@@ -6,15 +6,14 @@ import argparse
 import sys
 import time
 
+from console.cli.alert_row import alert_row
 from console.cli.one_shot import UsageError, fetch_snapshot, print_caveat, with_session
-from console.cli.status import alert_row
 from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.journal.acknowledgements import held_sentence, outcome_sentence
 from console.journal.errors import JournalError
 from console.monitor.session import Session
 from console.monitor.source_results import ALERTMANAGER, KUBERNETES, RULES
-from console.state import snapshot_json
 from console.state.snapshot import Snapshot
 from queries.model.alert import Alert
 from queries.model.matcher import MatcherError, parse_matchers
@@ -72,6 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
     print_caveat(snapshot)
     alerts = [item for item in snapshot.alerts if all(matcher.matches(item.alert.labels) for matcher in matchers)]
     if arguments.format == "json":
+        from console.state import snapshot_json  # noqa: PLC0415  # not for a table
+
         print(snapshot_json.dumps([snapshot_json.alert(item) for item in alerts]))
     elif not alerts:
         text = _empty_text(known=snapshot.alerts_known, filtered=bool(matchers))

@@ -62,7 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"cad-console checklist: {visible(error)}", file=sys.stderr)
         return 2
     try:
-        result = with_session(settings, lambda session: _run_once(session, checklist, arguments.at))
+        # Only JSON has the trends.
+        trends = arguments.format == "json"
+        result = with_session(settings, lambda session: _run_once(session, checklist, arguments.at), whole_trends=trends)
     except UsageError as error:
         print(f"cad-console checklist: --at: {visible(str(error))}", file=sys.stderr)
         return 2

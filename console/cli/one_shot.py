@@ -13,7 +13,7 @@ from console.config.missing import NO_SERVER
 from console.config.permissions import file_warnings
 from console.config.settings import Settings
 from console.monitor.session import Session
-from console.monitor.source_results import EVERY_SOURCE
+from console.monitor.source_results import EVERY_SOURCE, PROMETHEUS
 from console.state.snapshot import Snapshot
 from queries.model.text import visible
 from queries.text.times import InvalidTime
@@ -68,11 +68,21 @@ def print_caveat(snapshot: Snapshot) -> None:
         _report(snapshot.alerts_caveat)
 
 
-def with_session(settings: Settings, work: Callable[[Session], Awaitable[T]], sources: Collection[str] = EVERY_SOURCE) -> T:
-    """Opens a session of these sources, runs `work` in a new event loop, and closes the session whatever happens."""
+def with_session(
+    settings: Settings,
+    work: Callable[[Session], Awaitable[T]],
+    sources: Collection[str] = EVERY_SOURCE,
+    *,
+    whole_trends: bool = True,
+) -> T:
+    """Opens a session of these sources, runs `work` in a new event loop, and closes the session whatever happens.
+
+    `whole_trends`: see `Session`.
+    """
 
     async def run() -> T:
         session = Session.open(settings, sources)
+        session.whole_trends = whole_trends
         _print_notices(settings, session.file_warnings)
         session.report_to(_report)
         try:
@@ -99,7 +109,8 @@ def fetch_snapshot(settings: Settings, sources: Collection[str] = EVERY_SOURCE, 
         async with past_moment(session, at) as past:
             return past.snapshot()
 
-    return with_session(settings, fetch, sources)
+    # Of the past only Prometheus keeps what fired.
+    return with_session(settings, fetch, {*sources, PROMETHEUS} if at else sources, whole_trends=False)
 
 
 @asynccontextmanager

@@ -6,13 +6,13 @@ import argparse
 import sys
 
 from console.checks.workloads import WorkloadVerdict
+from console.cli.alert_row import alert_row
 from console.cli.one_shot import UsageError, fetch_snapshot, print_caveat
 from console.config.load import load_settings
 from console.monitor.source_results import PROMETHEUS
 from console.state import snapshot_json
 from console.state.platform_json import platform_rows
 from console.state.snapshot import Snapshot
-from queries.model.alert import TrackedAlert
 from queries.model.cluster import Cluster, describe_forbidden
 from queries.model.panel import PanelState
 from queries.model.source import Health, SourceState
@@ -125,22 +125,6 @@ def alerts_title(snapshot: Snapshot) -> str:
     more = f", the first {_ALERTS_SHOWN} shown" if total > _ALERTS_SHOWN else ""
     caveats = (visible(snapshot.alerts_caveat), snapshot.delivery_doubt)
     return "; ".join(filter(None, (f"Alerts: {total}{more}" if total else "Alerts: none", *caveats)))
-
-
-def alert_row(tracked: TrackedAlert, now: float) -> tuple[str, ...]:
-    """Priority, severity, name, component, age, state, owner and runbook of an alert."""
-    item, match = tracked.alert, tracked.runbook
-    runbook = "" if match is None else "none matches: triage" if match.matched_by == "triage" else match.id
-    return (
-        item.priority.value,
-        visible(item.severity_text),
-        visible(item.name) or "(no name)",
-        visible(item.component) or "-",
-        format_span(now - item.starts_at),
-        visible(f"muted by {', '.join(item.muted_by)}") if item.suppressed_as == "muted" else item.state.value,
-        visible(tracked.owner) or "-",
-        runbook,
-    )
 
 
 def _source(state: SourceState, now: float) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from queries.model.frozen import dataclass
 from queries.text.variables import read_env
 
 if TYPE_CHECKING:
-    from queries.kubernetes.kubeconfig import ChosenContext
+    from queries.kubernetes.kubeconfig import KnownChoice
 
 SERVICE_ACCOUNT = "in-cluster service account"
 _STANDARD = ".kube/config"
@@ -106,28 +106,26 @@ def _from_kubeconfig(named: str, context: str, *, plain: str) -> tuple[ClusterEn
     """
     # Imported here: a console without a kubeconfig starts without them.
     from queries.errors import NotConfigured  # noqa: PLC0415
-    from queries.kubernetes.kubeconfig import choose_context, kubeconfig_files  # noqa: PLC0415
+    from queries.kubernetes.kubeconfig import kubeconfig_files, recall_choice  # noqa: PLC0415
 
-    chosen: ChosenContext | None = None
+    chosen: KnownChoice | None = None
     try:
-        chosen = choose_context(kubeconfig_files(named), context)
+        chosen = recall_choice(kubeconfig_files(named), context)
     except NotConfigured:
         chosen = None  # the source reports the error at its first request
     if chosen and chosen.namespace and not is_dns_name(chosen.namespace):
-        key = f"contexts.{chosen.context}.namespace"
+        key = f"contexts.{chosen.place.context}.namespace"
         raise ConfigError(source=f"kubeconfig {named}", key=key, expected="expected a namespace's name")
     endpoint = ClusterEndpoint(
         "",
         kubeconfig=os.pathsep.join(str(Path(part).expanduser()) for part in named.split(os.pathsep) if part),
         # Pinned: a changed current-context in another shell must not move this console to another cluster.
-        context=chosen.context if chosen else context,
+        context=chosen.place.context if chosen else context,
         place=chosen.place if chosen else None,
         contexts=chosen.known if chosen else (),
-        kubectl=_kubectl(named, chosen.context if chosen else context, plain),
+        kubectl=_kubectl(named, chosen.place.context if chosen else context, plain),
     )
-    user = chosen.user if chosen else {}
-    secrets = tuple(str(user[key]) for key in ("client-key", "tokenFile") if user.get(key))
-    return endpoint, chosen.namespace if chosen else "", secrets
+    return endpoint, chosen.namespace if chosen else "", chosen.secret_files if chosen else ()
 
 
 def _kubectl(named: str, context: str, plain: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from queries.model.frozen import dataclass
-from queries.yaml import Path, YamlDocument, format_path
+from queries.yaml_document import Path, YamlDocument, format_path
 
 
 class SchemaError(ValueError):

@@ -11,7 +11,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from console.config.settings import Settings
-from console.incidents.timeline_recorder import TimelineRecorder
 from console.journal import process
 from console.journal.acknowledgements import (
     Acknowledgement,
@@ -30,6 +29,7 @@ from console.state.revisions import observe_rollouts
 from queries.model.source import PollResult
 
 if TYPE_CHECKING:
+    from console.incidents.timeline_recorder import TimelineRecorder
     from console.journal.shared_store import SharedStore
     from console.journal.sqlite import Journal
     from console.state.incident import Incident
@@ -78,7 +78,7 @@ class JournalService:
         self._clock = clock
         self._present: tuple[float, frozenset[str]] | None = None
         self._woken = asyncio.Event()
-        self._recorder = TimelineRecorder()
+        self._recorder: TimelineRecorder | None = None
         self._watched: Future[None] | None = None
         self._watched_at = float("-inf")
         self._cluster: Cluster | None = None
@@ -253,11 +253,13 @@ class JournalService:
     # In the journal's thread
 
     def _observe(self, snapshot: Snapshot) -> None:
+        from console.incidents.timeline_recorder import TimelineRecorder  # noqa: PLC0415  # no command observes
         from console.journal.errors import JournalError  # noqa: PLC0415
 
         try:
             self._refresh()
             rollouts = observe_rollouts(snapshot.cluster, self._ledger.state.revisions) if snapshot.cluster else ()
+            self._recorder = self._recorder or TimelineRecorder()
             changes = self._recorder.find_changes(snapshot, self._ledger.state.incidents)
             for subject, payload in (*rollouts, *changes):
                 self._journal.append_once(self._event(subject, payload))

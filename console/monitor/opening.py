@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, TypedDict
 
-from console.checks.own_panels import load_configured_signals, load_overview
 from console.config.settings import Settings
 from console.journal.errors import JournalError
 from console.journal.shared_store import READ_ONLY, SharedStore
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from queries.platform.administration import Administration
     from queries.platform.client import Platform
     from queries.prometheus.client import Prometheus
+    from queries.prometheus.rules_reader import RulesReader
 
 
 class SessionParts(TypedDict):
@@ -32,6 +32,7 @@ class SessionParts(TypedDict):
     journal_fault: str
     store: SharedStore | None
     prometheus: Prometheus | None
+    rules: RulesReader | None
     alertmanager: Alertmanager | None
     kubernetes: Kubernetes | None
     platform: Platform | None
@@ -51,12 +52,13 @@ def open_parts(settings: Settings, sources: Collection[str] = EVERY_SOURCE) -> S
     except JournalError as error:
         journal_fault = str(error)
     return SessionParts(
-        specs=load_overview(settings) if PROMETHEUS in sources else (),
+        specs=_load_overview(settings) if PROMETHEUS in sources else (),
         runbooks=RunbookIndex.from_settings(settings),
         journal=journal,
         journal_fault=journal_fault,
         store=open_store(settings),
-        prometheus=_open_prometheus(settings) if settings.prometheus and not {PROMETHEUS, RULES}.isdisjoint(sources) else None,
+        prometheus=_open_prometheus(settings) if PROMETHEUS in sources else None,
+        rules=_open_rules(settings) if RULES in sources and PROMETHEUS not in sources else None,
         alertmanager=_open_alertmanager(settings) if settings.alertmanagers and ALERTMANAGER in sources else None,
         kubernetes=_open_kubernetes(settings) if settings.kubernetes and KUBERNETES in sources else None,
         platform=_open_platform(settings) if settings.platform and PLATFORM in sources else None,
@@ -67,10 +69,23 @@ def open_parts(settings: Settings, sources: Collection[str] = EVERY_SOURCE) -> S
 # Each imports its client: a command that does not need a source does not load it.
 
 
+def _load_overview(settings: Settings) -> tuple[PanelSpec, ...]:
+    from console.checks.own_panels import load_overview  # noqa: PLC0415
+
+    return load_overview(settings)
+
+
 def _open_prometheus(settings: Settings) -> Prometheus | None:
+    from console.checks.own_panels import load_configured_signals  # noqa: PLC0415
     from queries.prometheus.client import Prometheus  # noqa: PLC0415
 
     return Prometheus(settings.prometheus, signals=load_configured_signals(settings)) if settings.prometheus else None
+
+
+def _open_rules(settings: Settings) -> RulesReader | None:
+    from queries.prometheus.rules_reader import RulesReader  # noqa: PLC0415
+
+    return RulesReader(settings.prometheus) if settings.prometheus else None
 
 
 def _open_alertmanager(settings: Settings) -> Alertmanager:

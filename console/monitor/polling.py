@@ -13,7 +13,7 @@ from console.monitor.pauses import ClockPause, PauseDetector
 from console.monitor.poller import Fetch, Poller, keep_watching
 from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, KUBERNETES, LOKI, PLATFORM, PROMETHEUS, RULES, SOURCES
 from queries.model.fault import FaultKind
-from queries.model.panel import PanelSpec
+from queries.model.panel import PanelSpec, is_crossed
 from queries.model.source import PollResult
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from queries.loki.panels import LogPanels
     from queries.platform.client import Platform
     from queries.prometheus.client import Prometheus, RulesResult
+    from queries.prometheus.rules_reader import RulesReader
 
 _RESUME_SECONDS = 3.0
 """How long after the process stood still a failed watch may be a consequence of that."""
@@ -32,7 +33,7 @@ _RESUME_SECONDS = 3.0
 class SourcePolling:
     """The poll loops of all sources.
 
-    `every_seconds` is the cadence, that of the settings unless given.
+    `every_seconds` is the cadence, that of the settings unless given; `rules` reads those where there is no `prometheus`.
 
     `deliver` receives every result, `on_late` a source and the time of the unanswered request, `on_pauses` the current pauses;
     all are called in the event loop.
@@ -53,11 +54,12 @@ class SourcePolling:
         on_pauses: Callable[[tuple[ClockPause, ...]], None],
         detector: PauseDetector,
         clock: Callable[[], float],
+        rules: RulesReader | None = None,
         every_seconds: float | None = None,
     ) -> None:
         self._settings = settings
         self._every = every_seconds or settings.refresh_seconds
-        self._prometheus, self._alertmanager = prometheus, alertmanager
+        self._prometheus, self._rules, self._alertmanager = prometheus, rules, alertmanager
         self._kubernetes, self._platform, self._log_panels = kubernetes, platform, log_panels
         self._deliver = deliver
         self._on_late = on_late
@@ -102,12 +104,11 @@ class SourcePolling:
             loops[KUBERNETES] = keep_watching(KUBERNETES, watch.follow, self._deliver_watched, cap=cap, clock=self._clock)
         return loops
 
-    def one_time_fetches(self, sources: Collection[str] = EVERY_SOURCE) -> dict[str, Fetch]:
-        """What one snapshot of these sources needs, by source."""
+    def one_time_fetches(self, sources: Collection[str] = EVERY_SOURCE, *, whole_trends: bool = True) -> dict[str, Fetch]:
+        """What one snapshot of these sources needs, by source. Without `whole_trends` only the panels beyond a threshold get a
+        trend, which says since when.
+        """
         fetches = {source: fetch for source, fetch in self._fetches.items() if source in sources}
-        if PROMETHEUS not in sources and self._prometheus is not None:
-            # Only panels read recorded series, which makes it necessary to compare the rules with ours.
-            fetches[RULES] = fetch_with_warnings(partial(self._prometheus.rules, compare=False))
         if self._kubernetes is not None:
             from queries.kubernetes.cluster_list import list_cluster  # noqa: PLC0415  # as above
 
@@ -116,6 +117,8 @@ class SourcePolling:
             # A single snapshot has no later one to correct it: read the meaning of the numbers first.
             prometheus, fetch_panels = self._prometheus, fetches[PROMETHEUS]
             prometheus.once = RULES in fetches
+            if not whole_trends:
+                prometheus.limit_trends(self._is_beyond)
 
             async def fetch_decoded_panels() -> tuple[Any, tuple[str, ...]]:
                 await prometheus.fetch_encodings()
@@ -166,6 +169,10 @@ class SourcePolling:
             poller.start_over()
         return True
 
+    def _is_beyond(self, spec: PanelSpec, value: float) -> bool:
+        limits = spec.threshold.override(self._settings.threshold(spec.id))
+        return any(is_crossed(value, limit, lower_is_worse=spec.lower_is_worse) for limit in (limits.warn, limits.critical))
+
     def _report_pauses(self) -> None:
         self._on_pauses(tuple(item for item in (self._hidden_pause, self._suspended) if item is not None))
 
@@ -193,6 +200,8 @@ class SourcePolling:
                 return await prometheus.rules()
 
             fetches[RULES] = fetch_with_warnings(fetch_rules)
+        elif self._rules is not None:
+            fetches[RULES] = fetch_with_warnings(self._rules.read)
         if self._alertmanager is not None:
             fetches[ALERTMANAGER] = fetch_with_warnings(partial(self._alertmanager.state, fresh=False), self._alertmanager)
         if self._platform is not None:

@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from queries.platform.client import Platform
     from queries.prometheus.client import InstantResult, Prometheus
     from queries.prometheus.history import Window
+    from queries.prometheus.rules_reader import RulesReader
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class Session(JournalSession):
         journal_fault: str = "",
         store: SharedStore | None = None,
         prometheus: Prometheus | None = None,
+        rules: RulesReader | None = None,
         alertmanager: Alertmanager | None = None,
         kubernetes: Kubernetes | None = None,
         platform: Platform | None = None,
@@ -110,11 +112,14 @@ class Session(JournalSession):
         self.runbooks = runbooks
         self.sources: frozenset[str] = EVERY_SOURCE
         """What `once` polls."""
+        self.whole_trends = True
+        """Whether `once` fetches every panel's trend; else only where it says since when a threshold is crossed."""
         self.file_warnings: tuple[str, ...] = ()
         """One sentence for each config file with unsafe permissions and each error in a team's own files."""
         self.boards = DASHBOARDS
         """Name and title of every dashboard, ours first, then a team's own."""
         self.prometheus = prometheus
+        self._rules = rules
         self.alertmanager = alertmanager
         self.kubernetes = kubernetes
         self.platform = platform
@@ -131,6 +136,7 @@ class Session(JournalSession):
             settings,
             specs,
             prometheus=prometheus,
+            rules=rules,
             alertmanager=alertmanager,
             kubernetes=kubernetes,
             platform=platform,
@@ -222,7 +228,7 @@ class Session(JournalSession):
         results = await asyncio.gather(
             *(
                 poll_once(source, fetch, limit_seconds=timeout_seconds, clock=self._clock)
-                for source, fetch in self._polling.one_time_fetches(self.sources).items()
+                for source, fetch in self._polling.one_time_fetches(self.sources, whole_trends=self.whole_trends).items()
             )
         )
         # Alertmanager before the rules: the store decides what was not delivered when the rules arrive.
@@ -281,7 +287,15 @@ class Session(JournalSession):
         if self._log_panels is not None:
             await self._log_panels.close()
         self._tasks.clear()
-        for client in (self.prometheus, self.alertmanager, self.kubernetes, self.platform, self._administration, self._loki):
+        for client in (
+            self.prometheus,
+            self._rules,
+            self.alertmanager,
+            self.kubernetes,
+            self.platform,
+            self._administration,
+            self._loki,
+        ):
             if client is not None:
                 await client.close()
         await self._stop_presence()

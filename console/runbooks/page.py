@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
 from queries.model.panel import Range, Threshold
 from queries.shipped import parse_shipped
-from queries.yaml import NodeError, YamlDocument, load_with_lines
+from queries.yaml_document import NodeError, YamlDocument
 
 if TYPE_CHECKING:
     from queries.catalogue.signals import Signal
@@ -115,7 +117,7 @@ def read_page(path: Path, *, root: Path, own: bool = False, signals: Mapping[str
     try:
         if not path.is_file():
             return Runbook(name, str(path), name, broken=f"{path}: not a file", own=own)
-        if not path.resolve().is_relative_to(root.resolve()):
+        if not _is_within(path, root):
             # Runbook folders come from elsewhere; a symlink in one must not expose files of this machine.
             return Runbook(name, str(path), name, broken=f"{path}: a symlink that points outside the folder", own=own)
         if path.stat().st_size > _MAX_BYTES:
@@ -132,8 +134,22 @@ def read_page(path: Path, *, root: Path, own: bool = False, signals: Mapping[str
         return Runbook(name, str(path), name, body=body, broken=f"{path}:1: {message}", own=own)
     if front is None:
         return Runbook(name, str(path), title, body=body, own=own, plain=True)
+    if not own and signals is None:
+        return _read_shipped(path, front, body)
+    return _read_front(path, front, body, own=own, signals=signals)
+
+
+@lru_cache(maxsize=256)
+def _read_shipped(path: Path, front: str, body: str) -> Runbook:
+    """Kept, because a command reads the pages more than once."""
+    return _read_front(path, front, body, own=False, signals=None)
+
+
+def _read_front(path: Path, front: str, body: str, *, own: bool, signals: Mapping[str, Signal] | None) -> Runbook:
+    name = path.stem
+    title = _first_heading(body) or name
     try:
-        document = load_with_lines(front) if own else YamlDocument(parse_shipped(front, _front_values, kind="front"), {}, {})
+        document = _parse_front(front) if own else YamlDocument(parse_shipped(front, _front_values, kind="front"), {}, {})
         if own and _is_foreign(document):
             front_title = document.value.get("title") if isinstance(document.value, dict) else ""
             title = front_title if isinstance(front_title, str) and front_title else title
@@ -142,7 +158,7 @@ def read_page(path: Path, *, root: Path, own: bool = False, signals: Mapping[str
             return replace(_read(path, document, body, signals), own=own)
         except NodeError:
             # A kept value has no lines: those of the error are found by reading it again.
-            return replace(_read(path, load_with_lines(front), body, signals), own=own)
+            return replace(_read(path, _parse_front(front), body, signals), own=own)
     except NodeError as error:
         # The front matter starts on the file's second line.
         place = f"{path}:{max(error.line, 1) + 1}"
@@ -151,7 +167,18 @@ def read_page(path: Path, *, root: Path, own: bool = False, signals: Mapping[str
 
 
 def _front_values(front: str) -> object:
-    return load_with_lines(front).value
+    return _parse_front(front).value
+
+
+def _parse_front(front: str) -> YamlDocument:
+    from queries.yaml import load_with_lines  # noqa: PLC0415  # PyYAML
+
+    return load_with_lines(front)
+
+
+def _is_within(path: Path, root: Path) -> bool:
+    # Not `resolve`, which takes twice as long, for each page.
+    return os.path.realpath(path).startswith(os.path.realpath(root).rstrip(os.sep) + os.sep)
 
 
 def split_page(text: str) -> tuple[str | None, str]:
@@ -307,9 +334,13 @@ def _expand(template: str, signals: Mapping[str, Signal] | None) -> str:
     """The PromQL of a step for a server about which nothing is known. Raises ValueError."""
     if "${" not in template:
         return template
-    from queries.catalogue.loader import expand_query, recall_query  # noqa: PLC0415  # not before the first frame
+    if signals is None:
+        from queries.catalogue.recalled_query import recall_query  # noqa: PLC0415  # not before the first frame
 
-    return recall_query(template) if signals is None else expand_query(template, signals=signals)
+        return recall_query(template)
+    from queries.catalogue.loader import expand_query  # noqa: PLC0415  # a team's own signals
+
+    return expand_query(template, signals=signals)
 
 
 def _action(front: _Front, item: Any, path: tuple[str | int, ...]) -> ActionCall:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -17,9 +16,8 @@ from queries.decoding import convert
 from queries.model.dashboard import DASHBOARDS, Dashboard
 from queries.model.panel import Aggregation, PanelSpec, Range, Threshold, Unit
 from queries.model.series import quote
-from queries.shipped import parse_shipped, recall
+from queries.shipped import load_shipped
 from queries.text.suggestions import suggest_spelling
-from queries.yaml import load_with_lines, load_yaml
 
 DEFAULT_NAMESPACE = "cad-ml-platform"
 PROVIDER = 'provider=~"$provider"'
@@ -111,20 +109,6 @@ def expand_query(
     return _limit(expand_signals(text, choice, signals=signals, where=where), "")
 
 
-def recall_query(text: str) -> str:
-    """As `expand_query` with the catalogue's own signals, which is done once on this machine. Raises as `expand_signals`."""
-    expanded: str = recall("query", _expansion_stamp() + text, lambda: expand_query(text))
-    return expanded
-
-
-@cache
-def _expansion_stamp() -> str:
-    """Of the signals and of the code that expands them."""
-    here = Path(__file__)
-    files = (here, here.with_name("signals.py"), here.with_name("signals.yaml"))
-    return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=16).hexdigest()
-
-
 def fill_namespace(spec: PanelSpec, *, namespace: str) -> PanelSpec:
     """The panel with $namespace replaced."""
 
@@ -173,11 +157,13 @@ def has_provider(spec: PanelSpec) -> bool:
 
 @cache
 def _read(name: str) -> _Board:
-    text = Path(__file__).with_name(f"{name}.yaml").read_text(encoding="utf-8")
-    return _check(parse_shipped(text, partial(load_yaml, where=f"{name}.yaml")), text, where=f"{name}.yaml")
+    path = Path(__file__).with_name(f"{name}.yaml")
+    return _check(load_shipped(path), path.read_text(encoding="utf-8"), where=path.name)
 
 
 def _parse(text: str, *, where: str) -> _Board:
+    from queries.yaml import load_yaml  # noqa: PLC0415  # only for a team's own
+
     return _check(load_yaml(text, where=where), text, where=where)
 
 
@@ -201,6 +187,8 @@ def _check(value: object, text: str, *, where: str) -> _Board:
         if not isinstance(entry, str) and (
             problem := Threshold(entry.warn, entry.critical).order_error(lower_is_worse=entry.below)
         ):
+            from queries.yaml import load_with_lines  # noqa: PLC0415  # only for an error
+
             line = load_with_lines(text).line(("panels", board.panels.index(entry), "critical"))
             raise CatalogueError(f"{where}:{line}: the panel {name}: {problem}")
         seen.add(name)

@@ -15,7 +15,6 @@ from queries.decoding import convert
 from queries.model.frozen import dataclass
 from queries.model.panel import Unit
 from queries.shipped import load_shipped
-from queries.yaml import load_yaml
 
 REFERENCE = re.compile(r"\$\{([a-z][a-z0-9_]*)(?:\[([^\]]+)\])?\}")
 """A reference to a signal: ${signal}, ${signal[5m]} over a window, or ${signal[5m offset 1h]} over an earlier one.
@@ -169,6 +168,8 @@ def load_catalogue_signals(own: tuple[tuple[str, str], ...] = ()) -> Mapping[str
 
 def parse_signals(text: str, *, where: str, known: Mapping[str, Signal] | None = None) -> Mapping[str, Signal]:
     """The signals of a file's text, added to `known`. Raises as `load_signals`."""
+    from queries.yaml import load_yaml  # noqa: PLC0415  # only for a team's own
+
     return _read_signals(load_yaml(text, where=where), where=where, known=known or {})
 
 

@@ -310,7 +310,7 @@ class Client:
 
     async def _read_content(self, response: httpx.Response, request: _Request) -> bytes:
         body = self._new_body(response, min(request.limit_bytes, LIMIT_BYTES))
-        await _read(response, body)
+        await read_into(response, body)
         content = body.start()
         return content if body.decoded else await run_cpu_bound(body.whole)
 
@@ -318,7 +318,7 @@ class Client:
         """The beginning of an error response; empty if it cannot be read, because the status matters more."""
         try:
             body = self._new_body(response, 2 * PIECE_BYTES)
-            await _read(response, body, _ERROR_BYTES)
+            await read_into(response, body, _ERROR_BYTES)
             return body.start()[:_ERROR_BYTES]
         except InvalidResponse:
             return b""
@@ -351,8 +351,8 @@ class Client:
         return self._transport, base
 
 
-async def _read(response: httpx.Response, body: Body, enough: float = float("inf")) -> None:
-    """Feed the body until it has more than `enough` bytes; yields to the loop now and then."""
+async def read_into(response: httpx.Response, body: Body, enough: float = float("inf")) -> None:
+    """Feed the body of a response until it has more than `enough` bytes; yields to the loop now and then."""
     pause = time.monotonic() + _YIELD_SECONDS
     async for piece in cast("httpx.AsyncByteStream", response.stream):
         body.feed(piece)

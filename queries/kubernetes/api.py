@@ -26,6 +26,8 @@ from queries.text.numbers import format_size
 if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
+    from queries.kubernetes.connection import Connection
+
 T = TypeVar("T")
 Query = Sequence[tuple[str, str]]
 
@@ -35,7 +37,7 @@ LIMIT_BYTES = 64 << 20
 """A page of 500 pods has some megabytes."""
 LINE_BYTES = 8 << 20
 """No object in etcd is larger, so a longer line is not a watch event."""
-_REFUSAL_BYTES = 1 << 20
+REFUSAL_BYTES = 1 << 20
 _LINE_WIRE_BYTES = 2 * LINE_BYTES + HEAD_BYTES
 
 
@@ -77,6 +79,11 @@ def is_read(method: str, path: str, query: Query, body: object = None) -> bool:
     if method == "DELETE" and body is not None and not (isinstance(body, Mapping) and body.get("dryRun") == ["All"]):
         return False
     return [value for name, value in query if name == "dryRun"] == ["All"]
+
+
+def is_answer(status: int, headers: Mapping[str, str]) -> bool:
+    """Whether a response is the API server's success; a log-in page is none."""
+    return 200 <= status < 300 and "html" not in headers.get("Content-Type", "")
 
 
 def quote_segment(text: str) -> str:
@@ -145,19 +152,23 @@ class KubeApi:
         self._open: set[BaseHTTPResponse] = set()
         self._lock = threading.Lock()
         self._closed = False
-        self._clock = ServerClock()
+        self.clock = ServerClock()
         self.served: dict[str, frozenset[str]] = {}
         """The custom resources of each group and version that was asked for once, by its path."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Problems of a server that does answer: a wrong clock."""
-        warning = self._clock.warning(self.where)
+        warning = self.clock.warning(self.where)
         return (warning,) if warning else ()
 
     @property
     def where(self) -> str:
         return self._access.where
+
+    def login(self) -> tuple[Connection, Sequence[tuple[str, str]]]:
+        """The connection and the impersonation headers of every request. Raises SourceError."""
+        return self._access.login()
 
     @property
     def plugin(self) -> str:
@@ -307,19 +318,23 @@ class KubeApi:
                 response = connection.send(*request, timeout=timeout)
             except Exception as second:
                 raise self._map_error(second) from second
-        self._clock.on_response(response.headers, sent_at=sent_at, received_at=time.time())
-        if 200 <= response.status < 300 and "html" not in response.headers.get("Content-Type", ""):
+        self.clock.on_response(response.headers, sent_at=sent_at, received_at=time.time())
+        if is_answer(response.status, response.headers):
             return response
-        if response.status == 401:
-            self._access.reject(connection)
         try:
             limit.grant(0, seconds=self._timeout)
-            content = self._read(response, limit, _REFUSAL_BYTES).whole()
+            content = self._read(response, limit, REFUSAL_BYTES).whole()
         except Exception:
             content = b""  # the status alone must suffice
         finally:
             response.close()
-        raise self._map_refusal(response.status, content, response.headers)
+        raise self.refuse(connection, response.status, content, response.headers)
+
+    def refuse(self, connection: Connection, status: int, content: bytes, headers: Mapping[str, str]) -> SourceError:
+        """The error of an answer that is none; after a 401 the next request logs in again."""
+        if status == 401:
+            self._access.reject(connection)
+        return self._map_refusal(status, content, headers)
 
     def _map_lost(self, method: str, error: SourceError) -> SourceError:
         """The error of a connection that broke after the request was sent: the outcome of a write is unknown."""
@@ -337,7 +352,8 @@ class KubeApi:
         headers = {lower: value for name, value in response.headers.items() if (lower := name.lower()) not in but}
         return Body(headers, limit_bytes=limit_bytes, where=self.where, status=response.status)
 
-    def _late(self) -> TimedOut:
+    def late(self) -> TimedOut:
+        """The error of a request that has no whole answer in time."""
         return TimedOut(
             f"the API server did not answer within {format_duration(self._timeout)}",
             where=self.where,
@@ -367,7 +383,7 @@ class KubeApi:
             text = str(reason or error).splitlines()[-1][:200]
             return Unreachable("no TLS connection to the API server", where=where, hint=text)
         if isinstance(error, exceptions.ReadTimeoutError | TimeoutError):
-            return self._late()
+            return self.late()
         if wire_limit.exceeds_limit(error):
             return InvalidResponse("the answer does not end", where=where, hint=_WRONG_URL)
         if isinstance(error, exceptions.HTTPError | OSError):

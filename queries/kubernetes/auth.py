@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 from queries.errors import AccessDenied, NotConfigured, SourceError, Unreachable
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
-from queries.http.wire_limit import limit_pools
 from queries.kubernetes.connection import Connection, open_plain
 from queries.kubernetes.exec_plugin import ExecCredential, run_plugin
 from queries.kubernetes.kubeconfig import ChosenContext, choose_context, kubeconfig_files
@@ -104,7 +103,6 @@ class KubeAccess:
         self.where = connection.host
         if self._socks is not None:
             dial_through(connection.manager, self._socks)
-        limit_pools(connection.manager)
         self.place, self._headers = place, headers
         return connection
 
@@ -136,11 +134,6 @@ class KubeAccess:
         socks = SocksProxy.parse(proxy_url) if proxy_url.startswith(f"{SCHEME}://") else None
         watched = [str(path) for path in files]
         given = self._credentials(user, chosen, now=now, watched=watched)
-        if cluster.insecure_skip_tls_verify:
-            import urllib3  # noqa: PLC0415 - not before the first request
-
-            # The user chose it in the kubeconfig; a warning per request would be written over the screen.
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         if cluster.proxy_url or _names_proxy():
             from queries.kubernetes.official_client import open_kubeconfig  # noqa: PLC0415 - costs 0.3 s, in a thread of ours
 

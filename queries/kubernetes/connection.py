@@ -8,12 +8,14 @@ import os
 import socket
 import ssl
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from queries.errors import NotConfigured, Unreachable
+from queries.http.wire_limit import limit_pools
 from queries.kubernetes.kubeconfig_fields import ClusterFields
 
 if TYPE_CHECKING:
@@ -26,12 +28,41 @@ _KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 9))
 
 
 class Connection:
-    """Sends requests to `host`, the server's URL, through `manager`. `authorize` gives the Authorization header or nothing."""
+    """Sends requests to `host`, the server's URL, through a manager that is opened for the first one. `authorize` gives the
+    Authorization header or nothing.
+    """
 
-    def __init__(self, host: str, manager: urllib3.PoolManager, authorize: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        host: str,
+        open_manager: Callable[[], urllib3.PoolManager],
+        authorize: Callable[[], str],
+        *,
+        tls: Callable[[], ssl.SSLContext | None] | None = None,
+        server_name: str = "",
+    ) -> None:
+        """`tls` makes the context for connections without a proxy that are not the manager's, None for plain HTTP; it is None
+        itself where only the manager knows the way to the server. `server_name` is the one to verify instead of the host's.
+        """
         self.host = host
-        self.manager = manager
+        self.tls = tls
+        self.server_name = server_name
+        self._open_manager = open_manager
+        self._manager: urllib3.PoolManager | None = None
+        self._lock = threading.Lock()
+        self._closed = False
         self._authorize = authorize
+
+    @property
+    def manager(self) -> urllib3.PoolManager:
+        """Its connections keep the WireLimit of the thread that uses them. Raises Unreachable after `close`."""
+        with self._lock:
+            if self._closed:
+                raise Unreachable("this client was closed")
+            if self._manager is None:
+                self._manager = self._open_manager()
+                limit_pools(self._manager)
+            return self._manager
 
     @property
     def authorization(self) -> str:
@@ -53,15 +84,11 @@ class Connection:
         """
         from urllib3 import HTTPHeaderDict, Timeout  # noqa: PLC0415 - not before the first request
 
-        sent = HTTPHeaderDict({"User-Agent": "cad-console"})
-        for name, value in headers:
+        sent = HTTPHeaderDict()
+        for name, value in self.headers(headers):
             # A dict holds one header of each name, but there is one for each impersonated group.
             sent.add(name, value)
-        if authorization := self.authorization:
-            sent["Authorization"] = authorization
-        url = self.host + path
-        if query:
-            url += "?" + "&".join(f"{name}={quote(value)}" for name, value in query)
+        url = self.url(path, query)
         content = None if body is None else json.dumps(body)
         return self.manager.request(
             method,
@@ -72,8 +99,20 @@ class Connection:
             preload_content=False,
         )
 
+    def url(self, path: str, query: Sequence[tuple[str, str]]) -> str:
+        url = self.host + path
+        return f"{url}?{'&'.join(f'{name}={quote(value)}' for name, value in query)}" if query else url
+
+    def headers(self, given: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """All headers of a request with these."""
+        authorization = self.authorization
+        return [("User-Agent", "cad-console"), *given, *([("Authorization", authorization)] if authorization else [])]
+
     def close(self) -> None:
-        self.manager.clear()
+        with self._lock:
+            self._closed = True
+            if self._manager is not None:
+                self._manager.clear()
 
 
 def open_plain(cluster: ClusterFields, certificates: Mapping[str, str], authorization: str) -> Connection:
@@ -81,21 +120,41 @@ def open_plain(cluster: ClusterFields, certificates: Mapping[str, str], authoriz
 
     `certificates` are the kubeconfig's fields of the client certificate, by their names there.
     """
-    import urllib3  # noqa: PLC0415 - not before the first request
-
     host = _host(cluster)
     verify = not cluster.insecure_skip_tls_verify
-    options: dict[str, Any] = {
-        "retries": False,
-        "maxsize": POOL_SIZE,
-        "socket_options": _socket_options(urllib3.connection.HTTPConnection.default_socket_options),
-        "cert_reqs": ssl.CERT_REQUIRED if verify else ssl.CERT_NONE,
-    }
+    cert_reqs = ssl.CERT_REQUIRED if verify else ssl.CERT_NONE
+    secure = _tls_options(cluster, certificates, cert_reqs) if host.startswith("https") else {}
     if cluster.tls_server_name:
-        options["server_hostname"] = cluster.tls_server_name
-    if host.startswith("https"):
-        options |= _tls_options(cluster, certificates, options["cert_reqs"])
-    return Connection(host, urllib3.PoolManager(**options), lambda: authorization)
+        secure["server_hostname"] = cluster.tls_server_name
+
+    def open_manager() -> urllib3.PoolManager:
+        import urllib3  # noqa: PLC0415 - not before the first request
+
+        if not verify:
+            # The user chose it in the kubeconfig; a warning per request would be written over the screen.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        base = urllib3.connection.HTTPConnection.default_socket_options
+        return urllib3.PoolManager(
+            retries=False, maxsize=POOL_SIZE, socket_options=_socket_options(base), cert_reqs=cert_reqs, **secure
+        )
+
+    def tls() -> ssl.SSLContext | None:
+        return _direct_context(secure, verify=verify) if host.startswith("https") else None
+
+    # A client certificate in the kubeconfig itself would have to be written to a file once more.
+    given = None if "ssl_context" in secure else tls
+    return Connection(host, open_manager, lambda: authorization, tls=given, server_name=cluster.tls_server_name or "")
+
+
+def _direct_context(options: Mapping[str, Any], *, verify: bool) -> ssl.SSLContext:
+    """What urllib3 makes of the same options. Raises OSError and ValueError."""
+    context = ssl.create_default_context(cafile=options.get("ca_certs"), cadata=options.get("ca_cert_data"))
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if "cert_file" in options:
+        context.load_cert_chain(options["cert_file"], options["key_file"], password=_refuse_password)
+    return context
 
 
 def _host(cluster: ClusterFields) -> str:

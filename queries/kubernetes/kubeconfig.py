@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,6 +53,16 @@ class ChosenContext:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownChoice:
+    """What the settings need of a chosen context: no secret, and the files that hold some."""
+
+    place: ClusterPlace
+    namespace: str
+    known: tuple[str, ...]
+    secret_files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ContextSummary:
     """One context of a kubeconfig, without secrets; `current` is the file's own choice."""
 
@@ -87,6 +98,28 @@ def choose_context(files: Iterable[Path], context: str = "") -> ChosenContext:
     user = _find_entry(merged, "users", user_name, "user", known) if user_name else {}
     contexts = tuple(str(item["name"]) for item in merged["contexts"])
     return ChosenContext(name, cluster_name, user_name, str(own.get("namespace") or ""), cluster, user, own, contexts)
+
+
+def recall_choice(files: Iterable[Path], context: str = "") -> KnownChoice:
+    """As `choose_context`; of files that were read before on this machine and are the same, without YAML. Raises as that."""
+    from queries.shipped import recall  # noqa: PLC0415  # not before the first frame without a kubeconfig
+
+    known = tuple(files)
+
+    def choose() -> list[object]:
+        chosen = choose_context(known, context)
+        secrets = [str(chosen.user[key]) for key in ("client-key", "tokenFile") if chosen.user.get(key)]
+        return [
+            [getattr(chosen.place, field.name) for field in fields(ClusterPlace)],
+            chosen.namespace,
+            list(chosen.known),
+            secrets,
+        ]
+
+    code = Path(__file__).stat()
+    facts = (context, [(str(path), _read_text(path)) for path in known], code.st_size, code.st_mtime_ns)
+    place, namespace, names, secrets = recall("kubeconfig", repr(facts), choose)
+    return KnownChoice(ClusterPlace(*place), namespace, tuple(names), tuple(secrets))
 
 
 def list_contexts(files: Iterable[Path]) -> tuple[ContextSummary, ...]:
@@ -171,11 +204,7 @@ def _read(path: Path) -> dict[str, Any]:
     from queries.yaml import YamlError, load_yaml  # noqa: PLC0415
 
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotConfigured(f"the kubeconfig {path} cannot be read", hint=str(getattr(error, "strerror", error))) from None
-    try:
-        content = load_yaml(text, where=str(path))
+        content = load_yaml(_read_text(path), where=str(path))
     except YamlError as error:
         raise NotConfigured(f"the kubeconfig is not YAML: {error}") from None
     if not _is_bounded(content):
@@ -184,6 +213,13 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise NotConfigured(f"the kubeconfig {path} is empty or not a mapping")
     return content
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotConfigured(f"the kubeconfig {path} cannot be read", hint=str(getattr(error, "strerror", error))) from None
 
 
 def _is_bounded(content: object) -> bool:

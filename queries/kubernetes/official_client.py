@@ -84,4 +84,4 @@ def _open(load: Callable[[Any], None]) -> Connection:
     def authorize() -> str:
         return configuration.get_api_key_with_prefix("BearerToken", alias="authorization") or ""
 
-    return Connection(str(configuration.host), manager, authorize)
+    return Connection(str(configuration.host), lambda: manager, authorize)

@@ -165,16 +165,27 @@ def list_kind(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any],
 
 def _pages(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], str]:
     found: dict[str, Any] = {}
-    query = [*kind.selection, ("limit", str(PAGE))]
+    query = first_page(kind)
     while True:
         body = api.call("GET", kind.path(namespace), query)
         with CPU_LOCK:
-            page: k8s.ObjectList[Any] = api.decode(body, kind.page)
-            for item in page.items or ():
-                found[item.metadata.name] = kind.build(item)
-        if not page.metadata.next:
-            return found, page.metadata.resource_version
-        query = [*kind.selection, ("limit", str(PAGE)), ("continue", page.metadata.next)]
+            listed = add_page(api, kind, body, found)
+        if not listed.next:
+            return found, listed.resource_version
+        query = [*first_page(kind), ("continue", listed.next)]
+
+
+def first_page(kind: Kind) -> list[tuple[str, str]]:
+    """The query of a list's first page; that of the others has `continue` too."""
+    return [*kind.selection, ("limit", str(PAGE))]
+
+
+def add_page(api: KubeApi, kind: Kind, body: bytes, found: dict[str, Any]) -> k8s.ListMeta:
+    """Add the objects of one page by their names. Raises InvalidResponse."""
+    page: k8s.ObjectList[Any] = api.decode(body, kind.page)
+    for item in page.items or ():
+        found[item.metadata.name] = kind.build(item)
+    return page.metadata
 
 
 @dataclass

@@ -33,9 +33,8 @@ from queries.prometheus.evidence import Decisions
 from queries.prometheus.panel_fetcher import PanelFetcher, PanelResults
 from queries.prometheus.query_batch import BatchQuery, BatchResult, QueryBatch
 from queries.prometheus.recorded_panels import RecordedPanels
-from queries.prometheus.relabel import AlertRelabeling, SentLabels
 from queries.prometheus.responses import InstantResult, RangeResult, RulesResult
-from queries.prometheus.thanos_stores import ThanosStores
+from queries.prometheus.rules_reader import RulesReader
 from queries.prometheus.trends import WINDOW_SECONDS
 from queries.prometheus.witnesses import Pair
 from queries.text.durations import format_duration
@@ -45,6 +44,7 @@ __all__ = ["InstantResult", "PanelResults", "Prometheus", "RangeResult", "RulesR
 if TYPE_CHECKING:
     from queries.prometheus.history import HistoryReader, Window
     from queries.prometheus.recorded_series import LoadedRules
+    from queries.prometheus.relabel import AlertRelabeling
 
 T = TypeVar("T")
 Result = TypeVar("Result", InstantResult, RangeResult)
@@ -74,12 +74,9 @@ class Prometheus:
         self._forms = True
         # The server times out before the client does, which distinguishes a heavy query from a dead server.
         self._limit = ("timeout", f"{endpoint.timeout_seconds * 0.8:.3f}")
-        # The ruler has rules and alerts only; everything else is queried here.
-        self._ruler = Client(endpoint.ruler, name="ruler", transport=transport) if endpoint.ruler else self._client
-        self._read_rules = responses.RulesDecoder(self._ruler.where).decode
+        self._rules = RulesReader(endpoint, self._client, transport=transport, clock=clock)
+        self._ruler, self._stores = self._rules.ruler, self._rules.stores
         self._capabilities: Capabilities | None = None
-        self._sent_labels = SentLabels(self._ruler, clock=clock)
-        self._stores = ThanosStores(self._client, clock=clock)
         self._clock = clock
         self._moment: Callable[[], float] | None = None
         self._owner = True
@@ -126,7 +123,7 @@ class Prometheus:
 
     async def current_relabeling(self) -> AlertRelabeling:
         """How this server rewrites the labels of its alerts, as its configuration says now. Raises nothing."""
-        return await self._sent_labels.current()
+        return await self._rules.sent_labels.current()
 
     async def retention(self) -> str:
         """How long the server keeps samples, in its own words (`15d`); empty if it does not say. Raises SourceError."""
@@ -146,6 +143,10 @@ class Prometheus:
     def warnings(self) -> tuple[str, ...]:
         """Problems of a server that does answer, such as a wrong clock."""
         return self._client.warnings
+
+    def limit_trends(self, wants: Callable[[PanelSpec, float], bool]) -> None:
+        """Fetch the window of a trend only for the panels that `wants` names by their value: for a single snapshot."""
+        self._panels.wants_trend = wants
 
     async def capabilities(self) -> Capabilities:
         """The server's capabilities: detected at the first call, and again after it was unreachable. Raises SourceError."""
@@ -328,20 +329,13 @@ class Prometheus:
         self.decisions.ingest_help(metric, [item.type for item in found], [item.help for item in found if item.help])
         return any(item.help for item in found)
 
-    async def rules(self, *, compare: bool = True) -> RulesResult:
-        """The rules with their pending and firing alerts, which lack the server's external labels.
-
-        Without `compare` nothing is learned about recorded series, which saves most of the time.
-        """
+    async def rules(self) -> RulesResult:
+        """What `RulesReader.read` returns; the recorded series are compared with it."""
         try:
-            answer = await self._ruler.fetch("/api/v1/rules", decode=self._read_rules)
-            answer = replace(answer, alerts=await self._sent_labels.add(answer.alerts))
-            if self._ruler is self._client and not answer.partial:
-                answer = replace(answer, partial=await self._stores.missing(is_thanos=answer.is_thanos, rules=True))
-            if compare:
-                self._panels.rules = frozenset(answer.recorded)
-                self.recorded.update_intervals(answer.recording)
-                self.recorded.update(await self.match_rules(answer.recording))
+            answer = await self._rules.read()
+            self._panels.rules = frozenset(answer.recorded)
+            self.recorded.update_intervals(answer.recording)
+            self.recorded.update(await self.match_rules(answer.recording))
         except SourceError as error:
             self.recorded.update(NOTHING_SEEN, f"the rules cannot be read: {error.fault.sentence()}")
             raise
@@ -405,9 +399,7 @@ class Prometheus:
         await self._panels.close()
         if not self._owner:
             return
-        await self._client.close()
-        if self._ruler is not self._client:
-            await self._ruler.close()
+        await self._rules.close()
 
     async def _samples(self, text: str, *, at: float | None = None) -> tuple[Sequence[Sample], Annotations]:
         answer = await self.query(text, at=at)

@@ -100,6 +100,8 @@ class PanelFetcher:
         self._seed_after = float("-inf")
         self.rules: frozenset[str] = frozenset()
         """Names of the recording rules that the server evaluates: an empty result of theirs is valid."""
+        self.wants_trend: Callable[[PanelSpec, float], bool] | None = None
+        """Whether the window of a panel with this value is fetched; None for every panel's."""
 
     def reads_recorded(self, spec: PanelSpec) -> bool:
         """Whether the panel used its recorded series at the last refresh, or would at the first."""
@@ -295,16 +297,19 @@ class PanelFetcher:
     async def _extend_trends(self, specs: dict[str, PanelSpec], results: Sequence[PanelResult], now: float) -> None:
         """Extend the trends, and fetch their window if it is missing."""
         missing = self._trends.needs_window(now) and now >= self._seed_after
+        requested: list[PanelResult] = []
         for result in results:
             spec = specs[result.id]
             # A partial value would stay in the trend as a drop that never happened.
             known = () if result.partial else result.samples
             value = aggregate(spec.aggregation, (sample.value for sample in known))
             self._trends.extend(result.id, value, now, lowest=spec.lower_is_worse)
+            if self.wants_trend is None or (value is not None and self.wants_trend(spec, value)):
+                requested.append(result)
         self._trends.mark_extended(now)
-        if missing and (self._seeding is None or self._seeding.done()):
+        if missing and requested and (self._seeding is None or self._seeding.done()):
             self._seed_after = now + _SEED_AGAIN_SECONDS
-            usual, rare = _list_seedable(specs, results)
+            usual, rare = _list_seedable(specs, requested)
             self._seeding = asyncio.create_task(self._seed(usual, now))
             rare = [(spec, item) for spec, item in rare if spec.id in self._seed_rare]
             if rare and (self._seeding_rare is None or self._seeding_rare.done()):

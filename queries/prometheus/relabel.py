@@ -17,6 +17,7 @@ from queries.http.client import Client
 from queries.model.alert import Alert
 from queries.model.frozen import dataclass
 from queries.model.series import Labels
+from queries.shipped import recall
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _EVERY_SECONDS = 600.0
@@ -130,22 +131,27 @@ class _Answer(msgspec.Struct):
 
 def decode_config(body: bytes, *, where: str) -> AlertRelabeling:
     """Read the two keys of a configuration that concern alerts. Raises InvalidResponse."""
-    from queries.yaml import YamlError, load_yaml  # noqa: PLC0415  # only where a server rewrites alerts
-
     try:
         text = msgspec.json.decode(body, type=_Answer).data.yaml
         if not ("alert_relabel_configs" in text or "external_labels" in text):
             return AlertRelabeling()
-        config: Any = load_yaml(text, where=where)
-        alerting = config.get("alerting") or {}
-        listed = list(alerting.get("alert_relabel_configs") or ())
-        managers: list[Any] = alerting.get("alertmanagers") or []
-        if len(managers) == 1:  # with several Alertmanagers, each gets its own labels
-            listed += managers[0].get("alert_relabel_configs") or ()
-        external = (config.get("global") or {}).get("external_labels") or {}
+        external, listed = recall("relabel", text, lambda: _read_keys(text))
         return AlertRelabeling(tuple((str(name), str(value)) for name, value in external.items()), tuple(map(_step, listed)))
-    except (msgspec.DecodeError, YamlError, AttributeError, TypeError, ValueError):
+    except (msgspec.DecodeError, AttributeError, TypeError, ValueError):
         raise InvalidResponse("the configuration is not in Prometheus' format", where=where) from None
+
+
+def _read_keys(text: str) -> list[Any]:
+    """The external labels, and the entries of `alert_relabel_configs`. Raises ValueError, AttributeError and TypeError."""
+    from queries.yaml import load_yaml  # noqa: PLC0415  # once for each configuration
+
+    config: Any = load_yaml(text, where="")
+    alerting = config.get("alerting") or {}
+    listed = list(alerting.get("alert_relabel_configs") or ())
+    managers: list[Any] = alerting.get("alertmanagers") or []
+    if len(managers) == 1:  # with several Alertmanagers, each gets its own labels
+        listed += managers[0].get("alert_relabel_configs") or ()
+    return [(config.get("global") or {}).get("external_labels") or {}, listed]
 
 
 def _step(entry: Mapping[str, Any]) -> RelabelStep:

@@ -164,7 +164,8 @@ CLIENTS: dict[str, Asking] = {
         ("queries/prometheus/client.py", "queries/http/client.py", "queries/http/direct.py", "queries/http/exchange.py"),
     ),
     "prometheus rules": Asking(
-        _source(Prometheus, lambda made: made.rules()), ("queries/http/transport.py", "queries/http/error_mapping.py")
+        _source(Prometheus, lambda made: made.rules()),
+        ("queries/http/transport.py", "queries/http/error_mapping.py", "queries/prometheus/rules_reader.py"),
     ),
     "prometheus, off the refresh path": Asking(
         _source(Discovery, lambda made: made.metric_names()), ("queries/prometheus/metadata.py", "queries/http/wire_limit.py")
@@ -194,8 +195,9 @@ CLIENTS: dict[str, Asking] = {
             "queries/kubernetes/auth.py",
             "queries/kubernetes/client.py",
             "queries/kubernetes/connection.py",
+            "queries/kubernetes/direct_read.py",
         ),
-        at_once=6,
+        at_once=8,
     ),
     "kubernetes, one object": Asking(_kubernetes(lambda made: made.deployment("x")), ()),
     "kubernetes, logs": Asking(_kubernetes(lambda made: PodLogReader(made).read_end(LogRequest("x"))), (), text=True),

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from queries import shipped
-from queries.catalogue.loader import expand_query, recall_query
+from queries.catalogue.loader import expand_query
+from queries.catalogue.recalled_query import recall_query
 from queries.catalogue.signals import SignalError
 from queries.shipped import CACHE_NAME, load_shipped, parse_shipped, recall, save_parsed
 from queries.yaml import load_yaml

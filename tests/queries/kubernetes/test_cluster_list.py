@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from limits import extend
 from steerable_cluster import SteerableCluster
 
-from queries.errors import AccessDenied, SourceError, Unreachable
+from queries.errors import AccessDenied, RequestRejected, SourceError, Unreachable
 from queries.http.endpoint import ClusterEndpoint
+from queries.kubernetes.api import Query
 from queries.kubernetes.client import Kubernetes
 from queries.kubernetes.cluster_list import list_cluster
+from queries.kubernetes.direct_read import DirectReader, NotReadDirectly
 
 Open = Callable[..., Kubernetes]
 
@@ -50,6 +53,47 @@ async def test_lists_come_in_pages(kube: Open, cluster: SteerableCluster, monkey
     assert any(request.query.get("continue") for request in cluster.requests)
 
 
+async def test_a_whole_namespace_is_read_directly(
+    kube: Open, cluster: SteerableCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without urllib3 and with it the same cluster, by the same requests."""
+    monkeypatch.setattr("queries.kubernetes.connection.Connection.manager", property(lambda _: pytest.fail("through urllib3")))
+    direct = await list_cluster(kube())
+    asked = [(request.path, dict(request.query)) for request in cluster.requests]
+    monkeypatch.undo()
+    monkeypatch.setattr("queries.kubernetes.cluster_list.open_direct", _nothing)
+    assert await list_cluster(kube()) == direct
+    again = [(request.path, dict(request.query)) for request in cluster.requests[len(asked) :]]
+    assert sorted(map(str, again)) == sorted(map(str, asked))
+
+
+@asynccontextmanager
+async def _nothing(_: Kubernetes) -> AsyncIterator[None]:
+    yield None
+
+
+FAILURES = {"broken": NotReadDirectly("ReadError"), "expired": RequestRejected("expired", status=410)}
+
+
+@pytest.mark.parametrize("error", FAILURES.values(), ids=FAILURES)
+async def test_what_cannot_be_read_directly_is_asked_again(
+    kube: Open, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A connection that broke, and a list that expired between two pages: here it is a success the second time."""
+    get = DirectReader.get
+    failed: list[str] = []
+
+    async def fail(self: DirectReader, path: str, query: Query = ()) -> bytes:
+        if path.endswith("/pods"):
+            failed.append(path)
+            raise error
+        return await get(self, path, query)
+
+    monkeypatch.setattr(DirectReader, "get", fail)
+    found = await list_cluster(kube())
+    assert len(failed) == 1 and found.pods and not found.faults
+
+
 @pytest.mark.parametrize(
     ("code", "words"),
     [
@@ -69,6 +113,10 @@ async def test_a_connection_that_does_not_come_about_says_why(
     def fail(*_: object, **__: object) -> socket.socket:
         raise OSError(code, "as the kernel says it")
 
+    async def fail_directly(*_: object) -> socket.socket:
+        return fail()
+
+    monkeypatch.setattr("queries.http.direct._connect", fail_directly)
     monkeypatch.setattr("urllib3.util.connection.create_connection", fail)
     with pytest.raises(Unreachable, match=words):
         await list_cluster(kube())

@@ -13,11 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 from steerable_cluster import SteerableCluster
 
 from queries.errors import NotConfigured, SourceError, Unreachable
+from queries.http.direct import DirectTransport
 from queries.kubernetes.connection import Connection, open_plain
 from queries.kubernetes.kubeconfig_fields import ClusterFields
 from queries.kubernetes.official_client import open_kubeconfig
@@ -193,11 +195,11 @@ CLUSTERS: list[tuple[str, dict[str, Any], dict[str, str], bool]] = [
 @pytest.mark.parametrize(
     ("cluster", "certificates", "accepted"), [row[1:] for row in CLUSTERS], ids=[row[0] for row in CLUSTERS]
 )
-def test_tls_accepts_what_it_accepts_through_the_official_client(
+async def test_tls_accepts_what_it_accepts_through_the_official_client(
     heard: tuple[type[Heard], dict[str, str]], cluster: dict[str, Any], certificates: dict[str, str], accepted: bool
 ) -> None:
     """Authority, name and client certificate of a kubeconfig, from files and as data: the same servers are trusted, and the
-    server sees the certificate in the same cases.
+    server sees the certificate in the same cases; also over the loop's own connections, which do not write out a certificate.
     """
     from urllib3.exceptions import SSLError
 
@@ -213,9 +215,34 @@ def test_tls_accepts_what_it_accepts_through_the_official_client(
             outcomes.append("refused")
         finally:
             made.close()
-    assert outcomes == ["answered" if accepted else "refused"] * 2
+    ways = 2
+    made = connect("plain", {"server": urls["https"], **cluster}, certificates)
+    assert (made.tls is None) == ("client-certificate-data" in certificates)
+    if made.tls is not None:
+        ways = 3
+        outcomes.append(await get_directly(made))
+    assert outcomes == ["answered" if accepted else "refused"] * ways
     shown = [certificate for *_, certificate in handler.requests]
-    assert shown == [bool(certificates)] * (2 if accepted else 0)
+    assert shown == [bool(certificates)] * (ways if accepted else 0)
+
+
+async def get_directly(made: Connection) -> str:
+    """Whether the server answers over the loop's own connections."""
+    try:
+        transport = DirectTransport(made.tls() if made.tls else None)
+    except (OSError, ValueError):
+        return "refused"
+    extensions = {"timeout": {"connect": 5.0}, **({"sni_hostname": made.server_name} if made.server_name else {})}
+    try:
+        request = httpx.Request("GET", made.url("/version", []), headers=made.headers([]), extensions=extensions)
+        response = await transport.handle_async_request(request)
+        await response.aread()
+        return "answered"
+    except httpx.ConnectError as error:
+        assert isinstance(error.__cause__, ssl.SSLError)
+        return "refused"
+    finally:
+        await transport.aclose()
 
 
 def test_a_renewed_certificate_file_is_used_by_the_next_connection(
@@ -279,19 +306,20 @@ async def main():
     await client.close()
     print(len(found.workloads))
 asyncio.run(main())
-print(*sorted({name.partition(".")[0] for name in sys.modules} & {"kubernetes", "requests", "pydantic", "dateutil", "urllib3"}))
+names = {name.partition(".")[0] for name in sys.modules}
+print(*sorted(names & {"kubernetes", "requests", "pydantic", "dateutil", "urllib3"} or {"none"}))
 """
 
 
 @pytest.mark.parametrize(
     ("environ", "loaded"),
-    [({}, "urllib3"), ({"NO_PROXY": "*"}, "urllib3"), ({"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "*"}, "")],
+    [({}, "none"), ({"NO_PROXY": "*"}, "none"), ({"HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "*"}, "")],
 )
 def test_a_token_needs_no_official_client(
     cluster: SteerableCluster, tmp_path: Path, environ: dict[str, str], loaded: str
 ) -> None:
-    """A kubeconfig with a token lists a namespace without importing kubernetes, requests or pydantic; with a proxy of the
-    environment the official client is there.
+    """A kubeconfig with a token lists a namespace without importing kubernetes, requests, pydantic or urllib3; with a
+    proxy of the environment the official client is there.
     """
     path = tmp_path / "kubeconfig"
     cluster.kubeconfig(path)

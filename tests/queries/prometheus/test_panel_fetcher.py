@@ -61,6 +61,22 @@ async def test_recorded_series_are_preferred(fake: FakePrometheus) -> None:
     await source.close()
 
 
+async def test_trends_are_fetched_for_the_panels_that_want_one(fake: FakePrometheus) -> None:
+    """Where a single snapshot limits them, the window of a wanted panel is fetched alone, and none where no panel wants one."""
+    fake.series = {"raw_a": [({}, "9")], "raw_b": [({}, "2")], "raw_c": []}
+    specs = [spec("a"), spec("b"), spec("c")]
+    source = fake.source()
+    source.limit_trends(lambda panel, value: value > 100.0)
+    await source.panels(specs)
+    assert fake.take() == [("query", "joined")]
+    source.limit_trends(lambda panel, value: value > 5.0)
+    await source.panels(specs)
+    (_, kind, query), (_, other, window) = fake.asked
+    assert (kind, other) == ("query", "query_range") and "raw_b" in query
+    assert "raw_a" in window and "raw_b" not in window
+    await source.close()
+
+
 async def test_a_missing_recording_falls_back_and_a_new_one_is_noticed(fake: FakePrometheus) -> None:
     """Absent: raw, in the same request. A rule that appears or vanishes counts at once."""
     specs = [recorded("a"), spec("b")]
