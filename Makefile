@@ -92,6 +92,10 @@ profile: $(STAMP) ## profile a refresh into build/profile.md (takes over the ter
 soak: $(STAMP) ## run an hour at twenty times the cadence, and 500 starts (SOAK_SECONDS, SOAK_STARTS)
 	@PYTHONPATH=.:tests/support $(BIN)/python tests/soak/run.py
 
+.PHONY: past-truth
+past-truth: $(STAMP) ## compare the past with what was seen, after 20 minutes of random events on real servers (PAST_TRUTH_SECONDS)
+	@PAST_TRUTH_SECONDS=$(or $(PAST_TRUTH_SECONDS),1200) $(BIN)/python -m pytest -q -n 0 tests/e2e/test_past_truth.py
+
 .PHONY: cluster-assets
 cluster-assets: $(STAMP) ## fetch a real Kubernetes control plane for the contract suite
 	@$(BIN)/python tests/control_plane/build_assets.py
