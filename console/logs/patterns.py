@@ -176,8 +176,9 @@ class PatternMiner:
         """The pattern of a line that differs from every known one in more than digits."""
         key, zeros = data.translate(_HEXADECIMAL), data.translate(_DIGITS)
         found = self._hexadecimal.get(key)
-        # A word such as `bad` is no identifier: what varies has a digit.
-        if found is not None and not any(map(bytes.isalpha, found.varying(data))):
+        # A word such as `bad` is no identifier: what varies has a digit. Its line has other parts, and is not remembered here.
+        differs = found is not None and any(map(bytes.isalpha, found.varying(data)))
+        if found is not None and not differs:
             pattern = found.patterns.get(found.get(data))
             if pattern is not None:
                 return pattern
@@ -192,6 +193,8 @@ class PatternMiner:
             sizes = [0, *accumulate(len(character.encode("utf-8", "surrogatepass")) for character in text)]
             spans = [(sizes[start], sizes[end]) for start, end in spans]
         if any(_IDENTIFIER.fullmatch(data, *span) for span in spans):
+            if differs:
+                return pattern
             edges = [0, *(edge for span in spans for edge in span), len(data)]
             constant = _build_getter([slice(*pair) for pair in zip(edges[::2], edges[1::2], strict=True)])
             if found is None:

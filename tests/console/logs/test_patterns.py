@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from console.logs import patterns
@@ -152,6 +152,7 @@ def remember_only_masked(known: dict[object, object], key: object, value: object
 
 
 @given(WRITTEN)
+@example(["served f4c9da65 f4c9da65", "served deadbeef f4c9da65"])
 @settings(max_examples=400, deadline=None)
 def test_a_line_that_needs_no_comparison_is_grouped_as_if_it_was_compared(texts: list[str]) -> None:
     """Whatever was seen before: the same patterns with the same lines as of a miner that replaces what varies in each line."""
