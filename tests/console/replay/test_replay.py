@@ -134,8 +134,8 @@ def settings(platform: ToldPlatform, tmp_path: Path) -> Settings:
     )
 
 
-async def write(settings: Settings, tmp_path: Path, *, seconds_ago: float = NOW - BEGAN) -> Path:
-    """The bundle of an incident that began half an hour ago, as its alert did."""
+async def write(settings: Settings, tmp_path: Path, *, earlier: float = 0.0) -> Path:
+    """The bundle of an incident that began half an hour ago, as its alert did, or `earlier` seconds before it."""
     session = await asyncio.to_thread(Session.open, settings)
     try:
         await session.once()
@@ -145,7 +145,7 @@ async def write(settings: Settings, tmp_path: Path, *, seconds_ago: float = NOW 
             alerts=(),
             commander="ann",
             stability_seconds=None,
-            seconds_ago=seconds_ago,
+            seconds_ago=time.time() - BEGAN + earlier,  # this file may have been imported minutes ago
         )
         await session.record("note", NoteWritten(EVERYWHERE))
         written = await write_incident_bundle(session, incident, str(tmp_path / "x.bundle.zip"), report=lambda text: None)
@@ -228,7 +228,7 @@ def test_a_replay_shows_what_was_and_says_what_it_does_not_have(file: Path, tmp_
 def test_a_replay_begins_at_the_first_alert(settings: Settings, tmp_path: Path, earlier: float, alerts: list[str]) -> None:
     """At the first stored time with an alert that fires, not a moment before it; where none fires within a quarter of an hour,
     when the incident began. `incident` alone means the same."""
-    own, bundle = replayed(asyncio.run(write(settings, tmp_path, seconds_ago=NOW - BEGAN + earlier)), tmp_path)
+    own, bundle = replayed(asyncio.run(write(settings, tmp_path, earlier=earlier)), tmp_path)
     for at in ("", "incident", "incident 1"):
         shown = asyncio.run(show_moment(own, bundle, at))
         assert shown.as_of is not None
