@@ -40,7 +40,7 @@ async def planned(found: PlainCluster) -> Plan:
     return Evict().plan(EVICT, await facts_of(found), 0.0)
 
 
-async def told(plan: Plan, *looks: PlainCluster) -> list[tuple[str, bool | None]]:
+async def verification_steps(plan: Plan, *looks: PlainCluster) -> list[tuple[str, bool | None]]:
     """What the verification says, one look after the other; the last one stays."""
     left = list(looks)
     now: Any = left[0]
@@ -127,7 +127,7 @@ async def test_a_controller_that_may_not_be_read_stops_nothing(error: SourceErro
     plan = await planned(cluster())
     gone = cluster(pod("other", owner="db"))
     gone.broken["replicasets"] = error
-    (end,) = await told(plan, gone) if error.fault.status == 404 else [("", True)]
+    (end,) = await verification_steps(plan, gone) if error.fault.status == 404 else [("", True)]
     assert end == (("pod/web-1 is gone, and so is ReplicaSet web", True) if error.fault.status == 404 else ("", True))
 
 
@@ -145,7 +145,7 @@ async def test_a_pod_is_looked_at_until_another_has_taken_its_place() -> None:
         cluster(left, pod("web-9", owner="web")),
     ]
     waiting = ("pod/web-1 is gone; waiting for ReplicaSet web to recreate it", None)
-    assert await told(plan, *looks) == [
+    assert await verification_steps(plan, *looks) == [
         ("pod/web-1 is terminating", None), waiting, waiting, waiting,
         ("pod/web-1 is gone; its replacement web-9 is not ready: ImagePullBackOff: why", None),
         ("pod/web-1 is gone; web-9 on node-1 replaces it: ready", True),
@@ -155,11 +155,11 @@ async def test_a_pod_is_looked_at_until_another_has_taken_its_place() -> None:
 async def test_a_pod_of_the_same_name_is_another_one() -> None:
     """A StatefulSet's next pod has the name of the one before: by its UID it is the replacement."""
     plan = await planned(cluster())
-    assert await told(plan, cluster(pod("web-1", owner="web", uid="new"))) == [
+    assert await verification_steps(plan, cluster(pod("web-1", owner="web", uid="new"))) == [
         ("pod/web-1 is gone; web-1 on node-1 replaces it: ready", True)
     ]
     ended = pod("web-9", owner="web", ready=False, phase="Succeeded")
-    assert (await told(plan, cluster(ended)))[0][0].endswith("replaces it: succeeded")
+    assert (await verification_steps(plan, cluster(ended)))[0][0].endswith("replaces it: succeeded")
     applied: Any = cluster(pod("web-1", owner="web", uid="new"))
     assert (await Evict().check_applied(plan, applied)).plan is not None
     applied = cluster(pod("web-1", owner="web", deletionTimestamp="2026-01-01T00:00:00Z"))
@@ -167,7 +167,7 @@ async def test_a_pod_of_the_same_name_is_another_one() -> None:
     still: Any = cluster()
     assert (await Evict().check_applied(plan, still)).text == "pod/web-1 is not terminating"
     bare = await planned(cluster(pod("web-1")))
-    assert await told(bare, cluster(pod("web-1")), cluster(pod("web-2"))) == [
+    assert await verification_steps(bare, cluster(pod("web-1")), cluster(pod("web-2"))) == [
         ("pod/web-1 is terminating", None), ("pod/web-1 is gone", True),
     ]  # fmt: skip
 
@@ -184,7 +184,7 @@ async def test_a_controller_that_has_enough_pods_recreates_none(desired: int | N
     looks = [cluster(*kept, *dead, owner=replica_set(desired))]
     if not enough:
         looks.append(cluster(*kept, *dead, pod("web-9", owner="web")))
-    first, *_ = await told(plan, *looks)
+    first, *_ = await verification_steps(plan, *looks)
     text = f"ReplicaSet web still has {living} of {wants} pods" if enough else "waiting for ReplicaSet web to recreate it"
     assert first == (f"pod/web-1 is gone; {text}", True if enough else None)
 
@@ -206,7 +206,7 @@ async def test_how_many_pods_each_kind_keeps(kind: str, parts: dict[str, Any], d
     """A Job that has ended keeps none, one that runs says no number; a DaemonSet keeps as many as it schedules."""
     plan = await planned(cluster(pod("web-1", owner="web")))
     look = cluster(pod("db-1", owner="db"), owner=described("web", kind, **parts))
-    found = await told(plan, look, cluster(pod("web-9", owner="web")))
+    found = await verification_steps(plan, look, cluster(pod("web-9", owner="web")))
     assert found[0][1] is done
 
 
@@ -219,6 +219,6 @@ async def test_a_controller_of_an_unknown_kind_is_not_read() -> None:
     assert ("replicasets", "web") not in found.asked and len(facts.siblings) == 2
     plan = Evict().plan(EVICT, facts, 0.0)
     left = cluster(pod("web-2", owner="web"))
-    assert (await told(plan, left, cluster(pod("web-9", owner="web"))))[0] == (
+    assert (await verification_steps(plan, left, cluster(pod("web-9", owner="web"))))[0] == (
         "pod/web-1 is gone; waiting for Database web to recreate it", None,
     )  # fmt: skip

@@ -310,13 +310,13 @@ def test_only_alerts_that_nothing_else_silences_will_notify() -> None:
 async def test_an_expiry_is_done_when_the_silence_has_ended_or_is_gone() -> None:
     """While it is active it is looked at again; a silence that nobody has any more has ended too."""
 
-    async def told(*answers: dict[str, Any] | SourceError) -> list[tuple[str, bool | None]]:
+    async def verification_steps(*answers: dict[str, Any] | SourceError) -> list[tuple[str, bool | None]]:
         reader: Any = Manager(*answers)
         return [(item.text, item.done) async for item in Expire().verify(expired(stored()), reader)]
 
     still, done = ("silence s1 is still active", None), ("silence s1 has expired", True)
-    assert await told(stored(), stored(), stored(state="expired")) == [still, still, done]
-    assert await told(stored(), RequestRejected("no", status=404)) == [still, done]
+    assert await verification_steps(stored(), stored(), stored(state="expired")) == [still, still, done]
+    assert await verification_steps(stored(), RequestRejected("no", status=404)) == [still, done]
     reader: Any = Manager(stored(state="expired"))
     assert (await Expire().check_applied(expired(stored()), reader)).plan is not None
     left = await Expire().check_applied(expired(stored()), Manager(stored()))  # type: ignore[arg-type]

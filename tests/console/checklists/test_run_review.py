@@ -163,7 +163,7 @@ def test_the_longest_streak_stands_first() -> None:
 # The report
 
 
-def made(*verdicts: Verdict | None, **more: Any) -> ChecklistReport:
+def checklist_report(*verdicts: Verdict | None, **more: Any) -> ChecklistReport:
     items = tuple(Item(f"i{at}", f"T{at}", f"Q{at}?", QuestionEvidence("?")) for at in range(len(verdicts)))
     details = (Detail("all of it", WARN), Detail("a note"))
     results = tuple(
@@ -177,9 +177,9 @@ def made(*verdicts: Verdict | None, **more: Any) -> ChecklistReport:
 @pytest.mark.parametrize(("count", "text"), [(0, ""), (1, "; 1 question for a person"), (2, "; 2 questions for a person")])
 def test_questions_are_counted_beside_the_exit_code(count: int, text: str) -> None:
     """They fail nothing; each stands there with what it asks."""
-    told = report.as_text(made(OK, *[None] * count))
+    told = report.as_text(checklist_report(OK, *[None] * count))
     assert told.endswith(f"exit code 0: all ok{text}") and told.count("ASK Q") == count
-    worse = report.as_text(made(WARN, NO_DATA, *[None] * count))
+    worse = report.as_text(checklist_report(WARN, NO_DATA, *[None] * count))
     assert worse.endswith(f"exit code 1: something is critical or warns{text}")
     assert "WARN T0: r0\n  WARN all of it\n  a note" in worse and "NO DATA T1: r1" in worse
     assert "yesterday b0" in worse and "ok T0" not in told
@@ -187,7 +187,7 @@ def test_questions_are_counted_beside_the_exit_code(count: int, text: str) -> No
 
 def test_what_is_not_well_has_its_lines_in_markdown_and_its_case_in_junit() -> None:
     """Failures, errors and skipped ones are told apart; with a summary its sections have the details."""
-    found = made(OK, WARN, CRITICAL, NO_DATA, Verdict.STALE, None)
+    found = checklist_report(OK, WARN, CRITICAL, NO_DATA, Verdict.STALE, None)
     markdown = report.as_markdown(found)
     assert markdown.count("- WARN all of it") == 5 and "**CRIT T2: r2**" in markdown and "**ok T0" not in markdown
     suite = ElementTree.fromstring(report.as_junit(found))
@@ -199,7 +199,7 @@ def test_what_is_not_well_has_its_lines_in_markdown_and_its_case_in_junit() -> N
 
 def test_the_json_has_every_item_with_its_trend() -> None:
     """In its order, with the ends of its finite points; a question has no verdict, and what is not finite no value."""
-    told = report.as_json(made(WARN, None))
+    told = report.as_json(checklist_report(WARN, None))
     first, second = told["items"]
     assert (told["exit_code"], told["checklist"], first["verdict"], second["verdict"]) == (1, "daily", "warn", "question")
     assert first["trend"] == {"covers": "a day", "first": 2.0, "last": 1.0, "lowest": 1.0, "highest": 2.0}
@@ -208,14 +208,14 @@ def test_the_json_has_every_item_with_its_trend() -> None:
         "i0", "T0", "Q0?", 0.0, "v0", "l0", "r0", "b0",
     ]  # fmt: skip
     assert "summary" not in told and json.dumps(told)
-    odd = made(OK)
+    odd = checklist_report(OK)
     odd = replace(odd, results=(replace(odd.results[0], value=float("nan"), trend=()),))
     assert (report.as_json(odd)["items"][0]["value"], report.as_json(odd)["items"][0]["trend"]) == (None, None)
 
 
 def test_a_run_stands_in_the_report_with_answers_notes_and_signature() -> None:
     """Both people's answers, the notes of their item, and what was open when it was signed, or is now."""
-    items = made(WARN, OK)
+    items = checklist_report(WARN, OK)
     answers = answer("i0", WARN), answer("i0", WARN, author="bob"), answer("i1")
     own = run(1, *answers, signed=False, notes=(Note("i0", "bob", NOW, "we look"), Note("i1", "ann", NOW, "fine")))
     told = report.as_markdown(replace(items, run=own))
@@ -237,7 +237,7 @@ def test_a_signature_of_another_day_has_its_day() -> None:
     """One of today has the time alone."""
     old = run(1, answer("i0"), signed=False)
     for at in (NOW + 90.0, NOW - 3 * 86_400.0):
-        told = report.as_markdown(made(OK, run=replace(old, signatures=(Signature("Ann", "ann", at, ()),))))
+        told = report.as_markdown(checklist_report(OK, run=replace(old, signatures=(Signature("Ann", "ann", at, ()),))))
         assert f"Signed {format_local(at, now=NOW)} by Ann" in told
     assert format_local(NOW - 3 * 86_400.0, now=NOW) != format_local(NOW - 3 * 86_400.0)
 

@@ -16,21 +16,21 @@ SEEN = ClusterIdentity("uid-1", "uid-2", "ann", ("dev", "ops"))
 UNREAD = "not readable with these permissions"
 
 
-def facts(told: Settings, found: ClusterIdentity | None = SEEN, error: str = "") -> dict[str, tuple[str, str]]:
-    return {item.name: (item.value, item.origin) for item in list_identity_facts(told, found, error)}
+def facts(chosen: Settings, found: ClusterIdentity | None = SEEN, error: str = "") -> dict[str, tuple[str, str]]:
+    return {item.name: (item.value, item.origin) for item in list_identity_facts(chosen, found, error)}
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Settings:
+def chosen(tmp_path: Path) -> Settings:
     place = ClusterPlace("prod", "main", "https://10.0.0.1:6443", "ann", "root", "a token")
     endpoint = ClusterEndpoint("cad", "", context="prod", place=place)
     origins = (("kubernetes", "the config file"), ("namespace", "--namespace"))
     return replace(settings(tmp_path), kubernetes=endpoint, namespace="cad", origins=origins)
 
 
-def test_each_answer_has_its_origin(told: Settings) -> None:
+def test_each_answer_has_its_origin(chosen: Settings) -> None:
     """What the configuration chose, then what the server says of it."""
-    assert facts(told) == {
+    assert facts(chosen) == {
         "context": ("prod", "the config file"),
         "server": ("https://10.0.0.1:6443", "cluster main"),
         "namespace": ("cad", "--namespace"),
@@ -43,33 +43,33 @@ def test_each_answer_has_its_origin(told: Settings) -> None:
     }
 
 
-def test_what_could_not_be_read_is_said_and_nothing_is_made_up(told: Settings) -> None:
+def test_what_could_not_be_read_is_said_and_nothing_is_made_up(chosen: Settings) -> None:
     """Neither the kubeconfig nor the server; before its answer it is fetched, after a fault there is the fault."""
-    assert told.kubernetes is not None
-    place = told.kubernetes.place
+    assert chosen.kubernetes is not None
+    place = chosen.kubernetes.place
     assert place is not None
-    plain = replace(told.kubernetes, place=replace(place, impersonates="", cluster="", user=""))
-    found = facts(replace(told, kubernetes=plain))
+    plain = replace(chosen.kubernetes, place=replace(place, impersonates="", cluster="", user=""))
+    found = facts(replace(chosen, kubernetes=plain))
     assert (found["impersonates"], found["server"]) == (("nobody", ""), ("https://10.0.0.1:6443", ""))
     assert found["logs in as"] == ("the kubeconfig cannot be read", "a token")
-    broken = replace(told.kubernetes, place=None, context="")
-    found = facts(replace(told, kubernetes=broken, origins=()), ClusterIdentity())
+    broken = replace(chosen.kubernetes, place=None, context="")
+    found = facts(replace(chosen, kubernetes=broken, origins=()), ClusterIdentity())
     unread = "the kubeconfig cannot be read"
     assert [found[name] for name in ("context", "server", "namespace", "logs in as", "impersonates")] == [
         (unread, ""), (unread, ""), ("cad", "default"), (unread, ""), (unread, ""),
     ]  # fmt: skip
     assert [found[name][0] for name in ("seen as", "groups", "cluster uid", "namespace uid")] == [UNREAD] * 4
-    waits = list_identity_facts(replace(told, kubernetes=None), None)
+    waits = list_identity_facts(replace(chosen, kubernetes=None), None)
     assert [(item.name, item.value) for item in waits] == [("seen as", "fetching …")]
-    assert facts(told, None, "no connection")["seen as"] == ("no connection", "the API server")
+    assert facts(chosen, None, "no connection")["seen as"] == ("no connection", "the API server")
 
 
-def test_a_pod_says_that_it_is_one(told: Settings) -> None:
+def test_a_pod_says_that_it_is_one(chosen: Settings) -> None:
     """Its server comes from its variables, and it logs in with its service account."""
-    assert told.kubernetes is not None
+    assert chosen.kubernetes is not None
     place = ClusterPlace(server="https://kubernetes.default", credential="the mounted token")
-    pod = replace(told.kubernetes, in_cluster=True, place=place)
-    found = facts(replace(told, kubernetes=pod))
+    pod = replace(chosen.kubernetes, in_cluster=True, place=place)
+    found = facts(replace(chosen, kubernetes=pod))
     assert found["context"][0] == "in-cluster"
     assert found["server"] == ("https://kubernetes.default", "KUBERNETES_SERVICE_HOST")
     assert found["logs in as"] == ("the pod's service account", "the mounted token")

@@ -47,7 +47,7 @@ HOURLY = Checklist("hourly", "Hourly", MORNING.items, "hourly")
 SHIFT = Shift(NOW - 8 * HOUR)
 
 
-def told(shown: Snapshot | None = None, **facts: Any) -> dict[str, Any]:
+def sections_of(shown: Snapshot | None = None, **facts: Any) -> dict[str, Any]:
     """Each section by the first words of its title: its lines, or what stands there instead."""
     made = HandoverInput(shown or snapshot(), SHIFT, Checklists((MORNING, HOURLY)), Incidents(), None, NOW)
     found = build_sections(replace(made, **facts))
@@ -92,7 +92,7 @@ def test_what_the_next_person_has_to_know() -> None:
     hidden = replace(fires, alert=replace(fires.alert, silenced_by=("s1", "s4")))  # by Alertmanager's own word
     shown = replace(shown, alerts=tuple(hidden if item is fires else item for item in shown.alerts))
     shown = replace(shown, ledger=replace(shown.ledger, checklist_runs=walks))
-    found = told(shown, incidents=Incidents((closed, open_one, old)))
+    found = sections_of(shown, incidents=Incidents((closed, open_one, old)))
     assert found["Incidents"] == [
         "P2 Errors (1), open for 10m, no commander",
         "P3 Queue (2), closed 11:50 UTC after 16m40s",
@@ -121,13 +121,13 @@ def test_what_a_signed_walk_left_is_handed_on_and_yesterdays_is_not() -> None:
         shown, ledger=replace(shown.ledger, checklist_runs=ChecklistRuns((("morning", (today,)), ("hourly", (hourly,)))))
     )
     lists = Checklists((MORNING, HOURLY), (BrokenChecklist("weekly", "w", "w:3: no such panel"),))
-    assert told(shown, checklists=lists)["Open"] == [
+    assert sections_of(shown, checklists=lists)["Open"] == [
         "Morning, signed 13:03 UTC by Ann: Errors: WARN 1.4 %",
         "weekly cannot be read: w:3: no such panel",
     ]
     yesterday = replace(today, started_at=NOW - 30 * HOUR)
     shown = replace(shown, ledger=replace(shown.ledger, checklist_runs=ChecklistRuns((("morning", (yesterday,)),))))
-    assert told(shown)["Open"][0] == "Morning: overdue since 09:00 UTC, not started"
+    assert sections_of(shown)["Open"][0] == "Morning: overdue since 09:00 UTC, not started"
 
 
 def test_all_of_the_shift_is_handed_over() -> None:
@@ -176,15 +176,15 @@ def test_what_is_not_known_is_not_none() -> None:
     bare = snapshot(
         alerts=(), alerts_known=False, silences=(), cluster=None, changes=(), sources=(SourceState("kubernetes", Health.DOWN),)
     )
-    found = told(bare, incidents=None)
+    found = sections_of(bare, incidents=None)
     for name in ("Incidents", "Alerts", "Silences", "Error"):
         assert str(found[name]).startswith("not known"), name
     assert found["Changes"] == ["rollouts are not known: the cluster has not answered"]
-    assert told(snapshot(alerts=(), delivery_doubt="Watchdog does not reach"))["Alerts"] == ["Watchdog does not reach"]
+    assert sections_of(snapshot(alerts=(), delivery_doubt="Watchdog does not reach"))["Alerts"] == ["Watchdog does not reach"]
     fault = Fault(FaultKind.UNREACHABLE, "Alertmanager is not there")
     lost = SourceState("alertmanager", Health.DOWN, last_good_at=NOW - 120, fault=fault)
     last = {"alerts_from": "alertmanager", "alerts_age_seconds": 120.0, "sources": (lost,)}
-    (doubt,) = told(snapshot(alerts=alerts()[:1], **last))["Alerts"][1:]
+    (doubt,) = sections_of(snapshot(alerts=alerts()[:1], **last))["Alerts"][1:]
     assert doubt.startswith("these alerts are Alertmanager's list of 2m ago: whether they still fire")
 
 
@@ -201,7 +201,7 @@ def test_what_is_not_known_is_not_none() -> None:
 )  # fmt: skip
 def test_the_budgets_trend(reading: PollResult[Any], words: str) -> None:
     """How much was spent, how fast, and when it would be used up; not known where one end is missing."""
-    found = told(budget=reading)["Error"]
+    found = sections_of(budget=reading)["Error"]
     assert words in (found if isinstance(found, str) else found[0])
 
 
