@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,26 @@ async def _list(ns: Namespace, folder: Path) -> Cluster:
         return await list_cluster(client)
     finally:
         await client.close()
+
+
+@contextlib.asynccontextmanager
+async def _no_direct_way(_: Kubernetes) -> AsyncIterator[None]:
+    yield None
+
+
+async def test_a_command_lists_what_the_other_way_lists(ns: Namespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the loop's own connections, page by page, never through urllib3; then through urllib3: the same cluster."""
+    ns.add("web", replicas=3)
+    for number in range(3):
+        _post(ns, "daemonsets", _object("DaemonSet", f"agent-{number}"))
+    await asyncio.to_thread(ns.quiet)
+    monkeypatch.setattr("queries.kubernetes.watch.PAGE", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr("queries.kubernetes.connection.Connection.manager", property(lambda _: pytest.fail("through urllib3")))
+        direct = await _list(ns, tmp_path)
+    monkeypatch.setattr("queries.kubernetes.cluster_list.open_direct", _no_direct_way)
+    assert await _list(ns, tmp_path) == direct
+    assert len(direct.workloads) == 4
 
 
 @pytest.fixture
