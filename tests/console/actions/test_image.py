@@ -13,43 +13,10 @@ from console.actions.image import Image
 from console.actions.object_patch import ObjectFacts
 from console.actions.plan import ActionRefused, CheckLevel, Outcome, PreflightCheck, Preview, Request
 from console.demo.cluster.resource import NODES
-from queries.model.image import parse_image
 
 TARGET = f"deployment/{API}"
 HERE = "registry.example.com/cad-ml/api"
 DIGEST = f"sha256:{'0a' * 32}"
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("nginx", ("nginx", "", "")),
-        ("localhost:5000/a/b:1", ("localhost:5000/a/b", "1", "")),
-        ("localhost:5000/a", ("localhost:5000/a", "", "")),
-        ("[::1]:5000/a__b/c---d:V_1.2-x", ("[::1]:5000/a__b/c---d", "V_1.2-x", "")),
-        (f"{HERE}:1.9.0@{DIGEST}", (HERE, "1.9.0", DIGEST)),
-        (f"{HERE}@sha512:{'0' * 128}", (HERE, "", f"sha512:{'0' * 128}")),
-    ],
-)
-def test_a_reference_is_read_into_its_parts(text: str, parts: tuple[str, str, str]) -> None:
-    """A colon before the last slash is a registry's port, and the parts make the same text again."""
-    found = parse_image(text)
-    assert (found.repository, found.tag, found.digest) == parts
-    assert str(found) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", ":1", "a:", "a:.1", "a:b c", f"a:{'x' * 129}", "Nginx", "a//b", "a/", "/a", "a/B:1", "a_/b", "a b", "-a",
-        "a@sha256:abc", f"a@sha256:{'0A' * 32}", f"a@md5:{'0' * 32}", "a@", f"a@{DIGEST}@{DIGEST}", f"a/{'b' * 255}",
-        "http://a/b:1", "ex_ample.com/a", "a:1\n",
-    ],
-)  # fmt: skip
-def test_what_a_kubelet_would_call_invalid_is_refused(text: str) -> None:
-    """No such reference gets as far as a pod that ends as InvalidImageName."""
-    with pytest.raises(ValueError, match=r" is not | has at most "):
-        parse_image(text)
 
 
 async def test_a_tag_is_set_and_kept(bench: Bench) -> None:

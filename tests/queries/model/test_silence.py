@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from queries.model.matcher import Matcher
-from queries.model.silence import KEPT_SECONDS, Silence, find_silences_at, known_since
+from queries.model.silence import (
+    KEPT_SECONDS,
+    ExistingSilence,
+    Silence,
+    decode_matcher,
+    encode_matcher,
+    find_silences_at,
+    known_since,
+)
 
 
 def silence(name: str, starts_at: float, ends_at: float, updated_at: float = 0.0) -> Silence:
@@ -43,3 +51,37 @@ def test_since_when_all_of_them_are_known() -> None:
     assert known_since([silence("a", 0.0, now)], now=now) == now - KEPT_SECONDS
     assert known_since([silence("a", 0.0, 99.0), silence("b", 0.0, 98.0)], now=now) == 98.0
     assert known_since([silence("a", 0.0, 99.0)], now=99.0) == 99.0 - KEPT_SECONDS
+
+
+def test_a_stored_silence_goes_back_as_it_came() -> None:
+    """Every field is read; a POST that changes nothing has all but those that only the server sets, and both matchers."""
+    raw = {
+        "id": "s1",
+        "status": {"state": "pending"},
+        "matchers": [
+            {"name": "a", "value": "b.", "isRegex": True, "isEqual": False},
+            {"name": "c", "value": "d", "isRegex": False},
+        ],
+        "startsAt": "2026-01-01T09:00:00Z",
+        "endsAt": "2026-01-01T10:00:00Z",
+        "createdBy": "ann",
+        "comment": "why",
+        "annotations": {"ticket": "7"},
+        "updatedAt": "2026-01-01T08:00:00Z",
+    }
+    found = ExistingSilence.decode(raw)
+    assert (found.id, found.state, found.starts_at, found.ends_at, found.created_by, found.comment) == (
+        "s1", "pending", "2026-01-01T09:00:00Z", "2026-01-01T10:00:00Z", "ann", "why"
+    )  # fmt: skip
+    assert found.matchers == (Matcher("a", "b.", is_regex=True, is_equal=False), Matcher("c", "d"))
+    assert found.annotations == {"ticket": "7"}
+    assert found.postable == {name: value for name, value in raw.items() if name not in ("status", "updatedAt")}
+    assert [decode_matcher(encode_matcher(item)) for item in found.matchers] == list(found.matchers)
+    assert encode_matcher(found.matchers[0]) == raw["matchers"][0]
+
+
+def test_a_stored_silence_without_its_fields() -> None:
+    """An old server sends less: active, without annotations, empty where nothing was."""
+    found = ExistingSilence.decode({"status": None, "matchers": None, "annotations": None})
+    assert (found.id, found.state, found.matchers, found.annotations) == ("", "active", (), {})
+    assert (found.starts_at, found.ends_at, found.created_by, found.comment) == ("", "", "", "")
