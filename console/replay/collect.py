@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from console.journal.errors import JournalError
 from console.journal.ordered import FIRST, RowFilter, read_in_order
 from console.journal.payloads import PAYLOADS, event_kinds
 from console.monitor.past_session import PastSession
+from console.monitor.source_results import LOKI
 from console.recording.lines import RecordingError
 from console.recording.reader import Recording
 from console.replay import contents
@@ -31,11 +33,10 @@ from console.replay.bundle_file import (
 from console.replay.configured_secrets import Redactor
 from console.replay.contents import KeptMark, KeptPanels, encode_value, keep_event
 from console.replay.log_excerpts import collect_logs
-from console.replay.stored_queries import BundleWindow, NotedQueries, collect_queries
+from console.replay.stored_queries import BundleWindow, NotedQueries, collect_log_queries, collect_queries, explain_failure
 from queries.errors import SourceError
 from queries.model.dashboard import Dashboard, DashboardChoice
 from queries.model.frozen import dataclass
-from queries.text.durations import format_duration
 
 if TYPE_CHECKING:
     from console.journal.event import Event
@@ -130,6 +131,8 @@ class _Collector:
         self._window = window
         self._report = report
         self._parts: dict[str, bytes] = {}
+        self._log_queries: dict[str, float] = {}
+        """Metric queries over logs, each with the least distance of values that it needs, in seconds."""
 
     async def collect(self) -> dict[str, bytes]:
         session = self._session
@@ -142,7 +145,7 @@ class _Collector:
         await self._read_journal()
         await self._read_silences()
         await self._read_prometheus(boards)
-        await self._read_logs()
+        await self._read_logs(boards)
         await self._read_recording()
         return self._parts
 
@@ -198,7 +201,7 @@ class _Collector:
         try:
             silences = await manager.raw_silences()
         except SourceError as error:
-            self._note("alertmanager", "not read", error.fault.sentence())
+            self._note("alertmanager", "not read", explain_failure(error))
             return
         began = [item for item in silences if _began_before(item, self._window.end)]
         self._parts[contents.SILENCES] = msgspec.json.encode(began)
@@ -241,15 +244,12 @@ class _Collector:
             finally:
                 await past.close()
         except SourceError as error:
-            self._note("prometheus", "not read", error.fault.sentence())
+            self._note("prometheus", "not read", explain_failure(error))
             return
         self._parts[contents.SERIES] = stored.content
         rows = (KeptMark(item.at, item.kind, item.text, item.letter) for item in marks)
         self._parts[contents.MARKS] = encode_lines(rows)
-        missing = f"; {stored.failed} could not be read: {stored.reason}" if stored.failed else ""
-        every = format_duration(self._window.step)
-        detail = f"{stored.count} queries, a sample every {every}{missing}"
-        self._note("prometheus", "partial" if stored.failed else "read", detail)
+        self._note("prometheus", "partial" if stored.failed else "read", stored.describe(self._window))
         self._note("kubernetes", *stored.cluster_note(self._session.settings.kubernetes is not None))
 
     async def _read_definitions(self, prometheus: Prometheus) -> None:
@@ -296,7 +296,8 @@ class _Collector:
         assert prometheus is not None  # noqa: S101  # as the caller knows
         chart = Window(past.moment - BEFORE_SECONDS, past.moment, _STEP_SECONDS)
         for board in boards:
-            opened = OpenDashboard(prometheus, board, DashboardChoice(board.name), clock=lambda: past.moment)
+            ours = replace(board, panels=tuple(spec for spec in board.panels if spec.source != LOKI))
+            opened = OpenDashboard(prometheus, ours, DashboardChoice(board.name), clock=lambda: past.moment)
             try:
                 await opened.refresh()
             finally:
@@ -316,19 +317,33 @@ class _Collector:
         found = past.runbooks.match(tracked.alert)
         page = past.runbooks.get(found.id) if found.id else None
         if page is not None:
+            self._log_queries |= {step.query: 0.0 for step in page.steps if step.query and step.source == LOKI}
             async for _ in past.runbook_steps(page, tracked):
                 pass
 
     # Logs
 
-    async def _read_logs(self) -> None:
+    async def _read_logs(self, boards: tuple[Dashboard, ...]) -> None:
         session = self._session
         if session.settings.loki is None:
             self._note("loki", "not configured")
             return
         found = await collect_logs(session, self._incident, self._window.start, self._window.end, report=self._report)
         self._parts[contents.LOGS], self._parts[contents.PATTERNS] = found.lines, found.patterns
-        self._note("loki", found.state, found.detail)
+        specs = (*session.specs, *(spec for board in boards for spec in board.panels))
+        self._log_queries |= {spec.raw: spec.raw_every_seconds for spec in specs if spec.source == LOKI and not spec.broken}
+        if not self._log_queries:
+            self._note("loki", found.state, found.detail)
+            return
+        try:
+            stored = await collect_log_queries(session.require_loki(), self._log_queries, self._window, report=self._report)
+        except SourceError as error:
+            state = "partial" if found.lines else "not read"
+            self._note("loki", state, f"{found.detail}; queries over logs: {explain_failure(error)}")
+            return
+        self._parts[contents.LOG_SERIES] = stored.content
+        complete = found.state == "read" and not stored.failed
+        self._note("loki", "read" if complete else "partial", f"{found.detail}; {stored.describe(self._window)}")
 
 
 def _read_events(journal: Journal, row_filter: RowFilter, *, after: int, until: int) -> Iterator[Event]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SETTINGS, PANELS, SIGNALS, RUNBOOKS = "settings.json", "panels.json", "signals.json", "runbooks.jsonl"
 JOURNAL, MARKS, CHECKLISTS = "journal.jsonl", "marks.jsonl", "checklists.jsonl"
 SERIES, RULES, ALERTING, METADATA = "series.jsonl", "rules.json", "alerting.json", "metadata.json"
-SILENCES, LOGS, PATTERNS = "silences.json", "logs.jsonl", "patterns.jsonl"
+SILENCES, LOGS, PATTERNS, LOG_SERIES = "silences.json", "logs.jsonl", "patterns.jsonl", "log_series.jsonl"
 RECORDING = "recording.rec.gz"
 
 T = TypeVar("T")

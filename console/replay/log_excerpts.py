@@ -9,6 +9,7 @@ from console.logs.pattern_report import change_object
 from console.logs.query import LogOrigin, LogQuery
 from console.replay.bundle_file import encode_lines
 from console.replay.contents import KeptLine, KeptPattern
+from console.replay.stored_queries import explain_failure
 from queries.errors import SourceError
 from queries.model.frozen import dataclass
 from queries.model.log import LogStatus, TimedLine
@@ -52,7 +53,7 @@ async def collect_logs(
                 lines.update(dict.fromkeys(found))
             compared = await session.read_pattern_report(target, moment=incident.began_at)
         except SourceError as error:
-            faults.append(f"{target}: {error.fault.sentence()}")
+            faults.append(f"{target}: {explain_failure(error)}")
             continue
         for change in compared.changes[:_MOST_PATTERNS]:
             patterns.append(

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from queries.model.silence import Silence
     from queries.prometheus.client import PanelResults
     from queries.prometheus.relabel import AlertRelabeling
+    from queries.stored.series import StoredQuery
 
 _FIRST_ALERT_SECONDS = 900.0
 """An alert that fires later than this after an incident began is not where a replay of it begins."""
@@ -50,20 +51,24 @@ _FIRST_ALERT_SECONDS = 900.0
 
 def open_servers(bundle: Bundle) -> StoredServers:
     """What the bundle has of the servers' answers. Raises BundleError."""
-    try:
-        queries = read_queries(bundle.read(contents.SERIES).splitlines())
-    except SourceError as error:
-        raise BundleError(f"{contents.SERIES} cannot be read: {error.fault.what}") from None
     metadata: Mapping[str, object] = read_value(bundle, contents.METADATA, dict, default={})
     manifest = bundle.manifest
     return StoredServers(
-        queries,
+        _read_series(bundle, contents.SERIES),
+        log_queries=_read_series(bundle, contents.LOG_SERIES),
         rules=bundle.read(contents.RULES) or None,
         silences=bundle.read(contents.SILENCES) or None,
         alerting=bundle.read(contents.ALERTING).decode("utf-8", "replace"),
         metadata=metadata,
         kept=f"{format_moment(manifest.start)} to {format_moment(manifest.end)}",
     )
+
+
+def _read_series(bundle: Bundle, name: str) -> Mapping[str, tuple[StoredQuery, ...]]:
+    try:
+        return read_queries(bundle.read(name).splitlines())
+    except SourceError as error:
+        raise BundleError(f"{name} cannot be read: {error.fault.what}") from None
 
 
 class ReplaySession(Session):
@@ -110,7 +115,7 @@ class ReplaySession(Session):
             self.severity_policies = policies
         self._checklists = read_lines(bundle, contents.CHECKLISTS, contents.KeptChecklist)
         self._signals = signals
-        self._servers = servers
+        self.servers = servers
         self._ready = False
 
     def load_checklists(self) -> Checklists:
@@ -140,7 +145,7 @@ class ReplaySession(Session):
         Between two stored times a moment shows the values of the earlier one: at the beginning itself nothing would fire yet.
         """
         began = self.bundle.manifest.began_at
-        stored, heartbeat = self._servers.queries.get(alert_series.QUERY, ()), self.settings.heartbeat_alert
+        stored, heartbeat = self.servers.queries.get(alert_series.QUERY, ()), self.settings.heartbeat_alert
         try:
             times = [at for query in stored[:1] for at in alert_series.find_firing(query.points(), heartbeat)]
         except SourceError:
@@ -243,6 +248,12 @@ class ReplayedPast(PastSession):
         return Fault(FaultKind.NOT_KNOWN_THEN, what, hint=self._describe("prometheus"))
 
     def require_loki(self) -> Loki:
+        if self._replay.bundle.has(contents.LOG_SERIES):
+            if self._loki is None:
+                from queries.stored.loki import StoredLoki  # noqa: PLC0415  # only with a query over logs
+
+                self._loki = StoredLoki(self._replay.servers)
+            return self._loki
         raise NotKnownThen("queries over logs are not known then", hint=self._describe("loki"))
 
     def _describe(self, source: str) -> str:

@@ -1,20 +1,23 @@
-"""Which queries a bundle stores: what the console asked of Prometheus, each evaluated over the whole window."""
+"""Which queries a bundle stores: what the console asks of Prometheus and Loki, each evaluated over the whole window."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from console.monitor.past_session import CLUSTER_KEY
-from queries.errors import RequestRejected, SourceError, TimedOut
+from queries.errors import RequestRejected, SourceError, TimedOut, Unreachable
 from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec
 from queries.model.series import Series
 from queries.prometheus.query_batch import BatchQuery, QueryBatch, split_queries
 from queries.stored.series import Grid, encode_query
+from queries.text.durations import format_duration
 
 if TYPE_CHECKING:
+    from queries.loki import Loki
     from queries.prometheus.client import Prometheus
 
 RARE_STEP_SECONDS = 60.0
@@ -71,6 +74,12 @@ class StoredResult:
     reason: str
     cluster: bool
 
+    def describe(self, window: BundleWindow) -> str:
+        """`98 queries, a sample every 15 s; 2 could not be read: …`."""
+        queries = "1 query" if self.count == 1 else f"{self.count} queries"
+        missing = f"; {self.failed} could not be read: {self.reason}" if self.failed else ""
+        return f"{queries}, a sample every {format_duration(window.step)}{missing}"
+
     def cluster_note(self, configured: bool) -> tuple[str, str]:
         """State and detail of the cluster as a source of the bundle."""
         if not configured:
@@ -78,6 +87,11 @@ class StoredResult:
         if self.cluster:
             return "partial", "workloads and pods of kube-state-metrics"
         return "not read", "Prometheus has no series of kube-state-metrics of that time, and no recorder ran"
+
+
+def explain_failure(error: SourceError) -> str:
+    """Why a server did not answer, without its address: no bundle has one."""
+    return replace(error.fault, where="").sentence()
 
 
 async def collect_queries(
@@ -108,6 +122,45 @@ async def collect_queries(
     return StoredResult(content, total, collected.failed, collected.reason, noted.cluster in collected.found)
 
 
+async def collect_log_queries(
+    loki: Loki, queries: Mapping[str, float], window: BundleWindow, *, report: Callable[[str], None]
+) -> StoredResult:
+    """Ask each metric query over logs over the window and the hour before it, for the trends. `queries` has the least distance
+    of values that each needs, in seconds. Raises Unreachable, and what the server answers if it answers none of them.
+    """
+    gate = asyncio.Semaphore(_CONCURRENT)
+    errors: list[SourceError] = []
+    done = 0
+
+    async def run(query: str, step: float) -> bytes:
+        nonlocal done
+        grid = Grid.between(window.start - _TREND_SECONDS, window.end, max(step, window.step))
+        start, end = int(grid.start * 1e9), int(grid.end * 1e9)
+        series: Sequence[Series] = ()
+        reason = ""
+        async with gate:
+            try:
+                series = await loki.series(query, start_ns=start, end_ns=max(end, start + 1), step_seconds=grid.step)
+            except Unreachable:
+                raise
+            except SourceError as error:
+                errors.append(error)
+                reason = explain_failure(error)
+        done += 1
+        report(f"counting log lines: {done} of {len(queries)} queries")
+        return await asyncio.to_thread(encode_query, query, grid, series, error=reason)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(run(query, step)) for query, step in queries.items()]
+    except* SourceError as unreachable:
+        raise unreachable.exceptions[0] from None
+    if errors and len(errors) == len(tasks) and all(not isinstance(error, RequestRejected) for error in errors):
+        raise errors[0]
+    content = b"".join(task.result() + b"\n" for task in tasks)
+    return StoredResult(content, len(tasks), len(errors), explain_failure(errors[0]) if errors else "", cluster=False)
+
+
 class _Collected:
     def __init__(self, prometheus: Prometheus, report: Callable[[str], None], total: int) -> None:
         self.failed = 0
@@ -128,9 +181,9 @@ class _Collected:
         parts = [BatchQuery(str(at), query) for at, query in enumerate(queries)]
         try:
             answer = await batch.fetch(parts)
-            items, faults = answer.items, {key: fault.sentence() for key, fault in answer.faults.items()}
+            items, faults = answer.items, {key: replace(fault, where="").sentence() for key, fault in answer.faults.items()}
         except (RequestRejected, TimedOut) as error:
-            items, faults = {}, {part.key: error.fault.sentence() for part in parts}
+            items, faults = {}, {part.key: explain_failure(error) for part in parts}
         lines = []
         for part in parts:
             series, reason = items.get(part.key, []), faults.get(part.key, "")

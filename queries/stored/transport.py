@@ -25,6 +25,8 @@ class StoredServers:
     """
 
     queries: Mapping[str, tuple[StoredQuery, ...]]
+    log_queries: Mapping[str, tuple[StoredQuery, ...]] = field(default_factory=dict)
+    """Metric queries over logs, as Loki answered them."""
     rules: bytes | None = None
     silences: bytes | None = None
     alerting: str = ""
@@ -53,6 +55,10 @@ class StoredTransport(httpx.AsyncBaseTransport):
                 return self._query(params)
             case "/api/v1/query_range":
                 return self._range(params)
+            case "/loki/api/v1/query":
+                return self._count(params)
+            case "/loki/api/v1/query_range":
+                return self._count_range(params)
             case "/api/v1/rules" if stored.rules is not None:
                 return 200, stored.rules
             case "/api/v1/status/config":
@@ -91,6 +97,30 @@ class StoredTransport(httpx.AsyncBaseTransport):
                 result.append({"metric": _name(labels, part), "values": values})
         return _success({"resultType": "matrix", "result": result})
 
+    def _count(self, params: Mapping[str, str]) -> tuple[int, bytes]:
+        """As Loki, whose errors are plain text: a metric query at one time. Times are sent in nanoseconds."""
+        moment = float(params.get("time", "nan")) / 1e9
+        found = next(iter(self._servers.log_queries.get(params.get("query", ""), ())), None)
+        if found is None or found.error or found.grid.place(moment) is None:
+            return _refuse_count(found)
+        result = [{"metric": dict(labels), "value": (moment, _format(value))} for labels, value in found.at(moment)]
+        return _success({"resultType": "vector", "result": result})
+
+    def _count_range(self, params: Mapping[str, str]) -> tuple[int, bytes]:
+        """The same over a range; one of which nothing was stored is refused, it is not without lines."""
+        start, end = (float(params.get(name, "nan")) / 1e9 for name in ("start", "end"))
+        step = float(params.get("step", "nan"))
+        found = next(iter(self._servers.log_queries.get(params.get("query", ""), ())), None)
+        if (
+            found is None
+            or found.error
+            or not (step > 0 and start < found.grid.end + found.grid.step and end >= found.grid.start)
+        ):
+            return _refuse_count(found)
+        rows = found.between(start, end, step)
+        result = [{"metric": dict(labels), "values": [(at, _format(value)) for at, value in points]} for labels, points in rows]
+        return _success({"resultType": "matrix", "result": result})
+
     def _find(self, part: BatchQuery, step: float) -> StoredQuery | None:
         """The stored query; of several grids the finest, for a range one that has its step."""
         known = self._servers.queries.get(part.query, ())
@@ -104,6 +134,10 @@ def _name(labels: tuple[tuple[str, str], ...], part: BatchQuery) -> dict[str, st
 def _refuse(part: BatchQuery, found: StoredQuery | None) -> tuple[int, bytes]:
     reason = found.error if found is not None else NOT_STORED
     return 422, msgspec.json.encode({"status": "error", "errorType": "execution", "error": reason})
+
+
+def _refuse_count(found: StoredQuery | None) -> tuple[int, bytes]:
+    return 400, ((found.error if found is not None else "") or NOT_STORED).encode()
 
 
 def _success(data: object) -> tuple[int, bytes]:

@@ -1,7 +1,8 @@
 """Bundles: how large one of a two-hour incident with a hundred panels is, and how soon a replay of it draws its first frame.
 
 The platform is the demo's simulator, whose counters have noise in every digit, with as many panels of a team over counters of
-their own as a hundred panels need; lines of six workloads, and a recording of 500 pods with a change a second.
+their own as a hundred panels need, and six panels over logs; lines of six workloads, and a recording of 500 pods with a change
+a second.
 """
 
 from __future__ import annotations
@@ -103,7 +104,9 @@ def _settings(place: Path, prometheus: str, loki: str) -> Settings:
     for name, _ in DASHBOARDS:
         known |= {spec.id for spec in load_dashboard(name, namespace=NAMESPACE).panels}
     own.write_text(
-        "title: Team\nabout: what the team counts\npanels:\n" + "".join(map(_team_panel, range(_PANELS - len(known))))
+        "title: Team\nabout: what the team counts\npanels:\n"
+        + "".join(map(_team_panel, range(_PANELS - len(known) - len(_WORKLOADS))))
+        + "".join(map(_log_panel, _WORKLOADS))
     )
     config = place / "config.yaml"
     config.write_text(f"panels: [{own}]\nenvironments: {{bench: {{namespace: {NAMESPACE}}}}}\n")
@@ -116,6 +119,13 @@ def _team_panel(number: int) -> str:
     return (
         f"  - id: team_{number}\n    title: Team {number}\n    unit: per_second\n    warn: 50\n    by: part\n"
         f"    raw: sum by (part) (rate(team_{number}_total[5m]))\n    absent: no series\n"
+    )
+
+
+def _log_panel(name: str) -> str:
+    return (
+        f"  - id: lines_{name.replace('-', '_')}\n    title: Lines of {name}\n    unit: count\n    source: loki\n"
+        f"    raw: 'sum by (pod) (count_over_time({{app=\"{name}\"}} [5m]))'\n"
     )
 
 

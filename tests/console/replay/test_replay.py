@@ -254,6 +254,8 @@ def test_an_unreachable_server_is_named(settings: Settings, tmp_path: Path) -> N
     own, bundle = replayed(asyncio.run(write(lost, tmp_path)), tmp_path)
     assert {item.name: item.state for item in bundle.manifest.sources}["prometheus"] == "not read"
     assert bundle.manifest.source("alertmanager").state == "not read"
+    assert all("refused" in bundle.manifest.source(name).detail for name in ("prometheus", "alertmanager"))
+    assert "127.0.0.1" not in str(bundle.manifest), "no bundle has an address"
     snapshot = asyncio.run(show_moment(own, bundle, ""))
     assert not snapshot.alerts_known
     assert {item.health for item in snapshot.sources if item.name == "prometheus"} == {Health.NOT_KNOWN_THEN}

@@ -21,6 +21,7 @@ from console.logs.line_fields import LineFilter, add_filters, build_fields
 from console.logs.loki_source import LokiSource
 from console.logs.merged_log import MergedLog
 from console.logs.query import LogQuery
+from console.replay.stored_queries import BundleWindow, collect_log_queries
 from queries.errors import SourceError
 from queries.http.endpoint import Endpoint, HttpConfig
 from queries.loki import Loki
@@ -28,6 +29,7 @@ from queries.loki.panels import LogPanels
 from queries.loki.responses import StoredLine
 from queries.model.panel import PanelSpec, Unit
 from queries.prometheus.history import Window
+from queries.stored.series import read_queries
 
 pytestmark = [pytest.mark.servers, pytest.mark.skipif(binary() is None, reason=SKIP)]
 QUESTIONS = {name: item for name, item in RECORDED.items() if "question" in item}
@@ -174,6 +176,27 @@ async def test_a_followed_log_has_every_line_once(server: tuple[str, int], count
     assert source.live
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
+    await loki.close()
+
+
+async def test_stored_counts_are_those_of_every_moment(server: tuple[str, int]) -> None:
+    """What a bundle stores with one request for a range is what Loki counts at each of its times, also where it counts none."""
+    url, _ = server
+    at = (int(time.time()) // 15 - 40) * 15
+    for pod in ("a", "b"):
+        times = [at + number * (7 if pod == "a" else 11) + 0.25 for number in range(30)]
+        push(url, {"app": "stored", "pod": pod}, [(int(moment * NANO), f"line {moment}") for moment in times], {})
+    query = 'sum by (pod) (count_over_time({app="stored"} [1m]))'
+    loki = client(url)
+    window = BundleWindow(at - 60.0, at + 540.0, 15.0)
+    stored = await collect_log_queries(loki, {query: 0.0}, window, report=lambda text: None)
+    (found,) = read_queries(stored.content.splitlines())[query]
+    compared = 0
+    for moment in range(at - 60, at + 541, 15):
+        samples = await loki.samples(query, at_ns=moment * NANO)
+        assert sorted(found.at(moment)) == sorted((item.labels, item.value) for item in samples), moment
+        compared += len(samples)
+    assert compared > 30
     await loki.close()
 
 
