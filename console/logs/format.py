@@ -24,8 +24,12 @@ def format_line(line: LogLine) -> str:
     """Time, source and text; a notice begins with `#`."""
     if line.notice:
         return f"# {format_nanoseconds(line.at_ns)} {visible(line.text)}"
-    cut = f"… (cut: the line has {line.size_bytes:,} bytes)" if line.size_bytes else ""
-    return f"{format_nanoseconds(line.at_ns)} {visible(line.source)} {visible(line.text)}{cut}"
+    return f"{format_nanoseconds(line.at_ns)} {visible(line.source)} {visible(line.text)}{describe_cut(line)}"
+
+
+def describe_cut(line: LogLine) -> str:
+    """What follows the text of a line that was cut; empty for a whole one."""
+    return f"… (cut: the line has {line.size_bytes:,} bytes)" if line.size_bytes else ""
 
 
 def line_object(line: LogLine) -> dict[str, Any]:

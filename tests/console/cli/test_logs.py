@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -188,6 +189,31 @@ def test_without_a_cluster_it_is_one_sentence(
     assert error == (
         "cad-console logs: Kubernetes is not configured: set KUBECONFIG or --kubeconfig, or run `cad-console init`"
     )
+
+
+def test_a_line_of_any_length_needs_no_memory_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a line of 64 MiB, one a byte too long and one that just fits, 8 KiB are read; what was left out is said, in bytes."""
+    path = tmp_path / "x.log"
+    path.write_bytes(b"".join(b"INFO served %d\n" % number for number in range(3)))
+    with path.open("ab") as file:
+        file.truncate(path.stat().st_size + (64 << 20))  # no blocks on the disk
+        file.write(b"\r\n" + b"x" * (8 << 10) + b"y\n" + b"z" * (8 << 10) + b"\r\nERROR broken")
+    main(["logs", str(tmp_path), "--patterns"])  # imports what it needs
+    capsys.readouterr()
+    tracemalloc.start()
+    assert main(["logs", str(path), "--patterns"]) == 0
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 4 << 20
+    out, err = capsys.readouterr()
+    found = [line for line in out.splitlines() if not line.startswith(" ")]
+    assert len(found) == 5 and found[0] == "3 lines: INFO served <*>" and found[-1] == "1 line: ERROR broken"
+    assert "(cut: the line has 67,108,864 bytes)" in out and "(cut: the line has 8,193 bytes)" in out
+    assert err == "cad-console: 2 lines are longer than 8 KiB: 67,100,673 bytes of them were left out\n"
+    assert main(["logs", str(path), "--patterns", "--format", "json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row.get("size_bytes") for row in rows] == [None, 64 << 20, (8 << 10) + 1, None, None]
+    assert max(len(row["line"]) for row in rows) == 8 << 10
 
 
 def test_the_patterns_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
