@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from queries.model.alert import Suggestion, TrackedAlert
@@ -39,27 +39,38 @@ def add_correlated(alerts: tuple[TrackedAlert, ...]) -> tuple[TrackedAlert, ...]
     """The same alerts; each P1 of this place also offers the actions of those that started with it, after its own and before
     the silence.
     """
-    takers = {id(item) for item in alerts if _takes(item)}
-    if not takers:
-        return alerts
-    acting = [item for item in alerts if item.alert.firing and item.elsewhere is None and list_acting_suggestions(item)]
-    acting.sort(key=lambda item: item.alert.starts_at)
+    acting = sorted(filter(acts, alerts), key=lambda item: item.alert.starts_at)
+    replaced = offer_correlated(filter(takes, alerts), acting)
+    return tuple(replaced.get(id(item), item) for item in alerts) if replaced else alerts
+
+
+def offer_correlated(takers: Iterable[TrackedAlert], acting: Sequence[TrackedAlert]) -> dict[int, TrackedAlert]:
+    """Those of the takers that get actions, with them, by the identity of what they were; `acting` by their starts."""
+    if not acting:
+        return {}
     starts = [item.alert.starts_at for item in acting]
+    replaced: dict[int, TrackedAlert] = {}
+    for item in takers:
+        # Of thousands only the neighbours in time can be the nearest.
+        at = bisect.bisect_left(starts, item.alert.starts_at)
+        found = _with_correlated(item, acting[max(0, at - _MOST_ALERTS) : at + _MOST_ALERTS])
+        if found is not item:
+            replaced[id(item)] = found
+    return replaced
 
-    def near(tracked: TrackedAlert) -> list[TrackedAlert]:
-        """Of thousands only the neighbours in time can be the nearest."""
-        at = bisect.bisect_left(starts, tracked.alert.starts_at)
-        return acting[max(0, at - _MOST_ALERTS) : at + _MOST_ALERTS]
 
-    return tuple(_with_correlated(item, near(item)) if id(item) in takers else item for item in alerts)
+def acts(tracked: TrackedAlert) -> bool:
+    """Whether it fires in this place and has an action on a workload."""
+    return tracked.alert.firing and tracked.elsewhere is None and bool(list_acting_suggestions(tracked))
 
 
-def _takes(tracked: TrackedAlert) -> bool:
+def takes(tracked: TrackedAlert) -> bool:
+    """Whether it is a P1 of this place without an action of its own."""
     alert = tracked.alert
     return alert.priority is Priority.P1 and alert.firing and tracked.elsewhere is None and not list_acting_suggestions(tracked)
 
 
-def _with_correlated(tracked: TrackedAlert, acting: list[TrackedAlert]) -> TrackedAlert:
+def _with_correlated(tracked: TrackedAlert, acting: Sequence[TrackedAlert]) -> TrackedAlert:
     added: dict[tuple[str, str], Suggestion] = {}
     for item in find_correlated(tracked, acting):
         for suggestion in list_acting_suggestions(item):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
+from operator import is_not
+from typing import NamedTuple
 
 from queries.model.alert import Alert, AlertRule, AlertState, Priority
 from queries.model.frozen import dataclass
@@ -24,41 +27,117 @@ class MergedAlerts:
     missing: tuple[Alert, ...]
 
 
-def merge_alerts(delivered: Iterable[Alert], evaluated: Iterable[Alert]) -> MergedAlerts:
-    """Matches by the labels that Prometheus sends: Alertmanager's may have more (`external_labels`), but no different ones.
-
-    One that Alertmanager lists is not pending any more: Prometheus' rules were fetched before.
+class AlertMerger:
+    """Merges one result after the other: while the same alerts fire, only those that differ are looked at, and the others stay
+    the same objects.
     """
-    listed = tuple(delivered)
+
+    def __init__(self) -> None:
+        self._delivered: tuple[Alert, ...] = ()
+        self._evaluated: tuple[Alert, ...] = ()
+        self._matching = _Matching((), (), ())
+        self._merged = MergedAlerts((), ())
+
+    def merge(self, delivered: tuple[Alert, ...], evaluated: tuple[Alert, ...]) -> MergedAlerts:
+        """Matches by the labels that Prometheus sends: Alertmanager's may have more (`external_labels`), but no different ones.
+
+        One that Alertmanager lists is not pending any more: Prometheus' rules were fetched before.
+        """
+        listed = _find_differing(self._delivered, delivered)
+        valued = _find_differing(self._evaluated, evaluated)
+        if listed is None or valued is None:
+            known = {old.fingerprint: (old, now) for old, now in zip(self._delivered, self._merged.alerts, strict=False)}
+            self._matching = _match(delivered, evaluated)
+            twins = self._matching.twins
+            alerts = [
+                _reuse(known.get(item.fingerprint), item, at, evaluated) for item, at in zip(delivered, twins, strict=True)
+            ]
+        else:
+            twins = self._matching.twins
+            alerts = list(self._merged.alerts[: len(delivered)])
+            changed = {at for at in valued if evaluated[at].value != self._evaluated[at].value}
+            if changed:
+                listed = [*listed, *(at for at, twin in enumerate(twins) if twin in changed)]
+            for at in listed:
+                alerts[at] = _with_value(delivered[at], twins[at], evaluated)
+        self._delivered, self._evaluated = delivered, evaluated
+        self._merged = _collect(self._matching, alerts, evaluated)
+        return self._merged
+
+
+class _Matching(NamedTuple):
+    """Places in the list of evaluated alerts."""
+
+    twins: Sequence[int]
+    """For each delivered alert that whose value it has, -1 if there is none."""
+    pending: Sequence[int]
+    missing: Sequence[int]
+
+
+def _match(delivered: Sequence[Alert], evaluated: Sequence[Alert]) -> _Matching:
     by_name: dict[str, list[Alert]] = defaultdict(list)
-    for alert in listed:
+    for alert in delivered:
         by_name[alert.name].append(alert)
-    values: dict[str, float | None] = {}
-    pending: list[Alert] = []
-    missing: list[Alert] = []
+    twins: dict[str, int] = {}
+    pending: list[int] = []
+    missing: list[int] = []
     projected: dict[tuple[str, tuple[str, ...]], Mapping[Labels, list[Alert]]] = {}
-    for alert in evaluated:
+    for at, alert in enumerate(evaluated):
         sent = _sent(alert)
-        names = tuple(name for name, _ in sent)
+        names = tuple([name for name, _ in sent])
         key = (label(sent, "alertname"), names)
         if key not in projected:
             projected[key] = _group_by_labels(by_name.get(key[0], ()), names)
-        twins = projected[key].get(sent)
-        if not twins:
-            (pending if alert.state is AlertState.PENDING else missing).append(alert)
-        for twin in twins or ():
-            values[twin.fingerprint] = alert.value
+        found = projected[key].get(sent)
+        if not found:
+            (pending if alert.state is AlertState.PENDING else missing).append(at)
+        for twin in found or ():
+            twins[twin.fingerprint] = at
     # Relabelling may have dropped or renamed a label: an alert without contradicting labels was delivered.
     unmatched = {
-        name: [item for item in items if item.fingerprint not in values][:_MAX_LOOSE_MATCHES] for name, items in by_name.items()
+        name: [item for item in items if item.fingerprint not in twins][:_MAX_LOOSE_MATCHES] for name, items in by_name.items()
     }
     missing = [
-        alert for alert in missing if not any(_agree(_sent(alert), item.labels) for item in unmatched.get(alert.name, ()))
+        at
+        for at in missing
+        if not any(_agree(_sent(evaluated[at]), item.labels) for item in unmatched.get(evaluated[at].name, ()))
     ]
-    valued = tuple(
-        replace(alert, value=values[alert.fingerprint]) if alert.fingerprint in values else alert for alert in listed
+    return _Matching([twins.get(item.fingerprint, -1) for item in delivered], pending, missing)
+
+
+def _collect(matching: _Matching, alerts: Iterable[Alert], evaluated: Sequence[Alert]) -> MergedAlerts:
+    pending = (evaluated[at] for at in matching.pending)
+    return MergedAlerts((*alerts, *pending), tuple([evaluated[at] for at in matching.missing]))
+
+
+def _with_value(alert: Alert, twin: int, evaluated: Sequence[Alert]) -> Alert:
+    return alert if twin < 0 else replace(alert, value=evaluated[twin].value)
+
+
+def _reuse(known: tuple[Alert, Alert] | None, alert: Alert, twin: int, evaluated: Sequence[Alert]) -> Alert:
+    """The alert with its value: the object of before, `known` with the one that it was made of, if it is the same."""
+    if known is not None and known[0] is alert and twin >= 0 and known[1].value == evaluated[twin].value:
+        return known[1]
+    return _with_value(alert, twin, evaluated)
+
+
+def _find_differing(before: Sequence[Alert], now: Sequence[Alert]) -> list[int] | None:
+    """The places of the alerts that differ in anything but what they are matched by; None if others are listed."""
+    if before is now:
+        return []
+    if len(before) != len(now):
+        return None
+    places = [*compress(range(len(now)), map(is_not, before, now))]
+    return places if all(_is_matched_alike(before[at], now[at]) for at in places) else None
+
+
+def _is_matched_alike(one: Alert, other: Alert) -> bool:
+    return (
+        one.fingerprint == other.fingerprint
+        and one.labels == other.labels
+        and one.sent_labels == other.sent_labels
+        and (one.state is AlertState.PENDING) is (other.state is AlertState.PENDING)
     )
-    return MergedAlerts((*valued, *pending), tuple(missing))
 
 
 def find_undelivered(missing: Iterable[Alert], rules: Iterable[AlertRule], *, now: float) -> tuple[Alert, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import compress
+from operator import is_not
 
 from console.checks.result import FAILED_GENERALLY, CheckResult, Result
 from queries.model.alert import Alert, AlertRule
@@ -39,13 +41,30 @@ class WatchdogState:
         return ""
 
 
-def partition(name: str, alerts: Iterable[Alert]) -> tuple[tuple[Alert, ...], tuple[Alert, ...]]:
-    """The watchdog's instances, and all other alerts: it is not a problem, so it is neither listed nor counted."""
-    own: list[Alert] = []
-    others: list[Alert] = []
-    for alert in alerts:
-        (own if name and alert.name == name else others).append(alert)
-    return tuple(own), tuple(others)
+class Partition:
+    """Tells the watchdog's instances, by its name, from all other alerts: it is not a problem, so it is neither listed nor
+    counted. Of a list only the alerts are looked at that differ from those of the last one.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._alerts: tuple[Alert, ...] = ()
+        self._places: Sequence[int] = ()
+        self._found: tuple[tuple[Alert, ...], tuple[Alert, ...]] = ((), ())
+
+    def __call__(self, alerts: tuple[Alert, ...]) -> tuple[tuple[Alert, ...], tuple[Alert, ...]]:
+        """The watchdog's instances, and the others."""
+        if alerts is self._alerts:
+            return self._found
+        before = self._alerts
+        differ = compress(zip(before, alerts, strict=False), map(is_not, before, alerts))
+        if len(before) != len(alerts) or any(self._name in (old.name, new.name) for old, new in differ):
+            self._places = [at for at, item in enumerate(alerts) if item.name == self._name] if self._name else ()
+        others = [*alerts]
+        for at in reversed(self._places):
+            del others[at]
+        self._alerts, self._found = alerts, (tuple([alerts[at] for at in self._places]), tuple(others))
+        return self._found
 
 
 def watchdog_state(

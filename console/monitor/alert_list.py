@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from console.alerts.correlated import add_correlated
-from console.alerts.merge import MergedAlerts, find_undelivered, merge_alerts, urgency
-from console.checks.watchdog import WatchdogState, partition, watchdog_state
+from console.alerts.merge import AlertMerger, MergedAlerts, find_undelivered
+from console.alerts.rows import AlertRows
+from console.checks.watchdog import Partition, WatchdogState, watchdog_state
 from console.config.settings import Settings
 from console.journal.acknowledgements import Acknowledgement
 from console.runbooks.index import RunbookIndex
@@ -46,14 +46,19 @@ class AlertList:
         self._records: Records = NO_RECORDS
         self._missing: frozenset[str] = frozenset()
         """The alerts that fire in Prometheus only, as of the last rules result."""
+        self._partition_delivered = Partition(settings.heartbeat_alert)
+        self._partition_evaluated = Partition(settings.heartbeat_alert)
+        self._merger = AlertMerger()
         self._merged: tuple[AlertmanagerState | None, RulesResult | None, MergedAlerts] | None = None
         self._watchdog: WatchdogState | None = None
-        self._listed: tuple[Alert, ...] | None = None
         self._tracked: tuple[TrackedAlert, ...] | None = None
+        self._graded: dict[int, tuple[Alert, Alert]] = {}
+        """Alerts, and as the configuration grades them, by the identity of the first."""
+        self._rows = AlertRows(self._build_tracked)
         self._matches: dict[tuple[str, str, str], RunbookMatch] = {}
         self._actions: dict[tuple[object, str], _Actions] = {}
         self._pod_owners: PodOwners | None = None
-        self.last_listed: tuple[Alert, ...] = ()
+        self.last_listed: tuple[TrackedAlert, ...] = ()
         """Set in one step, so that it can be read without the lock."""
 
     # Input
@@ -62,7 +67,7 @@ class AlertList:
         """`state` is the last good one; `changed` if it differs from the one before."""
         self._alertmanager, self._alertmanager_failed = state, failed
         if changed or self._missing:
-            self._forget_list()
+            self._tracked = None
 
     def set_rules(self, rules: RulesResult | None, *, failed: bool, changed: bool) -> None:
         self._rules, self._rules_failed = rules, failed
@@ -71,7 +76,7 @@ class AlertList:
             self._missing = self._find_missing()
         # A missing alert may have been missing long enough by now.
         if changed or self._missing:
-            self._forget_list()
+            self._tracked = None
 
     def set_cluster(self, cluster: Cluster, *, workloads_changed: bool) -> None:
         self._cluster = cluster
@@ -81,7 +86,8 @@ class AlertList:
 
     def set_owners(self, owners: Mapping[str, Acknowledgement]) -> None:
         if self._owners != owners:
-            self._owners, self._tracked = owners, None
+            self._owners = owners
+            self._forget_rows()
 
     def set_records(self, records: Records) -> None:
         if self._records != records:
@@ -92,13 +98,8 @@ class AlertList:
 
     def tracked(self, now: float) -> tuple[TrackedAlert, ...]:
         """Every alert, the most urgent first."""
-        if self._listed is None:
-            alerts, severities = self._all_alerts(now), self._settings.severities
-            if severities.own:
-                alerts = tuple(replace(item, grade=severities.grade(item.labels)) for item in alerts)
-            self._listed = self.last_listed = tuple(sorted(alerts, key=urgency))
         if self._tracked is None:
-            self._tracked = add_correlated(tuple(self._build_tracked(item) for item in self._listed))
+            self._tracked = self.last_listed = self._rows.update(self._grade(tuple(self._all_alerts(now))))
         return self._tracked
 
     def delivery_warning(self, now: float) -> str:
@@ -121,12 +122,23 @@ class AlertList:
 
     # Within
 
-    def _forget_list(self) -> None:
-        self._listed = self._tracked = None
+    def _forget_rows(self) -> None:
+        self._tracked = None
+        self._rows.clear()
 
     def _forget_actions(self) -> None:
         self._actions.clear()
-        self._tracked = None
+        self._forget_rows()
+
+    def _grade(self, alerts: tuple[Alert, ...]) -> tuple[Alert, ...]:
+        severities = self._settings.severities
+        if not severities.own:
+            return alerts
+        known = self._graded
+        self._graded = {
+            id(item): known.get(id(item)) or (item, replace(item, grade=severities.grade(item.labels))) for item in alerts
+        }
+        return tuple([graded for _, graded in self._graded.values()])
 
     def _find_missing(self) -> frozenset[str]:
         if self._alertmanager is None or self._alertmanager_failed:
@@ -137,9 +149,9 @@ class AlertList:
         manager, rules = self._alertmanager, self._rules
         if self._merged is None or self._merged[0] is not manager or self._merged[1] is not rules:
             name = self._settings.heartbeat_alert
-            arrived, delivered = partition(name, manager.alerts if manager else ())
-            fired, evaluated = partition(name, rules.alerts if rules else ())
-            self._merged = (manager, rules, merge_alerts(delivered, evaluated))
+            arrived, delivered = self._partition_delivered(manager.alerts if manager else ())
+            fired, evaluated = self._partition_evaluated(rules.alerts if rules else ())
+            self._merged = (manager, rules, self._merger.merge(delivered, evaluated))
             self._watchdog = watchdog_state(name, rules.rules, fired, arrived) if manager and rules else None
         return self._merged[2]
 
@@ -161,7 +173,7 @@ class AlertList:
         key = (alert.labels, match.id)
         actions = self._actions.get(key)
         if actions is None:
-            if len(self._actions) > 2 * len(self._listed or ()) + 200:
+            if len(self._actions) > 2 * len(self.last_listed) + 200:
                 # Most belong to alerts that ended: do not keep them for weeks.
                 self._actions.clear()
             if self._pod_owners is None and self._cluster is not None:

@@ -194,7 +194,7 @@ async def _check_watchdog(settings: Settings) -> CheckResult:
         await asyncio.gather(prometheus.close(), alertmanager.close())
     if rules is None or state is None:
         return watchdog.skip(f"{'Prometheus' if fault else 'Alertmanager'} does not respond")
-    (fired, _), (arrived, _) = watchdog.partition(name, rules.alerts), watchdog.partition(name, state.alerts)
+    (fired, _), (arrived, _) = watchdog.Partition(name)(rules.alerts), watchdog.Partition(name)(state.alerts)
     return watchdog.check(
         name, watchdog.watchdog_state(name, rules.rules, fired, arrived), now=time.time() + prometheus.ahead_seconds
     )

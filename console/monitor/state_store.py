@@ -219,7 +219,7 @@ class StateStore:
 
     def alert(self, fingerprint: str) -> Alert | None:
         """The alert as it was last listed; its labels never change: the fingerprint is their hash."""
-        return next((item for item in self._alerts.last_listed if item.fingerprint == fingerprint), None)
+        return next((item.alert for item in self._alerts.last_listed if item.alert.fingerprint == fingerprint), None)
 
     # Panels
 

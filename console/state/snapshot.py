@@ -203,8 +203,13 @@ def _count_suppressed(alerts: tuple[TrackedAlert, ...]) -> Counter[str]:
 count_suppressed: IdentityCache[tuple[TrackedAlert, ...], Counter[str]] = IdentityCache(_count_suppressed)
 
 
+def is_active(tracked: TrackedAlert) -> bool:
+    """Whether the alert fires and is not silenced."""
+    return tracked.alert.state in (AlertState.ACTIVE, AlertState.UNDELIVERED)
+
+
 def _of_active(alerts: tuple[TrackedAlert, ...]) -> tuple[TrackedAlert, ...]:
-    return tuple(item for item in alerts if item.alert.state in (AlertState.ACTIVE, AlertState.UNDELIVERED))
+    return tuple(filter(is_active, alerts))
 
 
 active: IdentityCache[tuple[TrackedAlert, ...], tuple[TrackedAlert, ...]] = IdentityCache(_of_active)

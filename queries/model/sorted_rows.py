@@ -46,6 +46,9 @@ class SortedRows(Generic[T]):
         self._rows: list[T] = []
         self._tuple: tuple[T, ...] | None = ()
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     def replace(self, rows: Mapping[Any, T]) -> None:
         """These rows instead of all others."""
         self._keys = sorted(rows)

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from loopback import RECORDINGS
 
 from console.alerts.lookup import find_rule
-from console.alerts.merge import MergedAlerts, find_undelivered, merge_alerts
+from console.alerts.merge import AlertMerger, MergedAlerts, find_undelivered
 from queries.alertmanager import Alertmanager
 from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertState
@@ -30,7 +32,7 @@ async def recorded(name: str) -> tuple[MergedAlerts, RulesResult]:
     delivered = (await source.state()).alerts
     await source.close()
     rules = RulesDecoder("http://p").decode((RECORDINGS / f"prometheus-3.16-{name}-rules.json").read_bytes())
-    return merge_alerts(delivered, [_as_sent(alert) for alert in rules.alerts]), rules
+    return AlertMerger().merge(delivered, tuple(_as_sent(alert) for alert in rules.alerts)), rules
 
 
 def _as_sent(alert: Alert) -> Alert:
@@ -68,7 +70,7 @@ async def test_an_alert_that_began_to_fire_is_no_longer_pending() -> None:
     late = replace(fires, fingerprint="rules", state=AlertState.PENDING, value=6.0)
     other = replace(late, labels=tuple((name, "b" if name == "team" else value) for name, value in late.labels))
     assert other.labels != late.labels
-    found = merge_alerts((fires,), (late, other))
+    found = AlertMerger().merge((fires,), (late, other))
     assert [(alert.state, alert.fingerprint) for alert in found.alerts] == [
         (fires.state, fires.fingerprint),
         (AlertState.PENDING, "rules"),
@@ -84,3 +86,59 @@ async def test_a_rule_with_a_template_in_its_labels_is_found(name: str) -> None:
     twin = replace(rules.rules[0], name=name, labels=(("severity", "info"),))
     rule = find_rule(alert, (twin, *rules.rules))
     assert rule is not None and rule is not twin and rule.name == name
+
+
+_STATES = (AlertState.ACTIVE, AlertState.SUPPRESSED)
+_DELIVERED = st.tuples(st.integers(0, 4), st.sampled_from(_STATES), st.integers(0, 1))
+_EVALUATED = st.tuples(
+    st.integers(0, 4), st.sampled_from((AlertState.ACTIVE, AlertState.PENDING)), st.sampled_from((1.0, 2.0)), st.booleans()
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.lists(_DELIVERED, max_size=5), st.lists(_EVALUATED, max_size=5)), min_size=2, max_size=6))
+def test_results_one_after_the_other_are_merged_like_each_alone(
+    results: list[tuple[list[tuple[int, AlertState, int]], list[tuple[int, AlertState, float, bool]]]],
+) -> None:
+    """Alerts that come, go, change their state, value or place, or are sent with other labels; equal ones are one object."""
+    merger = AlertMerger()
+    known: dict[object, Alert] = {}
+    found, alone = [], []
+    for listed, rated in results:
+        delivered = tuple(
+            known.setdefault(
+                ("am", *item), Alert(f"am{item[0]}", item[1], _labels(item[0], *EXTERNAL), starts_at=1.0, updated_at=item[2])
+            )
+            for item in listed
+        )
+        evaluated = tuple(
+            known.setdefault(("prom", *item), _evaluated(*item)) for item in rated
+        )  # fmt: skip
+        found.append(merger.merge(delivered, evaluated))
+        alone.append(AlertMerger().merge(delivered, evaluated))
+    assert found == alone
+
+
+def _labels(number: int, *more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((("alertname", f"A{number % 2}"), ("pod", f"p{number}"), *more)))
+
+
+def _evaluated(number: int, state: AlertState, value: float, rewritten: bool) -> Alert:
+    prefix = "pending" if state is AlertState.PENDING else "prometheus"
+    sent = _labels(number, ("zone", "b")) if rewritten else ()
+    return Alert(f"{prefix}:{number}", state, _labels(number), starts_at=1.0, value=value, sent_labels=sent)
+
+
+def test_an_alert_that_does_not_differ_stays_the_same_object() -> None:
+    """So nothing that was derived from it is derived again, also where another alert comes or goes."""
+    delivered = tuple(Alert(f"am{number}", AlertState.ACTIVE, _labels(number)) for number in range(4))
+    evaluated = tuple(_evaluated(number, AlertState.ACTIVE, 1.0, False) for number in range(4))
+    merger = AlertMerger()
+    first = merger.merge(delivered, evaluated).alerts
+    moved = merger.merge((replace(delivered[0], updated_at=5.0), *delivered[1:]), evaluated).alerts
+    valued = merger.merge(delivered, (*evaluated[:3], replace(evaluated[3], value=2.0))).alerts
+    fewer = merger.merge(delivered[1:], evaluated[1:]).alerts
+    assert [item.value for item in first] == [1.0] * 4 and moved[0].updated_at == 5.0 and valued[3].value == 2.0
+    assert [one is other for one, other in zip(first, moved, strict=True)] == [False, True, True, True]
+    assert [one is other for one, other in zip(moved, valued, strict=True)] == [False, True, True, False]
+    assert [one is other for one, other in zip(valued[1:], fewer, strict=True)] == [True, True, False]

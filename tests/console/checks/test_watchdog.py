@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from console.checks.result import Result
-from console.checks.watchdog import ARRIVES_WITHIN_SECONDS, WatchdogState, check, partition, skip, watchdog_state
+from console.checks.watchdog import ARRIVES_WITHIN_SECONDS, Partition, WatchdogState, check, skip, watchdog_state
 from queries.model.alert import Alert, AlertRule, AlertState
 
 NOW = 1_800_000_000.0
@@ -73,5 +75,17 @@ def test_the_self_check_tells_arrived_lost_and_too_early_apart() -> None:
 def test_it_is_set_apart_from_all_other_alerts_by_its_name_alone() -> None:
     """Its instances leave the list, whatever their severity; without a name nothing does."""
     alerts = (beat(), beat(name="HighErrorRate"))
-    assert partition("Watchdog", alerts) == (alerts[:1], alerts[1:])
-    assert partition("", alerts) == ((), alerts)
+    assert Partition("Watchdog")(alerts) == (alerts[:1], alerts[1:])
+    assert Partition("")(alerts) == ((), alerts)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.lists(st.sampled_from(("Watchdog", "A", "B", "")), max_size=6), min_size=2, max_size=6))
+def test_it_is_set_apart_wherever_it_stands_in_the_next_list(lists: list[list[str]]) -> None:
+    """One list after the other, each of the same objects in any order, gives what each gives alone."""
+    objects = {name: beat(name=name) for name in ("Watchdog", "A", "B", "")}
+    parts = Partition("Watchdog")
+    found = [[[item.name for item in part] for part in parts(tuple(objects[name] for name in names))] for names in lists]
+    assert found == [
+        [[name for name in names if name == "Watchdog"], [name for name in names if name != "Watchdog"]] for names in lists
+    ]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from stopwatch import quickest
 
-from console.alerts.merge import merge_alerts
+from console.alerts.merge import AlertMerger
 from console.cli.status import HEALTHY, UNKNOWN, exit_code
 from console.config.settings import Paths, Settings
 from console.journal.acknowledgements import Acknowledgement
@@ -318,9 +318,9 @@ def test_pending_alerts_are_listed_and_do_not_count_as_firing() -> None:
 
 def test_relabelling_on_the_way_is_no_loss() -> None:
     """An alert whose label was dropped on its way did arrive; one with another value did not."""
-    dropped = merge_alerts([alert()], [alert(of="prometheus", replica="a")])
+    dropped = AlertMerger().merge((alert(),), (alert(of="prometheus", replica="a"),))
     assert dropped.missing == ()
-    other = merge_alerts([alert(provider="paddle")], [alert(of="prometheus", provider="deepseek")])
+    other = AlertMerger().merge((alert(provider="paddle"),), (alert(of="prometheus", provider="deepseek"),))
     assert len(other.missing) == 1
 
 
@@ -367,7 +367,8 @@ def test_five_thousand_alerts_cost_nothing_while_they_stay() -> None:
 def test_what_is_said_again_is_not_put_together_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Equal readings of both servers join no alert anew and give the same entries; one that differs does both."""
     joins: list[int] = []
-    monkeypatch.setattr("console.monitor.alert_list.merge_alerts", lambda *given: joins.append(1) or merge_alerts(*given))
+    merge = AlertMerger.merge
+    monkeypatch.setattr(AlertMerger, "merge", lambda *given: joins.append(1) or merge(*given))
     view = board()
 
     def told(value: float) -> tuple[object, ...]:
@@ -391,9 +392,10 @@ def test_an_alert_is_found_while_a_snapshot_is_put_together(monkeypatch: pytest.
     def slow(*given: Any) -> Any:
         begun.set()
         going.wait(10.0)
-        return merge_alerts(*given)
+        return merge(*given)
 
-    monkeypatch.setattr("console.monitor.alert_list.merge_alerts", slow)
+    merge = AlertMerger.merge
+    monkeypatch.setattr(AlertMerger, "merge", slow)
     view.apply(reading("alertmanager", manager(alert(), alert("Other"))))
     digest = threading.Thread(target=view.snapshot, args=(NOW + 1,))
     digest.start()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from console.alerts.merge import merge_alerts
+from console.alerts.merge import AlertMerger
 from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertState
 from queries.model.series import Labels
@@ -103,7 +103,7 @@ async def test_an_alert_whose_labels_prometheus_rewrites_stands_once() -> None:
     rules = await source.rules()
     await source.close()
     labels = (("alertname", "A"), ("cluster", "eu"), ("instance", "one"), ("severity", "page"))
-    merged = merge_alerts([Alert("am", AlertState.ACTIVE, labels)], rules.alerts)
+    merged = AlertMerger().merge((Alert("am", AlertState.ACTIVE, labels),), rules.alerts)
     assert [(item.fingerprint, item.value) for item in merged.alerts] == [("am", 7.0)]
     assert [dict(item.labels)["instance"] for item in merged.missing] == ["two"]
 
