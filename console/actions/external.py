@@ -39,7 +39,7 @@ from queries.text.secrets import redact_command
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+:@/-]{0,127}")
 """It becomes part of an argument: neither an option nor an expression of a shell that the program may start."""
 _HEALTH_SECONDS = 1.0
-"""Between two checks of the health of a service that is not healthy yet."""
+"""At most, between two checks of the health of a service that is not healthy yet; with a short limit a twentieth of it."""
 _LONGEST_BACKUP = 1024
 _PROOF = ("restart", "health", "smoke")
 
@@ -87,7 +87,7 @@ class StepRun:
             if seconds > limit:
                 error = f"not healthy within {format_duration(limit)}: {end.error}"
                 return StepEnd(error, end.output, seconds=seconds)
-            await asyncio.sleep(_HEALTH_SECONDS)
+            await asyncio.sleep(min(_HEALTH_SECONDS, limit / 20))
 
     async def _probe(self) -> StepEnd:
         if isinstance(self._programs, Service) and self._programs.health_url:

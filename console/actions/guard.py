@@ -21,7 +21,6 @@ from queries.model.frozen import dataclass
 from queries.model.panel import PanelState
 from queries.text.durations import format_duration, format_span
 
-_VERDICTS_KEPT = 500
 _TRY_AGAIN_SECONDS = 2.0
 """After a refused roll-back, of which nothing was sent."""
 _AFTER_CONFLICT_SECONDS = 0.2
@@ -111,10 +110,12 @@ class Guard:
         fingerprint: str = "",
         notices: GuardNotices | None = None,
         watch_seconds: float | None = None,
+        verdicts_kept: int = 500,
     ) -> None:
         """`record` journals an event and returns why it could not, or an empty text; `fingerprint` is the alert that the change
-        was made for; `watch_seconds` is what is left of the watch, None for all of it.
+        was made for; `watch_seconds` is what is left of the watch, None for all of it; the newest `verdicts_kept` are shown.
         """
+        self._verdicts_kept = verdicts_kept
         self.options = options
         self.signals = signals
         self.ended: GuardResult | None = None
@@ -258,7 +259,7 @@ class Guard:
             self._acts_at = self._clock() + max(0.0, left) if verdict is GuardVerdict.UNKNOWN else None
         text = self.verdict_text
         verdicts = (*self._verdicts, (self._clock(), verdict, text))
-        self._verdicts = verdicts[-_VERDICTS_KEPT:]
+        self._verdicts = verdicts[-self._verdicts_kept :]
         self._left_out += len(verdicts) - len(self._verdicts)
         if verdict is not self._journalled:
             self._journalled = verdict

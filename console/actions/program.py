@@ -24,8 +24,6 @@ _CHUNK_BYTES = 1 << 16
 _POLL_SECONDS = 0.05
 _DRAIN_SECONDS = 0.5
 """How long its output is read on after the program has ended, if a process that it left holds it open."""
-_GRACE_SECONDS = 2.0
-"""Between SIGTERM and SIGKILL."""
 _DRAIN = """
 import os, select, sys
 poll = select.poll()
@@ -73,8 +71,12 @@ class Program:
         limit_seconds: float,
         stdin: bytes = b"",
         leaves_processes: bool = False,
+        grace_seconds: float = 2.0,
     ) -> None:
-        """`stdin` is at most a few kilobytes. With `leaves_processes` it may leave processes behind, as a restart does."""
+        """`stdin` is at most a few kilobytes. With `leaves_processes` it may leave processes behind, as a restart does.
+        `grace_seconds` lie between SIGTERM and SIGKILL.
+        """
+        self._grace_seconds = grace_seconds
         self._arguments = tuple(arguments)
         self._environ, self._folder, self._stdin = environ, folder, stdin
         self._limit_seconds = limit_seconds
@@ -152,7 +154,7 @@ class Program:
         while process.poll() is None:
             pipes.read(_POLL_SECONDS)
             if time.monotonic() > until and steps:
-                limited, until = True, time.monotonic() + _GRACE_SECONDS
+                limited, until = True, time.monotonic() + self._grace_seconds
                 _kill_group(process, steps.pop(0))
         return limited
 

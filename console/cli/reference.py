@@ -28,11 +28,16 @@ class CommandHelp:
     epilog: str
 
 
+def arguments_of(parser: argparse.ArgumentParser) -> tuple[argparse.Action, ...]:
+    """Options and operands of a parser, the one that takes its verbs included; argparse has no public way to them."""
+    return tuple(parser._actions)
+
+
 def list_verbs() -> Iterator[CommandHelp]:
     """Every verb, each followed by the verbs within it. The flags that every verb takes are left out."""
     for verb in VERBS:
         parser = build_parser(verb.name)
-        inner = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+        inner = next(action for action in arguments_of(parser) if isinstance(action, argparse._SubParsersAction))
         yield from _walk(f"cad-console {verb.name}", inner.choices[verb.name], verb.meaning, 0)
 
 
@@ -52,8 +57,8 @@ def sentence(words: str) -> str:
 
 def _walk(words: str, parser: argparse.ArgumentParser, meaning: str, depth: int) -> Iterator[CommandHelp]:
     everywhere = {flag for flag, _ in flags()} | {"--help", "--version"}
-    verbs = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    own = [action for action in parser._actions if action not in verbs and not everywhere & set(action.option_strings)]
+    verbs = [action for action in arguments_of(parser) if isinstance(action, argparse._SubParsersAction)]
+    own = [action for action in arguments_of(parser) if action not in verbs and not everywhere & set(action.option_strings)]
     yield CommandHelp(
         words,
         depth,

@@ -17,7 +17,16 @@ from console.actions.guard_checks import GuardChecks, describe_call
 from console.actions.guard_model import GuardOptions, GuardPhase
 from console.actions.guard_source import GuardSource
 from console.actions.plan import ActionRefused, CheckLevel, Outcome, PreflightCheck, Preview, Request, RunStep, Stage
-from console.drills.witness import ACKNOWLEDGE, DETECT, RECOVER, STABLE_SECONDS, DrillWitness, why_blind, why_unhealthy
+from console.drills.witness import (
+    ACKNOWLEDGE,
+    BLIND_SECONDS,
+    DETECT,
+    RECOVER,
+    STABLE_SECONDS,
+    DrillWitness,
+    why_blind,
+    why_unhealthy,
+)
 from console.journal import process
 from console.journal.errors import JournalError
 from console.journal.payloads import DrillEnded, DrillFault, DrillObserved, DrillStarted, DrillTime, Payload, create_event
@@ -38,11 +47,24 @@ if TYPE_CHECKING:
     from console.state.journal_state import JournalState
 
 HOW = "drill"
-_POLL_SECONDS = 0.5
 _ANSWERS_SECONDS = 15.0
 """How long a drill waits for the first answers of a console that has just started."""
 _SETTLE_SECONDS = 300.0
 """How long the target is watched for its recovery after the fault is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a drill looks at its target (seconds), for how long it is healthy once it has recovered, and how long a source
+    may be silent in sum.
+    """
+
+    poll_seconds: float = 0.5
+    stable_seconds: float = STABLE_SECONDS
+    blind_seconds: float = BLIND_SECONDS
+
+
+PACE = Pace()
 _UNSEEN_SECONDS = 60.0
 """After so long without anything unhealthy the fault, which is over, had no effect."""
 _RESULTS = {
@@ -131,8 +153,10 @@ class DrillRun:
         confirm: Confirm,
         limit_seconds: float,
         parameters: Mapping[str, str],
+        pace: Pace = PACE,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self._pace = pace
         self.drill = drill
         self.target = target
         self.identity = uuid.uuid4().hex[:12]
@@ -225,7 +249,7 @@ class DrillRun:
         while time.monotonic() < ends:
             if not why_blind(self._session.snapshot(), self.target):
                 return
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(self._pace.poll_seconds)
 
     # The fault
 
@@ -371,7 +395,14 @@ class DrillRun:
         if before:
             self._why = f"refused, nothing was sent: {before[0].author} started the drill {before[0].title} at the same moment"
             return False
-        self._witness = DrillWitness(drill, self.target, GOALS, self._session.snapshot())
+        self._witness = DrillWitness(
+            drill,
+            self.target,
+            GOALS,
+            self._session.snapshot(),
+            stable_seconds=self._pace.stable_seconds,
+            blind_seconds=self._pace.blind_seconds,
+        )
         return True
 
     async def _check(self, preview: Preview) -> list[PreflightCheck]:
@@ -436,7 +467,7 @@ class DrillRun:
                 return
             if fault.done() and fault.exception() is not None:
                 return
-            await asyncio.sleep(_POLL_SECONDS)
+            await asyncio.sleep(self._pace.poll_seconds)
 
     async def _observe(self, witness: DrillWitness, elapsed: float) -> None:
         # A change that is in place is no recovery, whatever is quiet, and neither is what the drill's own undo does.
@@ -454,7 +485,7 @@ class DrillRun:
         if fault is None or witness is None or self._ended_as in (NOT_MADE, UNDO_FAILED, UNKNOWN):
             return True
         if self._ended_as == TAKEN_BACK and not self.drill.pods:
-            return witness.healthy_seconds >= STABLE_SECONDS or since_over >= _SETTLE_SECONDS
+            return witness.healthy_seconds >= self._pace.stable_seconds or since_over >= _SETTLE_SECONDS
         if witness.recovered or (not witness.was_unhealthy and since_over >= _UNSEEN_SECONDS):
             return True
         patience = max(_SETTLE_SECONDS, GOALS[RECOVER] - (time.monotonic() - fault)) if self._ended_as == CHANGED else 0.0
@@ -474,7 +505,7 @@ class DrillRun:
             }.get(self._ended_as, f"the drill ended after {after}")
             times = witness.finish(ended)
             if self._ended_as == TAKEN_BACK:
-                healthy = witness.healthy_seconds >= STABLE_SECONDS or witness.recovered
+                healthy = witness.healthy_seconds >= self._pace.stable_seconds or witness.recovered
                 self._text += "; healthy again" if healthy else f"; NOT healthy {format_span(_SETTLE_SECONDS)} later"
         self._result, self._phase = self._ended_as or UNKNOWN, DrillPhase.ENDED
         if self._open:

@@ -9,7 +9,7 @@ from console.actions.action import list_parameters
 from console.actions.guard_drill import describe_protected
 from console.actions.plan import ActionRefused
 from console.actions.registry import action_named
-from console.drills.run import Confirm, DrillRun, DrillSession
+from console.drills.run import PACE, Confirm, DrillRun, DrillSession, Pace
 from console.journal.payloads import DrillEnded
 from console.journal.presence import Presence
 from console.state.drills import CHANGED, INTERRUPTED, TAKEN_BACK, UNDO_FAILED, DrillRecord
@@ -28,8 +28,9 @@ class DrillRefused(Exception):
 
 
 class DrillService:
-    def __init__(self, session: DrillSession, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, session: DrillSession, *, pace: Pace = PACE, clock: Callable[[], float] = time.time) -> None:
         self._session = session
+        self._pace = pace
         self._clock = clock
 
     @property
@@ -73,7 +74,14 @@ class DrillService:
         if unknown := sorted(given.keys() - known):
             raise DrillRefused(f"{drill.action} has no parameter {unknown[0]}")
         return DrillRun(
-            self._session, drill, target, confirm=confirm, limit_seconds=seconds, parameters=given, clock=self._clock
+            self._session,
+            drill,
+            target,
+            confirm=confirm,
+            limit_seconds=seconds,
+            parameters=given,
+            pace=self._pace,
+            clock=self._clock,
         )
 
     def list_abandoned(self, ledger: JournalState, presence: Presence) -> tuple[DrillRecord, ...]:

@@ -19,7 +19,7 @@ from queries.text.durations import format_span
 DETECT, ACKNOWLEDGE, RECOVER = "detect", "acknowledge", "recover"
 STABLE_SECONDS = 10.0
 """The target has recovered once it is healthy for so long; the time counts to the beginning of that."""
-_BLIND_SECONDS = 15.0
+BLIND_SECONDS = 15.0
 """A source that did not answer for longer in sum may have hidden what was to be observed."""
 _KINDS = ("deployment", "statefulset", "daemonset")
 _SOURCES = {"alertmanager": "Alertmanager", "prometheus": "Prometheus"}
@@ -101,8 +101,18 @@ def _is_critical_for(state: PanelState, target: str) -> bool:
 class DrillWitness:
     """Fed with snapshots and the seconds since the fault, on a clock that nobody sets. It gives a time only for what it saw."""
 
-    def __init__(self, drill: Drill, target: str, goals: Mapping[str, float], before: Snapshot) -> None:
+    def __init__(
+        self,
+        drill: Drill,
+        target: str,
+        goals: Mapping[str, float],
+        before: Snapshot,
+        *,
+        stable_seconds: float = STABLE_SECONDS,
+        blind_seconds: float = BLIND_SECONDS,
+    ) -> None:
         """What `before` has of alerts and incidents is not the fault's."""
+        self._stable_seconds, self._blind_seconds = stable_seconds, blind_seconds
         self._drill = drill
         self._target = target
         self._goals = goals
@@ -157,7 +167,7 @@ class DrillWitness:
         self._note_silenced(snapshot)
         if signs and in_place and DETECT not in self._times:
             gap = sum(self._blind.values())
-            late = f"; no answers for {format_span(gap)} before" if gap > _BLIND_SECONDS else ""
+            late = f"; no answers for {format_span(gap)} before" if gap > self._blind_seconds else ""
             self._note(DETECT, elapsed, f"{signs[0].text}{late}")
         if ACKNOWLEDGE not in self._times and (who := self._find_acknowledgement(snapshot)):
             detected = self._times.get(DETECT)
@@ -200,7 +210,7 @@ class DrillWitness:
             self._healthy_since = None  # the time between two blows is no recovery
         self._might_recover = may_recover
         since = self._healthy_since = elapsed if self._healthy_since is None else self._healthy_since
-        stable = self._unhealthy and may_recover and elapsed - since >= STABLE_SECONDS
+        stable = self._unhealthy and may_recover and elapsed - since >= self._stable_seconds
         if stable and RECOVER not in self._times:
             self._note(RECOVER, since, f"nothing names it as bad and its pods are ready{f'; {how}' if how else ''}")
 
@@ -211,7 +221,7 @@ class DrillWitness:
             result, why = NOT_EXPECTED, "the platform should bear it, and nothing that names the target fired"
         elif what == DETECT:
             blind = {name: seconds for name, seconds in self._blind.items() if seconds > 0.0}
-            if sum(blind.values()) > _BLIND_SECONDS:
+            if sum(blind.values()) > self._blind_seconds:
                 why = "; ".join(f"{name}, for {format_span(seconds)}" for name, seconds in blind.items())
             elif self._in_place >= goal:
                 result, why = MISSED, f"nothing that names the target fired in {format_span(self._in_place)}"

@@ -14,12 +14,8 @@ from console.logs.search import LineSearch
 from queries.concurrency import CPU_LOCK
 from queries.model.log import LINE_BYTES, LogLine
 
-_CHUNK = 1 << 18
-"""Bytes that are read at once: a key press may wait for so many."""
 _SEARCHED = 2_000
-"""Lines that are searched at once: as above."""
-_GAP = 1 << 16
-"""Lines in view that lie within so many bytes are read at once."""
+"""Lines that are searched at once: a key press may wait for so many."""
 
 
 class FileLines:
@@ -28,8 +24,12 @@ class FileLines:
     `read_more` and `find` run in a thread; the other methods cost the same however long the file is.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, chunk_bytes: int = 1 << 18, gap_bytes: int = 1 << 16) -> None:
+        """`chunk_bytes` are read at once, and a key press may wait for so many; lines in view that lie within `gap_bytes` are
+        read at once.
+        """
         self.path = path
+        self._chunk_bytes, self._gap_bytes = chunk_bytes, gap_bytes
         self.search: LineSearch | None = None
         self.only_matches = False
         self.restarted = 0
@@ -57,7 +57,7 @@ class FileLines:
             self.restarted += 1
         before = self._size
         while not self._closed:
-            part = os.pread(self._file.fileno(), _CHUNK, self._size)
+            part = os.pread(self._file.fileno(), self._chunk_bytes, self._size)
             if not part:
                 break
             with CPU_LOCK:
@@ -125,9 +125,9 @@ class FileLines:
         while at < last:
             begins = starts[at]
             # As many lines as lie close together in one read; of a long one only the part that is kept.
-            until = max(at + 1, min(last, bisect_right(starts, begins + _GAP, at, min(last + 1, len(starts))) - 1))
+            until = max(at + 1, min(last, bisect_right(starts, begins + self._gap_bytes, at, min(last + 1, len(starts))) - 1))
             ends = starts[until] if until < len(starts) else size
-            data = os.pread(self._file.fileno(), min(ends - begins, max(_GAP, LINE_BYTES)), begins)
+            data = os.pread(self._file.fileno(), min(ends - begins, max(self._gap_bytes, LINE_BYTES)), begins)
             for number in range(at, until):
                 end = starts[number + 1] - 1 if number + 1 < len(starts) else size
                 length = end - starts[number]

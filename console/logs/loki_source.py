@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 MOST_LINES = 100_000
 """As many as a screen keeps."""
-POLL_SECONDS = 1.0
-"""How often a followed log is asked for new lines while the server does not send them by itself."""
-_RETRY_SECONDS = 60.0
-"""How long to poll before the stream is opened again."""
 _TAIL_BEFORE_SECONDS = 5
 """How long before now a stream begins: the server's clock may be behind."""
 _DEFAULT_SECONDS = 86_400
@@ -66,7 +62,13 @@ class LokiSource:
         namespace: str,
         labels: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.time,
+        poll_seconds: float = 1.0,
+        retry_seconds: float = 60.0,
     ) -> None:
+        """While the server does not send new lines by itself, they are requested every `poll_seconds`, and the stream is opened
+        again after `retry_seconds`.
+        """
+        self._poll_seconds, self._retry_seconds = poll_seconds, retry_seconds
         self.query = query
         self.selector = query.target if is_selector(query.target) else ""
         """The query as it is sent; empty until the labels of the server are known."""
@@ -202,12 +204,12 @@ class LokiSource:
                     reason = error.fault.sentence()
             self.live = False
             lasted = self._clock() - began
-            if reason and lasted < _RETRY_SECONDS and reason != self._reason:
+            if reason and lasted < self._retry_seconds and reason != self._reason:
                 # One that breaks after a while is opened again at once, which a person need not know.
                 text = f"Loki does not send new lines by itself, so the console requests them every second: {reason}"
                 await asyncio.to_thread(sink.remark, int(self._clock() * _NANO), text)
                 self._reason = reason
-            again = _RETRY_SECONDS if lasted < _RETRY_SECONDS else 0.0
+            again = self._retry_seconds if lasted < self._retry_seconds else 0.0
             await self._poll(sink, again if stream is not None else math.inf)
 
     async def _listen(self, sink: LogSink, stream: AsyncGenerator[Tail, None]) -> None:
@@ -222,7 +224,7 @@ class LokiSource:
                 await self._send(sink, self._delivered.keep_live(message.lines))
                 if message.dropped:
                     await self._miss(sink, message)
-                if self._missing_ns and self._clock() - self._read_at >= POLL_SECONDS:
+                if self._missing_ns and self._clock() - self._read_at >= self._poll_seconds:
                     await self._read_missing(sink)
                 await self._count_late(sink)
 
@@ -251,14 +253,14 @@ class LokiSource:
         """Ask for new lines for so long, and once at least; a server that fails is asked until it answers, and then for all
         since.
         """
-        until, pause, waits = self._clock() + seconds, POLL_SECONDS, False
+        until, pause, waits = self._clock() + seconds, self._poll_seconds, False
         while True:
             try:
                 if self._missing_ns:
                     await self._read_missing(sink)
                 await self._read_on(sink)
                 await self._count_late(sink)
-                pause, waits = POLL_SECONDS, False
+                pause, waits = self._poll_seconds, False
                 self._show(sink, "")
             except SourceError as error:
                 if error.fault.kind not in _TEMPORARY:

@@ -30,7 +30,7 @@ MOST_PATTERNS = 2000
 """Of a log that has more, the lines of the others are counted together."""
 _SIMILAR = 0.5
 """A line belongs to a template if a larger share of its constant words is equal."""
-_MEMORY = 20_000
+_MOST_MASKED = 20_000
 MOST_SOURCES = 20
 MOST_CHARACTERS = 1024
 """Of a longer line, only so many are compared."""
@@ -122,16 +122,14 @@ def _build_getter(parts: Sequence[int] | Sequence[slice]) -> Callable[[bytes], A
     return (lambda line: (line[parts[0]],)) if parts else lambda _: ()
 
 
-def _remember(known: dict[K, V], key: K, value: V) -> None:
-    if len(known) >= _MEMORY:
-        known.clear()
-    known[key] = value
-
-
 class PatternMiner:
     """Groups lines as they come, in any order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, memory: int = 20_000) -> None:
+        """At most so many lines are remembered of each kind that spares the next one its comparison; with 0 every line is
+        compared.
+        """
+        self._memory = memory
         self.patterns: list[Pattern] = []
         self.other = 0
         """Lines of templates beyond MOST_PATTERNS."""
@@ -188,7 +186,9 @@ class PatternMiner:
         pattern = self._masked.get(masked)
         if pattern is None:
             pattern = self._find(masked, line) or self._beyond
-            _remember(self._masked, masked, pattern)
+            if len(self._masked) >= _MOST_MASKED:
+                self._masked.clear()
+            self._masked[masked] = pattern
         if not text.isascii():
             sizes = [0, *accumulate(len(character.encode("utf-8", "surrogatepass")) for character in text)]
             spans = [(sizes[start], sizes[end]) for start, end in spans]
@@ -199,19 +199,25 @@ class PatternMiner:
             constant = _build_getter([slice(*pair) for pair in zip(edges[::2], edges[1::2], strict=True)])
             if found is None:
                 found = _Known(constant, _build_getter([slice(*span) for span in spans]))
-                _remember(self._hexadecimal, key, found)
+                self._remember(self._hexadecimal, key, found)
         else:
             varies = {index for start, end in spans for index in range(start, end)}
             kept = [index for index, byte in enumerate(data) if byte in _DIGIT_BYTES and index not in varies]
             if not kept:
-                _remember(self._known, zeros, pattern)
+                self._remember(self._known, zeros, pattern)
                 return pattern
             alike = self._known.get(zeros)
             found = alike if isinstance(alike, _Known) else _Known(_build_getter(kept))
             if alike is None:
-                _remember(self._known, zeros, found)
-        _remember(found.patterns, found.get(data), pattern)
+                self._remember(self._known, zeros, found)
+        self._remember(found.patterns, found.get(data), pattern)
         return pattern
+
+    def _remember(self, known: dict[K, V], key: K, value: V) -> None:
+        if len(known) >= self._memory:
+            known.clear()
+        if self._memory:
+            known[key] = value
 
     def _find(self, masked: str, line: LogLine) -> Pattern | None:
         words = masked.split()

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 MAX_LOGS = 60
 """Each followed log holds a connection and a thread."""
-_LIST_SECONDS = 2.0
-"""How often the pods of a followed workload are listed where nothing watches them."""
 _RETRY_SECONDS = 10.0
 _REVISION_LABELS = frozenset({"pod-template-hash", "controller-revision-hash", "pod-template-generation"})
 """Labels by which a pod differs from the one that replaces it."""
@@ -49,7 +47,10 @@ class PodLogSource:
         *,
         clock: Callable[[], float] = time.time,
         watched: Callable[[LogTarget], object] = lambda _: None,
+        list_seconds: float = 2.0,
     ) -> None:
+        """The pods of a followed workload are listed every `list_seconds` where nothing watches them."""
+        self._list_seconds = list_seconds
         # The log before a restart has ended.
         self.query = replace(query, follow=query.follow and not query.previous)
         self.target: LogTarget | None = None
@@ -91,12 +92,12 @@ class PodLogSource:
             error = ""
             while self._expects_more():
                 sink.show_status(self._status(error))
-                ended = await _wait_for(changed, _LIST_SECONDS if self.query.follow else None)
+                ended = await _wait_for(changed, self._list_seconds if self.query.follow else None)
                 changed.clear()
                 if not self.query.follow:
                     continue
                 now_seen = self._watched(self.target)
-                unwatched = now_seen is None and time.monotonic() - listed_at >= _LIST_SECONDS * 0.9
+                unwatched = now_seen is None and time.monotonic() - listed_at >= self._list_seconds * 0.9
                 if ended or unwatched or now_seen != seen:
                     seen, listed_at = now_seen, time.monotonic()
                     error = await self._list_again(sink, report)

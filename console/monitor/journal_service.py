@@ -44,8 +44,6 @@ _SLICE_SECONDS, _BETWEEN_SECONDS = 0.05, 0.02
 """A long journal is read in slices, so that a write waits for at most one of them, and a key press for none."""
 _PROGRESS_SECONDS = 2.0
 
-_WATCH_SECONDS = 0.9
-"""The shortest interval between comparisons of a snapshot with an open incident's timeline."""
 _SHARED_SECONDS = 4.0
 """How long a command waits for the shared store, to read the events of others and to push its own."""
 _FETCH_SECONDS = 2.0
@@ -65,7 +63,10 @@ class JournalService:
         *,
         clock: Callable[[], float],
         store: SharedStore | None = None,
+        watch_seconds: float = 0.9,
     ) -> None:
+        """`watch_seconds` is the shortest interval between comparisons of a snapshot with an open incident's timeline."""
+        self._watch_seconds = watch_seconds
         self.fault = ""
         """Why the last read failed, empty if it succeeded."""
         self.report: Callable[[str], None] = _log.info
@@ -177,7 +178,7 @@ class JournalService:
         if self._watched is not None and not self._watched.done():
             return
         news = snapshot.cluster is not self._cluster or snapshot.ledger.incidents.open
-        if news and now - self._watched_at >= _WATCH_SECONDS:
+        if news and now - self._watched_at >= self._watch_seconds:
             self._watched_at, self._cluster = now, snapshot.cluster
             self._watched = self._disk.submit(self._observe, snapshot)
 

@@ -34,8 +34,6 @@ HOLD_SECONDS = 60.0
 """For how long a state counts as known without another line of its source."""
 _SAME_SECONDS = HOLD_SECONDS / 4.0
 """How often an unchanged source is confirmed."""
-_SYNC_SECONDS = 10.0
-"""How much a power failure may cost."""
 _PARTS = 10
 """A file takes at most this part of the space."""
 
@@ -60,8 +58,11 @@ class RecordingWriter:
         by: str,
         keep_seconds: float,
         max_bytes: int,
+        sync_seconds: float = 10.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`sync_seconds` is how much a power failure may cost."""
+        self._sync_seconds = sync_seconds
         self._folder = folder
         self._about = dict(about)
         self._by = by
@@ -165,7 +166,7 @@ class RecordingWriter:
         self._descriptor, self._encoder = descriptor, encoder
         self._began_at, self._packed = at, len(content)
         self._full_at = max(self._max_bytes // _PARTS, 2 * len(content))
-        self._sync_due = time.monotonic() + _SYNC_SECONDS
+        self._sync_due = time.monotonic() + self._sync_seconds
 
     def _write(self, source: str, line: Line) -> None:
         try:
@@ -173,7 +174,7 @@ class RecordingWriter:
             _write_all(self._descriptor, content)
             if time.monotonic() >= self._sync_due:
                 os.fsync(self._descriptor)
-                self._sync_due = time.monotonic() + _SYNC_SECONDS
+                self._sync_due = time.monotonic() + self._sync_seconds
         except (OSError, RecordingError) as error:
             self._abandon()
             raise self._fail(error) from None

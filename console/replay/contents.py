@@ -11,6 +11,7 @@ import msgspec
 
 from console.config.settings import AlertTarget, Contact, Settings
 from console.incidents.severity_policy import SeverityPolicies, SeverityPolicy
+from console.recording.reader import Recording
 from console.replay.bundle_file import Bundle, BundleError
 from queries.decoding import convert, decoder
 from queries.model.chart import ChartMark
@@ -149,6 +150,11 @@ def read_events(bundle: Bundle) -> Iterable[Event]:
         except ValueError as error:
             raise BundleError(f"{JOURNAL} has an event that cannot be read: {visible(str(error))}") from None
         yield Event(item.at, item.kind, item.subject, item.author, item.environment, data, id=item.id, stamp=item.stamp)
+
+
+def open_recording(bundle: Bundle) -> Recording:
+    """What the bundle has of a recorder, never what this machine recorded; one that cannot be read is not known."""
+    return Recording(None, exported=bundle.read(RECORDING) if bundle.has(RECORDING) else b"")
 
 
 def read_value(bundle: Bundle, name: str, shape: type[T], *, default: T) -> T:

@@ -12,10 +12,9 @@ from console.log import log_to
 from console.monitor.moments import resolve_moment
 from console.monitor.past_session import FutureMoment, PastSession
 from console.monitor.session import Session
-from console.recording.reader import Recording
 from console.replay import contents
 from console.replay.bundle_file import Bundle, BundleError
-from console.replay.contents import KeptPanels, KeptPattern, KeptSettings, read_lines, read_value, read_values
+from console.replay.contents import KeptPanels, KeptPattern, KeptSettings, open_recording, read_lines, read_value, read_values
 from console.replay.logs import StoredLogSource, restore_report
 from console.runbooks.index import RunbookIndex
 from queries.alertmanager import Alertmanager
@@ -186,7 +185,7 @@ class ReplayedPast(PastSession):
     def __init__(self, live: ReplaySession) -> None:
         self._replay = live
         self._manifest = live.bundle.manifest
-        super().__init__(live, clock=lambda: live.bundle.manifest.made_at, recording=_open_recording(live.bundle))
+        super().__init__(live, clock=lambda: live.bundle.manifest.made_at, recording=open_recording(live.bundle))
         self.replayed = live.replayed
         self.dashboards.read_board = self._find_board
         shown = {spec.id for spec in live.specs}
@@ -266,11 +265,6 @@ class ReplayedPast(PastSession):
         if board is None or choice.provider or choice.environment not in ("", self.settings.environment):
             raise NotKnownThen("this choice is not in the bundle", hint="it has each dashboard for all providers")
         return board
-
-
-def _open_recording(bundle: Bundle) -> Recording:
-    """What the bundle has of a recorder, never what this machine recorded; one that cannot be read is not known."""
-    return Recording(None, exported=bundle.read(contents.RECORDING) if bundle.has(contents.RECORDING) else b"")
 
 
 def _open_journal(bundle: Bundle) -> tuple[Journal | None, str]:

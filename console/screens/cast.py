@@ -18,6 +18,7 @@ from console.screens.replay import create_app
 from queries.model.frozen import dataclass
 from queries.text.durations import format_duration
 from queries.text.times import format_moment, format_time
+from widgets.terminal.frame_renderer import strips_of
 
 if TYPE_CHECKING:
     from console.config.settings import Settings
@@ -91,7 +92,7 @@ async def _draw(bundle: Bundle, settings: Settings, moments: list[float], take: 
             await _wait_for(app, moment)
             app.clear_notifications()
             await pilot.pause()
-            strips = app.screen._compositor.render_strips()
+            strips = strips_of(app.screen)
             yield at, [strip.render(console) for strip in strips]
 
 

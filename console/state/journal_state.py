@@ -92,10 +92,6 @@ PROJECTIONS: tuple[tuple[str, Projection[Any]], ...] = (
 )
 """By the name of the field in JournalState."""
 
-_TAIL = 256
-_EVERY, _EVERY_WHILE_READING = 512, 16_384
-"""The number of events between two snapshots: in normal operation, and during a first read."""
-
 
 @dataclass
 class _Base:
@@ -125,12 +121,17 @@ class JournalReader:
         environment: str,
         projections: tuple[tuple[str, Projection[Any]], ...] = PROJECTIONS,
         clock: Callable[[], float] = time.time,
-        every: int = _EVERY,
+        tail: int = 256,
+        every: int = 512,
+        every_while_reading: int = 16_384,
     ) -> None:
+        """The newest `tail` events stay apart from the base. A snapshot is due after `every` events in normal operation, after
+        `every_while_reading` during a first read.
+        """
         self._journal = journal
         self._clock = clock
         self._projections = projections
-        self._every = every
+        self._tail_length, self._every, self._every_while_reading = tail, every, every_while_reading
         kinds = frozenset(kind for _, projection in projections for kind in projection.kinds)
         self._row_filter = RowFilter(kinds, ("", environment))
         classes = (JournalState, *(type(projection) for _, projection in projections))
@@ -212,7 +213,7 @@ class JournalReader:
         rows, self._at = read_in_order(self._journal, self._row_filter, after=self._at)
         if rows:
             self._tail += self._fit(row for row in rows if row.sequence <= until)
-            self._roll(_EVERY_WHILE_READING)
+            self._roll(self._every_while_reading)
             return
         lost = until - self._base.covered - len(self._tail) - len(self._ahead)
         if lost != self._base.state.lost and self._loaded:
@@ -254,9 +255,9 @@ class JournalReader:
 
     def _roll(self, every: int) -> None:
         """Moves the base forward when the tail is long, by whole stamps, and stores a snapshot when one is due."""
-        if len(self._tail) <= 2 * _TAIL:
+        if len(self._tail) <= 2 * self._tail_length:
             return
-        at = len(self._tail) - _TAIL
+        at = len(self._tail) - self._tail_length
         while at < len(self._tail) and self._tail[at].stamp == self._tail[at - 1].stamp:
             at += 1
         old, self._tail = self._tail[:at], self._tail[at:]

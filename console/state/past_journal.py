@@ -15,8 +15,6 @@ from console.state.journal_state import PROJECTIONS, JournalState
 if TYPE_CHECKING:
     from console.journal.sqlite import Journal
 
-_PAGES = 8
-"""A state is kept after so many pages of events, so that a step back does not read everything again."""
 _MOST = 64
 
 
@@ -27,8 +25,15 @@ class PastJournal:
     """
 
     def __init__(
-        self, journal: Journal, *, environment: str, projections: tuple[tuple[str, Projection[Any]], ...] = PROJECTIONS
+        self,
+        journal: Journal,
+        *,
+        environment: str,
+        projections: tuple[tuple[str, Projection[Any]], ...] = PROJECTIONS,
+        keep_every: int = 8,
     ) -> None:
+        """A state is kept after every `keep_every` pages of events, so that a step back does not read everything again."""
+        self._keep_every = keep_every
         self._journal = journal
         self._projections = projections
         kinds = frozenset(kind for _, projection in projections for kind in projection.kinds)
@@ -52,7 +57,7 @@ class PastJournal:
             if not rows or len(within) < len(rows):
                 return state
             pages += 1
-            if pages % _PAGES == 0:
+            if pages % self._keep_every == 0:
                 self._keep(at, state)
 
     def _keep(self, stamp: int, state: JournalState) -> None:

@@ -18,16 +18,23 @@ from queries.model.source import PollResult
 
 _GAP_SECONDS, _BUSY_GAP_SECONDS = 0.1, 0.5
 """The pause between two results: after a quiet time, and while changes keep coming."""
-_PING_SECONDS, _FAILING_PING_SECONDS, _RECOVERING_PING_SECONDS = 5.0, 2.0, 0.5
-"""The pause before the next ping: normally, while a watch fails, and when all watches are back."""
+_FAILING_PING_SECONDS, _RECOVERING_PING_SECONDS = 2.0, 0.5
+"""The pause before the next ping: while a watch fails, and when all watches are back."""
 
 
 class ClusterWatch:
     """Over one Kubernetes client, whose `close` ends it."""
 
     def __init__(
-        self, kubernetes: Kubernetes, *, backoff_cap_seconds: float = 30.0, clock: Callable[[], float] = time.time
+        self,
+        kubernetes: Kubernetes,
+        *,
+        backoff_cap_seconds: float = 30.0,
+        ping_seconds: float = 5.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """`ping_seconds` is the pause between two pings of a cluster that answers."""
+        self._ping_seconds = ping_seconds
         self._kubernetes = kubernetes
         self._cap = backoff_cap_seconds
         self._clock = clock
@@ -67,7 +74,7 @@ class ClusterWatch:
             began, gap = time.monotonic(), _GAP_SECONDS
             while True:
                 pause = (
-                    _PING_SECONDS
+                    self._ping_seconds
                     if fault is None
                     else _FAILING_PING_SECONDS
                     if self._watch_fault()

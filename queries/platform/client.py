@@ -31,8 +31,6 @@ _RARE = {BREAKERS: 0.0, EXTENDED: 60.0, PROVIDERS: 60.0}
 """Optional pages, at most one per poll, and for how many seconds each stays valid."""
 _ABSENT_SECONDS = 3600.0
 """For how long a page that this build lacks is not requested."""
-_PAGE_SECONDS = 2.0
-"""The timeout of an optional page: the providers' page checks them all, and readiness must not wait for it."""
 _MOST_BUILDS = 16
 _UNHEALTHY_STATUSES = (500, 503)
 """Statuses with which an unhealthy platform still describes itself in JSON."""
@@ -49,7 +47,12 @@ class Platform:
         *,
         transport: httpx.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
+        page_seconds: float = 2.0,
     ) -> None:
+        """`page_seconds` is the timeout of an optional page: the providers' page checks them all, and readiness must not wait
+        for it.
+        """
+        self._page_seconds = page_seconds
         self._client = Client(endpoint, name="platform", transport=transport)
         self._clock = clock
         self._build = ""
@@ -144,13 +147,13 @@ class Platform:
 
     async def _page(self, path: str) -> object | Fault:
         try:
-            async with asyncio.timeout(_PAGE_SECONDS):
+            async with asyncio.timeout(self._page_seconds):
                 return await self._client.get(path, type=object, limit_bytes=_LARGEST_PAGE)
         except SourceError as error:
             return error.fault
         except TimeoutError:
             return Fault(
-                FaultKind.TIMED_OUT, f"{path} gave no answer within {format_duration(_PAGE_SECONDS)}", where=self.where
+                FaultKind.TIMED_OUT, f"{path} gave no answer within {format_duration(self._page_seconds)}", where=self.where
             )
 
     async def _ready(self) -> Readiness | Fault:

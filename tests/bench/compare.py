@@ -131,7 +131,7 @@ def export(commit: str, *, install: Callable[[Path], None], into: Path = BUILD /
 
 def install(tree: Path) -> None:
     """As that revision installs itself, with the interpreter that this tree has, and compiled as after a first start."""
-    python = getattr(sys, "_base_executable", sys.executable)
+    python = Path(sys.executable).resolve()
     done = subprocess.run(["make", "-C", str(tree), "install", f"PYTHON={python}"], env=clear(), check=False)
     if done.returncode:
         raise Unusable("make install failed in the other revision's tree: its output stands above")

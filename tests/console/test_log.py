@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from console.log import LogFormatter, _LogFile
+from console.log import LogFormatter
 
 UNRETRIEVED = """
 import asyncio, gc, sys
@@ -25,6 +23,14 @@ async def main():
 
 assert log_to(sys.argv[1]) == ""
 asyncio.run(main())
+"""
+FULL_DISK = """
+import logging, resource, sys
+from console.log import log_to
+
+assert log_to(sys.argv[1]) == ""
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+logging.error("it broke")
 """
 
 
@@ -61,13 +67,11 @@ def test_the_error_of_a_record_is_not_quoted_in_its_message() -> None:
     assert "hunter" not in shown
 
 
-def test_a_full_disk_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_prints_nothing(tmp_path: Path) -> None:
     """A record that cannot be written is dropped: a traceback of Python's own would be drawn over the screen."""
-    log = _LogFile("/dev/full")
-    log.setFormatter(LogFormatter("%(message)s"))
-    log.emit(logging.LogRecord("x", logging.ERROR, "x.py", 1, "it broke", (), None))
-    log.close()
-    assert capfd.readouterr() == ("", "")
+    path = tmp_path / "log"
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(path)], check=True, capture_output=True)
+    assert (done.stdout, done.stderr, path.read_bytes()) == (b"", b"", b"")
 
 
 def test_a_plain_message_stays() -> None:

@@ -12,6 +12,8 @@ import httpx
 from screen_samples import NOW, StillSession, settings, snapshot
 
 from console.config.settings import NotifySettings
+from console.journal.payloads import IncidentDeclared
+from console.journal.sqlite import Journal
 from console.monitor.pauses import ClockPause, PauseDetector
 from console.monitor.poller import Poller
 from console.monitor.session import Session
@@ -21,8 +23,6 @@ from console.runbooks.index import RunbookIndex
 from console.screens.app import ConsoleApp
 from console.screens.header import render_header
 from console.screens.render_context import RenderContext
-from console.state.incident import Incident, Incidents
-from console.state.journal_state import JournalState
 from console.state.snapshot import Snapshot
 from queries.alertmanager import Alertmanager
 from queries.catalogue.loader import load_board
@@ -78,12 +78,14 @@ async def test_what_is_not_asked_is_flagged(tmp_path: Path) -> None:
         return httpx.Response(403, text="no")
 
     transport = httpx.MockTransport(answer)
+    journal = Journal.open(tmp_path / "journal.sqlite3")
     session = Session(
         settings(tmp_path, prometheus=server, alertmanagers=(server,)),
         specs=load_board("overview"),
         runbooks=RunbookIndex.load(tmp_path),
         prometheus=Prometheus(server, transport=transport),
         alertmanager=Alertmanager((server,), transport=transport),
+        journal=journal,
         clock=lambda: now,
     )
     shown: list[Snapshot] = []
@@ -116,8 +118,7 @@ async def test_what_is_not_asked_is_flagged(tmp_path: Path) -> None:
     respond.set()
     await until(lambda: not any(paused().values()))
     assert health()[PROMETHEUS] is health()[ALERTMANAGER] is Health.DENIED
-    incident = Incident("i-1", 1, "HighErrorRate", Priority.P1, NOW - 120, "ann")
-    session._store.set_ledger(JournalState(incidents=Incidents((incident,))))
+    await session.record("i-1", IncidentDeclared("HighErrorRate", Priority.P1))
     session.set_visible(False)
     before = len(shown)
     await until(lambda: len(shown) > before)

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from steerable_cluster import SteerableCluster
 
 from console.demo.stack import DemoStack
 from queries.kubernetes import cluster_watch
+from queries.kubernetes.cluster_watch import ClusterWatch
 from queries.model.source import Health
 
 pytestmark = pytest.mark.servers
@@ -189,7 +191,7 @@ def played(
     """The chosen cases."""
     folder = tmp_path_factory.mktemp("cases")
     patch = pytest.MonkeyPatch()
-    patch.setattr(cluster_watch, "_PING_SECONDS", PULSE_SECONDS)
+    patch.setattr(cluster_watch, "ClusterWatch", partial(ClusterWatch, ping_seconds=PULSE_SECONDS))
     request.addfinalizer(patch.undo)
     expected = {item.callspec.params.get("name") for item in request.session.items if hasattr(item, "callspec")}
     return play_all(
@@ -304,7 +306,7 @@ async def test_a_server_that_answers_from_its_cache_only_is_stale(
     """What an API server does without etcd: its watches stay open, its cache answers, a consistent read does not. It is called
     STALE with the reason, not live and not DOWN; and live again at once when the read is answered.
     """
-    monkeypatch.setattr(cluster_watch, "_PING_SECONDS", 0.5)
+    monkeypatch.setattr(cluster_watch, "ClusterWatch", partial(ClusterWatch, ping_seconds=0.5))
     proxy = house.proxy(cluster.url)
     config = kubeconfig(tmp_path / "kubeconfig", proxy.url, {"token": cluster.token})
     async with sitting(stack, config, tmp_path) as watched:

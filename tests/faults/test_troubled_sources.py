@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from sitting import CAP_SECONDS, EVERY_SECONDS, MARK_PATHS, SOURCES, TIMEOUT_SEC
 from console.demo.stack import DemoStack
 from console.state.snapshot import Snapshot
 from queries.kubernetes import cluster_watch
+from queries.kubernetes.cluster_watch import ClusterWatch
 from queries.model.source import Health
 
 pytestmark = pytest.mark.servers
@@ -32,7 +34,7 @@ HOUR = 3600.0
 @pytest.fixture
 def proxies(stack: DemoStack, house: ProxyHouse, monkeypatch: pytest.MonkeyPatch) -> dict[str, FaultProxy]:
     """One in front of each source; the pulse of Kubernetes is quicker than the console's."""
-    monkeypatch.setattr(cluster_watch, "_PING_SECONDS", 1.0)
+    monkeypatch.setattr(cluster_watch, "ClusterWatch", partial(ClusterWatch, ping_seconds=1.0))
     output = stack.addresses
     assert stack.cluster is not None
     real = {

@@ -395,12 +395,18 @@ async def test_a_refusal_that_is_nested_too_deeply(client: str, tmp_path: Path) 
     assert re.search("400|reject|proxy|HTTP|tunnel|connection", in_words(await ask(client, DEEP_REFUSAL, tmp_path)))
 
 
+def ask_for_gzip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of every server but those of this machine."""
+    for module in (http_client, metadata):
+        monkeypatch.setattr(module, "accept_encoding", lambda host: "gzip")
+
+
 @pytest.mark.parametrize("client", ["prometheus", "prometheus, off the refresh path", "platform's exporter", "a proxy, http"])
 async def test_what_was_asked_for_is_inflated_to_the_limit(
     client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where gzip was asked for, three kilobytes that become three megabytes end at a limit of two."""
-    monkeypatch.setattr(http_client, "_LOOPBACK", ())
+    ask_for_gzip(monkeypatch)
     sentence = in_words(await ask(client, PACKED, tmp_path))
     assert "larger than 2 MiB" in sentence
 
@@ -408,7 +414,7 @@ async def test_what_was_asked_for_is_inflated_to_the_limit(
 @pytest.mark.parametrize("client", ["prometheus", "prometheus, off the refresh path"])
 async def test_gzip_that_was_asked_for_is_read(client: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A good answer in gzip, larger than one piece, comes whole."""
-    monkeypatch.setattr(http_client, "_LOOPBACK", ())
+    ask_for_gzip(monkeypatch)
     padding = " " * 700_000
     data = '{"resultType": "vector", "result": []}' if client == "prometheus" else '["b", "a"]'
     body = gzip.compress(f'{{"status": "success", {padding} "data": {data}}}'.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -20,18 +21,18 @@ CATALOGUE = Path(shipped.__file__).parent / "catalogue"
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the values are kept; the module starts with none in memory."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    start_over(monkeypatch)
+    start_over()
     return tmp_path / "cad-console" / CACHE_NAME
 
 
-def start_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def start_over() -> None:
     """As another process."""
-    monkeypatch.setattr(shipped, "_cache", shipped.ResultCache())
+    importlib.reload(shipped)
 
 
 def parsed(text: str, monkeypatch: pytest.MonkeyPatch) -> tuple[object, bool]:
     """The value of a text for another process, and whether it had to parse it."""
-    start_over(monkeypatch)
+    start_over()
     calls: list[str] = []
 
     def parse(text: str) -> object:
@@ -46,7 +47,7 @@ def test_a_file_has_the_same_value_from_the_cache(path: Path, kept: Path, monkey
     """Every file of the catalogue, keys that are numbers included."""
     value = load_shipped(path)
     save_parsed()
-    start_over(monkeypatch)
+    start_over()
     assert load_shipped(path) == value == load_yaml(path.read_text(encoding="utf-8"), where=path.name)
     assert kept.stat().st_mode & 0o777 == 0o600
 
@@ -110,7 +111,7 @@ def test_a_query_of_a_runbook_is_expanded_as_without_a_cache(kept: Path, monkeyp
     text = "sum(${ocr_failures[5m]})"
     assert recall_query(text) == expand_query(text)
     save_parsed()
-    start_over(monkeypatch)
+    start_over()
     monkeypatch.setattr("queries.catalogue.loader.expand_query", lambda text: pytest.fail("expanded again"))
     assert recall_query(text) == expand_query(text)
     monkeypatch.undo()

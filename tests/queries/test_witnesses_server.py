@@ -175,7 +175,7 @@ async def test_exactly_what_contradicts_itself_is_in_doubt(platform: Any, choice
     source = Prometheus(Endpoint(platform(BOTH)), transport=transport)
     if choice:
         source.decisions.choice = choice
-    source.decisions._due = time.time() + 200.0  # the series decide nothing else meanwhile
+    assert source.decisions.evidence_query(time.time()) is not None  # the series decide nothing else meanwhile
     answer = await source.panels(tuple(SPECS.values()))
     by_id = {item.id: item for item in answer.results}
     rounded = {(what, whom, round(a, -1), round(b, -1)) for what, whom, a, b in told(by_id["error_ratio"].contradictions)}

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 
 _WRAPPERS = ("range", "enumerate", "zip", "sorted", "reversed", "list", "set", "tuple", "product", "permutations", "pairwise")
 _VIEWS = ("items", "values", "keys", "split", "splitlines")
+# `os._exit` is what the documentation of fork says to call, and `_replace` is how a named tuple is copied.
+_DOCUMENTED = ("_replace", "_exit")
+# What reaches a member by its name: of the language, of pytest's monkeypatch, of unittest.mock and of operator.
+_BY_NAME = ("setattr", "getattr", "hasattr", "delattr", "setitem", "delitem", "patch", "object", "attrgetter", "methodcaller")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -18,14 +22,33 @@ def empty_passes(tree: ast.Module) -> list[str]:
 
 
 def private_members(tree: ast.Module) -> list[str]:
-    """Each private attribute that is read from something other than `self`, `cls` or `super()`."""
-    reached = [
-        item
-        for item in ast.walk(tree)
-        if isinstance(item, ast.Attribute) and item.attr.startswith("_") and not item.attr.endswith("__")
-    ]
-    # `os._exit` is what the documentation of fork says to call.
-    return [ast.unparse(item) for item in reached if item.attr not in ("_replace", "_exit") and not _own(item.value)]
+    """Each private member that is reached from outside its class or module: read, imported, or named to `setattr` and alike.
+
+    A name that a variable holds is not seen.
+    """
+    return [found for item in ast.walk(tree) for found in _private_in(item)]
+
+
+def _private_in(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Attribute(value=owner, attr=name) if _is_private(name) and not _own(owner):
+            yield ast.unparse(node)
+        case ast.ImportFrom(names=names):
+            yield from (f"{node.module}.{item.name}" for item in names if _is_private(item.name))
+        case ast.Import(names=names):
+            yield from (item.name for item in names if any(map(_is_private, item.name.split("."))))
+        case ast.Call(func=function, args=[first, *rest]) if _name_of(function) in _BY_NAME and not _own(first):
+            texts = [item.value for item in (first, *rest[:1]) if isinstance(item, ast.Constant)]
+            if any(_is_private(part) for text in texts if isinstance(text, str) for part in text.split(".")):
+                yield ast.unparse(node)
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__") and name not in _DOCUMENTED
+
+
+def _name_of(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
 
 
 def _own(owner: ast.expr) -> bool:

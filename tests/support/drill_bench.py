@@ -15,7 +15,7 @@ from console.actions.plan import Preview, Request, RunStep
 from console.actions.runner import Confirm, RunContext, run
 from console.actions.writers.writer import Writer
 from console.config.settings import Settings
-from console.drills.run import DrillRun, DrillStep
+from console.drills.run import DrillRun, DrillStep, Pace
 from console.drills.service import DrillService
 from console.journal.event import Event
 from console.journal.payloads import Payload, create_event
@@ -31,6 +31,8 @@ from queries.model.source import Health, SourceState
 
 TARGET = f"deployment/{API}"
 
+QUICK_PACE = Pace(poll_seconds=0.05, stable_seconds=0.3)
+
 
 def fire(name: str = "HighErrorRate", *, target: str = TARGET, state: AlertState = AlertState.ACTIVE) -> TrackedAlert:
     """An alert for which the console suggests an action on the target."""
@@ -41,7 +43,7 @@ def fire(name: str = "HighErrorRate", *, target: str = TARGET, state: AlertState
 class DrillBench:
     """`console.drills.run.DrillSession`. What it shows of the cluster is read anew with every snapshot."""
 
-    def __init__(self, bench: Bench, settings: Settings | None = None) -> None:
+    def __init__(self, bench: Bench, settings: Settings | None = None, *, pace: Pace = QUICK_PACE) -> None:
         assert bench.journal is not None
         self.bench = bench
         self.settings = settings or bench.settings
@@ -52,7 +54,7 @@ class DrillBench:
         self.health = Health.UP
         self.previews: list[Preview] = []
         self.steps: list[DrillStep] = []
-        self.service = DrillService(self)
+        self.service = DrillService(self, pace=pace)
         self._ledger = JournalReader(bench.journal, environment=self.settings.environment)
 
     @property

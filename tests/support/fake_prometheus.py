@@ -37,6 +37,8 @@ class FakePrometheus:
         self.then: dict[str, Series] = {}
         """What an expression gave at an earlier time, where a question names one."""
         self.now = NOW
+        self.groups: list[dict[str, object]] = []
+        """The groups of rules, as /api/v1/rules lists them."""
         self.extra: dict[str, object] = {}
         """What every answer has beside its data: warnings, infos, isPartial."""
 
@@ -51,7 +53,7 @@ class FakePrometheus:
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/rules"):
-            return httpx.Response(200, json={"status": "success", "data": {"groups": []}})
+            return httpx.Response(200, json={"status": "success", "data": {"groups": self.groups}})
         if not request.url.path.endswith(("/query", "/query_range")):
             return httpx.Response(404, text="404 page not found")
         raw = request.content.decode() if request.method == "POST" else request.url.query.decode()

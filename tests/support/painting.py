@@ -14,6 +14,8 @@ from textual.geometry import Region
 from textual.screen import Screen
 from textual.strip import Strip
 
+from widgets.terminal.frame_renderer import strips_of
+
 
 class _Strict(pyte.Screen):
     """As terminals do it and pyte does not: who writes over half of a wide character takes the other half away."""
@@ -53,11 +55,6 @@ def _cell(cell: Any) -> tuple[Any, ...]:
     if cell.data == " " and not (cell.underscore or cell.strikethrough or cell.reverse):
         return (" ", cell.bg)
     return tuple(cell)
-
-
-def strips_of(screen: Screen[Any]) -> list[Strip]:
-    """The lines that the compositor has for the whole screen; Textual has no public way to them."""
-    return screen._compositor.render_strips()
 
 
 def text_of(screen: Screen[Any]) -> str:

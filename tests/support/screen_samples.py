@@ -296,10 +296,14 @@ class StillSession(Session):
     """A session without any client: it delivers the snapshot that it was given and answers from it."""
 
     def __init__(self, given: Settings, shown: Snapshot) -> None:
-        super().__init__(given, specs=load_board("overview"), runbooks=shipped_runbooks(), clock=lambda: NOW)
+        self.clock: Callable[[], float] = lambda: NOW
+        super().__init__(given, specs=load_board("overview"), runbooks=shipped_runbooks(), clock=self.now)
         self.shown = shown
         self.told: Callable[[Snapshot], None] | None = None
         self.refreshed = 0
+
+    def now(self) -> float:
+        return self.clock()
 
     def start(self, on_snapshot: Callable[[Snapshot], None]) -> None:
         self.told = on_snapshot

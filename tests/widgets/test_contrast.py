@@ -6,7 +6,6 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from painting import strips_of
 from rich.color import ColorSystem
 from rich.style import Style
 from screen_samples import NOW, StillSession, settings, snapshot
@@ -16,6 +15,7 @@ from textual.theme import Theme
 
 from console.screens.app import ConsoleApp
 from widgets.dialogs.confirm import ConfirmDialog
+from widgets.terminal.frame_renderer import strips_of
 from widgets.theme import COLOUR_BLIND, THEME_NAMES, THEMES
 
 LEAST = 4.5

@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.style import Style
 from screen_samples import HOSTILE
 
-from widgets.styled_text import _single_cells, cut, diff_lines, fit, spread, text, to_strip, width_of, wrap
+from widgets.styled_text import cut, diff_lines, fit, spread, text, to_strip, width_of, wrap
 
 OUTSIDE = st.text(max_size=60) | st.just(HOSTILE)
 
@@ -60,12 +60,16 @@ def test_spread_never_cuts_the_right_side() -> None:
     assert width_of(line) == 12
 
 
-def test_text_taken_for_single_cells_is() -> None:
-    """The quick way to cells takes only text in which each character is one cell wide, and takes what screens mostly show."""
-    quick = [chr(code) for code in range(0x11000) if _single_cells().fullmatch(chr(code))]
-    assert len(quick) > 400 and all(cell_len(character) == 1 for character in quick)
-    assert _single_cells().fullmatch("› ok   Error ratio 0.40 % ▁▂▃▅█ ⠤⠶⣿ │ ── • a · b …")
-    assert not any(map(_single_cells().fullmatch, ("日", "é", "e\u0301", "\x1b", "\u200b", "👩‍🔧")))
+def test_a_difference_begins_in_the_cell_after_a_character_of_any_width() -> None:
+    """Of no cell, one or two: the quick way to cells takes only text in which each character is one cell wide."""
+    width_by_character = {chr(code): cell_len(chr(code)) for code in range(0x20, 0x11000)}
+    assert {*width_by_character.values()} == {0, 1, 2}
+    wrong = [
+        character
+        for character, width in width_by_character.items()
+        if diff_lines(((f"{character}x", ""),), ((f"{character}y", ""),), 4) != (width, 1)
+    ]
+    assert wrong == []
 
 
 def test_wrapped_lines_use_the_whole_width() -> None:

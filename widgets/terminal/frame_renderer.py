@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
+from textual.screen import Screen
+from textual.strip import Strip
 
 from widgets.terminal.cell_buffer import CellBuffer
 from widgets.terminal.cell_diff import CursorState, diff_row
 from widgets.terminal.sgr import StyleTable
+
+
+def strips_of(screen: Screen[Any]) -> list[Strip]:
+    """The lines of the whole screen, from the top, as the compositor has them; Textual has no public way to them."""
+    return screen._compositor.render_strips()
 
 
 class FrameRenderer:

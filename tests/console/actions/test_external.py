@@ -19,7 +19,6 @@ from action_bench import outcome, settings_for
 from guard_bench import BRIEF, Signals
 from processes import wait_until_dead
 
-from console.actions import external
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep, Stage
 from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
@@ -100,8 +99,7 @@ class Desk:
 
 
 @pytest.fixture
-def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Outside:
-    monkeypatch.setattr(external, "_HEALTH_SECONDS", 0.05)
+def outside(tmp_path: Path) -> Outside:
     folder = tmp_path / "outside"
     folder.mkdir()
     return Outside(folder)
@@ -232,12 +230,11 @@ async def test_a_program_that_hangs_is_ended_and_restored(outside: Outside, open
     ids=["hangs", "forks", "floods", "prints a secret"],
 )
 async def test_a_health_program_that_misbehaves_restores(
-    program: str, outside: Outside, open_desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+    program: str, outside: Outside, open_desk: Callable[..., Desk]
 ) -> None:
     """It hangs with a child, leaves one, prints 100 MB or a secret: the update is not healthy and its backup comes back; no
     process is left, and neither a step nor the journal has the secret or more than the end of what it printed.
     """
-    monkeypatch.setattr("console.actions.writers.programs._ATTEMPT_SECONDS", 0.5)
     outside.program("health", f"if test -e recovered; then exit 0; fi; {program}")
     restore = (outside.folder / "restore").read_text()
     (outside.folder / "restore").write_text(f"{restore}touch recovered\n")

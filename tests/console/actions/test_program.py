@@ -15,7 +15,6 @@ import pytest
 from limits import extend
 from processes import is_alive, wait_until_dead
 
-import console.actions.program as program_module
 from console.actions.program import ANSWER_BYTES, Program, ProgramEnd
 
 Run = Callable[..., ProgramEnd]
@@ -33,10 +32,12 @@ def script(tmp_path: Path) -> Callable[[str], str]:
     return write
 
 
-def program(path: str, *arguments: str, limit: float = 5.0, stdin: bytes = b"", leaves: bool = False) -> Program:
+def program(
+    path: str, *arguments: str, limit: float = 5.0, stdin: bytes = b"", leaves: bool = False, grace: float = 2.0
+) -> Program:
     return Program(
         [path, *arguments], environ={"PATH": os.environ["PATH"]}, folder="", limit_seconds=limit, stdin=stdin,
-        leaves_processes=leaves,
+        leaves_processes=leaves, grace_seconds=grace,
     )  # fmt: skip
 
 
@@ -67,14 +68,11 @@ def test_what_cannot_be_started_is_an_error(tmp_path: Path) -> None:
     assert "cannot be started" in program("\0").run().error
 
 
-def test_a_hanging_program_is_ended_with_its_children(
-    script: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hanging_program_is_ended_with_its_children(script: Callable[[str], str], tmp_path: Path) -> None:
     """It ignores SIGTERM, and so do its children: the time limit ends all of them."""
-    monkeypatch.setattr(program_module, "_GRACE_SECONDS", 0.2)
     path = script(f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/child; sleep 60")
     started = time.monotonic()
-    end = program(path, limit=0.3).run()
+    end = program(path, limit=0.3, grace=0.2).run()
     assert end.error == f"{path} was still running after 300ms: it was stopped, with its children"
     assert time.monotonic() - started < extend(10.0)
     assert wait_until_dead(int((tmp_path / "child").read_text()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from journal_files import events
 from console.cli.main import main
 from console.journal.event import Event
 from console.journal.sqlite import Journal
-from console.monitor import session as session_module
+from console.monitor.journal_service import JournalService
+from console.state.journal_state import JournalReader
 
 Run = Callable[..., tuple[int, str, str]]
 VERBS = (("incident", "list"), ("status",), ("alerts",), ("handover",), ("checklist", "morning"), ("doctor",))
@@ -61,12 +63,20 @@ def test_a_verb_that_could_not_read_all_in_time_says_so(run: Run, file: Path, mo
     """After an update a command that has other things to tell does not wait for a long journal: incidents are then not known,
     and not none. One that is about incidents waits.
     """
-    monkeypatch.setattr(session_module, "_JOURNAL_SECONDS", 0.0)
+    read_all, refresh = JournalService.read_all, JournalReader.refresh
+
+    async def in_no_time(service: JournalService, *, seconds: float = math.inf) -> None:
+        await read_all(service, seconds=0.0 if seconds < math.inf else seconds)
+
+    def by_the_page(reader: JournalReader, *, seconds: float | None = None) -> bool:
+        return refresh(reader, seconds=0.0 if seconds is not None else None)
+
+    monkeypatch.setattr(JournalService, "read_all", in_no_time)
     with Journal.open(file) as journal:
         journal.select("PRAGMA synchronous = OFF", ())
         for event in events(3000, seed=2):
             journal.append(Event(event.at + 1e6, event.kind, event.subject, event.author, "", event.data))
-    monkeypatch.setattr("console.monitor.journal_service._SLICE_SECONDS", 0.0)
+    monkeypatch.setattr(JournalReader, "refresh", by_the_page)
     code, out, err = run("handover")
     assert (code != 0, "the journal is being read again" in err) == (True, True), err
     assert "not known" in out

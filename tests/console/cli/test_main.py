@@ -13,6 +13,7 @@ import pytest
 
 from console.cli.main import main
 from console.cli.parser import VERBS, build_parser, verb_of
+from console.cli.reference import arguments_of
 
 HEAVY = ("textual", "httpx", "kubernetes", "yaml", "msgspec", "promql_parser", "prometheus_api_client", "requests", "rich")
 
@@ -106,7 +107,7 @@ def test_global_flags_stand_before_or_after_the_verb(words: list[str]) -> None:
 
 def verbs(parser: argparse.ArgumentParser) -> Iterator[tuple[tuple[str, ...], argparse.ArgumentParser]]:
     """Every verb that has no verbs within, as it is written, with its own parser."""
-    nested = next((action for action in parser._actions if isinstance(action.choices, Mapping)), None)
+    nested = next((action for action in arguments_of(parser) if isinstance(action.choices, Mapping)), None)
     if nested is None:
         yield (), parser
         return
@@ -148,8 +149,8 @@ def told(words: list[str], parser: argparse.ArgumentParser | None = None) -> dic
 @pytest.mark.parametrize(("verb", "inner"), EVERY_VERB, ids=["-".join(words) for words, _ in EVERY_VERB])
 def test_options_and_operands_stand_in_any_order(verb: tuple[str, ...], inner: argparse.ArgumentParser) -> None:
     """Wherever among the verb's own words and its operands an option stands, before the verb too, it means the same."""
-    operands = [word for action in inner._actions if not action.option_strings for word in sample(action)]
-    options = [item for item in inner._actions if item.option_strings and item.dest not in ("help", "version", "run")]
+    operands = [word for action in arguments_of(inner) if not action.option_strings for word in sample(action)]
+    options = [item for item in arguments_of(inner) if item.option_strings and item.dest not in ("help", "version", "run")]
     assert len(options) >= 12, "the flags that every verb has"
     groups = [[item.option_strings[-1], *sample(item)] for item in options]
     needed = [word for item, group in zip(options, groups, strict=True) if item.required for word in group]

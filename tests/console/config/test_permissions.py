@@ -205,7 +205,7 @@ def test_a_mounted_secret_is_taken_as_it_is(tmp_path: Path, uid: Uid, made: str,
         (tmp_path / "..data").symlink_to("..2026_10_01")
         (tmp_path / "token").symlink_to("..data/token")
     else:
-        monkeypatch.setattr("console.config.permissions._MOUNTED", (str(tmp_path),))
+        monkeypatch.setattr(Path, "absolute", lambda path: Path("/run/secrets") / path.name)
         (tmp_path / "token").write_text("sesame")
     (tmp_path / "token").chmod(0o644)
     assert list(warn_file(tmp_path / "token", secret=True)) == []

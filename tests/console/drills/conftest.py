@@ -23,10 +23,7 @@ def cluster() -> Iterator[SteerableCluster]:
 
 
 @pytest.fixture
-async def drills(cluster: SteerableCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DrillBench]:
-    monkeypatch.setattr("console.drills.run._POLL_SECONDS", 0.05)
-    monkeypatch.setattr("console.drills.run.STABLE_SECONDS", 0.3)
-    monkeypatch.setattr("console.drills.witness.STABLE_SECONDS", 0.3)
+async def drills(cluster: SteerableCluster, tmp_path: Path) -> AsyncIterator[DrillBench]:
     path = tmp_path / "kubeconfig"
     cluster.kubeconfig(path)
     endpoint = ClusterEndpoint(NAMESPACE, kubeconfig=str(path), timeout_seconds=3.0)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from action_bench import API, outcome, quiet
-from drill_bench import TARGET, DrillBench, fire, protect
+from drill_bench import QUICK_PACE, TARGET, DrillBench, fire, protect
 from guard_bench import guards_of
 from limits import extend
 
@@ -201,9 +201,9 @@ async def test_a_declined_preview_sends_nothing(drills: DrillBench) -> None:
     assert (end.result, drills.bench.writes(), drills.drills.count) == ("not made", [], 0)
 
 
-async def test_a_source_that_does_not_answer_gives_no_number(drills: DrillBench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_source_that_does_not_answer_gives_no_number(drills: DrillBench) -> None:
     """While the alerts are not known nothing is called detected or missed: the reason stands where the time would."""
-    monkeypatch.setattr("console.drills.witness._BLIND_SECONDS", 0.5)
+    drills = DrillBench(drills.bench, pace=replace(QUICK_PACE, blind_seconds=0.5))
     drill = drills.start("scale-to-zero", limit="5s")
     task = asyncio.create_task(drills.drive(drill))
     await until(lambda: drill.status.phase is DrillPhase.FAULT)

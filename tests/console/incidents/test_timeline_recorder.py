@@ -279,11 +279,11 @@ async def test_two_consoles_on_one_journal(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite3"
     own = settings(tmp_path)
     moment = [NOW]
-    watches, journals = [], []
+    watches, journals, boards = [], [], []
     for _ in range(2):
-        board = StateStore(own, (), runbooks=RunbookIndex.load(""))
+        boards.append(StateStore(own, (), runbooks=RunbookIndex.load("")))
         journals.append(Journal.open(path))
-        watches.append(JournalService(journals[-1], board, own, clock=lambda: moment[0]))
+        watches.append(JournalService(journals[-1], boards[-1], own, clock=lambda: moment[0], watch_seconds=0.0))
     first = snapshot()
     await watches[0].record("i1", declaration(first, alerts=(first.alerts[0],)))
     steps: list[tuple[float, Snapshot]] = [
@@ -293,8 +293,10 @@ async def test_two_consoles_on_one_journal(tmp_path: Path) -> None:
     ]
     for at, shown in steps:
         moment[0] = NOW + at
-        for watch in watches:
-            watch._observe(shown_at(shown, at))
+        for watch, board in zip(watches, boards, strict=True):
+            await watch.read()
+            watch.watch(replace(shown_at(shown, at), ledger=board.ledger))
+            await watch.read()  # in the same thread, after it
     with Journal.open(path) as journal:
         seen = journal.events(kinds=("incident.seen",))
     assert len({event.subject for event in seen}) == len(seen) == 4

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.logs import file_lines
 from console.logs.file_lines import FileLines
 from console.logs.search import TextSearch
 from queries.model.log import LINE_BYTES
@@ -46,21 +45,18 @@ def test_the_lines_are_those_that_python_splits(tmp_path_factory: pytest.TempPat
     """After each write, in chunks of a few bytes, and for every window; the last line counts before it has ended."""
     path = tmp_path_factory.mktemp("file") / "x.log"
     path.touch()
-    lines, content = FileLines(path), b""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(file_lines, "_CHUNK", 7)
-        patch.setattr(file_lines, "_GAP", 16)
-        for parts in writes:
-            content += b"".join(parts)
-            path.write_bytes(content)
-            lines.read_more()
-            expected = content.split(b"\n")
-            expected = [line.rstrip(b"\r") for line in (expected[:-1] if not expected[-1] else expected)]
-            wanted = [line.decode("utf-8", "replace") for line in expected]
-            assert lines.count() == len(wanted) and texts(lines) == wanted
-            for first in range(0, len(wanted), 3):
-                assert texts(lines, first, first + 2) == wanted[first : first + 2]
-        assert lines.restarted == 0
+    lines, content = FileLines(path, chunk_bytes=7, gap_bytes=16), b""
+    for parts in writes:
+        content += b"".join(parts)
+        path.write_bytes(content)
+        lines.read_more()
+        expected = content.split(b"\n")
+        expected = [line.rstrip(b"\r") for line in (expected[:-1] if not expected[-1] else expected)]
+        wanted = [line.decode("utf-8", "replace") for line in expected]
+        assert lines.count() == len(wanted) and texts(lines) == wanted
+        for first in range(0, len(wanted), 3):
+            assert texts(lines, first, first + 2) == wanted[first : first + 2]
+    assert lines.restarted == 0
     lines.close()
 
 

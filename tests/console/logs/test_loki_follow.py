@@ -11,7 +11,6 @@ import pytest
 
 from console.demo.loki import Limits, LineStore
 from console.demo.loki_server import LokiApi
-from console.logs import loki_source
 from console.logs.delivered_lines import DeliveredLines
 from console.logs.loki_source import LokiSource
 from console.logs.merged_log import MergedLog
@@ -25,9 +24,7 @@ LABELS = {"namespace": "cad", "pod": "api-7d9c6b5f4-x2x9k"}
 
 
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[LokiApi]:
-    monkeypatch.setattr(loki_source, "POLL_SECONDS", 0.1)
-    monkeypatch.setattr(loki_source, "_RETRY_SECONDS", 1.0)
+def api() -> Iterator[LokiApi]:
     api = LokiApi(LineStore(LIMITS), clock=time.time)
     push(api, "first")
     api.start()
@@ -44,7 +41,8 @@ class Reading:
     def __init__(self, api: LokiApi) -> None:
         self.log = MergedLog()
         self.loki = Loki(Endpoint(api.url))
-        self.source = LokiSource(self.loki, LogQuery("deployment/api", tail_lines=100, follow=True), namespace="cad")
+        query = LogQuery("deployment/api", tail_lines=100, follow=True)
+        self.source = LokiSource(self.loki, query, namespace="cad", poll_seconds=0.1, retry_seconds=1.0)
         self.task = asyncio.ensure_future(self.source.read(self.log))
 
     def lines(self, *, notices: bool = False) -> list[str]:

@@ -9,7 +9,6 @@ import httpx
 import pytest
 from kept_lines import KeptLines
 
-from console.logs import loki_source
 from console.logs.loki_source import LokiSource
 from console.logs.merged_log import MergedLog
 from console.logs.query import LogOrigin, LogQuery
@@ -29,7 +28,7 @@ class Reading:
     def __init__(self, kept: KeptLines, query: LogQuery) -> None:
         self.kept = kept
         self.log = MergedLog()
-        self.source = LokiSource(kept.client(), query, namespace="cad", clock=lambda: kept.now)
+        self.source = LokiSource(kept.client(), query, namespace="cad", clock=lambda: kept.now, poll_seconds=0.02)
         self.task = asyncio.ensure_future(self.source.read(self.log))
 
     def texts(self) -> list[str]:
@@ -46,7 +45,6 @@ class Reading:
 
 @pytest.fixture
 def kept(monkeypatch: pytest.MonkeyPatch) -> KeptLines:
-    monkeypatch.setattr(loki_source, "POLL_SECONDS", 0.02)
     return KeptLines(NOW)
 
 

@@ -15,7 +15,6 @@ import pytest
 from steerable_cluster import SteerableCluster
 
 from console.demo.cluster import PodTimings
-from console.logs import pod_source
 from console.logs.merged_log import MergedLog
 from console.logs.pod_source import PodLogSource
 from console.logs.query import ALL, LogQuery
@@ -26,11 +25,6 @@ from queries.kubernetes.client import Kubernetes
 NAMESPACE = "cad-ml-platform"
 QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
 RENDER = "deployment/cad-render"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod_source, "_LIST_SECONDS", 0.1)
 
 
 @pytest.fixture
@@ -52,7 +46,7 @@ class Reader:
         self.task: asyncio.Task[None] | None = None
 
     def open(self, target: str, **options: object) -> None:
-        self.source = PodLogSource(self.kubernetes, LogQuery(target, **options))  # type: ignore[arg-type]
+        self.source = PodLogSource(self.kubernetes, LogQuery(target, **options), list_seconds=0.1)  # type: ignore[arg-type]
         self.task = asyncio.ensure_future(self.source.read(self.log))
 
     async def read(self, target: str, **options: object) -> list[str]:

@@ -204,8 +204,7 @@ def test_an_error_of_sync_is_said_and_loses_nothing(tmp_path: Path, monkeypatch:
         real(descriptor)
 
     monkeypatch.setattr("console.recording.writer.os.fsync", sync)
-    monkeypatch.setattr("console.recording.writer._SYNC_SECONDS", 0.0)
-    recorder = writer(tmp_path)
+    recorder = writer(tmp_path, sync_seconds=0.0)
     for second in (0, 10):
         recorder.record(BEGIN + second, "cluster", {"pod/a": {"name": "a"}})
     broken[0] = True

@@ -12,8 +12,7 @@ from console.recording.objects import ObjectEncoder
 from console.recording.reader import Recording
 from console.recording.writer import RecordingWriter
 from console.replay.bundle_file import Bundle
-from console.replay.contents import RECORDING
-from console.replay.session import _open_recording
+from console.replay.contents import RECORDING, open_recording
 from queries.model.cluster import Cluster
 from queries.model.pod import Pod
 
@@ -29,7 +28,7 @@ def test_a_replay_reads_the_recording_of_its_bundle(tmp_path: Path) -> None:
         writer.record(BEGIN + at, "cluster", ObjectEncoder().encode_cluster(CLUSTER))
     writer.close()
     part = Recording.of_folder(tmp_path).export(BEGIN + 5.0, BEGIN + 60.0)
-    recording = _open_recording(Bundle(NO_MANIFEST, {RECORDING: part}))
+    recording = open_recording(Bundle(NO_MANIFEST, {RECORDING: part}))
     assert read_recorded(recording, BEGIN + 15.0, namespace="cad").cluster == CLUSTER
     assert read_recorded(recording, BEGIN + 25.0, namespace="cad").cluster is None
 
@@ -37,5 +36,5 @@ def test_a_replay_reads_the_recording_of_its_bundle(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", [{}, {RECORDING: b""}, {RECORDING: b"damage"}])
 def test_a_bundle_without_a_readable_recording_knows_nothing_of_it(part: dict[str, bytes]) -> None:
     """Neither is an error: the moment is as without a recorder."""
-    found = read_recorded(_open_recording(Bundle(NO_MANIFEST, part)), BEGIN, namespace="cad")
+    found = read_recorded(open_recording(Bundle(NO_MANIFEST, part)), BEGIN, namespace="cad")
     assert (found.cluster, found.manager) == (None, None)

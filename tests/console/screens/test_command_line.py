@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from painting import notices_of, strips_of
+from painting import notices_of
 from screen_samples import NOW, cluster, snapshot
 from textual import events
 from textual.pilot import Pilot
@@ -32,6 +32,7 @@ from console.screens.render_context import RenderContext
 from console.state.incident import Incident, Incidents, Update
 from console.state.journal_state import JournalState
 from queries.model.severity import Priority
+from widgets.terminal.frame_renderer import strips_of
 from widgets.type_ahead import takes_type_ahead
 
 API = cluster().workloads[0]

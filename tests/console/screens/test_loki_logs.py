@@ -44,7 +44,7 @@ def open_screen(stage: Callable[..., Any], kept: KeptLines, monkeypatch: pytest.
     session = staged.session
     loki: Loki = kept.client()
     monkeypatch.setattr(session, "require_loki", lambda: loki)
-    monkeypatch.setattr(session, "_clock", lambda: kept.now)
+    session.clock = lambda: kept.now
     monkeypatch.setattr(session.settings.__class__, "loki", Endpoint("http://loki.test"), raising=False)
 
     def refuse(query: Any) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from journalled_session import JournalledSession
 from painting import notices_of, text_of
@@ -20,9 +21,12 @@ from textual.pilot import Pilot
 import console
 from console.actions.plan import Outcome, Request, RunStep, Stage
 from console.config.settings import NotifySettings
-from console.journal.event import Event
+from console.journal.payloads import ActionIntent
 from console.journal.unfinished import Unfinished
 from console.logs.line_fields import LineField
+from console.monitor.poller import Poller
+from console.monitor.session import Session
+from console.runbooks.index import RunbookIndex
 from console.screens.action_run import ActionRunScreen
 from console.screens.action_run_model import ActionRunModel
 from console.screens.alert_detail import AlertDetailScreen
@@ -72,11 +76,12 @@ from console.screens.sources import SourcesScreen
 from console.screens.time_range import ChartScreen
 from console.screens.workloads import WorkloadsScreen
 from queries.errors import Unreachable
-from queries.http.endpoint import ClusterEndpoint
+from queries.http.endpoint import ClusterEndpoint, Endpoint
 from queries.kubernetes.client import Kubernetes
 from queries.model.log import LogLine, LogSink
 from queries.model.panel_result import PanelHistory
 from queries.model.severity import Priority
+from queries.prometheus.client import Prometheus
 from widgets.rows import Rows
 from widgets.table import Table
 
@@ -167,13 +172,12 @@ async def leave(place: Place, pilot: Pilot[None]) -> None:
 
 
 async def settled(place: Place, pilot: Pilot[None]) -> None:
+    assert isinstance(place.session, JournalledSession)
+    intent = await place.session.record("r1", ActionIntent("rollback"))
+    place.session.deliver(replace(place.session.shown, unfinished=(Unfinished(intent, "bastion", True),)))
     await pilot.press("6")
-    await pilot.pause()
-    screen = place.app.screen
-    assert isinstance(screen, JournalScreen)
-    intent = Event(NOW, "action.intent", "r1", "ann", "production", {})
-    screen._current_unfinished = lambda: Unfinished(intent, "bastion", True)  # type: ignore[method-assign]
-    screen.action_settle()
+    await place.until(pilot, lambda: isinstance(place.app.screen, JournalScreen) and place.app.screen.current_event() == intent)
+    await pilot.press("e")
 
 
 async def acted(place: Place, pilot: Pilot[None]) -> None:
@@ -399,13 +403,12 @@ async def test_a_failing_worker_is_reported(case: Case, tmp_path: Path, monkeypa
             raise KeyError(SECRET)
 
     place = Place(tmp_path)
-    if case.owner is not ConsoleApp:
+    opening = case.owner is ConsoleApp and case.method == "_open"
+    if opening or case.owner is not ConsoleApp:
         # The run is opened first, and its evidence fetched again.
         monkeypatch.setattr(case.owner, case.method, broken)
-    if case.method == "_open":
-        monkeypatch.setattr(ConsoleApp, "_open", broken)
     async with place.app.run_test(size=(80, 24)) as pilot:
-        if case.method != "_open":
+        if not opening:
             await place.until(pilot, lambda: "HighErrorRate" in place.text)
         if case.method in ("_quit_if_confirmed", "_keep_choices", "_close_past"):
             monkeypatch.setattr(ConsoleApp, case.method, broken)
@@ -424,7 +427,7 @@ async def test_a_failing_worker_is_reported(case: Case, tmp_path: Path, monkeypa
             await pilot.pause(0.1)
             assert "failed:" in place.text
             assert not [words for words in WAITING if words in place.text], place.text
-        if case.method == "_open":
+        if opening:
             assert "opening the session failed: KeyError" in place.text.splitlines()[1]
         assert max(len(line) for line in place.text.splitlines()) <= 80
         assert place.app.is_running
@@ -471,10 +474,10 @@ async def test_a_source_error_is_not_a_defect(tmp_path: Path, monkeypatch: pytes
         assert "defect" not in str(place.notices)
 
 
-async def test_errors_of_tasks_and_threads_are_reported_too(tmp_path: Path) -> None:
+async def test_errors_of_tasks_and_threads_are_reported_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A task without an awaiter, a callback of the loop, and a thread: each is logged and shown as a notice."""
 
-    async def task() -> None:
+    async def task(_poller: Poller) -> None:
         raise KeyError(SECRET)
 
     def callback() -> None:
@@ -483,10 +486,18 @@ async def test_errors_of_tasks_and_threads_are_reported_too(tmp_path: Path) -> N
     def thread() -> None:
         raise ZeroDivisionError(SECRET)
 
+    server = Endpoint("http://prometheus.test")
     place = Place(tmp_path)
+    polling = Session(
+        replace(place.settings, prometheus=server),
+        specs=(),
+        runbooks=RunbookIndex.load(tmp_path),
+        prometheus=Prometheus(server, transport=httpx.MockTransport(lambda _: httpx.Response(200))),
+    )
+    monkeypatch.setattr(Poller, "run", task)
     async with place.app.run_test(size=(80, 24)) as pilot:
         await place.until(pilot, lambda: "HighErrorRate" in place.text)
-        place.session._run(task(), "prometheus")
+        polling.start(lambda _: None)
         asyncio.get_running_loop().call_soon(callback)
         threading.Thread(target=thread, name="watch-pods").start()
         for words in (
@@ -497,6 +508,7 @@ async def test_errors_of_tasks_and_threads_are_reported_too(tmp_path: Path) -> N
             await place.until(pilot, lambda words=words: any(words in told for told in place.notices))  # type: ignore[misc]
         assert SECRET not in str(place.notices) + place.log
         assert all(name in place.log for name in ("KeyError", "IndexError", "ZeroDivisionError"))
+        await polling.close()
     assert threading.excepthook is threading.__excepthook__
 
 

@@ -68,25 +68,23 @@ def same(one: JournalState, other: JournalState) -> bool:
 
 def test_every_moment_is_what_the_reader_had_then(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """At fifty moments in any order, forwards and backwards, over a journal of a few hundred events in small pages."""
-    monkeypatch.setattr(past_journal, "_PAGES", 1)
     monkeypatch.setattr("console.journal.ordered.read_in_order.__kwdefaults__", {"after": past_journal.FIRST, "limit": 7})
     dice = random.Random(16)
     events = [(START + 10.0 * number + dice.random(), *payloads(dice)) for number in range(300)]
     moments = [START + dice.uniform(-20.0, 3100.0) for _ in range(50)]
     expected = states(journal, moments, events)
-    past = PastJournal(journal, environment="test")
+    past = PastJournal(journal, environment="test", keep_every=1)
     dice.shuffle(moments)
     assert [moment for moment in moments if not same(past.state_at(moment), expected[moment])] == [] and len(expected) == 50
 
 
-def test_an_event_that_arrives_late_takes_its_place(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_arrives_late_takes_its_place(journal: Journal) -> None:
     """Another console wrote it then and could not share it: a state that was already computed has it afterwards."""
-    monkeypatch.setattr(past_journal, "_PAGES", 1)
     for number in range(3):
         journal.append(
             create_event(NoteWritten(f"{number}"), at=START + 100.0 * number, subject="note", author="ann", environment="test")
         )
-    past = PastJournal(journal, environment="test")
+    past = PastJournal(journal, environment="test", keep_every=1)
     assert len(past.state_at(START + 150.0).recent) == 2 and len(past.state_at(START + 500.0).recent) == 3
     late = create_event(NoteWritten("late"), at=START + 50.0, subject="note", author="bob", environment="test")
     journal.merge([replace(late, id="bob-1", stamp=int((START + 50.0) * 1e6))])

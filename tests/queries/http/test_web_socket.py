@@ -158,7 +158,6 @@ async def test_what_is_no_frame(serve: Serve, piece: bytes, kind: str, words: st
 async def test_a_server_that_goes_or_says_nothing(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken connection ends it at once, a silent one after its time; a slow message is none."""
     monkeypatch.setattr(web_socket, "SILENCE_SECONDS", 1.5)
-    monkeypatch.setattr(web_socket, "_WAIT_SECONDS", 0.2)
 
     async def leave(head: bytes, writer: asyncio.StreamWriter) -> None:
         writer.write(upgraded(head) + b"\x81")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import time
@@ -116,7 +117,7 @@ async def test_a_connection_that_does_not_come_about_says_why(
     async def fail_directly(*_: object) -> socket.socket:
         return fail()
 
-    monkeypatch.setattr("queries.http.direct._connect", fail_directly)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", fail_directly)
     monkeypatch.setattr("urllib3.util.connection.create_connection", fail)
     with pytest.raises(Unreachable, match=words):
         await list_cluster(kube())

@@ -28,11 +28,11 @@ Open = Callable[..., Kubernetes]
 class Ear:
     """Listens to `follow` and waits for a reading that fits."""
 
-    def __init__(self, kube: Kubernetes) -> None:
+    def __init__(self, kube: Kubernetes, **options: float) -> None:
         self.readings: list[PollResult[Cluster]] = []
         self.at: list[float] = []
         self._news = asyncio.Event()
-        self.task = asyncio.ensure_future(ClusterWatch(kube, backoff_cap_seconds=0.5).follow(self._take))
+        self.task = asyncio.ensure_future(ClusterWatch(kube, backoff_cap_seconds=0.5, **options).follow(self._take))
 
     def _take(self, reading: PollResult[Cluster]) -> None:
         self.readings.append(reading)
@@ -212,19 +212,16 @@ async def test_rollouts_of_argo_are_watched_where_they_are_defined(kube: Open, c
     await ear.stop()
 
 
-async def test_kinds_that_may_not_be_listed_are_named_and_the_rest_lives(
-    kube: Open, cluster: SteerableCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_kinds_that_may_not_be_listed_are_named_and_the_rest_lives(kube: Open, cluster: SteerableCluster) -> None:
     """Also Deployments themselves: the pulse then reads another kind; a missing right is not asked for again at every pulse;
     what the forbidden kinds control is listed pod by pod."""
-    monkeypatch.setattr("queries.kubernetes.cluster_watch._PING_SECONDS", 0.2)
     cluster.install_rollouts()
     cluster.apply([stateful_set()])
     for kind in ("deployments", "rollouts"):
         cluster.deny("list", kind)
     client = kube()
     once = await list_cluster(client)
-    ear = Ear(client)
+    ear = Ear(client, ping_seconds=0.2)
     found = await ear.hear(lambda item: item.value)
     for value in (once, found.value):
         assert [(item.plural, item.forbidden) for item in value.faults] == [("deployments", True), ("rollouts", True)]

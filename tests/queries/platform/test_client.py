@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from queries.errors import AccessDenied, InvalidResponse, SourceError, Unreachable
 from queries.http.endpoint import Endpoint, HttpConfig
 from queries.model.platform import Breaker, PlatformHealth, ProviderHealth, Readiness, ReadinessCheck, VectorStore
-from queries.platform import client
 from queries.platform.client import Platform
 from queries.platform.pages import breakers_of, build_of, health_of, providers_of, readiness_of, vectors_of
 
@@ -196,9 +195,8 @@ async def test_a_page_that_is_not_there_is_left_alone() -> None:
     assert await asks_again()
 
 
-async def test_a_slow_page_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_page_keeps_nobody_waiting() -> None:
     """A page that takes its time is given up early and called unread; readiness is there all the same."""
-    monkeypatch.setattr(client, "_PAGE_SECONDS", 0.05)
 
     async def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/ready":
@@ -208,7 +206,8 @@ async def test_a_slow_page_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch)
         return httpx.Response(200, json=HEALTHY)
 
     async with asyncio.timeout(5.0):
-        found = await Platform(Endpoint("http://api"), transport=httpx.MockTransport(answer)).health(whole=True)
+        source = Platform(Endpoint("http://api"), transport=httpx.MockTransport(answer), page_seconds=0.05)
+        found = await source.health(whole=True)
     assert found.readiness is not None and not found.readiness.ready
     assert "gave no answer within 50ms" in dict(found.unread)["/api/v1/providers/health"]
 

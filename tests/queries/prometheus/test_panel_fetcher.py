@@ -102,7 +102,8 @@ async def test_part_of_the_recorded_names_is_not_enough(fake: FakePrometheus) ->
     fake.series = {"rec": [({"__name__": "one"}, "1")], "raw_a": [({}, "9")]}
     source = fake.source()
     assert (await source.panels([both])).results[0].origin is Origin.RAW
-    source._panels.rules = frozenset({"two"})
+    fake.groups = [{"name": "g", "file": "f", "interval": 30, "rules": [{"type": "recording", "name": "two", "query": "x"}]}]
+    await source.rules()
     assert (await source.panels([both])).results[0].origin is Origin.RECORDED
     await source.close()
 
