@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from console.journal.event import Event
@@ -17,6 +18,7 @@ from queries.model.workload import Revision, Workload
 
 WINDOW_SECONDS = 86_400.0
 LIMIT = 50
+"""Of each kind."""
 _FIRST_ROLLOUT_SECONDS = 10.0
 """A ReplicaSet created within this time after its Deployment is its first one."""
 _SAME_CHANGE_SECONDS = 120.0
@@ -36,7 +38,11 @@ def recent_changes(
     now: float,
     window_seconds: float = WINDOW_SECONDS,
 ) -> tuple[Change, ...]:
-    """At most 50 changes of the last day, or of another window; changes in the future are excluded."""
+    """Changes of the last day, or of another window, newest first; changes in the future are excluded.
+
+    At most 50 of each kind: fifty scalings of an autoscaler or fifty notes must not push out the one rollout before them, which
+    is the cause that people look for.
+    """
     found = [
         *_rollouts(cluster, rollout_authors(events)),
         *_scalings(cluster),
@@ -44,7 +50,13 @@ def recent_changes(
         *_actions_and_notes(events),
     ]
     recent = [item for item in found if now - window_seconds < item.at <= now + 5.0]
-    return tuple(sorted(recent, key=lambda item: (-item.at, item.kind, item.subject))[:LIMIT])
+    kept: list[Change] = []
+    counts: Counter[str] = Counter()
+    for item in sorted(recent, key=lambda item: (-item.at, item.kind, item.subject)):
+        counts[item.kind] += 1
+        if counts[item.kind] <= LIMIT:
+            kept.append(item)
+    return tuple(kept)
 
 
 def _rollouts(cluster: Cluster | None, authors: Authors) -> Iterable[Change]:

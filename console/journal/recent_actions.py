@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 from console.journal.event import Event
@@ -9,6 +10,7 @@ from console.journal.payloads import ActionOutcome, NoteWritten, event_kinds
 from console.journal.projection import Projection
 
 LIMIT = 200
+"""Of each kind, so that a night of notes does not push the actions out."""
 
 
 class RecentActions(Projection[tuple[Event, ...]]):
@@ -23,4 +25,13 @@ class RecentActions(Projection[tuple[Event, ...]]):
         return self.fold(state, (event,))
 
     def fold(self, state: tuple[Event, ...], events: Iterable[Event]) -> tuple[Event, ...]:
-        return (*state, *events)[-LIMIT:]
+        together = (*state, *events)
+        if len(together) <= LIMIT:
+            return together
+        counts: Counter[str] = Counter()
+        kept: list[Event] = []
+        for event in reversed(together):
+            counts[event.kind] += 1
+            if counts[event.kind] <= LIMIT:
+                kept.append(event)
+        return tuple(reversed(kept))

@@ -38,6 +38,9 @@ from widgets.text_view import TextView
 if TYPE_CHECKING:
     from queries.model.alert import TrackedAlert
 
+_MOST_CHANGES = 50
+"""More lines than any terminal is high are not wrapped."""
+
 
 class OverviewScreen(ConsoleScreen, AlertActionsMixin):
     """Panels above; below them the trend of one, firing alerts, recent changes, and who is on it, as far as there is room."""
@@ -221,7 +224,7 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
             parts = wrap(text(sentence)[0], width - 3) if self.has_class("-wide") else [text(sentence)[0]]
             lines.append(((" ! ", "warn"), (parts[0], "warn")))
             lines += [(("   ", ""), (part, "warn")) for part in parts[1:]]
-        for change in snapshot.changes:
+        for change in snapshot.changes[:_MOST_CHANGES]:
             author = f" ({change.author})" if change.author else ""
             kind = "" if change.kind == "action" or change.text.startswith(change.kind) else f"{change.kind} "
             when: Line = ((f" {format_minute(change.at, now=context.now)} ", "dim"), text(kind, "accent"))

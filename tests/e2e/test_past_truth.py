@@ -113,7 +113,8 @@ class Comparison:
                 self.wrong.append(f"{panel} at {moment:.1f}: {verdict} {value} instead of {near[0][0]} {values}")
 
     def check(self) -> None:
-        assert not self.wrong, "\n".join(self.wrong[:20])
+        kinds = Counter(item.partition(" ")[0] for item in self.wrong)
+        assert not self.wrong, f"{dict(kinds)}: " + "\n".join(self.wrong[:20])
         assert min(self.compared[name] for name in ("alerts", "workloads", "silences", "notes")) >= 5, self.compared
         assert self.unknown <= 0.05 * self.compared["panels"], self.compared
 

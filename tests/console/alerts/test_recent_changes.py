@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from console.alerts.recent_changes import LIMIT, recent_changes
 from console.journal.event import Event
 from queries.model.cluster import Cluster, ClusterEvent
@@ -44,6 +46,27 @@ def test_the_first_rollout_and_old_things_are_no_news() -> None:
     told = recent_changes(None, (), (old, *many), now=NOW)
     assert len(told) == LIMIT
     assert told[0].text == "0"
+
+
+def test_an_autoscaler_pushes_no_rollout_out() -> None:
+    """A rollout, a silence, an action and a note stay in the list, whatever many later changes of another kind there are."""
+    api = Workload("n", "api", "u", "1", 1, 1, 3, 3, 3, 3, 3, False, 2, NOW - 9e5, change_cause="release 2")
+    revisions = (Revision(2, "api-b", "u", NOW - 50_000, 3), Revision(1, "api-a", "u", NOW - 9e5, 0))
+    scalings = tuple(
+        ClusterEvent("n", "Deployment", "api", "Normal", "ScalingReplicaSet",
+                     f"Scaled replica set api-b from {3 + number % 2} to {4 - number % 2}", NOW - 300 * number)
+        for number in range(1, 2 * LIMIT)
+    )  # fmt: skip
+    silence = Silence("s1", (Matcher("alertname", "Gone"),), NOW - 60_000, NOW - 55_000, "ann", "", "expired")
+    action = {"action": "rollback", "target": "deployment/api", "outcome": "succeeded"}
+    events = (
+        Event(NOW - 52_000, "action.outcome", "deployment/api", "ann", data=action),
+        Event(NOW - 51_000, "note", "", "ann", data={"text": "look here"}),
+    )
+    found = recent_changes(Cluster("n", (api,), revisions, events=scalings), (silence,), events, now=NOW)
+    kinds = Counter(item.kind for item in found)
+    assert kinds == {"scaled": LIMIT, "rollout": 1, "silence": 2, "action": 1, "note": 1}
+    assert [item.at for item in found] == sorted((item.at for item in found), reverse=True)
 
 
 def test_a_rollout_is_told_once_and_stays_told_after_the_rollback() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from console.journal.acknowledgements import Acknowledgement
 from console.journal.event import Event
 from console.journal.projection import Projection
-from console.journal.recent_actions import LIMIT
+from console.journal.recent_actions import LIMIT, RecentActions
 from console.journal.sqlite import Journal
 from console.state.journal_state import PROJECTIONS, JournalReader, JournalState
 
@@ -135,6 +135,17 @@ def test_the_newest_are_enough_where_a_projection_says_so(tmp_path: Path) -> Non
         assert early.refresh() and late.refresh()
         assert early.state == late.state
         assert [item.subject for item in late.state.recent] == [str(number) for number in range(50, LIMIT + 50)]
+
+
+def test_notes_push_no_action_out() -> None:
+    """An action before two hundred notes is still among the recent ones, whether it is read at once or one by one."""
+    action = Event(1e9, "action.outcome", "run", "ann", data={"title": "x", "outcome": "succeeded"})
+    notes = [Event(1e9 + number, "note", str(number), "ann", data={"text": "x"}) for number in range(LIMIT + 1)]
+    recent = RecentActions()
+    one_by_one = recent.initial()
+    for item in (action, *notes):
+        one_by_one = recent.apply(one_by_one, item)
+    assert one_by_one == recent.fold(recent.initial(), (action, *notes)) == (action, *notes[1:])
 
 
 def test_many_at_once_are_folded_as_one_by_one() -> None:
