@@ -14,6 +14,7 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from queries.alertmanager_counts import LARGE_BYTES, ListProof
 from queries.concurrency import run_cpu_bound
 from queries.decode_cache import DecodeCache
 from queries.decoding import decode_json
@@ -88,6 +89,7 @@ class _Alert(msgspec.Struct):
     status: _Status
     annotations: dict[str, str] = {}
     startsAt: str = ""
+    endsAt: str = ""
     updatedAt: str = ""
     receivers: list[_Named] = []
 
@@ -174,6 +176,12 @@ class _Muting(NamedTuple):
     everywhere: bool
 
 
+class _Listed(NamedTuple):
+    alert: Alert
+    ends_at: float
+    """Unix seconds by the server's clock; minus infinity where it does not say."""
+
+
 @dataclass(frozen=True, slots=True)
 class _PeerState:
     alerts: tuple[Alert, ...]
@@ -192,6 +200,8 @@ class Alertmanager:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._peers = tuple(_Peer(Client(item, name="alertmanager", transport=transport), clock) for item in endpoints)
+        self._merged: tuple[tuple[tuple[Alert, ...], ...], tuple[Alert, ...]] = ((), ())
+        """What the peers last listed, and all of it merged."""
 
     @property
     def where(self) -> str:
@@ -213,7 +223,7 @@ class Alertmanager:
         if not good:
             raise lost[0]
         return AlertmanagerState(
-            alerts=good[0].alerts if len(good) == 1 else await run_cpu_bound(partial(_merge_alerts, good)),
+            alerts=await self._merge_lists(tuple(peer.alerts for peer in good)),
             silences=_merge_silences([peer.silences for peer in good]),
             receivers=tuple(sorted({name for peer in good for name in peer.rare.receivers})),
             peers_up=len(good),
@@ -246,6 +256,15 @@ class Alertmanager:
             raise lost[0]
         oldest_first = sorted((item for silences in listed for item in silences), key=_updated_at)
         return tuple({str(item.get("id", "")): item for item in oldest_first}.values())
+
+    async def _merge_lists(self, lists: tuple[tuple[Alert, ...], ...]) -> tuple[Alert, ...]:
+        """The alerts of all peers; the same object as long as each lists the same."""
+        if len(lists) == 1:
+            return lists[0]
+        before = self._merged[0]
+        if len(lists) != len(before) or any(one is not other for one, other in zip(lists, before, strict=True)):
+            self._merged = (lists, await run_cpu_bound(partial(_merge_alerts, lists)))
+        return self._merged[1]
 
     async def _fetch_all(self, call: Callable[[_Peer], Awaitable[T]]) -> tuple[list[T], list[SourceError]]:
         """The answers of the peers, and the errors of those that do not answer; never both empty."""
@@ -286,11 +305,14 @@ class _Peer:
         self._rare: _CachedResult | None = None
         self._silences: tuple[Silence, ...] = ()
         self._silences_at = float("-inf")
-        self._known: DecodeCache[Alert] = DecodeCache(partial(_alert, where=self._client.where))
+        self._known: DecodeCache[_Listed] = DecodeCache(partial(_alert, where=self._client.where))
         self._listed: tuple[Alert, ...] = ()
         self._silencing: frozenset[str] = frozenset()
         """The silences that the alerts name."""
         self._body = b""
+        self._ends_at = float("-inf")
+        """When the first alert of the list ends, by the server's clock."""
+        self._proof = ListProof()
         self._muting: Mapping[str, _Muting] = {}
         self._muting_of: tuple[Alert, ...] = ()
         self._muting_at = float("-inf")
@@ -323,7 +345,7 @@ class _Peer:
 
     async def state(self) -> _PeerState:
         """Raises SourceError if alerts or silences are missing: half a state would hide what is silenced."""
-        alerts = await self._fetch("/api/v2/alerts", _ALL_ALERTS, decode=self._alerts)
+        alerts = await self._list()
         known = await self.silences()
         ids = {silence.id for silence in known if silence.state == "active"}
         if not self._silencing <= ids:
@@ -332,6 +354,22 @@ class _Peer:
         rare = await self._fetch_rare()
         await self._fetch_muting(alerts if rare.mutes else ())
         return _PeerState(self._mute(alerts), known, rare)
+
+    async def _list(self) -> tuple[Alert, ...]:
+        """The alerts; a large list is requested unless the peer's counts prove that it is the last one. Raises SourceError."""
+        now = self._clock()
+        if len(self._body) >= LARGE_BYTES and self._proof.wants_metrics(now):
+            try:
+                async with self._turn:
+                    metrics = await self._client.fetch("/metrics", decode=bytes, any_body=True)
+                if self._proof.holds(metrics, now):
+                    return self._listed
+            except SourceError:  # a failure of the peer itself shows with its list
+                self._proof.note_failure(now)
+        now = self._clock()
+        await self._fetch("/api/v2/alerts", _ALL_ALERTS, decode=self._alerts)
+        self._proof.note_list(now, ends_at=self._ends_at - self._client.ahead_seconds)
+        return self._listed
 
     async def silence(self, identity: str) -> dict[str, Any]:
         """Raises SourceError; RequestRejected with status 404 if this peer has no silence with this id."""
@@ -349,6 +387,7 @@ class _Peer:
 
     def forget_silences(self) -> None:
         self._silences_at = float("-inf")
+        self._proof.forget_list()
 
     async def silences(self) -> tuple[Silence, ...]:
         """At most a few seconds old. Raises SourceError."""
@@ -415,20 +454,20 @@ class _Peer:
         self._muted = muted
         return tuple([muted[alert.fingerprint][2] if alert.fingerprint in muted else alert for alert in alerts])
 
-    def _alerts(self, body: bytes) -> tuple[Alert, ...]:
-        """Sorted by fingerprint; the same tuple as before if nothing differs."""
+    def _alerts(self, body: bytes) -> None:
+        """Keeps them sorted by fingerprint; the same tuple as before if nothing differs."""
         if body == self._body:
-            return self._listed
+            return
         try:
             items: list[msgspec.Raw] = _decode(_ITEMS, body, self._client.where)
-            found = sorted(self._known.read(items), key=lambda item: item.fingerprint)
+            listed = self._known.read(items)
         except ValueError:
             raise _wrong_shape(self._client.where) from None
+        found = sorted([item.alert for item in listed], key=lambda alert: alert.fingerprint)
         if len(found) != len(self._listed) or any(one is not other for one, other in zip(found, self._listed, strict=True)):
             self._listed = tuple(found)
             self._silencing = frozenset(name for alert in found for name in alert.silenced_by)
-        self._body = body
-        return self._listed
+        self._body, self._ends_at = body, min((item.ends_at for item in listed), default=float("inf"))
 
     async def close(self) -> None:
         await self._client.close()
@@ -473,10 +512,10 @@ def _wrong_shape(where: str) -> InvalidResponse:
     return InvalidResponse("the response is not in Alertmanager's format", where=where, hint=_HINT)
 
 
-def _alert(raw: msgspec.Raw, *, where: str) -> Alert:
+def _alert(raw: msgspec.Raw, *, where: str) -> _Listed:
     item = _decode(_ALERT, raw, where)
     status = item.status
-    return Alert(
+    alert = Alert(
         fingerprint=item.fingerprint,
         state=AlertState.SUPPRESSED if status.state == "suppressed" else AlertState.ACTIVE,
         labels=tuple(sorted(item.labels.items())),
@@ -488,6 +527,15 @@ def _alert(raw: msgspec.Raw, *, where: str) -> Alert:
         inhibited_by=tuple(status.inhibitedBy or ()),
         muted_by=tuple(status.mutedBy or ()),
     )
+    return _Listed(alert, _end(item.endsAt))
+
+
+def _end(text: str) -> float:
+    """Unix seconds; minus infinity if it is none: no list with this alert is known to stay as it is."""
+    try:
+        return parse_rfc3339(text)
+    except ValueError:
+        return float("-inf")
 
 
 def _silence(item: _Silence) -> Silence:
@@ -510,11 +558,11 @@ def _updated_at(silence: dict[str, Any]) -> float:
         return 0.0
 
 
-def _merge_alerts(peers: Sequence[_PeerState]) -> tuple[Alert, ...]:
+def _merge_alerts(lists: Iterable[tuple[Alert, ...]]) -> tuple[Alert, ...]:
     """One alert per fingerprint, from the peer with the newest update; sorted by fingerprint."""
     newest: dict[str, Alert] = {}
-    for peer in peers:
-        for alert in peer.alerts:
+    for alerts in lists:
+        for alert in alerts:
             known = newest.get(alert.fingerprint)
             if known is None or alert.updated_at > known.updated_at:
                 newest[alert.fingerprint] = alert

@@ -102,6 +102,30 @@ async def test_silences_are_asked_less_often_than_alerts() -> None:
     await source.close()
 
 
+async def test_a_large_list_without_counts_is_requested_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that has no metrics of Alertmanager at its URL is asked for them once, and for its list always."""
+    monkeypatch.setattr("queries.alertmanager.LARGE_BYTES", 1)
+    for metrics in (b"[]", b"<!doctype html><p>not found"):
+        bodies: Answers = {"alerts": [alert("1")], "metrics": metrics}
+        source, asked = peers(bodies)
+        for name in ("1", "2", "3"):
+            bodies["alerts"] = [alert(name)]
+            assert [item.fingerprint for item in (await source.state(fresh=False)).alerts] == [name]
+        assert [path.rpartition("/")[2] for path in asked].count("metrics") == 1
+        await source.close()
+
+
+async def test_peers_that_list_the_same_are_merged_once() -> None:
+    """So that nothing compares thousands of alerts again; one that lists another alert is merged at once."""
+    bodies: list[Answers] = [{"alerts": [alert("1")]}, {"alerts": [alert("2")]}]
+    source, _ = peers(*bodies)
+    first = (await source.state()).alerts
+    assert (await source.state()).alerts is first
+    bodies[1]["alerts"] = [alert("3")]
+    assert [item.fingerprint for item in (await source.state()).alerts] == ["1", "3"]
+    await source.close()
+
+
 async def test_merge_takes_the_freshest_word() -> None:
     """An alert on any peer counts; suppressed only if the freshest peer says so; silences likewise."""
     early, late = "2026-01-01T00:00:00Z", "2026-01-01T00:00:10Z"
