@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import queries
-from queries.text.variables import home_folder, read_env
+from queries.text.variables import command_name, home_folder, moves_cursor, read_env, unset_if_empty
 
 ROOT = Path(queries.__file__).parents[1]
 _READER = Path("queries/text/variables.py")
@@ -64,3 +66,47 @@ def test_nobody_else_reads_a_variable() -> None:
         for line in reads(ast.parse(path.read_text(encoding="utf-8")))
     ]
     assert found == []
+
+
+def test_an_empty_variable_is_unset_for_others_too() -> None:
+    """Software that tests only its presence sees none; one with a value stays."""
+    environ = {"NO_COLOR": "", "TERM": "xterm"}
+    for name in ("NO_COLOR", "TERM", "GONE"):
+        unset_if_empty(environ, name)
+    assert environ == {"TERM": "xterm"}
+
+
+@pytest.mark.parametrize(("term", "moves"), [("dumb", False), ("unknown", False), ("xterm", True), ("", True), (None, True)])
+def test_a_terminal_that_cannot_move_its_cursor(term: str | None, moves: bool) -> None:
+    """Two names say so; no name says nothing."""
+    assert moves_cursor({} if term is None else {"TERM": term}) is moves
+
+
+def test_an_account_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry without a folder, and an account that the database does not know, have the root folder."""
+    entry = pwd.getpwuid(os.getuid())
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: pwd.struct_passwd((*entry[:5], "", entry[6])))
+    assert home_folder({}) == "/"
+
+    def unknown(uid: int) -> object:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert home_folder({}) == "/" and home_folder({"HOME": "/h"}) == "/h"
+
+
+def test_how_a_person_calls_the_program(tmp_path: Path) -> None:
+    """By its name if PATH has it as a program; else by the path of this call; as a module by its name."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    called, path = str(folder / "cad-console"), {"PATH": f"{tmp_path}{os.pathsep}{os.pathsep}{folder}"}
+    assert command_name([called], path) == called
+    (folder / "cad-console").write_text("")
+    assert command_name([called], path) == called, "a file that cannot be run is no program"
+    (folder / "cad-console").chmod(0o755)
+    assert command_name([called, "x"], path) == "cad-console"
+    assert command_name([called], {}) == called
+    assert (
+        command_name(["/x/__main__.py"], {}) == command_name([], {}) == command_name(["/x/my-cad-console"], {}) == "cad-console"
+    )
+    assert command_name(["/x/other"], {}, "other") == "/x/other"
