@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from console.actions.guard_model import GuardVerdict, SignalReading
+from console.actions.guard.model import GuardVerdict, SignalReading
 from console.actions.plan import CheckLevel, PreflightCheck
 from queries.model.text import visible
 from queries.text.junit import Case, CaseResult, format_junit

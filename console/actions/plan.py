@@ -8,7 +8,7 @@ from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
-from console.actions.guard_model import GuardOptions, GuardStatus
+from console.actions.guard.model import GuardOptions, GuardStatus
 from console.journal.payloads import RevisionFacts
 from queries.http.endpoint import ClusterIdentity
 from queries.model.action import ActionCall

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from console.actions.action import Action, ChangeWriter, ClusterReader, Guardable, StepAction, WriteAction
-from console.actions.guard import GuardControl
-from console.actions.guard_fence import GuardFence
-from console.actions.guard_gates import check_freezes
-from console.actions.guard_model import GuardResult
-from console.actions.guard_source import GuardSource
-from console.actions.guarded_run import GuardedRun
+from console.actions.guard.fence import GuardFence
+from console.actions.guard.gates import check_freezes
+from console.actions.guard.guard import GuardControl
+from console.actions.guard.model import GuardResult
+from console.actions.guard.run import GuardedRun
+from console.actions.guard.source import GuardSource
 from console.actions.journal_payload import intent_payload, outcome_payload, step_payload
 from console.actions.plan import (
     ActionRefused,

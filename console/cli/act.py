@@ -16,8 +16,8 @@ from dataclasses import replace
 from typing import Any
 
 from console.actions.action import NAMED_TARGETS
-from console.actions.guard import GuardControl
-from console.actions.guard_model import (
+from console.actions.guard.guard import GuardControl
+from console.actions.guard.model import (
     GUARDED_BY_DEFAULT,
     MOST_SECONDS,
     GuardOptions,

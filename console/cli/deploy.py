@@ -13,10 +13,10 @@ from pathlib import Path
 import msgspec
 
 from console.actions.deploy_report import FORMATS, exit_code, format_report, gate_cases, signal_cases
-from console.actions.guard import Guard, GuardControl
-from console.actions.guard_checks import GuardChecks
-from console.actions.guard_model import GuardOptions, GuardResult
-from console.actions.guard_source import GuardSource
+from console.actions.guard.checks import GuardChecks
+from console.actions.guard.guard import Guard, GuardControl
+from console.actions.guard.model import GuardOptions, GuardResult
+from console.actions.guard.source import GuardSource
 from console.actions.plan import CheckLevel, PreflightCheck, Preview, Request, RunStep
 from console.cli.act import parse_seconds, parse_signal_names, qualify_target, start_watching
 from console.cli.one_shot import print_notices

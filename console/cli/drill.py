@@ -10,8 +10,8 @@ import time
 from contextlib import aclosing
 from pathlib import Path
 
-from console.actions.guard import GuardControl
-from console.actions.guard_takeover import NotTaken
+from console.actions.guard.guard import GuardControl
+from console.actions.guard.takeover import NotTaken
 from console.actions.plan import Preview
 from console.cli.act import check_confirmations, parse_parameters, print_preview, prompt, start_watching
 from console.cli.one_shot import print_notices, read_ledger, with_session

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from contextlib import aclosing
 from dataclasses import replace
 
-from console.actions.guard_model import GuardOptions
+from console.actions.guard.model import GuardOptions
 from console.actions.plan import Outcome, Preview, Request
 from console.config.settings import Settings
 from console.demo.scenario_test import Say, ScenarioTimeout, wait_for

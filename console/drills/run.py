@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from console.actions.deployment_state import RESOURCES, parse_target
-from console.actions.guard import NOT_TAKEN_BACK, GuardControl
-from console.actions.guard_checks import GuardChecks, describe_call
-from console.actions.guard_model import GuardOptions, GuardPhase
-from console.actions.guard_source import GuardSource
+from console.actions.guard.checks import GuardChecks, describe_call
+from console.actions.guard.guard import NOT_TAKEN_BACK, GuardControl
+from console.actions.guard.model import GuardOptions, GuardPhase
+from console.actions.guard.source import GuardSource
 from console.actions.plan import ActionRefused, CheckLevel, Outcome, PreflightCheck, Preview, Request, RunStep, Stage
 from console.drills.witness import (
     ACKNOWLEDGE,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from console.actions.action import list_parameters
-from console.actions.guard_drill import describe_protected
+from console.actions.guard.drill import describe_protected
 from console.actions.plan import ActionRefused
 from console.actions.registry import action_named
 from console.drills.run import PACE, Confirm, DrillRun, DrillSession, Pace

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from console.actions.guard_gates import GateFacts
+from console.actions.guard.gates import GateFacts
 from console.config.settings import Settings
 from console.monitor.source_results import LOKI
 from console.state.guards import Guards
@@ -33,7 +33,7 @@ _LEAST_SECONDS = 0.25
 
 
 class LiveGuardSource:
-    """`console.actions.guard_source.GuardSource` of a session that polls: reading the signals sends no request of its own."""
+    """`console.actions.guard.source.GuardSource` of a session that polls: reading the signals sends no request of its own."""
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ from queries.model.source import PollResult
 if TYPE_CHECKING:
     from console.actions.action import Action
     from console.actions.cluster_reader import LiveClusterReader
-    from console.actions.guard import GuardControl
+    from console.actions.guard.guard import GuardControl
     from console.actions.plan import Preview, Request, RunStep
     from console.actions.writers.writer import Writer
     from console.checklists.loader import Checklists
@@ -513,7 +513,7 @@ class Session(JournalSession):
 
     async def take_over(self, guard: GuardRecord, *, control: GuardControl) -> AsyncIterator[RunStep]:
         """Watches on for a console that has ended. Raises NotTaken if this one cannot."""
-        from console.actions.guard_takeover import GuardTakeover, NotTaken  # noqa: PLC0415  # rarely needed
+        from console.actions.guard.takeover import GuardTakeover, NotTaken  # noqa: PLC0415  # rarely needed
         from console.actions.writers.writer import Writer  # noqa: PLC0415  # not before an action
 
         if self.journal is None:

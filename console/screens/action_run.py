@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.actions.guard_model import GuardPhase, SignalReading
+from console.actions.guard.model import GuardPhase, SignalReading
 from console.actions.plan import Outcome, RunStep, Stage
 from console.alerts.chart import build_chart
 from console.journal.acknowledgements import Ownership, ownership_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from console.actions.guard import GuardControl
-from console.actions.guard_model import GuardPhase, GuardStatus
+from console.actions.guard.guard import GuardControl
+from console.actions.guard.model import GuardPhase, GuardStatus
 from console.actions.plan import Outcome, Preview, Request, RunStep
 from queries.text.durations import format_span
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from console.actions.guard_gates import HOW
-from console.actions.guard_model import GuardPhase, GuardResult, GuardStatus, GuardVerdict, SignalReading
+from console.actions.guard.gates import HOW
+from console.actions.guard.model import GuardPhase, GuardResult, GuardStatus, GuardVerdict, SignalReading
 from console.actions.plan import CheckLevel, PreflightCheck
 from queries.model.panel import PanelState
 from queries.text.durations import format_age, format_span

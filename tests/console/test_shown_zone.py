@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from screen_samples import cluster, settings
 
-from console.actions.guard_gates import GateFacts, check_gates
+from console.actions.guard.gates import GateFacts, check_gates
 from console.checks import error_codes
 from console.checks.workloads import evaluate_workloads
 from console.config.settings import NotifySettings, QuietHours

@@ -243,7 +243,7 @@ ELSEWHERE = {
     "console/demo/cluster/server.py": "a server, not a client; aiohttp limits its requests",
     "console/demo/loki_server.py": "the same",
     "console/demo/render_service.py": "a connection to the demo's own service, which is closed without a read",
-    "console/actions/guard_takeover.py": "the socket module for the host's name alone",
+    "console/actions/guard/takeover.py": "the socket module for the host's name alone",
     "console/actions/external.py": "the socket module for the host's name alone",
     "console/config/load.py": "the socket module for the host's name alone",
     "console/journal/process.py": "the same",

@@ -11,9 +11,9 @@ from typing import Any
 
 from steerable_cluster import SteerableCluster
 
-from console.actions.guard import GuardControl
-from console.actions.guard_model import GuardOptions
-from console.actions.guard_source import GuardSource
+from console.actions.guard.guard import GuardControl
+from console.actions.guard.model import GuardOptions
+from console.actions.guard.source import GuardSource
 from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer

@@ -13,7 +13,7 @@ from action_bench import Facts, settings_for
 from cluster_fixture import Namespace
 from guard_bench import Signals
 
-from console.actions.guard_model import GuardOptions
+from console.actions.guard.model import GuardOptions
 from console.actions.plan import Preview, Request, RunStep
 from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer

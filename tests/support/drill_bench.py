@@ -10,7 +10,7 @@ from dataclasses import replace
 from action_bench import API, NAMESPACE, Bench
 from guard_bench import Signals
 
-from console.actions.guard import GuardControl
+from console.actions.guard.guard import GuardControl
 from console.actions.plan import Preview, Request, RunStep
 from console.actions.runner import Confirm, RunContext, run
 from console.actions.writers.writer import Writer

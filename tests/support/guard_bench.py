@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from console.actions.guard_gates import GateFacts
-from console.actions.guard_model import GuardOptions
+from console.actions.guard.gates import GateFacts
+from console.actions.guard.model import GuardOptions
 from console.checks.panels import evaluate_panel
 from console.journal.sqlite import Journal
 from console.state.guards import Guards, GuardsProjection
@@ -44,7 +44,7 @@ def guards_of(journal: Journal | None) -> Guards:
 
 @dataclass
 class Signals:
-    """`console.actions.guard_source.GuardSource`: `values` by panel, None for no data; `error` is raised instead of them."""
+    """`console.actions.guard.source.GuardSource`: `values` by panel, None for no data; `error` is raised instead of them."""
 
     journal: Journal | None
     values: dict[str, float | None] = field(default_factory=lambda: dict(GOOD))

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from console.actions.action import Action, Guardable, Parameter, list_parameters
-from console.actions.guard_model import OFF, GuardPhase, default_guard, parse_guard
-from console.actions.guard_takeover import NotTaken
+from console.actions.guard.model import OFF, GuardPhase, default_guard, parse_guard
+from console.actions.guard.takeover import NotTaken
 from console.actions.plan import ActionRefused, Outcome, Preview, Request
 from console.journal.errors import JournalError
 from console.screens.action_preview import render_preview

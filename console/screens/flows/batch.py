@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from console.actions.batch import MOST, Batch, Confirm, confirm_phrase
-from console.actions.guard_model import default_guard
+from console.actions.guard.model import default_guard
 from console.actions.plan import Outcome, Preview, Request
 from console.screens.action_run_model import ActionRunModel
 from console.screens.batch_run import BatchRunScreen, render_batch

@@ -14,8 +14,8 @@ import yaml
 from action_bench import settings_for
 from guard_bench import Signals
 
-from console.actions.guard_gates import GateFacts
-from console.actions.guard_model import GuardOptions
+from console.actions.guard.gates import GateFacts
+from console.actions.guard.model import GuardOptions
 from console.checks.result import CheckResult, Result
 from console.cli.deploy import check_gate, run, watch_signals
 from console.cli.parser import build_parser, verb_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from action_bench import settings_for
 
-from console.actions.guard_model import GuardOptions
+from console.actions.guard.model import GuardOptions
 from console.cli import act
 from console.config.errors import ConfigError
 

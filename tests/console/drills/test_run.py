@@ -15,9 +15,9 @@ from drill_bench import QUICK_PACE, TARGET, DrillBench, fire, protect
 from guard_bench import guards_of
 from limits import extend
 
-from console.actions.guard import GuardControl
-from console.actions.guard_model import GuardOptions
-from console.actions.guard_takeover import GuardTakeover
+from console.actions.guard.guard import GuardControl
+from console.actions.guard.model import GuardOptions
+from console.actions.guard.takeover import GuardTakeover
 from console.actions.plan import Outcome, RunStep
 from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer

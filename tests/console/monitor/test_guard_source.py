@@ -14,9 +14,9 @@ from guard_bench import panel_state
 from limits import extend
 from told_platform import told_platform
 
-from console.actions.guard_checks import GuardChecks
-from console.actions.guard_model import GuardOptions, GuardVerdict
-from console.actions.guard_signals import evaluate_signal, overall_verdict
+from console.actions.guard.checks import GuardChecks
+from console.actions.guard.model import GuardOptions, GuardVerdict
+from console.actions.guard.signals import evaluate_signal, overall_verdict
 from console.actions.plan import CheckLevel
 from console.config.load import load_settings
 from console.monitor.guard_source import LiveGuardSource

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from told_platform import told_platform
 
-from console.actions.guard_checks import GuardChecks
-from console.actions.guard_model import GuardOptions, GuardVerdict
-from console.actions.guard_signals import evaluate_signal
+from console.actions.guard.checks import GuardChecks
+from console.actions.guard.model import GuardOptions, GuardVerdict
+from console.actions.guard.signals import evaluate_signal
 from console.actions.plan import CheckLevel
 from console.config.load import load_settings
 from console.config.settings import Settings

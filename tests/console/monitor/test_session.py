@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from told_platform import Series, ToldPlatform, told_platform
 
-from console.actions.guard_gates import check_gates
+from console.actions.guard.gates import check_gates
 from console.actions.plan import Outcome, Preview, Request, Stage
 from console.config.load import load_settings
 from console.journal.errors import JournalError

@@ -12,7 +12,7 @@ import pytest
 from painting import notices_of
 from screen_samples import NOW
 
-from console.actions.guard import GuardControl
+from console.actions.guard.guard import GuardControl
 from console.actions.plan import Plan, Preview, Request
 from console.drills.run import DrillPhase, DrillStatus, DrillStep
 from console.drills.service import DrillService

@@ -12,10 +12,10 @@ from guard_bench import BRIEF, panel_state
 from painting import notices_of
 from screen_samples import NOW, StillSession
 
-from console.actions.guard_gates import HOW
-from console.actions.guard_model import GuardOptions, GuardPhase, GuardResult, GuardStatus, GuardVerdict, parse_guard
-from console.actions.guard_signals import evaluate_signal, measure_before
-from console.actions.guard_takeover import NotTaken
+from console.actions.guard.gates import HOW
+from console.actions.guard.model import GuardOptions, GuardPhase, GuardResult, GuardStatus, GuardVerdict, parse_guard
+from console.actions.guard.signals import evaluate_signal, measure_before
+from console.actions.guard.takeover import NotTaken
 from console.actions.plan import CheckLevel, Outcome, Plan, PreflightCheck, Preview, Request, RunStep, Stage
 from console.journal.payloads import GuardStarted
 from console.screens.action_run import ActionRunScreen

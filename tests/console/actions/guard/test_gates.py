@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from screen_samples import settings
 
-from console.actions.guard_gates import GateFacts, check_gates, check_others
+from console.actions.guard.gates import GateFacts, check_gates, check_others
 from console.actions.plan import CheckLevel, PreflightCheck
 from console.checks.panels import evaluate_panel
 from console.checks.result import CheckResult, Result

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from console.actions.guard_gates import GateFacts
+from console.actions.guard.gates import GateFacts
 from console.state.guards import Guards
 from console.state.incident import Incident
 from queries.model.panel import PanelSpec, PanelState

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-from console.actions.guard_model import GuardResult
+from console.actions.guard.model import GuardResult
 from console.actions.notify import NAME
 from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.config.settings import IncidentSettings

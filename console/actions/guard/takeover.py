@@ -9,13 +9,13 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from console.actions.action import NAMED_TARGETS, Action, ChangeWriter, ClusterReader, Guardable, MadeCheck
-from console.actions.guard import OUTCOMES, Guard, GuardControl, RunUndo
-from console.actions.guard_checks import describe_call
-from console.actions.guard_drill import guard_class
-from console.actions.guard_fence import GuardFence
-from console.actions.guard_model import GuardOptions, GuardResult
-from console.actions.guard_notices import GuardNotices
-from console.actions.guard_source import GuardSource
+from console.actions.guard.checks import describe_call
+from console.actions.guard.drill import guard_class
+from console.actions.guard.fence import GuardFence
+from console.actions.guard.guard import OUTCOMES, Guard, GuardControl, RunUndo
+from console.actions.guard.model import GuardOptions, GuardResult
+from console.actions.guard.notices import GuardNotices
+from console.actions.guard.source import GuardSource
 from console.actions.plan import ActionRefused, CheckLevel, NothingToDo, Outcome, Request, RunStep, Stage
 from console.actions.preflight import changes_cluster
 from console.actions.registry import action_named

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.actions.guard_model import GuardVerdict
-from console.actions.guard_signals import describe_limit, evaluate_signal, measure_before, overall_verdict, series_name
+from console.actions.guard.model import GuardVerdict
+from console.actions.guard.signals import describe_limit, evaluate_signal, measure_before, overall_verdict, series_name
 from console.checks.panels import evaluate_panel
 from console.journal.payloads import GuardSignal
 from queries.model.panel import Aggregation, Origin, PanelSpec, PanelState, Threshold, Unit

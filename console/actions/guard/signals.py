@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from console.actions.guard_model import GuardVerdict, SignalReading
+from console.actions.guard.model import GuardVerdict, SignalReading
 from console.journal.payloads import GuardSignal
 from queries.model.panel import PanelSpec, PanelState, Unit, aggregate, is_crossed
 from queries.model.series import Sample, Series

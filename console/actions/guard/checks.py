@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from console.actions.guard_gates import check_gates, check_others, check_signals
-from console.actions.guard_model import GuardOptions
-from console.actions.guard_notices import describe_notices
-from console.actions.guard_signals import BEFORE_SECONDS, describe_limit, measure_before, series_name, values_before
-from console.actions.guard_source import GuardSource
+from console.actions.guard.gates import check_gates, check_others, check_signals
+from console.actions.guard.model import GuardOptions
+from console.actions.guard.notices import describe_notices
+from console.actions.guard.signals import BEFORE_SECONDS, describe_limit, measure_before, series_name, values_before
+from console.actions.guard.source import GuardSource
 from console.actions.plan import PreflightCheck
 from console.config.settings import Settings
 from console.journal.payloads import GuardSignal

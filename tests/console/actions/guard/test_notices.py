@@ -15,7 +15,7 @@ from guard_bench import BRIEF, Signals
 from limits import extend
 from loopback import Behaviour, Loopback, always, http_answer, loopback
 
-from console.actions.guard_model import GuardOptions, GuardPhase
+from console.actions.guard.model import GuardOptions, GuardPhase
 from console.actions.plan import Outcome, RunStep
 from console.config.settings import Channel, IncidentSettings
 from console.demo.cluster.request import HttpRequest

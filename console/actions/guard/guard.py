@@ -7,11 +7,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 
-from console.actions.guard_checks import describe_call
-from console.actions.guard_model import GuardOptions, GuardPhase, GuardResult, GuardStatus, GuardVerdict, SignalReading
-from console.actions.guard_notices import UNTOLD, GuardNotices
-from console.actions.guard_signals import evaluate_signal, overall_verdict, series_name
-from console.actions.guard_source import GuardSource
+from console.actions.guard.checks import describe_call
+from console.actions.guard.model import GuardOptions, GuardPhase, GuardResult, GuardStatus, GuardVerdict, SignalReading
+from console.actions.guard.notices import UNTOLD, GuardNotices
+from console.actions.guard.signals import evaluate_signal, overall_verdict, series_name
+from console.actions.guard.source import GuardSource
 from console.actions.plan import Outcome, Preview, Request, RunStep
 from console.config.settings import Settings
 from console.journal.payloads import GuardAnnounced, GuardEnded, GuardEvaluated, GuardSignal, Payload

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from console.actions.guard_source import GuardSource
+from console.actions.guard.source import GuardSource
 from console.journal import process
 from console.journal.errors import JournalError
 from console.journal.event import Event

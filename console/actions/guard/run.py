@@ -7,13 +7,13 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from console.actions.action import Action, ClusterReader, Guardable
-from console.actions.guard import Guard, GuardControl, GuardReport, RunUndo
-from console.actions.guard_checks import GuardChecks
-from console.actions.guard_drill import describe_protected, guard_class
-from console.actions.guard_fence import GuardFence
-from console.actions.guard_model import GuardOptions, GuardResult
-from console.actions.guard_notices import UNTOLD, AppendTo, GuardNotices, Send
-from console.actions.guard_source import GuardSource
+from console.actions.guard.checks import GuardChecks
+from console.actions.guard.drill import describe_protected, guard_class
+from console.actions.guard.fence import GuardFence
+from console.actions.guard.guard import Guard, GuardControl, GuardReport, RunUndo
+from console.actions.guard.model import GuardOptions, GuardResult
+from console.actions.guard.notices import UNTOLD, AppendTo, GuardNotices, Send
+from console.actions.guard.source import GuardSource
 from console.actions.plan import ActionRefused, CheckLevel, ClusterTarget, Plan, PreflightCheck
 from console.actions.preflight import changes_cluster
 from console.config.settings import Settings

@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from console.actions.guard import Guard, GuardReport, clock_now
-from console.actions.guard_model import GuardOptions, GuardPhase
+from console.actions.guard.guard import Guard, GuardReport, clock_now
+from console.actions.guard.model import GuardOptions, GuardPhase
 from queries.text.durations import format_duration
 from queries.text.times import format_clock
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from console.actions.guard_model import GuardOptions
-from console.actions.guard_signals import BEFORE_SECONDS, describe_unknown
+from console.actions.guard.model import GuardOptions
+from console.actions.guard.signals import BEFORE_SECONDS, describe_unknown
 from console.actions.plan import CheckLevel, PreflightCheck
 from console.checks.result import CheckResult, Result
 from console.config.freeze import Freeze

@@ -17,12 +17,12 @@ from guard_bench import BRIEF, GOOD, Signals, guards_of, panel_state
 from limits import extend
 
 from console.actions.action import Guardable, StepAction, WriteAction
-from console.actions.guard import Guard, GuardControl
-from console.actions.guard_checks import GuardChecks
-from console.actions.guard_gates import GateFacts
-from console.actions.guard_model import GuardOptions, GuardPhase, GuardResult, GuardVerdict
-from console.actions.guard_signals import evaluate_signal, measure_before
-from console.actions.guard_takeover import GuardTakeover, NotTaken
+from console.actions.guard.checks import GuardChecks
+from console.actions.guard.gates import GateFacts
+from console.actions.guard.guard import Guard, GuardControl
+from console.actions.guard.model import GuardOptions, GuardPhase, GuardResult, GuardVerdict
+from console.actions.guard.signals import evaluate_signal, measure_before
+from console.actions.guard.takeover import GuardTakeover, NotTaken
 from console.actions.node import Cordon
 from console.actions.plan import CheckLevel, Outcome, Preview, RunStep, Stage
 from console.actions.registry import ACTIONS, action_named
@@ -118,7 +118,7 @@ async def test_a_worse_signal_takes_the_change_back_through_the_same_runner(benc
 
 async def test_a_guard_says_that_it_holds_the_newest_verdicts_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What falls off the list is counted, so that the screen can say where it is."""
-    monkeypatch.setattr("console.actions.guard_drill.Guard", partial(Guard, verdicts_kept=2))
+    monkeypatch.setattr("console.actions.guard.drill.Guard", partial(Guard, verdicts_kept=2))
     steps = await bench.act("cordon", NODE, guard=BRIEF, source=Signals(bench.journal))
     guards = [step.guard for step in steps if step.guard is not None]
     assert [(len(item.verdicts), item.left_out) for item in guards[:4]] == [(1, 0), (2, 0), (2, 1), (2, 2)]

@@ -14,10 +14,10 @@ from action_bench import settings_for
 from guard_bench import Signals, panel_state
 from quick_clock import run_quickly
 
-from console.actions.guard import GuardControl
-from console.actions.guard_drill import guard_class
-from console.actions.guard_model import GuardOptions, GuardPhase, GuardResult, GuardStatus
-from console.actions.guard_signals import measure_before
+from console.actions.guard.drill import guard_class
+from console.actions.guard.guard import GuardControl
+from console.actions.guard.model import GuardOptions, GuardPhase, GuardResult, GuardStatus
+from console.actions.guard.signals import measure_before
 from console.actions.plan import Outcome, Request, RunStep, Stage
 from console.journal.payloads import GuardAnnounced, GuardEnded, GuardEvaluated, Payload
 from queries.errors import Unreachable
