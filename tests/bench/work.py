@@ -18,8 +18,8 @@ def measure(stage: Stage) -> list[Figure]:
         terminal.read(3.0)
         moving = share(terminal, _SECONDS)
     return [
-        Figure("CPU at a 1 s refresh, idle", idle * 100, "%", 0.3),
-        Figure("CPU at a 1 s refresh, everything changing", moving * 100, "%", 1.5),
+        Figure("CPU at a 1 s refresh, idle", idle * 100, "%", 0.5),
+        Figure("CPU at a 1 s refresh, everything changing", moving * 100, "%", 1.0),
     ]
 
 
