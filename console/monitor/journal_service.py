@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,12 +35,15 @@ if TYPE_CHECKING:
     from console.journal.sqlite import Journal
     from console.state.incident import Incident
     from console.state.snapshot import Snapshot
+    from queries.model.alert import Alert
     from queries.model.cluster import Cluster
 
 _log = logging.getLogger(__name__)
 
 _EVERY_SECONDS = 0.5
-"""Other consoles of this user write too; a check reads one number."""
+"""Other consoles of this user write too: how often their thread reads the one number that says so."""
+_AT_LEAST_SECONDS = 5.0
+"""The longest time between two reads without any news."""
 _SLICE_SECONDS, _BETWEEN_SECONDS = 0.05, 0.02
 """A long journal is read in slices, so that a write waits for at most one of them, and a key press for none."""
 _PROGRESS_SECONDS = 2.0
@@ -78,6 +82,8 @@ class JournalService:
         self._ledger = JournalReader(journal, environment=settings.environment, clock=clock)
         self._clock = clock
         self._present: tuple[float, frozenset[str]] | None = None
+        self._listed: tuple[tuple[Alert, ...], frozenset[str]] = ((), frozenset())
+        """The alerts of the last list, and their fingerprints."""
         self._woken = asyncio.Event()
         self._recorder: TimelineRecorder | None = None
         self._watched: Future[None] | None = None
@@ -94,6 +100,8 @@ class JournalService:
             )
         # Its own thread: a hanging fsync must not block the threads that decode responses.
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._closed = threading.Event()
+        self._watcher = threading.Thread(target=self._watch_file, name="journal watch", daemon=True)
 
     @property
     def sharing(self) -> SyncStatus | None:
@@ -120,8 +128,10 @@ class JournalService:
         state = result.value
         if state is None or state.peer_faults:
             self._present = None
-        else:
-            self._present = (result.taken_at, frozenset(item.fingerprint for item in state.alerts))
+            return
+        if self._listed[0] is not state.alerts:
+            self._listed = (state.alerts, frozenset(item.fingerprint for item in state.alerts))
+        self._present = (result.taken_at, self._listed[1])
 
     async def record(self, subject: str, payload: Payload) -> Event:
         """Appends an event. When this returns it is on disk and in the state store. Raises JournalError."""
@@ -191,15 +201,23 @@ class JournalService:
         self._loop = asyncio.get_running_loop()
         if self._sync_worker is not None:
             self._sync_worker.start()
+        self._watcher.start()
         while True:
             self._woken.clear()
             if await self.read():
                 changed()
             try:
-                async with asyncio.timeout(_EVERY_SECONDS if self._store.ledger.known else _BETWEEN_SECONDS):
+                async with asyncio.timeout(self._pause_seconds()):
                     await self._woken.wait()
             except TimeoutError:
                 pass
+
+    def _pause_seconds(self) -> float:
+        """How long to wait without news: an acknowledged alert may end at any time, and a failed read is tried again soon."""
+        ledger = self._store.ledger
+        if not ledger.known:
+            return _BETWEEN_SECONDS
+        return _EVERY_SECONDS if self.fault or ledger.owners or self._news_after is None else _AT_LEAST_SECONDS
 
     async def read(self) -> bool:
         """Reads once; returns whether there is news. A failed read keeps the known state and sets `fault`."""
@@ -235,16 +253,36 @@ class JournalService:
 
     async def close(self) -> None:
         """Waits a moment for the current read, so that the journal is not closed under it."""
+        self._closed.set()
         if self._sync_worker is not None:
             await asyncio.to_thread(self._sync_worker.close, _SHARED_SECONDS if self._loop is None else 1.0)
         try:
             async with asyncio.timeout(1.0):
-                await asyncio.to_thread(self._disk.shutdown, wait=True, cancel_futures=True)
+                await asyncio.to_thread(self._end_threads)
         except TimeoutError:
             pass
 
+    def _end_threads(self) -> None:
+        self._disk.shutdown(wait=True, cancel_futures=True)
+        if self._watcher.is_alive():
+            self._watcher.join()
+
+    def _watch_file(self) -> None:
+        """In a thread of its own, so that the loop sleeps while nobody writes."""
+        from console.journal.errors import JournalError  # noqa: PLC0415
+
+        seen: tuple[int, int] | None = None
+        while not self._closed.wait(_EVERY_SECONDS):
+            try:
+                found = self._journal.change_counts()
+            except JournalError:
+                found = None  # the next read says why
+            if found is None or found != seen:
+                seen = found
+                self._shared_changed()
+
     def _shared_changed(self) -> None:
-        """In the sync worker's thread: the store has news, or its state changed."""
+        """In another thread: the file or the shared store has news, or the store's state changed."""
         if self._loop is not None:
             try:
                 self._loop.call_soon_threadsafe(self._woken.set)
