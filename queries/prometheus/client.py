@@ -76,6 +76,7 @@ class Prometheus:
         self._limit = ("timeout", f"{endpoint.timeout_seconds * 0.8:.3f}")
         self._rules = RulesReader(endpoint, self._client, transport=transport, clock=clock)
         self._ruler, self._stores = self._rules.ruler, self._rules.stores
+        self._instants = responses.InstantDecoder(self._client.where)
         self._capabilities: Capabilities | None = None
         self._clock = clock
         self._moment: Callable[[], float] | None = None
@@ -160,7 +161,7 @@ class Prometheus:
         if self.note_query is not None:
             self.note_query(text, 0.0)
         params = [("query", text), self._limit] + ([("time", f"{at:.3f}")] if at is not None else [])
-        result = await self._fetch("/api/v1/query", params, decode=partial(responses.decode_instant, where=self.where))
+        result = await self._fetch("/api/v1/query", params, decode=partial(self._instants.decode, text))
         return await self._note_missing(result)
 
     async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeResult:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 from dataclasses import field, replace
 from functools import partial
+from typing import TypeAlias
 
 from queries.catalogue.error_code_series import CODE
 from queries.catalogue.loader import expand_spec
@@ -32,6 +33,7 @@ _SEED_AGAIN_SECONDS = 300.0
 _MOST_EVALUATIONS = 5000
 """The maximum number of evaluations of one expression for the window of its trend."""
 
+_Planned: TypeAlias = tuple[list[PanelSpec], list[RecordedPlan], list[BatchQuery]]
 FetchInstant = Callable[[str], Awaitable[tuple[Sequence[Sample], Annotations]]]
 FetchRange = Callable[[str, float, float, float], Awaitable[tuple[Sequence[Series], Annotations]]]
 
@@ -91,7 +93,13 @@ class PanelFetcher:
         self._value_check = RecordedValueCheck()
         self._expanded: tuple[DefinitionChoice, dict[PanelSpec, PanelSpec]] = (UNDECIDED, {})
         self._unrecorded: set[str] = set()
+        self._planned: tuple[tuple[object, ...], _Planned] = ((None,) * 4, ([], [], []))
+        """What the panels and the loaded rules were planned by, and how."""
         self._rare: dict[str, _CachedResult] = {}
+        self._built: dict[str, tuple[PanelSpec, Sequence[Sample], object, PanelResult]] = {}
+        """Of each panel its samples, what was said about them, and the result of both."""
+        self._completed: dict[str, tuple[PanelResult, object, PanelResult]] = {}
+        """Of each panel its result without and with what this fetcher adds."""
         self._trends = Trends(window_seconds)
         self._witnesses = Witnesses(clock=clock)
         self._seed_rare = seed_rare
@@ -110,8 +118,7 @@ class PanelFetcher:
     async def refresh(self, specs: Sequence[PanelSpec], *, beside: Sequence[BatchQuery] = ()) -> PanelResults:
         """Query all panels, and what else is asked beside them. Raises SourceError if the server as a whole does not answer."""
         now = self._clock()
-        prometheus_specs = [spec for spec in specs if spec.source == "prometheus"]
-        plans = [self.recorded.plan(self.expand(spec)) for spec in prometheus_specs]
+        prometheus_specs, plans, parts = self._plan(specs)
         raw = [
             plan.spec
             for plan in plans
@@ -122,8 +129,7 @@ class PanelFetcher:
             # Every definition would read a month: rare queries wait for the decision, which comes with this answer.
             raw = [spec for spec in raw if not (spec.template and spec.raw_every_seconds)]
         specs = [plan.spec for plan in plans]
-        parts = [_recorded(spec) for spec in specs if spec.recorded is not None] + [_raw(spec) for spec in raw]
-        parts.extend([evidence] if evidence else ())
+        parts = [*parts, *map(_raw, raw), *([evidence] if evidence else ())]
         witnesses = self._witnesses.due_queries(specs, self.decisions.choice)
         answer = await self._instant.fetch([*parts, *witnesses, *beside])
         # Series missing from a partial result may exist: they overrule no decision and contradict no other count.
@@ -134,7 +140,7 @@ class PanelFetcher:
                 self.decisions.retry_evidence(now)
             plans = [
                 # Keep the results with data; an empty one may come from a query in a form that this server does not store.
-                plan if plan.spec in raw and answer.items[_raw(plan.spec).key] else self.recorded.plan(self.expand(its))
+                plan if plan.spec in raw and answer.items[_raw_key(plan.spec)] else self.recorded.plan(self.expand(its))
                 for plan, its in zip(plans, prometheus_specs, strict=True)
             ]
             specs = [plan.spec for plan in plans]
@@ -175,6 +181,15 @@ class PanelFetcher:
                 task.cancel()
                 await asyncio.wait([task])
 
+    def _plan(self, specs: Sequence[PanelSpec]) -> _Planned:
+        """The panels of Prometheus, their plans, and the queries of their recorded series; remembered until one may differ."""
+        basis = (specs, self.decisions.choice, self.recorded.book, self.recorded.fault)
+        if any(one is not other for one, other in zip(basis, self._planned[0], strict=True)):
+            own = [spec for spec in specs if spec.source == "prometheus"]
+            plans = [self.recorded.plan(self.expand(spec)) for spec in own]
+            self._planned = basis, (own, plans, [_recorded(plan.spec) for plan in plans if plan.spec.recorded is not None])
+        return self._planned[1]
+
     def _find_unrecorded(self, specs: Sequence[PanelSpec], answer: BatchResult[Sample]) -> set[str]:
         return {spec.id for spec in specs if not self._has_recorded(spec, answer)}
 
@@ -185,7 +200,7 @@ class PanelFetcher:
         """
         if spec.recorded is None:
             return False
-        samples = answer.items[_recorded(spec).key]
+        samples = answer.items[_recorded_key(spec)]
         if not samples:
             return False
         names = {sample.label("__name__") for sample in samples} - {""}
@@ -201,12 +216,13 @@ class PanelFetcher:
         spec = plan.spec
         if result.origin is not Origin.RECORDED:
             self._value_check.forget(spec)
-            return replace(result, caveat=plan.caveat if plan.verified else None)
+            caveat = plan.caveat if plan.verified else None
+            return result if result.caveat is caveat else replace(result, caveat=caveat)
         if plan.verified:
             return result
         if answer.partial:
             return replace(result, caveat=plan.caveat)
-        key = _raw(spec).key
+        key = _raw_key(spec)
         raw = answer.items.get(key) if key not in answer.faults else None
         self._value_check.ingest(spec, result.samples, raw, now)
         contradictions = (*result.contradictions, *self._value_check.contradictions(spec, now))
@@ -237,7 +253,7 @@ class PanelFetcher:
 
     def _cache_rare(self, spec: PanelSpec, answer: BatchResult[Sample], now: float) -> None:
         if spec.raw_every_seconds:
-            key = _raw(spec).key
+            key = _raw_key(spec)
             self._rare[spec.id] = _CachedResult(
                 spec.raw,
                 now,
@@ -248,51 +264,55 @@ class PanelFetcher:
             )
 
     def _build_result(self, spec: PanelSpec, answer: BatchResult[Sample]) -> PanelResult:
+        """The same object as long as the server returns the same."""
+        origin, query, key = Origin.RAW, spec.raw, _raw_key(spec)
         if self.reads_recorded(spec):
-            found = answer.items[_recorded(spec).key]
-            samples = tuple(Sample(drop_labels(item.labels, "__name__"), item.value) for item in found)
-            return PanelResult(
-                spec.id,
-                Origin.RECORDED,
-                spec.recorded or "",
-                samples,
-                truncated=_may_be_more(spec, found),
-                contradictions=self._witnesses.contradictions(spec.id),
-                annotations=answer.annotations.get(_recorded(spec).key, ()),
-                partial=answer.partial,
-            )
-        if not spec.raw:
+            origin, query, key = Origin.RECORDED, spec.recorded or "", _recorded_key(spec)
+        elif not spec.raw:
             return PanelResult(spec.id, Origin.NONE, "", fault=Fault(FaultKind.REJECTED, spec.no_data_reason))
-        key = _raw(spec).key
-        if key in answer.items:
-            samples, fault = tuple(answer.items[key]), answer.faults.get(key)
-            annotations, missing = answer.annotations.get(key, ()), answer.partial
+        found: Sequence[Sample]
+        if origin is Origin.RECORDED or key in answer.items:
+            found, fault = answer.items[key], answer.faults.get(key)
+            annotations, partial = answer.annotations.get(key, ()), answer.partial
         else:
             kept = self._rare[spec.id]
-            samples, fault, annotations, missing = kept.samples, kept.fault, kept.annotations, kept.partial
-        return PanelResult(
-            spec.id,
-            Origin.RAW,
-            spec.raw,
-            samples,
-            fault,
-            truncated=_may_be_more(spec, samples),
-            contradictions=self._witnesses.contradictions(spec.id),
-            annotations=annotations,
-            partial=missing,
-        )
+            found, fault, annotations, partial = kept.samples, kept.fault, kept.annotations, kept.partial
+        contradictions = self._witnesses.contradictions(spec.id)
+        notes = (origin, fault, contradictions, annotations, partial)
+        known = self._built.get(spec.id)
+        if known is None or known[0] is not spec or known[2] != notes or not (known[1] is found or known[1] == found):
+            named = origin is Origin.RECORDED
+            result = PanelResult(
+                spec.id,
+                origin,
+                query,
+                tuple(Sample(drop_labels(item.labels, "__name__"), item.value) if named else item for item in found),
+                fault,
+                truncated=_may_be_more(spec, found),
+                contradictions=contradictions,
+                annotations=annotations,
+                partial=partial,
+            )
+        else:
+            result = known[3]
+        self._built[spec.id] = (spec, found, notes, result)
+        return result
 
     def _complete(self, spec: PanelSpec, result: PanelResult, now: float) -> PanelResult:
-        """Add the trend, and the basis if the value is raw or from a verified rule."""
+        """Add the trend, and the basis if the value is raw or from a verified rule; the same object if nothing differs."""
         counted = spec.template and (result.origin is not Origin.RECORDED or result.caveat is None)
-        basis = self.decisions.basis(spec.template) if counted else ()
-        return replace(
-            result,
-            trend=self._trends.points(result.id),
-            trend_window=self._trends.window(now),
-            trend_sampled=result.id in self._trends.sampled,
-            basis=basis,
+        added = (
+            self._trends.points(result.id),
+            self._trends.window(now),
+            result.id in self._trends.sampled,
+            self.decisions.basis(spec.template) if counted else (),
         )
+        known = self._completed.get(result.id)
+        if known is None or known[0] is not result or known[1] != added:
+            trend, window, sampled, basis = added
+            whole = replace(result, trend=trend, trend_window=window, trend_sampled=sampled, basis=basis)
+            self._completed[result.id] = known = (result, added, whole)
+        return known[2]
 
     async def _extend_trends(self, specs: dict[str, PanelSpec], results: Sequence[PanelResult], now: float) -> None:
         """Extend the trends, and fetch their window if it is missing."""
@@ -397,11 +417,19 @@ class PanelFetcher:
 
 
 def _recorded(spec: PanelSpec) -> BatchQuery:
-    return BatchQuery(f"{spec.id}/recorded", _worst(spec, spec.recorded or ""))
+    return BatchQuery(_recorded_key(spec), _worst(spec, spec.recorded or ""))
+
+
+def _recorded_key(spec: PanelSpec) -> str:
+    return f"{spec.id}/recorded"
 
 
 def _raw(spec: PanelSpec) -> BatchQuery:
-    return BatchQuery(f"{spec.id}/raw", _worst(spec, spec.raw))
+    return BatchQuery(_raw_key(spec), _worst(spec, spec.raw))
+
+
+def _raw_key(spec: PanelSpec) -> str:
+    return f"{spec.id}/raw"
 
 
 def build_queries(spec: PanelSpec) -> tuple[str, ...]:
@@ -458,5 +486,5 @@ def build_aggregate_query(fold: Aggregation, answer: PanelResult) -> BatchQuery:
 
 def _describe_refusals(specs: Sequence[PanelSpec], answer: BatchResult[Sample]) -> list[str]:
     """A warning for each refused recorded expression, though the raw one replaces it."""
-    faults = ((spec, answer.faults.get(_recorded(spec).key)) for spec in specs)
+    faults = ((spec, answer.faults.get(_recorded_key(spec))) for spec in specs)
     return [f"{spec.title}: {fault.sentence()}" for spec, fault in faults if fault]

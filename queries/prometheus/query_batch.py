@@ -127,6 +127,10 @@ class QueryBatch(Generic[Item]):
         self._clock = clock
         self._refused: dict[BatchQuery, _Refusal] = {}
         self._alone_until = float("-inf")
+        self._joined: tuple[Sequence[BatchQuery], str] = ((), "")
+        """The queries that were last sent together, and as one."""
+        self._sorted: tuple[object, str, dict[str, list[Item]]] = (None, "", {})
+        """The elements that were last received for a joined query, and those of each query."""
 
     async def fetch(self, parts: Sequence[BatchQuery]) -> BatchResult[Item]:
         """One request unless a query is refused. Raises SourceError for a failure of the server, not of one expression."""
@@ -135,7 +139,7 @@ class QueryBatch(Generic[Item]):
         together: list[BatchQuery] = []
         suspects: list[BatchQuery] = []
         for part in parts:
-            refused = self._refused.get(part)
+            refused = self._refused.get(part) if self._refused else None
             if refused is None:
                 together.append(part)
             elif refused.until > now:
@@ -145,8 +149,9 @@ class QueryBatch(Generic[Item]):
         if now < self._alone_until or len(together) == 1:
             suspects, together = [*together, *suspects], []
         if together:
+            joined = self._join(together)
             try:
-                items, annotations = await self._fetch(join_queries(together))
+                items, annotations = await self._fetch(joined)
             except SourceError as error:
                 if not _is_refusal(error):
                     raise
@@ -155,10 +160,23 @@ class QueryBatch(Generic[Item]):
                     self._alone_until = now + _LONGEST_DELAY_SECONDS
             else:
                 answer.annotate(together, annotations)
-                await maybe_offload(partial(_sort_into, answer, items), len(items))
+                answer.items.update(await self._sort(items, joined, together))
         if suspects:
             await self._fetch_alone(suspects, answer, whole=len(suspects) == len(parts))
         return answer
+
+    def _join(self, parts: Sequence[BatchQuery]) -> str:
+        if self._joined[0] != parts:
+            self._joined = (parts, join_queries(parts))
+        return self._joined[1]
+
+    async def _sort(self, items: Sequence[Item], joined: str, parts: Sequence[BatchQuery]) -> dict[str, list[Item]]:
+        """The elements of each query; the same lists as long as the same were received."""
+        if self._sorted[0] is not items or self._sorted[1] != joined:
+            found: dict[str, list[Item]] = {part.key: [] for part in parts}
+            await maybe_offload(partial(_sort_into, found, items), len(items))
+            self._sorted = (items, joined, found)
+        return self._sorted[2]
 
     async def _fetch_alone(self, parts: Sequence[BatchQuery], answer: BatchResult[Item], *, whole: bool) -> int:
         """Send each query by itself, some concurrently; returns the number of failures.
@@ -199,9 +217,9 @@ def _is_refusal(error: SourceError) -> bool:
     return isinstance(error, RequestRejected) or (isinstance(error, TimedOut) and error.fault.status == 503)
 
 
-def _sort_into(answer: BatchResult[Item], items: Sequence[Item]) -> None:
+def _sort_into(found: dict[str, list[Item]], items: Sequence[Item]) -> None:
     for item in items:
-        own = answer.items.get(label(item.labels, BATCH_LABEL))
+        own = found.get(label(item.labels, BATCH_LABEL))
         if own is None:
             continue  # a series that no query requested
         rest = drop_labels(item.labels, BATCH_LABEL)

@@ -214,6 +214,8 @@ class Witnesses:
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._pairs: dict[str, tuple[Pair, ...]] = {}
+        self._each: tuple[Pair, ...] = ()
+        """The pairs of all panels, each once."""
         self._for: tuple[tuple[PanelSpec, ...], DefinitionChoice | None] | None = None
         self._checks: dict[str, _PairCheck] = {}
 
@@ -222,11 +224,12 @@ class Witnesses:
         request = (tuple(specs), choice)
         if self._for is None or self._for[0] != request[0] or self._for[1] is not choice:
             self._for, self._pairs = request, build_pairs(specs, choice)
+            self._each = tuple(dict.fromkeys(pair for pairs in self._pairs.values() for pair in pairs))
             self._checks = {
-                pair.key: check for pair in self._each() if (check := self._checks.get(pair.key)) and check.pair == pair
+                pair.key: check for pair in self._each if (check := self._checks.get(pair.key)) and check.pair == pair
             }
         now = self._clock()
-        checks = ((pair, self._checks.get(pair.key)) for pair in self._each())
+        checks = ((pair, self._checks.get(pair.key)) for pair in self._each)
         return [
             pair.figures if check is not None and check.suspected else pair.suspicion
             for pair, check in checks
@@ -236,7 +239,7 @@ class Witnesses:
     def ingest(self, answer: BatchResult[Sample]) -> list[BatchQuery]:
         """Record the results of the pairs; returns the `figures` queries of newly suspected ones."""
         now, suspects = self._clock(), []
-        for pair in self._each():
+        for pair in self._each:
             if answer.faults.keys() & {pair.key, pair.suspicion_key}:
                 self._checks.pop(pair.key, None)
             elif pair.key in answer.items:
@@ -250,7 +253,7 @@ class Witnesses:
 
     def refusals(self, answer: BatchResult[Sample]) -> list[str]:
         """A sentence for each second count that the server refused to evaluate."""
-        pairs = ((pair, answer.faults.get(pair.key) or answer.faults.get(pair.suspicion_key)) for pair in self._each())
+        pairs = ((pair, answer.faults.get(pair.key) or answer.faults.get(pair.suspicion_key)) for pair in self._each)
         return [
             f"{pair.subject} cannot be compared with {pair.second_source}: {fault.sentence()}" for pair, fault in pairs if fault
         ]
@@ -259,6 +262,3 @@ class Witnesses:
         """The contradictions of the panel's value, as of the last check."""
         checks = (self._checks.get(pair.key) for pair in self._pairs.get(panel_id, ()))
         return tuple(found for check in checks if check for found in check.contradictions)
-
-    def _each(self) -> tuple[Pair, ...]:
-        return tuple(dict.fromkeys(pair for pairs in self._pairs.values() for pair in pairs))

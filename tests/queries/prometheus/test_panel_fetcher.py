@@ -96,6 +96,34 @@ async def test_a_missing_recording_falls_back_and_a_new_one_is_noticed(fake: Fak
     await source.close()
 
 
+async def test_what_did_not_change_is_the_same_result(fake: FakePrometheus) -> None:
+    """An answer that differs only in its time gives the same objects, so nothing is drawn again; what changed is a new one."""
+    fake.series = {"rec_a": [({"__name__": "rec_a", "p": "x"}, "1.5")], "raw_b": [({}, "2")], "raw_c": []}
+    specs = (recorded("a"), spec("b"), spec("c"))
+    source = fake.source()
+    source.recorded.update({"rec_a": RecordedSeries("rec_a", RuleMatch.SAME, "rec_a")})
+    await source.panels(specs)
+
+    async def later() -> tuple[PanelResult, ...]:
+        fake.now += 1.0
+        return (await source.panels(specs)).results
+
+    first, again = await later(), await later()
+    assert [one is other for one, other in zip(again, first, strict=True)] == [True, True, True]
+    fake.series["raw_b"] = [({}, "3")]
+    moved = await later()
+    assert [one is other for one, other in zip(moved, first, strict=True)] == [True, False, True]
+    assert moved[1].samples[0].value == 3.0
+    fake.extra = {"isPartial": True}
+    assert all(item.partial for item in await later())
+    fake.extra = {}
+    assert not any(item.partial for item in await later())
+    del fake.series["rec_a"]
+    gone = await later()
+    assert (gone[0].origin, gone[0].samples) == (Origin.RAW, ())
+    await source.close()
+
+
 async def test_part_of_the_recorded_names_is_not_enough(fake: FakePrometheus) -> None:
     """A panel over two recorded names whose second is missing reads raw, unless that rule is known to be silent."""
     both = spec("a", recorded="rec", recorded_names=("one", "two"))

@@ -53,6 +53,36 @@ def test_recorded_errors(name: str, words: str) -> None:
         responses.decode_instant(recorded(name), where=WHERE)
 
 
+def test_an_answer_that_differs_only_in_its_time_is_the_same_object() -> None:
+    """So everything that follows from it is kept; another value, label or warning is decoded."""
+
+    def body(*, at: float = 1700000000.123, value: str = "1", name: str = "up", more: str = "") -> bytes:
+        item = f'{{"metric":{{"__name__":"{name}"}},"value":[{at},"{value}"]}}'
+        other = f'{{"metric":{{"value":"[{at}"}},"value":[{at},"2"]}}'
+        return f'{{"status":"success","data":{{"resultType":"vector","result":[{item},{other}]}}{more}}}'.encode()
+
+    decoder = responses.InstantDecoder(WHERE)
+    first = decoder.decode("up", body())
+    assert first == responses.decode_instant(body(), where=WHERE)
+    assert decoder.decode("up", body()) is first
+    assert decoder.decode("other", body()) is not first
+    later = body(at=1700000001.5, name="up").replace(b'"value":"[1700000001.5"', b'"value":"[1700000000.123"')
+    assert decoder.decode("up", later) is first
+    for other in (body(value="1.5"), body(name="down"), body(more=',"warnings":["partial"]'), body(at=5.0)):
+        assert decoder.decode("up", other) == responses.decode_instant(other, where=WHERE) != first
+
+
+@given(st.lists(st.tuples(st.text(max_size=4), st.floats(allow_nan=False)), max_size=4), st.floats(1e9, 2e9))
+def test_a_kept_answer_is_what_decoding_returns(samples: list[tuple[str, float]], at: float) -> None:
+    """Whatever stands in labels and values, and whatever was decoded before."""
+    decoder = responses.InstantDecoder(WHERE)
+    for moment in (at, at + 1.0, at):
+        for shown in (samples, samples[1:]):
+            result = [{"metric": {"value": text}, "value": [moment, str(value)]} for text, value in shown]
+            body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
+            assert decoder.decode("x", body) == responses.decode_instant(body, where=WHERE)
+
+
 def test_recorded_matrix() -> None:
     """A matrix gives one track a series, its points in order."""
     tracks = responses.decode_range(recorded("matrix"), where=WHERE).series
