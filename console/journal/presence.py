@@ -169,6 +169,10 @@ class PresenceWorker:
         self._own = Beat(user[:_TEXT], console, environment, 0.0, 0)
         self._written: Beat | None = None
         self._written_at = float("-inf")
+        self._shown: Beat | None = None
+        """The own state that was written last."""
+        self._entries: Mapping[str, str] | None = None
+        """What the board returned last."""
         self._seen: dict[str, _Seen] = {}
         self._read_at: float | None = None
         """When the board first answered."""
@@ -224,6 +228,9 @@ class PresenceWorker:
         error = ""
         try:
             entries = self._board.entries()
+            if entries is not None and entries == self._entries and self._rests():
+                return
+            self._entries = None if entries is None else dict(entries)
             if fault := self._board.fault:
                 error = fault.sentence()
             elif entries is not None:
@@ -237,6 +244,11 @@ class PresenceWorker:
         if view != self.view and not self._stopped.is_set():
             self.view = view
             self._changed()
+
+    def _rests(self) -> bool:
+        """Whether the same entries lead to the same view: no other console is on, and no own entry is due."""
+        due = self._writes and (self._own is not self._shown or self._monotonic() - self._written_at >= BEAT_SECONDS * 0.9)
+        return self.view.known and not self._seen and not due and self._board.fault is None
 
     def _ingest(self, entries: Mapping[str, str]) -> bool:
         """Notes what changed since the last read; returns whether a console is new here, which waits for an answer."""
@@ -273,7 +285,7 @@ class PresenceWorker:
         count = self._written.count + 1 if self._written else 1
         beat = msgspec.structs.replace(own, at=round(self._clock(), 1), count=count)
         self._board.write(self._id, _encode(beat))
-        self._written, self._written_at = beat, now
+        self._written, self._written_at, self._shown = beat, now, own
         for identity, seen in self._seen.items():
             if now - seen.changed_at > _REMOVE_SECONDS:
                 self._board.remove(identity)

@@ -14,6 +14,7 @@ from memory_board import Clock, MemoryBoard, worker
 from console.journal import process
 from console.journal.presence import PresenceWorker
 from queries.errors import Unreachable
+from queries.model.fault import Fault, FaultKind
 
 
 def users(of: PresenceWorker) -> list[str]:
@@ -70,6 +71,29 @@ def test_a_heartbeat_is_due_after_nine_tenths_of_its_time(passed: float, writes:
     assert board.writes == writes + 2
     own = next(text for key, text in board.entries_.items() if key != "x")
     assert (json.loads(own)["count"], json.loads(own)["screen"]) == (board.writes, "Alerts")
+
+
+def test_equal_entries_are_not_always_the_same_view() -> None:
+    """On a read-only console, which writes no heartbeat that would have it look: time, a fault and its end change the view."""
+    board, clock = MemoryBoard({}, live=True), Clock()
+    ann = worker(board, "ann@vm", clock, writes=False)
+
+    def look(*, seconds: float = 0.0) -> tuple[bool, list[str], bool]:
+        clock.pass_seconds(seconds)
+        ann.exchange()
+        return ann.view.known, users(ann), bool(ann.view.error)
+
+    assert look() == (False, [], False)
+    assert look(seconds=6.5) == (True, [], False)
+    assert look() == (True, [], False)
+    board.fault = Fault(FaultKind.UNREACHABLE, "gone")
+    assert look() == (False, [], True)
+    board.fault = None
+    assert look() == (True, [], False)
+    board.entries_["x"] = entry("bob")
+    assert look() == (True, ["bob"], False)
+    assert look(seconds=16.0) == (True, ["bob"], False)
+    assert look(seconds=0.001) == (True, [], False)
 
 
 @pytest.mark.parametrize(("passed", "there"), [(59.0, True), (60.0, True), (60.5, False)])
