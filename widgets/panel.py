@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.cells import cell_len
 
 from queries.model.frozen import dataclass
@@ -95,6 +97,13 @@ class PanelList(Rows[PanelRow]):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(key=lambda row: row.state.spec.id, draw=render_panel, empty=NO_ANSWER, id=id)
         self._rendered: dict[int, tuple[tuple[PanelRow, int, str], Line]] = {}
+
+    def _show_chosen(self, items: Sequence[PanelRow]) -> None:
+        """Equal rows leave the screen as it is, unless one shows an age."""
+        if not items or items != self._items or any(item.state.verdict is Verdict.STALE for item in items):
+            super()._show_chosen(items)
+        else:
+            self._items = items  # their ages, which count for nothing here, are the newest
 
     def _viewport_line(self, y: int, width: int, *, top: int, count: int) -> Line:
         at = y + top

@@ -96,6 +96,32 @@ async def test_an_older_value_is_not_rendered_again() -> None:
         assert "7.00 %" in app.text() and "2.00 %" not in app.text()
 
 
+async def test_equal_rows_are_not_compared_with_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their ages, of which one may be asked for, are the newest all the same; a filter applies."""
+    app = Bench()
+    async with app.run_test(size=(80, 12)) as pilot:
+        app.panels.show(rows(1.0, 2.0, 3.0, age=0.1))
+        await pilot.pause()
+        compared: list[int] = []
+        refresh = app.panels.refresh_changes
+
+        def count() -> None:
+            compared.append(1)
+            refresh()
+
+        monkeypatch.setattr(app.panels, "refresh_changes", count)
+        app.panels.show(rows(1.0, 2.0, 3.0, age=0.7))
+        assert not compared
+        assert [row.state.age_seconds for row in app.panels.items] == [0.7] * 3
+        app.panels.filter_words("2.00")
+        assert [row.state.value for row in app.panels.items] == [2.0] and compared
+        compared.clear()
+        app.panels.show(rows(1.0, 2.0, 3.0, age=0.9))
+        assert [row.state.age_seconds for row in app.panels.items] == [0.9] and not compared
+        app.panels.show(())
+        assert compared and not app.panels.items
+
+
 async def test_every_change_of_a_row_is_drawn() -> None:
     """The age of a stale value, the mark of a change, the cursor, and the width."""
     app = Bench()
