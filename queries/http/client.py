@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from urllib.parse import quote_plus
 
 import httpx
@@ -40,6 +40,8 @@ _ERROR_BYTES = 64 << 10
 _YIELD_SECONDS = 0.005
 """How long one response may be read before the loop runs other tasks."""
 _HEADERS = ((b"accept", b"application/json"), (b"user-agent", b"cad-console"))
+_MOST_BUILT = 16
+"""How many requests a client keeps to send them again."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -79,6 +81,9 @@ class _Request:
     """Accept any content of a successful response except a web page."""
 
 
+_Key: TypeAlias = tuple[str, str, tuple[tuple[str, str], ...], bytes | None, tuple[tuple[bytes, bytes], ...]]
+
+
 class Client:
     """A client of one server; every method returns decoded content or raises a SourceError.
 
@@ -99,6 +104,9 @@ class Client:
         self._stamp: object = None
         self._opening = asyncio.Lock()
         self._base: httpx.URL | None = None
+        self._urls: dict[str, httpx.URL] = {}
+        self._built: dict[_Key | None, tuple[httpx.URL, httpx.Request]] = {}
+        """The latest requests by what they were built from."""
         user = password = ""
         if (base := parse_url(endpoint.url)) is not None:
             user, password = base.username, base.password
@@ -228,7 +236,7 @@ class Client:
     async def _attempt(self, request: _Request, progress: _Progress) -> tuple[int, bytes]:
         transport, base = await self._open()
         method, reads = request.method, request.method in ("GET", "HEAD") or not self._writes
-        url = request.url or _join_path(base, request.path)
+        url = request.url or self._join_path(base, request.path)
         for hop in range(6):
             repeated = not hop or method == request.method == "POST"
             sent = self._build_request(method, url, request if repeated else None, progress)
@@ -264,21 +272,42 @@ class Client:
         raise AssertionError("unreachable: _redirect ends the chain")
 
     def _build_request(self, method: str, url: httpx.URL, request: _Request | None, progress: _Progress) -> httpx.Request:
-        """`request` is None after a redirect, whose target is complete."""
-        headers = [*_HEADERS, (b"accept-encoding", accept_encoding(url.host).encode()), *self._credentials.headers()]
+        """`request` is None after a redirect, whose target is complete.
+
+        What every refresh sends again is built once.
+        """
         # `_exchange` sets the overall deadline; this one closes the socket of a hanging TLS handshake.
         extensions: dict[str, Any] = {"trace": progress.trace, "timeout": {"connect": self._timeout * 0.8}}
         if self._config.server_name:
             extensions["sni_hostname"] = self._config.server_name
-        content = request.content if request else None
+        own = tuple(self._credentials.headers())
+        key = (method, request.path, tuple(request.params), request.content, own) if request and request.url is None else None
+        known = self._built.get(key)
+        if known is not None and known[0] is url:
+            return _with_extensions(known[1], extensions)
+        headers = [*_HEADERS, (b"accept-encoding", accept_encoding(url.host).encode()), *own]
+        target, content = url, request.content if request else None
         if content is not None:
             headers.append((b"content-type", b"application/json"))
         elif request and request.params and method == "POST":
             content = _encode_query(request.params)
             headers.append((b"content-type", b"application/x-www-form-urlencoded"))
         elif request and request.params:
-            url = _with_query(url, tuple(request.params))
-        return httpx.Request(method, url, content=content, headers=headers, extensions=extensions)
+            target = _with_query(url, tuple(request.params))
+        built = httpx.Request(method, target, content=content, headers=headers, extensions=extensions)
+        if key is not None and len(content or b"") < _LARGE:
+            if len(self._built) >= _MOST_BUILT:
+                self._built.clear()
+            self._built[key] = (url, built)
+        return built
+
+    def _join_path(self, base: httpx.URL, path: str) -> httpx.URL:
+        """The same object for the same path."""
+        if (url := self._urls.get(path)) is None:
+            if len(self._urls) >= _MOST_BUILT:
+                self._urls.clear()
+            url = self._urls[path] = _join_path(base, path)
+        return url
 
     def _redirect(self, response: httpx.Response, base: httpx.URL, method: str, reads: bool, hop: int) -> httpx.URL | None:
         """The target of a redirect, None for another response; only reads are redirected, and only within the origin."""
@@ -381,6 +410,13 @@ def _hint(phase: str) -> str:
     if phase == "waiting for the answer":
         return "the server is overloaded or the query is heavy"
     return "check VPN, firewall and proxy" if phase in ("connecting", "in the TLS handshake") else ""
+
+
+def _with_extensions(request: httpx.Request, extensions: dict[str, Any]) -> httpx.Request:
+    """The same request for another exchange: nobody changes its headers or its content."""
+    copied = object.__new__(httpx.Request)
+    copied.__dict__ = {**request.__dict__, "extensions": extensions}
+    return copied
 
 
 @lru_cache(maxsize=64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from queries.text.durations import format_difference
 
@@ -43,10 +44,16 @@ class ServerClock:
 def _date(headers: Mapping[str, str]) -> float | None:
     """Date plus the Age that a cache added, Unix seconds; None without a valid Date."""
     text, age = headers.get("date", ""), headers.get("age", "").strip()
-    try:
-        moment = parsedate_to_datetime(text).timestamp() if text else None
-    except (ValueError, OverflowError, TypeError):
-        return None
+    moment = _parse(text) if text else None
     if moment is None:
         return None
     return moment + (float(age) if age.isascii() and age.isdigit() and len(age) < 9 else 0.0)
+
+
+@lru_cache(maxsize=4)
+def _parse(text: str) -> float | None:
+    """Cached, because the servers that answer within a second say the same."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError, TypeError):
+        return None

@@ -6,6 +6,7 @@ The protocol is that of h11, which httpx needs. It limits neither informational 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import h11
 import httpx
@@ -21,6 +22,12 @@ _TOO_LONG = 431
 """h11's hint for what is larger than its limit."""
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+
+@lru_cache(maxsize=32)
+def _build_head(method: str, target: bytes, headers: Headers) -> h11.Request:
+    """Cached, because every refresh sends the same ones, and checking each header costs more than sending. Raises as h11."""
+    return h11.Request(method=method, target=target, headers=list(headers))
 
 
 class Exchange:
@@ -45,7 +52,7 @@ class Exchange:
     def request(self, method: str, target: bytes, headers: Headers, content: bytes) -> bytes:
         """The bytes to send. Raises httpx.LocalProtocolError for a header that would break it, without quoting it."""
         try:
-            head = self._http.send(h11.Request(method=method, target=target, headers=list(headers)))
+            head = self._http.send(_build_head(method, target, tuple(headers)))
             body = self._http.send(h11.Data(content)) if content else b""
             self._http.send(h11.EndOfMessage())
         except h11.LocalProtocolError:
