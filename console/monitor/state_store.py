@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from console.alerts.recent_changes import recent_changes
 from console.checks.panels import evaluate_panel
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 _CHANGES_SECONDS = 30.0
 _ASSESS_SECONDS = 5.0
+_SAME_AGE_SECONDS = 0.1
+"""The state of a panel whose value is current keeps an age that differs by less; nothing shows it."""
+
+_Basis: TypeAlias = tuple[PanelSpec, PanelResult | None, Threshold, str, bool]
 
 
 class StateStore:
@@ -59,6 +63,8 @@ class StateStore:
         self._assessor = WorkloadAssessor()
         self._assessed: tuple[Cluster, float, Assessment] | None = None
         self._changes: tuple[float, tuple[Any, ...]] | None = None
+        self._evaluated: dict[str, tuple[_Basis, PanelState]] = {}
+        """The state of each panel, and what it follows from beside its age."""
         self.dashboard: DashboardReading | None = None
         """The visible dashboard; set in one step, so that nobody waits for the lock."""
         self.presence = Presence()
@@ -120,6 +126,7 @@ class StateStore:
             self._ledger = JournalState()
             self._restarted_at, self._assessed, self._changes = {}, None, None
             self._assessor = WorkloadAssessor()
+            self._evaluated = {}
 
     def mark_late(self, source: str, since: float) -> None:
         """The request sent at `since` has no response yet; the source's next result ends that."""
@@ -247,15 +254,15 @@ class StateStore:
                 unanswered=unanswered,
                 assessment=self._assess(value, now) if value is not None else None,
             )
-        return evaluate_panel(
-            spec,
-            threshold,
-            _result_of(spec, value),
-            taken_at=taken_at,
-            now=now,
-            stale_after=stale_after,
-            unanswered=unanswered,
-        )
+        result, age = _result_of(spec, value), now - taken_at
+        basis = (spec, result, threshold, unanswered, age > stale_after)
+        known = self._evaluated.get(spec.id)
+        if known is None or not _same(known[0], basis) or not _same_age(known[1], age):
+            state = evaluate_panel(
+                spec, threshold, result, taken_at=taken_at, now=now, stale_after=stale_after, unanswered=unanswered
+            )
+            self._evaluated[spec.id] = known = (basis, state)
+        return known[1]
 
     # Cluster
 
@@ -287,6 +294,16 @@ class StateStore:
             cluster = self._sources.value(KUBERNETES)
             self._changes = (now, recent_changes(cluster, silences, self._ledger.recent, now=now))
         return self._changes[1]
+
+
+def _same(one: _Basis, other: _Basis) -> bool:
+    """Without comparing two panels or two results value by value: an equal one keeps its object."""
+    return one[0] is other[0] and one[1] is other[1] and one[2:] == other[2:]
+
+
+def _same_age(state: PanelState, age: float) -> bool:
+    """A stale value, whose age is shown, has exactly its age."""
+    return state.verdict is not Verdict.STALE and abs(age - (state.age_seconds or 0.0)) < _SAME_AGE_SECONDS
 
 
 def _source_of(spec: PanelSpec) -> str:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from stopwatch import quickest
 
 from console.alerts.merge import AlertMerger
@@ -78,6 +80,46 @@ def alert(
 
 def rules(*alerts: Alert, wait: float = 120.0) -> RulesResult:
     return RulesResult((AlertRule("HighErrorRate", "x > 5", wait, (), (), "firing", "ok"),), alerts, ())
+
+
+def test_a_panel_keeps_its_state_until_something_differs() -> None:
+    """The same result at the same age is not evaluated again; an age that is shown is exact."""
+    store = board()
+    answer = panels(9.0)
+    store.apply(reading("prometheus", answer))
+    first = store.snapshot(NOW + 0.05).panels[0]
+    assert first.verdict is Verdict.CRITICAL
+    store.apply(reading("prometheus", answer, at=NOW + 1.0))
+    assert store.snapshot(NOW + 1.09).panels[0] is first
+    later = store.snapshot(NOW + 1.2).panels[0]
+    assert later == first and later.age_seconds == pytest.approx(0.2)
+    for age in (60.0, 60.04, 61.0):
+        old = store.snapshot(NOW + 1.0 + age).panels[0]
+        assert (old.verdict, old.age_seconds) == (Verdict.STALE, pytest.approx(age, abs=1e-6))
+    store.apply(reading("prometheus", answer, at=NOW + 100.0))
+    assert store.snapshot(NOW + 100.0).panels[0] == first
+    store.apply(reading("prometheus", panels(0.5), at=NOW + 101.0))
+    assert store.snapshot(NOW + 101.0).panels[0].verdict is Verdict.OK
+
+
+@given(st.lists(st.tuples(st.sampled_from(["same", "other", "failed", "none"]), st.floats(0.0, 50.0)), max_size=12))
+def test_a_kept_state_is_what_an_evaluation_returns(steps: list[tuple[str, float]]) -> None:
+    """Whatever came before, and whenever somebody looks: as in a store that keeps nothing."""
+    kept, results = board(), {"same": panels(9.0), "other": panels(0.5)}
+    now, seen = NOW, []
+    for step, seconds in steps:
+        now += seconds
+        if step != "none":
+            seen.append(reading("prometheus", results.get(step), at=now, fault=DOWN if step == "failed" else None))
+            kept.apply(seen[-1])
+        found = kept.snapshot(now + 0.03).panels[0]
+        fresh = board()
+        for item in seen:
+            fresh.apply(item)
+        wanted = fresh.snapshot(now + 0.03).panels[0]
+        assert found == wanted
+        assert (found.age_seconds is None) == (wanted.age_seconds is None)
+        assert abs((found.age_seconds or 0.0) - (wanted.age_seconds or 0.0)) < (1e-9 if found.verdict is Verdict.STALE else 0.1)
 
 
 def test_nothing_asked_yet_is_waiting_and_not_healthy() -> None:
