@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_EVERY_SECONDS = 0.5
+EVERY_SECONDS = 0.5
 """Other consoles of this user write too: how often their thread reads the one number that says so."""
-_AT_LEAST_SECONDS = 5.0
+AT_LEAST_SECONDS = 5.0
 """The longest time between two reads without any news."""
 _SLICE_SECONDS, _BETWEEN_SECONDS = 0.05, 0.02
 """A long journal is read in slices, so that a write waits for at most one of them, and a key press for none."""
@@ -217,7 +217,7 @@ class JournalService:
         ledger = self._store.ledger
         if not ledger.known:
             return _BETWEEN_SECONDS
-        return _EVERY_SECONDS if self.fault or ledger.owners or self._news_after is None else _AT_LEAST_SECONDS
+        return EVERY_SECONDS if self.fault or ledger.owners or self._news_after is None else AT_LEAST_SECONDS
 
     async def read(self) -> bool:
         """Reads once; returns whether there is news. A failed read keeps the known state and sets `fault`."""
@@ -272,7 +272,7 @@ class JournalService:
         from console.journal.errors import JournalError  # noqa: PLC0415
 
         seen: tuple[int, int] | None = None
-        while not self._closed.wait(_EVERY_SECONDS):
+        while not self._closed.wait(EVERY_SECONDS):
             try:
                 found = self._journal.change_counts()
             except JournalError:

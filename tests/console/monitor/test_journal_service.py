@@ -26,8 +26,8 @@ class _Running:
     """A service at rest, whose thread looks a thousand times a second, and whose loop reads only when it is woken."""
 
     def __init__(self, journal: Journal, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("console.monitor.journal_service._EVERY_SECONDS", 0.001)
-        monkeypatch.setattr("console.monitor.journal_service._AT_LEAST_SECONDS", 3600.0)
+        monkeypatch.setattr("console.monitor.journal_service.EVERY_SECONDS", 0.001)
+        monkeypatch.setattr("console.monitor.journal_service.AT_LEAST_SECONDS", 3600.0)
         own = settings(folder)
         self.environment = own.environment
         self.service = JournalService(journal, StateStore(own, (), runbooks=RunbookIndex.load("")), own, clock=lambda: NOW)

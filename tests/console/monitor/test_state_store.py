@@ -107,7 +107,7 @@ def test_a_kept_state_is_what_an_evaluation_returns(steps: list[tuple[str, float
     """Whatever came before, and whenever somebody looks: as in a store that keeps nothing."""
     kept, results = board(), {"same": panels(9.0), "other": panels(0.5)}
     now, seen = NOW, []
-    for step, seconds in steps:
+    for step, seconds in [("same", 0.0), *steps]:
         now += seconds
         if step != "none":
             seen.append(reading("prometheus", results.get(step), at=now, fault=DOWN if step == "failed" else None))
