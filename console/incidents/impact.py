@@ -24,6 +24,8 @@ _EXPORTED = '__name__=~"(ocr|vision)_requests_total"'
 _LEAST_SAMPLES = 2
 _MOST_POINTS = 600
 _LOOK_BACK_SECONDS = 3600.0
+_SCRAPE_LAG_SECONDS = 1.0
+"""A ratio that is good by then did not cross the objective before the detection."""
 _MONTH_SECONDS = 30 * 86_400.0
 
 
@@ -137,7 +139,7 @@ class _ImpactQuery:
 
     async def measure(self, ratio: PanelSpec | None) -> Impact:
         bad_since, outside, unseen = await self._ratio(ratio)
-        start = min(bad_since, self.detected_at) if bad_since is not None else self.detected_at
+        start = self.detected_at if bad_since is None else bad_since
         window = max(1.0, round(self.end - start, 3))
         present = await self._count_exported()
         requests = failed = slow = budget = None
@@ -188,17 +190,21 @@ class _ImpactQuery:
             self.why["outside_seconds"] = "there is no panel error_ratio"
             return None, None, None
         coarse = math.ceil(_LOOK_BACK_SECONDS / _MOST_POINTS)
-        before = await self._points(spec, self.detected_at - _LOOK_BACK_SECONDS, self.detected_at + coarse, coarse)
+        before = await self._points(spec, self.detected_at - _LOOK_BACK_SECONDS, self.detected_at, coarse)
         about = _bad_since(before, self.detected_at, coarse)
-        # Again from just before that, with a step that suits the length of the incident.
-        start = (self.detected_at if about is None else min(about, self.detected_at)) - coarse
-        step = max(1.0, math.ceil((self.end - start) / _MOST_POINTS))
+        # Again from just before that, as exactly as the time up to the detection allows; a longer incident has longer steps.
+        start = (self.detected_at if about is None else about) - coarse
+        late = self.detected_at + _SCRAPE_LAG_SECONDS
+        near_step, step = (max(1.0, math.ceil((end - start) / _MOST_POINTS)) for end in (late, self.end))
         points = await self._points(spec, start, self.end, step)
+        near = points if step == near_step else await self._points(spec, start, late, near_step)
         if not points:
             self.why.setdefault("outside_seconds", "Prometheus returned no series of the error ratio")
             return None, None, None
-        since = _bad_since(points, self.detected_at, step)
-        begin = min(since, self.detected_at) if since is not None else self.detected_at
+        since = _bad_since(near, late, near_step)
+        if since is not None and since > self.detected_at:
+            since = None
+        begin = self.detected_at if since is None else since
         own = [value for at, value in points if at >= begin and math.isfinite(value)]
         outside = sum(value > SLO_PERCENT for value in own) * step
         unseen = max(0.0, self.end - begin - len(own) * step)
@@ -219,12 +225,12 @@ class _ImpactQuery:
         return possible
 
 
-def _bad_since(points: Iterable[tuple[float, float]], detected_at: float, step: float) -> float | None:
-    """The first point from which on every point is over the objective, without a gap until the detection."""
+def _bad_since(points: Iterable[tuple[float, float]], until: float, step: float) -> float | None:
+    """The first point from which on every point up to `until` is over the objective, without a gap."""
     since: float | None = None
     last = -math.inf
     for at, value in points:
-        if at > detected_at + step:
+        if at > until:
             break
         bad = math.isfinite(value) and value > SLO_PERCENT
         if not bad:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -24,10 +25,13 @@ PRESENT = 'count({__name__=~"(ocr|vision)_requests_total"})'
 
 @dataclass
 class Metrics:
-    """What Prometheus returns: values by a part of the expression, and the points of the ratio, whatever the step."""
+    """What Prometheus returns: values by a part of the expression, and the points of the ratio, whatever the step, or its value
+    at each step.
+    """
 
     values: dict[str, float | None] = field(default_factory=dict)
     points: tuple[Point, ...] = ()
+    value_at: Callable[[float], float] | None = None
     fault: Fault | None = None
     disputed: str = "\0"
     broken: str = "\0"
@@ -52,6 +56,9 @@ class Metrics:
     async def history(self, spec: PanelSpec, *, start: float, end: float, step_seconds: float) -> PanelHistory:
         self.windows.append((start, end, step_seconds))
         points = tuple(point for point in self.points if start <= point[0] <= end)
+        if self.value_at is not None:
+            steps = range(math.floor((end - start) / step_seconds) + 1)
+            points = tuple((at, self.value_at(at)) for at in (start + number * step_seconds for number in steps))
         return PanelHistory(spec.id, start, end, step_seconds, (Series((), points),) if points else (), self.fault)
 
 
@@ -128,17 +135,34 @@ async def test_a_gap_of_two_and_a_half_steps_is_bridged(gap: int, since: float) 
     metrics = known(points=(*before, (T, OVER)))
     await measured(metrics)
     start, end, step = metrics.windows[0]
-    assert (start, end, step) == (T - 3600, T + 6, 6)
+    assert (start, end, step) == (T - 3600, T, 6)
     assert metrics.windows[1][0] == since - 6
 
 
 @pytest.mark.parametrize(("good", "since"), [(0, None), (1, None), (7, T - 30)])
 async def test_a_ratio_that_is_good_by_the_detection_did_not_cross_before_it(good: int, since: float | None) -> None:
-    """The point of a step after the detection still decides, as a scrape may lag; what comes later is the recovery."""
+    """The point of a second after the detection still decides, as a scrape may lag; what comes later is the recovery."""
     points = (*every_second(-30, good - 1, OVER), *every_second(good, 100, 0.0))
     found = await measured(known(points=points))
     assert found.bad_since == since
     assert found.outside_seconds == good + (30.0 if since else 0.0)
+
+
+@pytest.mark.parametrize("seconds", [60.0, 700.0, 7200.0, 86_400.0])
+@pytest.mark.parametrize("recovers", [1.5, 2.0, 4.0, 6.0, 7.0, 1e6])
+async def test_it_began_where_it_crossed_however_soon_it_recovered(recovers: float, seconds: float) -> None:
+    """Within the steps of the look back or after them, and in an incident of a minute as in one of a day."""
+    metrics = known(value_at=lambda at: OVER if T - 30.0 <= at < T + recovers else 0.0)
+    found = await measured(metrics, seconds=seconds)
+    assert found.bad_since == T - 30.0
+    assert found.outside_seconds == pytest.approx(30.0 + min(recovers, seconds), abs=2.0 * seconds / 600.0 + 1.0)
+
+
+@pytest.mark.parametrize("seconds", [60.0, 86_400.0])
+async def test_a_ratio_that_crossed_after_the_detection_did_not_before(seconds: float) -> None:
+    """Whatever the step: the window begins with the detection."""
+    found = await measured(known(value_at=lambda at: OVER if at > T else 0.0), seconds=seconds)
+    assert (found.bad_since, found.start) == (None, T)
 
 
 async def test_time_without_a_value_is_told_apart() -> None:
