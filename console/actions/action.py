@@ -246,12 +246,12 @@ class AppliedCheck:
 class Guardable(Protocol):
     """An action whose change a guard can watch, also from another console than the one that made it.
 
-    Its plan names in `undo` what takes the change back; without one, the guard only watches and reports.
+    Its plan names in `undo` what rolls the change back; without one, the guard only watches and reports.
     """
 
     @property
     def undone_by(self) -> str:
-        """The action that its plans name in `undo`, on the same target; empty if nothing takes its change back."""
+        """The action that its plans name in `undo`, on the same target; empty if nothing rolls its change back."""
 
     async def fetch_state(self, request: ActionCall, reader: ClusterReader) -> str:
         """A digest of what the action changes, as it stands now: another one means that the change was made, or that somebody

@@ -250,7 +250,7 @@ def _undo(key: str, before: str | None, consumers: tuple[str, ...], subject: str
 
 def _describe(key: str, before: str | None, undo: ActionCall | None, consumers: tuple[str, ...]) -> Iterator[str]:
     if undo is None:
-        yield f"nothing takes this back by itself: the value of {visible(key)} before is empty"
+        yield f"nothing rolls this back by itself: the value of {visible(key)} before is empty"
     else:
         how = f"remove {visible(key)} again" if before is None else f"set {visible(key)} to its value of before"
         yield f"to undo: {how}{', with the same restarts' if consumers else ''}"

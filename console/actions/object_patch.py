@@ -168,7 +168,7 @@ class FieldPatch(ObjectPatch):
 
 
 class BooleanPatch(FieldPatch):
-    """A patch of one boolean field of the spec, which takes effect at once; another action takes it back."""
+    """A patch of one boolean field of the spec, which takes effect at once; another action rolls it back."""
 
     value: ClassVar[bool]
     """What it sets; a field that is absent counts as False."""

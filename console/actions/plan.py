@@ -97,7 +97,7 @@ class Request(ActionCall):
     guard: GuardOptions | None = None
     """How the change is guarded; None for not at all."""
     bound_to: ClusterIdentity | None = None
-    """Where the change was made that this request takes back; on another cluster or namespace it is refused."""
+    """Where the change was made that this request rolls back; on another cluster or namespace it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class Plan:
     verify_with: Any = None
     """Facts of planning time, of the action's own type, that its verification needs."""
     undo: ActionCall | None = None
-    """The call that takes the change back, which a guard runs; None if nothing does."""
+    """The call that rolls the change back, which a guard runs; None if nothing does."""
     written: str = ""
     """After execution: the id that the server chose (of a new silence or Job), or what the platform answered to a call."""
 

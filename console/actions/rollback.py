@@ -141,7 +141,7 @@ class Rollback(DeploymentAction):
 
 
 def undo_rollout(state: DeploymentState) -> ActionCall | None:
-    """What takes a change of the Deployment's template back: a rollback to the revision that it has now."""
+    """What rolls back a change of the Deployment's template: a rollback to the revision that it has now."""
     workload, known = state.workload, [item.number for item, _ in state.revisions()]
     current = workload.revision or max(known, default=0)
     return ActionCall(Rollback.name, workload.target, {"revision": str(current)}) if current in known else None

@@ -74,7 +74,7 @@ class Verification:
         why_worse: Callable[[], str],
     ) -> None:
         """`before` is the trigger's state when the change was sent. `observe_guard` returns the verdict of its guard if one is
-        due; nobody waits for the end of a change for which `why_worse` says why it has to be taken back.
+        due; nobody waits for the end of a change for which `why_worse` says why it has to be rolled back.
         """
         self.recovery: RecoveryWatch | None = None
         """From the moment on that the change took effect."""

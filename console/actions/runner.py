@@ -469,12 +469,12 @@ class _ActionRun:
         return await guard.observe_if_due() if guard is not None else ""
 
     def _why_worse(self) -> str:
-        """Why the change has to be taken back already; empty while it has not."""
+        """Why the change has to be rolled back already; empty while it has not."""
         guard = self.guarded.guard if self.guarded is not None else None
         return guard.verdict_text if guard is not None and guard.is_worse else ""
 
     async def _conclude(self, outcome: Outcome, text: str, fault: Fault | None = None) -> AsyncGenerator[RunStep, None]:
-        """Journals how the change ended; a guard watches on, or takes back what did not complete."""
+        """Journals how the change ended; a guard watches on, or rolls back what did not complete."""
         end = await self._finish(outcome, text, fault)
         guarded = self.guarded
         if guarded is None or guarded.guard is None or outcome is Outcome.UNDONE:

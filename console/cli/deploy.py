@@ -117,7 +117,7 @@ async def check_gate(
 async def watch_signals(
     source: GuardSource, settings: Settings, options: GuardOptions, target: str, arguments: argparse.Namespace
 ) -> int:
-    """The watch of a guard that takes nothing back: the pipeline does, by the exit code.
+    """The watch of a guard that rolls back nothing: the pipeline does, by the exit code.
 
     Raises SourceError, and ConfigError if a signal cannot be evaluated.
     """
@@ -140,7 +140,7 @@ async def watch_signals(
     async for report in guard.watch():
         if report.text != last and (report.outcome is not None or time.monotonic() - at >= _PRINT_SECONDS):
             last, at = report.text, time.monotonic()
-            print(visible(report.text.removesuffix("; nothing takes this change back")), file=sys.stderr, flush=True)
+            print(visible(report.text.removesuffix("; nothing rolls this change back")), file=sys.stderr, flush=True)
     cases = signal_cases(guard.status().readings)
     title = f"Watch of {format_duration(options.watch_seconds)} after the deployment"
     _write(format_report((*gate_cases(warnings, ()), *cases), title=title, format=arguments.format), arguments.output)

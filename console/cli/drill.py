@@ -38,11 +38,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     listing = verbs.add_parser("list", help="list the drills, and the newest that were run")
     run_it = verbs.add_parser("run", help="run a drill, and write its report")
-    stop = verbs.add_parser("stop", help="take back the fault of a drill whose console has ended")
+    stop = verbs.add_parser("stop", help="roll back the fault of a drill whose console has ended")
     report = verbs.add_parser("report", help="print the report of a drill that was run")
     run_it.add_argument("name", metavar="NAME", help="the drill, as in `drill list`")
     run_it.add_argument("target", metavar="TARGET", nargs="?", default="", help="the workload, as deployment/NAME")
-    run_it.add_argument("--for", dest="limit", metavar="DURATION", default="", help="take it back after so long, such as 10m")
+    run_it.add_argument("--for", dest="limit", metavar="DURATION", default="", help="roll it back after so long, such as 10m")
     run_it.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="another value of a parameter")
     run_it.add_argument("--yes", action="store_true", help="do not ask for confirmation; every check still applies")
     run_it.add_argument(
@@ -89,7 +89,7 @@ async def _list(session: Session) -> int:
 
 
 def _describe(record: DrillRecord, now: float) -> str:
-    until = record.taken_back_at
+    until = record.rolls_back_at
     return record.result or (f"open until {format_minute(until, now=now)}" if until is not None else "open")
 
 
@@ -142,13 +142,13 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
         loop, signals = asyncio.get_running_loop(), 0
 
         def on_signal() -> None:
-            """The first takes the fault back, the second leaves it to the next console."""
+            """The first rolls the fault back, the second leaves it to the next console."""
             nonlocal signals
             signals += 1
             if signals > 1 and task is not None:
                 task.cancel()
             drill.stop(settings.user)
-            print("stopping: the fault is taken back; again to leave it to the next console", file=sys.stderr, flush=True)
+            print("stopping: the fault is rolled back; again to leave it to the next console", file=sys.stderr, flush=True)
 
         task = asyncio.current_task()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -166,7 +166,7 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
         print(f"cad-console: {visible(str(refusal))}", file=sys.stderr)
         return 1
     except asyncio.CancelledError:
-        print("interrupted: the fault is in place until another console takes it back", file=sys.stderr)
+        print("interrupted: the fault is in place until another console rolls it back", file=sys.stderr)
         return 2
     finally:
         await session.close()
@@ -205,7 +205,7 @@ async def _stop(settings: Settings) -> int:
         for text in closed:
             print(visible(text))
         if not guards and not closed:
-            print("nothing to take back: no drill lost its console")
+            print("nothing to roll back: no drill lost its console")
         return code
     finally:
         await session.close()

@@ -40,7 +40,7 @@ VERBS = (
     Verb("handover", "console.cli.handover", "print the report for the next shift, and sign it"),
     Verb("act", "console.cli.act", "run an action, through the same stages as in the console"),
     Verb("deploy", "console.cli.deploy", "for pipelines: gate before a deployment, watch after it"),
-    Verb("drill", "console.cli.drill", "game day: break something on purpose, take it back, report the times"),
+    Verb("drill", "console.cli.drill", "game day: break something on purpose, roll it back, report the times"),
     Verb("record", "console.cli.record", "record states of the cluster and of Alertmanager until it is stopped"),
     Verb("journal", "console.cli.journal", "show, export and verify the audit log"),
     Verb("config", "console.cli.config", "show the settings in effect with their origins; check the config file"),

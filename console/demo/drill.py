@@ -15,7 +15,7 @@ from console.drills.run import DrillPhase, DrillRun
 from console.drills.service import DrillRefused
 from console.drills.witness import find_workload
 from console.monitor.session import Session
-from console.state.drills import CHANGED, MET, TAKEN_BACK, DrillRecord
+from console.state.drills import CHANGED, MET, ROLLED_BACK, DrillRecord
 from console.state.snapshot import Snapshot
 from queries.model.text import visible
 from queries.model.verdict import Verdict
@@ -28,7 +28,7 @@ _PARAMETERS = {"bad-image": {"image": f":{BAD_IMAGE_TAG}"}}
 
 
 async def play_drill(name: str, scenario: Scenario, settings: Settings, say: Say, *, stack_up: Awaitable[None]) -> bool:
-    """Whether the fault was made, taken back or fixed, and reported with a source for every number."""
+    """Whether the fault was made, rolled back or fixed, and reported with a source for every number."""
     session = await asyncio.to_thread(Session.open, settings)
     try:
         await stack_up
@@ -95,7 +95,7 @@ def _check(record: DrillRecord, name: str, scenario: Scenario, say: Say) -> None
         say("  ".join(time_row(item)), step="report")
         if not item.source or (item.seconds is None) == (item.result == MET):
             raise ScenarioTimeout(f"the report says {item.result} of the time to {item.what} without what shows it")
-    if record.result not in (TAKEN_BACK, CHANGED):
+    if record.result not in (ROLLED_BACK, CHANGED):
         raise ScenarioTimeout(f"the drill ended as {record.result}: {record.text}")
     if name in _PARAMETERS and scenario.rolls_out_bad_image and any(item.result != MET for item in record.times):
         raise ScenarioTimeout("one of the times has no number although all of them were to be seen")

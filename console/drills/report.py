@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from console.journal.payloads import DrillTime
-from console.state.drills import CHANGED, MET, MISSED, NOT_EXPECTED, TAKEN_BACK, UNDO_FAILED, DrillRecord
+from console.state.drills import CHANGED, MET, MISSED, NOT_EXPECTED, ROLLED_BACK, UNDO_FAILED, DrillRecord
 from console.state.snapshot_json import dumps, format_json_time
 from queries.model.text import visible
 from queries.text.durations import format_duration, format_span
@@ -66,7 +66,7 @@ def list_cases(record: DrillRecord) -> tuple[Case, ...]:
         )
         for item in record.times
     ]
-    result = {TAKEN_BACK: CaseResult.PASSED, CHANGED: CaseResult.PASSED, UNDO_FAILED: CaseResult.FAILURE}
+    result = {ROLLED_BACK: CaseResult.PASSED, CHANGED: CaseResult.PASSED, UNDO_FAILED: CaseResult.FAILURE}
     return (*cases, Case("drill", "undo", result.get(record.result, CaseResult.ERROR), record.text, type=record.result))
 
 

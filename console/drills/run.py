@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from console.actions.deployment_state import RESOURCES, parse_target
 from console.actions.guard.checks import GuardChecks, describe_call
-from console.actions.guard.guard import NOT_TAKEN_BACK, GuardControl
+from console.actions.guard.guard import NOT_ROLLED_BACK, GuardControl
 from console.actions.guard.model import GuardOptions, GuardPhase
 from console.actions.guard.source import GuardSource
 from console.actions.plan import ActionRefused, CheckLevel, Outcome, PreflightCheck, Preview, Request, RunStep, Stage
@@ -30,7 +30,7 @@ from console.drills.witness import (
 from console.journal import process
 from console.journal.errors import JournalError
 from console.journal.payloads import DrillEnded, DrillFault, DrillObserved, DrillStarted, DrillTime, Payload, create_event
-from console.state.drills import CHANGED, GOALS, INTERRUPTED, NOT_MADE, TAKEN_BACK, UNDO_FAILED, UNKNOWN
+from console.state.drills import CHANGED, GOALS, INTERRUPTED, NOT_MADE, ROLLED_BACK, UNDO_FAILED, UNKNOWN
 from console.state.snapshot import Snapshot
 from queries.catalogue.drills import Drill
 from queries.errors import SourceError
@@ -68,7 +68,7 @@ PACE = Pace()
 _UNSEEN_SECONDS = 60.0
 """After so long without anything unhealthy the fault, which is over, had no effect."""
 _RESULTS = {
-    Outcome.ROLLED_BACK: TAKEN_BACK,
+    Outcome.ROLLED_BACK: ROLLED_BACK,
     Outcome.ROLLBACK_FAILED: UNDO_FAILED,
     Outcome.UNDONE: CHANGED,
     Outcome.REFUSED: NOT_MADE,
@@ -105,14 +105,14 @@ class DrillSession(Protocol):
 class DrillPhase(StrEnum):
     PREPARE = "preparing"
     FAULT = "the fault is in place"
-    BACK = "taking it back"
+    BACK = "rolling it back"
     RECOVERY = "watching the recovery"
     ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
 class DrillStatus:
-    """A drill at one moment. Times are Unix seconds, for people; None before the fault. `undo` says how it is taken back."""
+    """A drill at one moment. Times are Unix seconds, for people; None before the fault. `undo` says how it is rolled back."""
 
     drill: Drill
     target: str
@@ -212,7 +212,7 @@ class DrillRun:
         return self._control
 
     def stop(self, who: str) -> None:
-        """Take the fault back now; before the fault nothing is sent any more."""
+        """Roll the fault back now; before the fault nothing is sent any more."""
         self._control.stop(who)
         self._stopped.set()
 
@@ -254,7 +254,7 @@ class DrillRun:
     # The fault
 
     async def _change(self) -> None:
-        """A change that its guard takes back when the time is up."""
+        """A change that its guard rolls back when the time is up."""
         guard = GuardOptions(watch_seconds=self._limit, signals=(), countdown_seconds=0.0, drill=self.drill.id)
         request = Request(self.drill.action, self.target, self._parameters, cause=f"drill {self.drill.id}", guard=guard)
         last = await self._follow(request, self._ask)
@@ -282,7 +282,7 @@ class DrillRun:
             for name in pods[1:]:
                 self._delete(name, self._agree)
         await self._repeat()
-        self._ended_as = TAKEN_BACK
+        self._ended_as = ROLLED_BACK
         self._ended_text = f"{self._deleted} pods deleted, no more are" if self.drill.every else "no more pods are deleted"
         self._stop_breaking()
         await asyncio.gather(*self._runs, return_exceptions=True)
@@ -412,7 +412,7 @@ class DrillRun:
         if self.drill.pods:
             found += await self._check_gates()
         elif preview.plan.undo is None:
-            found.append(PreflightCheck(CheckLevel.BLOCK, "nothing takes this change back, so it is no drill", HOW))
+            found.append(PreflightCheck(CheckLevel.BLOCK, "nothing rolls this change back, so it is no drill", HOW))
         for other in ledger.drills.open:
             if other.id != self.identity:
                 text = f"the drill {other.title} of {other.author} runs; wait for its end"
@@ -473,7 +473,7 @@ class DrillRun:
         # A change that is in place is no recovery, whatever is quiet, and neither is what the drill's own undo does.
         may_recover = self._ended_as == CHANGED or (bool(self.drill.pods) and (self._over is not None or not self.drill.every))
         in_place = bool(self.drill.pods) or self._phase is DrillPhase.FAULT
-        how = self._ended_text.removesuffix(NOT_TAKEN_BACK) if self._ended_as == CHANGED else ""
+        how = self._ended_text.removesuffix(NOT_ROLLED_BACK) if self._ended_as == CHANGED else ""
         found = witness.observe(self._session.snapshot(), elapsed, in_place=in_place, may_recover=may_recover, how=how)
         for seen in found:
             await self._record(DrillObserved(seen.what, seen.seconds or 0.0, seen.source))
@@ -484,7 +484,7 @@ class DrillRun:
         witness, fault = self._witness, self._fault
         if fault is None or witness is None or self._ended_as in (NOT_MADE, UNDO_FAILED, UNKNOWN):
             return True
-        if self._ended_as == TAKEN_BACK and not self.drill.pods:
+        if self._ended_as == ROLLED_BACK and not self.drill.pods:
             return witness.healthy_seconds >= self._pace.stable_seconds or since_over >= _SETTLE_SECONDS
         if witness.recovered or (not witness.was_unhealthy and since_over >= _UNSEEN_SECONDS):
             return True
@@ -500,11 +500,11 @@ class DrillRun:
         if self._fault is not None and witness is not None and self._ended_as != NOT_MADE:
             after = format_span((self._back or self._over or time.monotonic()) - self._fault)
             ended = {
-                TAKEN_BACK: f"the drill took it back after {after}",
+                ROLLED_BACK: f"the drill rolled it back after {after}",
                 CHANGED: f"somebody changed it after {after}",
             }.get(self._ended_as, f"the drill ended after {after}")
             times = witness.finish(ended)
-            if self._ended_as == TAKEN_BACK:
+            if self._ended_as == ROLLED_BACK:
                 healthy = witness.healthy_seconds >= self._pace.stable_seconds or witness.recovered
                 self._text += "; healthy again" if healthy else f"; NOT healthy {format_span(_SETTLE_SECONDS)} later"
         self._result, self._phase = self._ended_as or UNKNOWN, DrillPhase.ENDED

@@ -12,7 +12,7 @@ from console.actions.registry import action_named
 from console.drills.run import PACE, Confirm, DrillRun, DrillSession, Pace
 from console.journal.payloads import DrillEnded
 from console.journal.presence import Presence
-from console.state.drills import CHANGED, INTERRUPTED, TAKEN_BACK, UNDO_FAILED, DrillRecord
+from console.state.drills import CHANGED, INTERRUPTED, ROLLED_BACK, UNDO_FAILED, DrillRecord
 from console.state.guards import Guards, is_abandoned
 from console.state.journal_state import JournalState
 from queries.catalogue.drills import LEAST_SECONDS, MOST_SECONDS, Drill, read_drills
@@ -20,7 +20,7 @@ from queries.text.durations import parse_duration
 from queries.text.suggestions import suggest_spelling
 from queries.text.times import InvalidTime
 
-_BY_GUARD = {"rolled back": TAKEN_BACK, "rollback failed": UNDO_FAILED, "changed": CHANGED}
+_BY_GUARD = {"rolled back": ROLLED_BACK, "rollback failed": UNDO_FAILED, "changed": CHANGED}
 
 
 class DrillRefused(Exception):

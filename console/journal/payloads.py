@@ -215,9 +215,9 @@ class ActionOutcome(Payload, frozen=True, tag="action.outcome"):
 
 class GuardStarted(Payload, frozen=True, tag="guard.started"):
     """A guard watches the change that the console is about to send. `process` identifies the process that runs it; `state` is a
-    digest of what the change is about, before it. `undo_…` is the action that takes the change back, empty if nothing does.
+    digest of what the change is about, before it. `undo_…` is the action that rolls the change back, empty if nothing does.
     The UIDs are those of the action; a change outside the cluster has none. `fingerprint` is the alert that the change was made
-    for, if one was. `drill` is the id of the drill whose fault it is, empty for none: that is taken back when its time is over,
+    for, if one was. `drill` is the id of the drill whose fault it is, empty for none: that is rolled back when its time is up,
     whatever the signals show. `parameters` are those of the change, without values that look like secrets.
     """
 
@@ -255,7 +255,7 @@ class GuardEvaluated(Payload, frozen=True, tag="guard.verdict"):
 
 
 class GuardAnnounced(Payload, frozen=True, tag="guard.announced"):
-    """The guard is about to take the change back, or has called that off: why, and when. `fingerprint` as at its start."""
+    """The guard is about to roll the change back, or has called that off: why, and when. `fingerprint` as at its start."""
 
     text: str = ""
     target: str = ""
@@ -297,7 +297,7 @@ class DrillTime(msgspec.Struct, frozen=True):
 
 class DrillStarted(Payload, frozen=True, tag="drill.started"):
     """Somebody confirmed a drill, and the console is about to send its fault. `process` identifies the process that runs it;
-    `undo` says how it is taken back, at the latest after `limit_seconds`. `goals` are in seconds, by what they are for.
+    `undo` says how it is rolled back, at the latest after `limit_seconds`. `goals` are in seconds, by what they are for.
     """
 
     drill: str
@@ -325,8 +325,8 @@ class DrillObserved(Payload, frozen=True, tag="drill.observed"):
 
 
 class DrillEnded(Payload, frozen=True, tag="drill.ended"):
-    """How it ended: `taken back`, `undo failed`, `changed` (by somebody, so nothing was taken back), `not made`, `interrupted`
-    or `unknown`, and why. `times` are the three times with their results; empty where the fault was not made.
+    """How it ended: `rolled back`, `undo failed`, `changed` (by somebody, so nothing was rolled back), `not made`,
+    `interrupted` or `unknown`, and why. `times` are the three times with their results; empty where the fault was not made.
     """
 
     result: str = ""

@@ -120,7 +120,7 @@ class ActionRunScreen(ConsoleScreen):
             case "stop_guard" | "roll_back" if not self._guard_runs():
                 return "no guard watches this action"
             case "roll_back":
-                return "nothing takes this change back"
+                return "nothing rolls this change back"
             case "signal":
                 return "the action has no second signal"
         return super().why_disabled(action)
@@ -161,7 +161,7 @@ class ActionRunScreen(ConsoleScreen):
         return guard.readings if guard is not None else ()
 
     def _undo(self) -> str:
-        """What takes the change back, in words; empty for nothing."""
+        """What rolls the change back, in words; empty for nothing."""
         return self.run.guard.undo if self.run.guard is not None else ""
 
     def _guard_runs(self) -> bool:
@@ -221,7 +221,7 @@ class ActionRunScreen(ConsoleScreen):
         )
 
     def _rollback_marks(self) -> Iterable[ChartMark]:
-        """Where the guard began to take the change back."""
+        """Where the guard began to roll the change back."""
         at = next((step.at for step in self.run.steps if step.guard and step.guard.phase is GuardPhase.UNDO), None)
         return (ChartMark(at, "B", "rollback", "rolled back"),) if at is not None else ()
 

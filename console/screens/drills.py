@@ -15,7 +15,7 @@ from console.screens.base import ConsoleScreen, section
 from console.screens.document import DocumentLine, DocumentScreen
 from console.screens.messages import DrillRequested, OpenDrillReportRequested, StopDrillRequested
 from console.screens.render_context import RenderContext
-from console.state.drills import CHANGED, GOALS, MET, MISSED, TAKEN_BACK, DrillRecord
+from console.state.drills import CHANGED, GOALS, MET, MISSED, ROLLED_BACK, DrillRecord
 from console.state.guards import is_abandoned
 from queries.catalogue.drills import Drill
 from queries.text.durations import format_age, format_duration
@@ -34,9 +34,9 @@ _COLUMNS = (
     Column("drill", 15),
     Column("what it does", 30, flex=3),
     Column("limit", 6, right=True),
-    Column("taken back by", 20, flex=2, rank=1),
+    Column("rolled back by", 20, flex=2, rank=1),
 )
-_RESULT_TONES = {MET: "ok", MISSED: "critical", TAKEN_BACK: "ok", CHANGED: "ok"}
+_RESULT_TONES = {MET: "ok", MISSED: "critical", ROLLED_BACK: "ok", CHANGED: "ok"}
 
 
 class DrillsModel:
@@ -55,12 +55,12 @@ class DrillsScreen(ConsoleScreen):
     SCREEN_TITLE = "Game day"
     HELP_TEXT = (
         "Drills break something on purpose in an environment that is not protected: enter runs the one under the cursor, after "
-        "its preview, which names what takes it back and when. s takes it back at once; when this console ends, the next one "
+        "its preview, which names what rolls it back and when. s rolls it back at once; when this console ends, the next one "
         "on this host does. The times to detect, acknowledge and recover are what this console saw, each with its source; a "
         "dash means that it was not observed, and says why. r opens the newest report, :drill N that of drill N."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "stop_drill", "take back", tooltip="Take the fault of the running drill back now", id="drill.stop"),
+        Binding("s", "stop_drill", "roll back", tooltip="Roll back the fault of the running drill now", id="drill.stop"),
         Binding("r", "report", "report", tooltip="The report of the newest drill", id="drill.report"),
     ]
 
@@ -141,13 +141,13 @@ class DrillsScreen(ConsoleScreen):
 
 
 def render_status(status: DrillStatus, newest: str, *, now: float, width: int) -> Iterable[Line]:
-    """The drill that runs: what is broken, until when, what takes it back, and the three times so far."""
+    """The drill that runs: what is broken, until when, what rolls it back, and the three times so far."""
     yield section(f"{status.drill.id} on {text(status.target)[0]}", width)
     if status.ends_at is None:
         yield from _wrapped(f"{status.phase.value}: nothing is sent yet", width, "dim")
     else:
         left = max(0.0, status.ends_at - now)
-        when = f": {format_age(left)} left, until {format_clock(status.ends_at)}; s takes it back now"
+        when = f": {format_age(left)} left, until {format_clock(status.ends_at)}; s rolls it back now"
         words = status.phase.value.upper() + (when if status.phase.name == "FAULT" else "")
         yield from _wrapped(words, width, "critical" if status.phase.name == "FAULT" else "warn")
     if status.undo:
@@ -159,8 +159,8 @@ def render_status(status: DrillStatus, newest: str, *, now: float, width: int) -
 
 def _render_open(record: DrillRecord, *, now: float, width: int, gone: bool) -> Iterable[Line]:
     """A drill that another console runs, or that nobody runs any more."""
-    until = record.taken_back_at
-    when = f", taken back in {format_age(max(0.0, until - now))} ({format_clock(until)})" if until is not None else ""
+    until = record.rolls_back_at
+    when = f", rolled back in {format_age(max(0.0, until - now))} ({format_clock(until)})" if until is not None else ""
     who = f"{record.author}: its console has ended" if gone else record.author
     yield section(f"{text(record.title)[0]}, by {text(who)[0]}", width)
     yield from _wrapped(f"{record.fault or 'nothing is sent yet'}{when}; undo: {record.start.undo}", width, "warn")
@@ -225,7 +225,7 @@ class DrillReportScreen(DocumentScreen):
 
     SCREEN_TITLE = "Drill"
     HELP_TEXT = (
-        "What was broken, how it was taken back, and the three times with their sources. A dash is a time that nobody "
+        "What was broken, how it was rolled back, and the three times with their sources. A dash is a time that nobody "
         "observed; its line says why. y copies the report; cad-console drill report N --format markdown writes it to a file."
     )
 

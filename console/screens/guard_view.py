@@ -36,7 +36,7 @@ def render_guard(
 
 def describe_next(status: GuardStatus, now: float) -> tuple[str, str]:
     """What the guard does next and when, in words, and their tone."""
-    undo = status.undo or "nothing takes it back"
+    undo = status.undo or "nothing rolls it back"
     acts_at = status.acts_at
     left = f"{format_span(acts_at - now)} ({format_clock(acts_at)})" if acts_at is not None else ""
     match status.phase:
@@ -52,7 +52,7 @@ def describe_next(status: GuardStatus, now: float) -> tuple[str, str]:
             return f"guard ended: {result.value}", _RESULT_TONES.get(result, "critical")
     if status.drill and status.ends_at is not None:
         ends = f"in {format_age(max(0.0, status.ends_at - now))} ({format_clock(status.ends_at)})"
-        return f"drill {status.drill}: taken back {ends}, r does it now: {undo}", "warn"
+        return f"drill {status.drill}: rolled back {ends}, r does it now: {undo}", "warn"
     if status.ends_at is None:
         return f"guarded while the change is made; if it gets worse: {undo}", "dim"
     ends = f"in {format_age(max(0.0, status.ends_at - now))} ({format_clock(status.ends_at)})"

@@ -196,7 +196,7 @@ class DrillRequested(Message):
 
 
 class StopDrillRequested(Message):
-    """Take the fault of the running drill back."""
+    """Roll back the fault of the running drill."""
 
 
 @dataclass

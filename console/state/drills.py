@@ -14,8 +14,10 @@ from queries.model.frozen import dataclass
 GOALS = {"detect": 120.0, "acknowledge": 300.0, "recover": 1200.0}
 """In seconds: to detect and to recover from the fault on, to acknowledge from the detection on."""
 MET, MISSED, NOT_OBSERVED, NOT_EXPECTED = "met", "missed", "not observed", "not expected"
-TAKEN_BACK, UNDO_FAILED, CHANGED, NOT_MADE = "taken back", "undo failed", "changed", "not made"
+ROLLED_BACK, UNDO_FAILED, CHANGED, NOT_MADE = "rolled back", "undo failed", "changed", "not made"
 INTERRUPTED, UNKNOWN = "interrupted", "unknown"
+_FORMER_RESULTS = {"taken back": ROLLED_BACK}
+"""Results that older entries of a journal have."""
 _KEPT = 50
 _MOST_OPEN = 50
 
@@ -46,7 +48,7 @@ class DrillRecord:
         return f"{self.start.drill} on {self.start.target}"
 
     @property
-    def taken_back_at(self) -> float | None:
+    def rolls_back_at(self) -> float | None:
         """When the time limit ends; None before the fault."""
         return None if self.fault_at is None else self.fault_at + self.start.limit_seconds
 
@@ -92,8 +94,8 @@ class DrillsProjection(Projection[DrillRecords]):
                     opened[event.subject] = DrillRecord(event.subject, count, event.author, event.at, payload)
             elif record is not None and isinstance(payload, p.DrillEnded):
                 del opened[event.subject]
-                times = payload.times or record.times
-                ended.append(replace(record, result=payload.result, text=payload.text, times=times, ended_at=event.at))
+                times, result = payload.times or record.times, _FORMER_RESULTS.get(payload.result, payload.result)
+                ended.append(replace(record, result=result, text=payload.text, times=times, ended_at=event.at))
             elif record is not None:
                 opened[event.subject] = _move(record, event, payload)
         return DrillRecords(tuple(keep_last(opened, _MOST_OPEN).values()), tuple(ended[-_KEPT:]), count)

@@ -42,7 +42,7 @@ class GuardRecord:
 
     @property
     def undo(self) -> ActionCall | None:
-        """What takes the change back; None if nothing does."""
+        """What rolls the change back; None if nothing does."""
         start = self.start
         return ActionCall(start.undo_action, start.undo_target, start.undo_parameters) if start.undo_action else None
 

@@ -30,8 +30,8 @@ class Drill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One drill. `title` is an imperative; `action` is the console's, with its `parameters`.
 
     With `pods` the action is run on pods of the target: `one`, or `each` of them; `every` repeats that until the limit.
-    `target` is the only target that it is for; empty for any workload. `undo` says how it is taken back where the action has no
-    undo of its own. `alerts` are names that announce it although no label of theirs names the target. `bears`: the platform
+    `target` is the only target that it is for; empty for any workload. `undo` says how it is rolled back where the action has
+    no undo of its own. `alerts` are names that announce it although no label of theirs names the target. `bears`: the platform
     should bear it, so nothing has to fire. `limit` and `every` are durations.
     """
 
@@ -104,7 +104,7 @@ def _find_errors(drill: Drill) -> Iterator[tuple[Part, str]]:
         except InvalidTime as error:
             yield (key,), str(error)
     if drill.every and not drill.pods:
-        yield ("every",), "expected with `pods` only: a change is made once and taken back"
+        yield ("every",), "expected with `pods` only: a change is made once and rolled back"
     if drill.pods and drill.target:
         yield ("target",), "expected none with `pods`, whose target is a workload"
     if drill.pods and not drill.undo:

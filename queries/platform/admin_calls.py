@@ -51,7 +51,7 @@ class AdminState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AdminUndo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The call that takes another one back, or `says`: why there is none. `parameters` get the state's fields of before."""
+    """The call that rolls another one back, or `says`: why there is none. `parameters` get the state's fields of before."""
 
     call: str = ""
     says: str = ""
@@ -166,7 +166,7 @@ def _find_errors(call: AdminCall) -> Iterator[tuple[Part, str]]:
         if item.one_of and item.kind != "text":
             yield ("parameters", index, "one_of"), f"expected none for the kind {item.kind}"
     if bool(call.undo.call) == bool(call.undo.says):
-        yield ("undo",), "expected either `call`, an id, or `says`, why it cannot be taken back"
+        yield ("undo",), "expected either `call`, an id, or `says`, why it cannot be rolled back"
     if call.state is not None:
         yield from _find_state_errors(call, call.state, names)
     for index, move in enumerate(call.moves):

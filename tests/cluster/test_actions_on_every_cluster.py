@@ -278,7 +278,7 @@ async def test_a_release_that_never_became_ready_is_passed_over(ns: Namespace, h
 
 
 async def test_a_guarded_release_is_rolled_back_and_a_good_one_kept(ns: Namespace, hands: Hands) -> None:
-    """The image whose signals get worse is taken back by the guard through the same writer, to the template of before; one
+    """The image whose signals get worse is rolled back by the guard through the same writer, to the template of before; one
     whose signals stay as they were is kept.
     """
     ns.add(replicas=1)

@@ -1,4 +1,4 @@
-"""Set a key of a ConfigMap, on every cluster: previewed as a diff, proved by the restarts, taken back where something fails."""
+"""Set a key of a ConfigMap, on every cluster: previewed as a diff, proved by the restarts, rolled back if something fails."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ async def test_a_key_is_added_and_removed(ns: Namespace, hands: Hands) -> None:
     assert "nothing to do" in (await hands.act("set-key", target=MAP, key="new", unset="yes")).text
     assert (await hands.act("set-key", target=MAP, key="empty", value="1")).outcome is Outcome.DONE
     assert hands.previews[-1].plan.undo is None
-    assert any("nothing takes this back by itself" in note for note in hands.previews[-1].plan.notes)
+    assert any("nothing rolls this back by itself" in note for note in hands.previews[-1].plan.notes)
 
 
 async def test_what_is_refused(ns: Namespace, hands: Hands) -> None:

@@ -75,7 +75,7 @@ def test_the_companions_are_settled_at_their_second_revision() -> None:
 
 
 def test_a_manual_five_stays_and_twenty_five_does_not(cluster: SteerableCluster) -> None:
-    """The mitigation of memory pressure is inside the autoscaler's range; more than its maximum is taken back."""
+    """The mitigation of memory pressure is inside the autoscaler's range; more than its maximum is rolled back."""
     cluster.patch("deployments", "cad-ml-api", {"spec": {"replicas": 5}})
     until(lambda: cluster.deployment("cad-ml-api").settled, "five replicas")
     time.sleep(0.5)

@@ -1,5 +1,5 @@
 """`drill run` on every cluster: to its end, and killed with SIGKILL in each of its stages; then the next console, a process of
-its own, takes the fault back.
+its own, rolls the fault back.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from limits import extend
 
 pytestmark = pytest.mark.slow  # two consoles each
 CALL = "call/cache-apply"
-IN_PLACE = "a drill: taken back at"
+IN_PLACE = "a drill: rolled back at"
 """What `drill run` prints from the moment on that its fault is proved to be in place."""
 
 
@@ -45,12 +45,12 @@ def drill(site: Site, name: str, limit: str, target: str = TARGET) -> subprocess
 
 
 def run_to_its_end(site: Site, name: str, target: str = TARGET) -> dict[str, object]:
-    """Its report, of a drill whose fault was taken back when its time was up."""
+    """Its report, of a drill whose fault was rolled back when its time was up."""
     child = drill(site, name, "6s", target)
     output, complaint = child.communicate(timeout=extend(120.0))
     code, report, _ = site.shell.run("drill", "report", "--format", "json")
     found: dict[str, object] = json.loads(report)
-    assert found["result"] == "taken back", output + complaint
+    assert found["result"] == "rolled back", output + complaint
     assert "the time limit of 6s is over" in str(found["text"]) and str(found["text"]).endswith("healthy again"), output
     assert (child.returncode, code) == (2, 2), "what nobody saw fail is neither met nor missed"
     return found
@@ -95,14 +95,14 @@ def test_killed_before_its_fault(site: Site) -> None:
 
 
 def test_killed_while_its_fault_is_sent(site: Site) -> None:
-    """The server took it and nobody heard: the next console finds it in place, and takes it back when the time is up."""
+    """The server took it and nobody heard: the next console finds it in place, and rolls it back when the time is up."""
     site.kill_when_sent(drill(site, "scale-to-zero", "12s"), 1)
     assert site.spec()["replicas"] == 0
     with site.second() as second:
         second.wait_for("took over the guard of tester")
         end = site.end("drill.ended")
     assert [item.data["result"] for item in site.events("guard.ended")] == ["rolled back"]
-    assert end.data["result"] == "taken back", end.data["text"]
+    assert end.data["result"] == "rolled back", end.data["text"]
     assert site.spec() == site.before and site.changes() == 2
 
 
@@ -115,7 +115,7 @@ def test_killed_while_its_fault_is_in_place(site: Site, name: str) -> None:
         second.wait_for("took over the guard of tester")
         end = site.end("drill.ended")
     assert [item.data["result"] for item in site.events("guard.ended")] == ["rolled back"]
-    assert end.data["result"] == "taken back"
+    assert end.data["result"] == "rolled back"
     assert f"ended during the drill {name} on {TARGET}; its guard: rolled back" in end.data["text"]
     assert site.spec() == site.before and site.changes() == 2
     code, output, _ = site.shell.run("drill", "report", "--format", "json")
@@ -124,29 +124,29 @@ def test_killed_while_its_fault_is_in_place(site: Site, name: str) -> None:
 
 
 def test_a_small_cache_of_a_killed_console_is_enlarged_again(site: Site, platform: AdminServer) -> None:
-    """The call is taken back by itself with the values of before, as the preview said."""
+    """The call is rolled back by itself with the values of before, as the preview said."""
     kill_at(drill(site, "small-cache", "15s", CALL), IN_PLACE)
     assert len(platform.writes) == 1
     with site.second() as second:
         second.wait_for("took over the guard of tester")
         end = site.end("drill.ended")
-    assert end.data["result"] == "taken back", end.data["text"]
+    assert end.data["result"] == "rolled back", end.data["text"]
     assert [body["capacity"] > 1 for _, _, _, body in platform.writes] == [False, True]
 
 
-def test_killed_while_it_is_taken_back(site: Site) -> None:
+def test_killed_while_it_is_rolled_back(site: Site) -> None:
     """The undo arrived and nobody heard: the next console sees that, and sends no second one."""
     site.kill_when_sent(drill(site, "scale-to-zero", "5s"), 2)
     with site.second():
         end = site.end("drill.ended")
     assert [item.data["result"] for item in site.events("guard.ended")] == ["rolled back"]
-    assert end.data["result"] == "taken back", end.data["text"]
+    assert end.data["result"] == "rolled back", end.data["text"]
     assert site.spec() == site.before and site.changes() == 2
 
 
-def test_stop_takes_it_back_at_once(site: Site) -> None:
-    """Without a screen: the fault of an hour is taken back by `drill stop`, which also closes the drill; again there is nothing
-    to do.
+def test_stop_rolls_it_back_at_once(site: Site) -> None:
+    """Without a screen: the fault of an hour is rolled back by `drill stop`, which also closes the drill; again there is
+    nothing to do.
     """
     kill_at(drill(site, "scale-to-zero", "1h"), IN_PLACE)
     code, output, complaint = site.shell.run("drill", "stop", "--namespace", site.ns.name)
@@ -154,4 +154,4 @@ def test_stop_takes_it_back_at_once(site: Site) -> None:
     assert "rolled back: a person stopped the drill" in output and "its guard: rolled back" in output
     until(lambda: site.spec() == site.before, "the replicas of before")
     output = site.shell.run("drill", "stop", "--namespace", site.ns.name)[1]
-    assert output == "nothing to take back: no drill lost its console\n"
+    assert output == "nothing to roll back: no drill lost its console\n"

@@ -59,7 +59,7 @@ def test_killed_while_the_change_is_sent(site: Site) -> None:
 
 
 def test_killed_while_the_rollout_goes_on(site: Site) -> None:
-    """A release whose pods never become ready: the second console takes it back once its signal is bad."""
+    """A release whose pods never become ready: the second console rolls it back once its signal is bad."""
     kill_at(act(site, image=f":{NEVER_READY}", countdown="1s"), "of 2 new pods created")
     with site.second() as second:
         second.wait_for("took over the guard of tester")
@@ -80,7 +80,7 @@ def test_killed_while_it_watches(site: Site) -> None:
 
 
 def test_killed_while_it_holds(site: Site) -> None:
-    """The signal is unknown when the second console takes over, and gets worse: it takes the change back itself."""
+    """The signal is unknown when the second console takes over, and gets worse: it rolls the change back itself."""
 
     def lose(line: str) -> None:
         if WATCHING in line:
@@ -96,7 +96,7 @@ def test_killed_while_it_holds(site: Site) -> None:
 
 
 def test_killed_while_it_counts_down(site: Site) -> None:
-    """The second console counts down again and takes the change back: once."""
+    """The second console counts down again and rolls the change back: once."""
     kill_at(act(site, countdown="3s"), "rolls back in 3s", meanwhile=lambda line: worsen(site, line))
     assert site.spec() != site.before
     with site.second() as second:

@@ -24,7 +24,7 @@ def site(ns: Namespace, tmp_path: Path) -> Iterator[Site]:
 
 def test_a_roll_back_waits_for_the_shared_store(site: Site) -> None:
     """Whether somebody else took the guard over is in the store alone: without it nothing is sent, however bad the signal is;
-    with it again the change is taken back.
+    with it again the change is rolled back.
     """
 
     async def refuse(exchange: Exchange) -> bool:

@@ -1,4 +1,4 @@
-"""Guards of a Rollout's promotion and of a blue/green switch, on every cluster: taken back through the same writer, or kept."""
+"""Guards of a Rollout's promotion and of a blue/green switch, on every cluster: rolled back by the same writer, or kept."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def add_colour(ns: Namespace, colour: str) -> None:
     ns.rolled_out(colour)
 
 
-async def test_a_switch_is_taken_back_or_kept(ns: Namespace, hands: Hands) -> None:
+async def test_a_switch_is_rolled_back_or_kept(ns: Namespace, hands: Hands) -> None:
     """Blue to green with worse signals: the Service selects blue again; with signals as before it stays at green."""
     for colour in ("blue", "green"):
         await asyncio.to_thread(add_colour, ns, colour)

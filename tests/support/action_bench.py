@@ -35,7 +35,7 @@ from queries.model.silence import ExistingSilence
 
 QUICK = PodTimings(schedule=(0.0, 0.01), start=(0.01, 0.02), ready=(0.01, 0.03), end=(0.01, 0.02))
 NO_SETTLE = tuple((kind, 0.0) for kind in SETTLE)
-"""For tests that are not about who takes a change back."""
+"""For tests that are not about who rolls a change back."""
 POLL_SECONDS = 0.05
 """The pause between two looks of a run on a cluster whose pods are ready in hundredths of a second."""
 NAMESPACE = "cad-ml-platform"

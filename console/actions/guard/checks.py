@@ -75,7 +75,7 @@ class GuardChecks:
         if options.twin:
             lines.append(f"compared with {options.twin} too, where a signal has series for it")
         if undo is None:
-            return (*lines, "nothing takes this change back: the guard only watches and reports", *notices)
+            return (*lines, "nothing rolls this change back: the guard only watches and reports", *notices)
         seconds = f"{format_duration(options.countdown_seconds)} after it says so"
         return (
             *lines,
@@ -93,11 +93,11 @@ class GuardChecks:
 def _describe_drill(options: GuardOptions, undo: ActionCall | None) -> tuple[str, ...]:
     """What the person confirms beside the fault of a drill."""
     if undo is None:
-        return ("nothing takes this change back",)
+        return ("nothing rolls this change back",)
     return (
-        f"a drill: after {format_duration(options.watch_seconds)}, or at once when you stop it, taken back by: "
+        f"a drill: after {format_duration(options.watch_seconds)}, or at once when you stop it, rolled back by: "
         f"{describe_call(undo)}",
-        "if this console ends before, the next one on this host takes it back",
+        "if this console ends before, the next one on this host rolls it back",
     )
 
 

@@ -1,4 +1,4 @@
-"""The guard of a drill's fault: takes it back when its time is up or a person stops it, whatever the signals show."""
+"""The guard of a drill's fault: rolls it back when its time is up or a person stops it, whatever the signals show."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class DrillGuard(Guard):
 
     @property
     def verdict_text(self) -> str:
-        return self._why_roll_back() or f"a drill: taken back at {format_clock(self._ends_at or 0.0)}"
+        return self._why_roll_back() or f"a drill: rolled back at {format_clock(self._ends_at or 0.0)}"
 
     async def watch(self, failure: str = "") -> AsyncGenerator[GuardReport, None]:
         """As of any guard; a fault that does not complete is what was asked for."""

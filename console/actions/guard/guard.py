@@ -29,7 +29,7 @@ _CONFLICTS = 5
 controller writes the object several times a second.
 """
 
-NOT_TAKEN_BACK = ": nothing is taken back"
+NOT_ROLLED_BACK = ": nothing is rolled back"
 """The end of the sentence where somebody else has changed what the guard watches."""
 RunUndo = Callable[[Request, Callable[[Preview], Awaitable[bool]]], AsyncGenerator[RunStep, None]]
 FindChange = Callable[[], Awaitable[str]]
@@ -214,7 +214,7 @@ class Guard:
             elif self._control.stopped_by:
                 yield await self._end(GuardResult.STOPPED, f"stopped by {self._control.stopped_by}: the change stays, unproved")
             elif self._moved:
-                yield await self._end(GuardResult.CHANGED, f"{self._moved}{NOT_TAKEN_BACK}")
+                yield await self._end(GuardResult.CHANGED, f"{self._moved}{NOT_ROLLED_BACK}")
             elif reason := self._why_roll_back():
                 async with aclosing(self._roll_back(reason, certain=self._verdict is not GuardVerdict.WORSE)) as reports:
                     async for report in reports:
@@ -311,7 +311,7 @@ class Guard:
         """Announces, counts down and runs the undo. Signals that recover call it off, unless the reason is `certain`."""
         self._reason = reason
         if self._undo is None:
-            yield await self._end(GuardResult.FAILED, f"failed: {reason}; nothing takes this change back")
+            yield await self._end(GuardResult.FAILED, f"failed: {reason}; nothing rolls this change back")
             return
         self._phase, self._called_off = GuardPhase.COUNTDOWN, False
         seconds = 0.0 if self._control.undo_now else self.options.countdown_seconds
@@ -385,12 +385,12 @@ class Guard:
                 with suppress(SourceError):
                     self._moved = await self._find_change()
             if self._moved:
-                return await self._end(GuardResult.CHANGED, f"{self._moved}{NOT_TAKEN_BACK}")
+                return await self._end(GuardResult.CHANGED, f"{self._moved}{NOT_ROLLED_BACK}")
         if (last.outcome is Outcome.REFUSED or _is_conflict(last)) and not final:
             return None
         undo = describe_call(self._undo) if self._undo else ""
         why = "; ".join(filter(None, (reason, last.text, self._doubts())))
-        text = f"ROLLBACK FAILED: {why}; check the target and take the change back by hand: {undo}"
+        text = f"ROLLBACK FAILED: {why}; check the target and roll the change back by hand: {undo}"
         return await self._end(GuardResult.ROLLBACK_FAILED, text)
 
     # Reports

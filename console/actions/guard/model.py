@@ -18,7 +18,7 @@ class GuardOptions:
     """How a change is guarded. `signals` are ids of panels; `twin` is the name of a Deployment that was not changed, whose
     series are compared too.
 
-    With a signal of unknown value for `hold_seconds`, the change is taken back; `countdown_seconds` pass between the
+    With a signal of unknown value for `hold_seconds`, the change is rolled back; `countdown_seconds` pass between the
     announcement of that and the request.
     """
 
@@ -28,7 +28,7 @@ class GuardOptions:
     countdown_seconds: float = 10.0
     twin: str = ""
     drill: str = ""
-    """The drill that makes the change: it is taken back after `watch_seconds`, whatever the signals show."""
+    """The drill that makes the change: it is rolled back after `watch_seconds`, whatever the signals show."""
 
 
 GUARDED_BY_DEFAULT = ("image",)
@@ -88,11 +88,11 @@ class GuardResult(StrEnum):
     NOT_MADE = "not made"
     """The change was never made."""
     CHANGED = "changed"
-    """Somebody else changed it since: theirs is not taken back."""
+    """Somebody else changed it since: theirs is not rolled back."""
     STOPPED = "stopped"
     """A person ended the guard: the change stays, unproved."""
     FAILED = "failed"
-    """Worse, and nothing takes the change back."""
+    """Worse, and nothing rolls the change back."""
     UNKNOWN = "unknown"
 
 
@@ -111,8 +111,8 @@ class SignalReading:
 class GuardStatus:
     """A guard at one moment. Times are Unix seconds, for people: what it decides follows a clock that nobody sets.
 
-    `ends_at` is when the change is kept, `acts_at` when it is taken back, unless something happens before. `undo` says what
-    takes it back, empty if nothing does. `verdicts` are the newest with their time, oldest first; `left_out` is the number of
+    `ends_at` is when the change is kept, `acts_at` when it is rolled back, unless something happens before. `undo` says what
+    rolls it back, empty if nothing does. `verdicts` are the newest with their time, oldest first; `left_out` is the number of
     those before them.
     """
 

@@ -104,7 +104,7 @@ class GuardedRun:
         state = await self._stateful.fetch_state(plan.request, self._reader)
         options, undo, identity = self._options, plan.undo, target.identity
         if undo is not None and undo.action != self._stateful.undone_by:
-            raise TypeError(f"{plan.request.action} does not declare that {undo.action} takes it back")
+            raise TypeError(f"{plan.request.action} does not declare that {undo.action} rolls it back")
         await asyncio.to_thread(
             self._append,
             GuardStarted(

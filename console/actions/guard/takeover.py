@@ -150,12 +150,12 @@ class GuardTakeover:
         if everybody is None or everybody.process != found.process or (found.process and process.is_running(found.process)):
             raise NotTaken(f"{everybody.author if everybody else 'somebody'} took it over or ended it")
         if start.undo_action and (start.undo_target != start.target or start.undo_action != _undo_of(start.action)):
-            raise NotTaken(_by_hand(record, f"{start.undo_action} is not what takes {start.action} back"))
+            raise NotTaken(_by_hand(record, f"{start.undo_action} is not what rolls {start.action} back"))
         self._last = rows[-1][0].sequence
         return found
 
     async def _check_undo(self) -> None:
-        """Whether this identity may take the change back. A plan that is refused now may be possible later."""
+        """Whether this identity may roll the change back. A plan that is refused now may be possible later."""
         undo = self._guard_record.undo
         action: Action | None = action_named(undo.action) if undo else None
         if undo is None or action is None:
@@ -202,14 +202,14 @@ class GuardTakeover:
             self._guard_record = replace(record, state=state)
             return None
         if not record.state:
-            undo = f"; take it back by hand: {describe_call(record.undo)}" if record.undo else ""
+            undo = f"; roll it back by hand: {describe_call(record.undo)}" if record.undo else ""
             text = f"UNGUARDED: the console of {record.author} ended while it sent the change, which may be in place{undo}"
             return _Ended(GuardResult.UNKNOWN, text)
         if state == record.state:
             return None
         if state == record.start.state:
             return _Ended(GuardResult.ROLLED_BACK, "rolled back: the state before the change is there again")
-        return _Ended(GuardResult.CHANGED, f"{record.start.target} was changed by somebody since: nothing is taken back")
+        return _Ended(GuardResult.CHANGED, f"{record.start.target} was changed by somebody since: nothing is rolled back")
 
     async def _is_made(self) -> bool:
         """Whether the target is as the change would make it."""
@@ -258,7 +258,7 @@ class GuardTakeover:
         since = self._clock() - (record.changed_at or record.started_at)
         least = min(start.watch_seconds, _LEAST_INTERVALS * self._source.interval_seconds)
         if start.drill:
-            least = 0.0  # nobody has to prove anything before a drill is taken back
+            least = 0.0  # nobody has to prove anything before a drill is rolled back
         options = GuardOptions(
             start.watch_seconds,
             tuple(item.panel for item in start.signals),
@@ -325,15 +325,15 @@ class GuardTakeover:
 
 
 def _undo_of(name: str) -> str:
-    """The action that takes this one back: a console sends nothing else by itself for a guard that it did not start."""
+    """The action that rolls this one back: a console sends nothing else by itself for a guard that it did not start."""
     action = action_named(name)
     return action.undone_by if isinstance(action, Guardable) else ""
 
 
 def _by_hand(record: GuardRecord, why: str) -> str:
-    """The sentence for a person: what stays unguarded, and that their own previewed action takes it back."""
+    """The sentence for a person: what stays unguarded, and that their own previewed action rolls it back."""
     undo, kind = _undo_of(record.start.action), record.start.target.partition("/")[0]
     how = "check its target"
-    if undo and kind in NAMED_TARGETS:  # a call of the platform may be taken back by another one
+    if undo and kind in NAMED_TARGETS:  # a call of the platform may be rolled back by another one
         how = f"if it has to go back, run {undo} on {record.start.target}; its preview asks you first"
     return f"{why}; nothing is sent; {how}"

@@ -56,12 +56,12 @@ class DrillFlow:
         if self.app.session is None:
             self.app.show_notice("the session is not open yet", warning=True)
         elif self.model.running:
-            self.app.show_notice("a drill runs already: s on its page (:drill) takes it back", warning=True)
+            self.app.show_notice("a drill runs already: s on its page (:drill) rolls it back", warning=True)
         else:
             self.app.run_worker(self._start(self.app.session, name, target, limit), f"the drill {name}", "drill")
 
     def stop(self) -> None:
-        """Take the fault back now."""
+        """Roll the fault back now."""
         if self._run is not None:
             self._run.stop(self.app.settings.user)
 
@@ -77,7 +77,7 @@ class DrillFlow:
                         f"Drill {drill.id}: {drill.title}",
                         (
                             FormField("target", "the workload, as deployment/NAME"),
-                            FormField("for", "take it back after so long", limit or drill.limit),
+                            FormField("for", "roll it back after so long", limit or drill.limit),
                         ),
                     )
                 )

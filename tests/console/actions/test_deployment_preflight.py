@@ -58,7 +58,7 @@ def state(
         (1, 3, "is active and may change 3 again"),
     ],
 )
-def test_an_autoscaler_takes_back_only_what_is_outside_its_limits(current: int, replicas: int | None, said: str) -> None:
+def test_an_autoscaler_undoes_only_what_is_outside_its_limits(current: int, replicas: int | None, said: str) -> None:
     """Minimum and maximum are inside. Of several it is that of this workload: kind and name both."""
     others = scaler("x", kind="StatefulSet"), scaler("y", target="other")
     found = check_autoscaling(state(deployment(current), scalers=(*others, scaler())), replicas=replicas)

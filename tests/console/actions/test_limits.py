@@ -1,4 +1,4 @@
-"""The limits of a container: what may be asked for, what is sent, and how it is taken back."""
+"""The limits of a container: what may be asked for, what is sent, and how it is rolled back."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ def test_a_source_that_fails_is_asked_again_after_two_polls(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("worse_at", [0.0, 0.5, 3.0])
-def test_nobody_waits_for_a_change_that_has_to_be_taken_back(tmp_path: Path, worse_at: float) -> None:
+def test_nobody_waits_for_a_change_that_has_to_be_rolled_back(tmp_path: Path, worse_at: float) -> None:
     """At the first look after its guard knows; the outcome is unknown, with the reason."""
     _, verification, at = watch(tmp_path, Action(Progress("2 of 3 pods")), worse_at=worse_at)
     assert at == (0.0 if not worse_at else 1.0 if worse_at < 1.0 else 3.0)

@@ -1,4 +1,4 @@
-"""What takes a change back, named before it is made."""
+"""What rolls a change back, named before it is made."""
 
 from __future__ import annotations
 

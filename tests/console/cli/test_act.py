@@ -80,7 +80,7 @@ def test_yes_is_not_enough_where_a_check_asks(shell: ClusterShell) -> None:
 
 
 def test_undone_is_1(tmp_path: Path) -> None:
-    """What an HPA takes back while it is watched is no success, in the exit code too."""
+    """What an HPA undoes while it is watched is no success, in the exit code too."""
     made = SteerableCluster(timings=QUICK, autoscaler_seconds=1.0)
     made.seed()
     with made:

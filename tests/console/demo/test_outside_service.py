@@ -61,7 +61,7 @@ def get(outside: OutsideService, path: str, token: str = "") -> tuple[int, dict[
 
 
 async def test_a_bad_update_is_restored_and_a_good_one_kept(outside: OutsideService, session: Session) -> None:
-    """The version that only a smoke test finds out is taken back, and the running service says so itself; another is kept."""
+    """The version that only a smoke test finds out is rolled back, and the running service says so itself; another is kept."""
     token = (outside.folder / "client-token").read_text().strip()
     assert get(outside, "/render", token) == (200, {"rendered": "part-1.dwg", "version": FIRST_VERSION})
     bad = await act(session, "update-service", f"external/{NAME}", to=BAD_VERSION)

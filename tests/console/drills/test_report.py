@@ -25,9 +25,9 @@ def record(*times: DrillTime, result: str = "changed") -> DrillRecord:
     [
         (MET, "changed", 0),
         (MET, "undo failed", 5),
-        ((*MET[:2], DrillTime("recover", 1200.0, None, "missed", "not recovered")), "taken back", 1),
-        ((DrillTime("detect", 120.0, None, "not observed", "no answers"), *MET[1:]), "taken back", 2),
-        ((DrillTime("detect", 120.0, None, "not expected", "bears it"), *MET[1:]), "taken back", 0),
+        ((*MET[:2], DrillTime("recover", 1200.0, None, "missed", "not recovered")), "rolled back", 1),
+        ((DrillTime("detect", 120.0, None, "not observed", "no answers"), *MET[1:]), "rolled back", 2),
+        ((DrillTime("detect", 120.0, None, "not expected", "bears it"), *MET[1:]), "rolled back", 0),
         ((), "not made", 1),
         (MET, "interrupted", 2),
         (MET, "unknown", 2),

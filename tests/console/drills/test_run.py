@@ -1,4 +1,4 @@
-"""A drill: confirmed from a preview, taken back at the latest when its time is up, and witnessed."""
+"""A drill: confirmed from a preview, rolled back at the latest when its time is up, and witnessed."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ async def until(condition: Callable[[], object], *, seconds: float = 10.0) -> No
         await asyncio.sleep(0.02)
 
 
-async def test_a_fault_is_taken_back_when_its_time_is_up(drills: DrillBench) -> None:
+async def test_a_fault_is_rolled_back_when_its_time_is_up(drills: DrillBench) -> None:
     """Scale to zero: the preview names undo, limit and goals; the pods are back by themselves after the limit, and the journal
     has the drill around the guarded action.
     """
     before = drills.replicas()
     end = await drills.drive(drills.start("scale-to-zero", limit="5s"))
-    assert end.result == "taken back", end.text
+    assert end.result == "rolled back", end.text
     assert "the time limit of 5s is over" in end.text and end.text.endswith("healthy again")
     assert drills.replicas() == before
     (preview,) = drills.previews
     notes = " ".join(preview.plan.notes)
-    assert f"after 5s, or at once when you stop it, taken back by: scale {TARGET} --replicas {before}" in notes
+    assert f"after 5s, or at once when you stop it, rolled back by: scale {TARGET} --replicas {before}" in notes
     assert "goals: detect within 2m, acknowledge within 5m of that, recover within 20m" in notes
     assert preview.plan.title.startswith("Drill scale-to-zero: Scale")
     assert len(drills.bench.writes()) == 2
@@ -65,7 +65,7 @@ async def test_a_fault_is_taken_back_when_its_time_is_up(drills: DrillBench) -> 
     assert [(item.what, item.seconds, item.result) for item in record.times] == [
         ("detect", None, NOT_OBSERVED), ("acknowledge", None, NOT_OBSERVED), ("recover", None, NOT_OBSERVED)
     ]  # fmt: skip
-    assert record.time("recover") and "the drill took it back after" in str(record.time("recover"))
+    assert record.time("recover") and "the drill rolled it back after" in str(record.time("recover"))
 
 
 async def test_stopping_takes_the_fault_back_at_once(drills: DrillBench) -> None:
@@ -82,13 +82,13 @@ async def test_stopping_takes_the_fault_back_at_once(drills: DrillBench) -> None
     await until(lambda: len(drills.bench.writes()) == 2, seconds=3.0)
     assert time.monotonic() - stopped < extend(3.0)
     end = await task
-    assert end.result == "taken back" and "a person stopped the drill" in end.text
+    assert end.result == "rolled back" and "a person stopped the drill" in end.text
     assert drills.bench.cluster.deployment(API).image == image
 
 
 async def test_what_the_console_sees_is_timed_with_its_source(drills: DrillBench) -> None:
     """The alert that fires, who acknowledges it, and the healthy target after a person's fix: three numbers, each with its
-    source; the drill takes nothing back that somebody changed.
+    source; the drill rolls back nothing that somebody changed.
     """
     drill = drills.start("scale-to-zero", limit="1m")
     task = asyncio.create_task(drills.drive(drill))
@@ -116,7 +116,7 @@ async def test_what_the_console_sees_is_timed_with_its_source(drills: DrillBench
 async def test_a_killed_pod_is_replaced_and_nothing_has_to_fire(drills: DrillBench) -> None:
     """The platform bears the loss of one pod: recovery is timed, and no detection is expected."""
     end = await drills.drive(drills.start("kill-pod", limit="10s"))
-    assert end.result == "taken back", end.text
+    assert end.result == "rolled back", end.text
     (write,) = drills.bench.writes()
     assert write.method == "DELETE" and API in write.path
     times = {item.what: item for item in drills.drills.ended[-1].times}
@@ -133,7 +133,7 @@ async def test_pods_are_deleted_again_and_again_until_the_time_is_up(drills: Dri
     )
     team = DrillBench(drills.bench, replace(drills.settings, own=replace(drills.settings.own, drills=(str(own),))))
     end = await team.drive(team.start("often"))
-    assert end.result == "taken back", end.text
+    assert end.result == "rolled back", end.text
     deleted = [item for item in drills.bench.writes() if item.method == "DELETE"]
     assert len(deleted) > 3 and f"{len(deleted)} pods deleted, no more are" in end.text
     assert len(team.previews) == 1
@@ -221,7 +221,7 @@ async def test_a_source_that_does_not_answer_gives_no_number(drills: DrillBench)
 
 @pytest.mark.slow
 async def test_a_console_that_ends_leaves_the_fault_to_the_next_one(drills: DrillBench) -> None:
-    """The guard that nothing runs any more is taken over: what is left of the time limit passes, then the fault is taken back;
+    """The guard that nothing runs any more is taken over: what is left of the time limit passes, then the fault is rolled back;
     the drill itself is journalled as interrupted.
     """
     drill = drills.start("scale-to-zero", limit="5s")

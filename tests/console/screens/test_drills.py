@@ -26,7 +26,7 @@ UNDO = "scale deployment/cad-ml-api --replicas 3"
 TIMES = (DrillTime("detect", 120.0, 41.0, "met", "alert HighErrorRate fires (Alertmanager)"),)
 ENDED = DrillRecord(
     "d1", 3, "ann", NOW - 600.0, DrillStarted("bad-image", "Release a bad image", TARGET), "r1", NOW - 590.0, "sent",
-    (*TIMES, DrillTime("acknowledge", 300.0, None, "missed", "nobody acknowledged it in 9m0s")), "taken back", "rolled back",
+    (*TIMES, DrillTime("acknowledge", 300.0, None, "missed", "nobody acknowledged it in 9m0s")), "rolled back", "rolled back",
     NOW,
 )  # fmt: skip
 
@@ -56,7 +56,7 @@ class Script:
         yield DrillStep("accepted by the server", NOW, 41.0, fault)
         await self.stopped.wait()
         yield DrillStep(
-            "rolled back", NOW, 60.0, replace(fault, phase=DrillPhase.ENDED, result="taken back", text="rolled back")
+            "rolled back", NOW, 60.0, replace(fault, phase=DrillPhase.ENDED, result="rolled back", text="rolled back")
         )
 
 
@@ -64,7 +64,7 @@ class Script:
 async def test_a_drill_from_the_list_to_its_end(
     stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
 ) -> None:
-    """Enter asks for the target, the preview asks for a yes, the page says until when and what takes it back, and s does."""
+    """Enter asks for the target, the preview asks for a yes, the page says until when and what rolls it back, and s does."""
     runs: list[Script] = []
 
     def start(
@@ -92,11 +92,11 @@ async def test_a_drill_from_the_list_to_its_end(
         await made.until(pilot, "a drill: after 10m")
         await made.press(pilot, "tab", "enter")
         shown = await made.until(pilot, "THE FAULT IS IN PLACE: 9m")
-        for words in (f"undo: {UNDO}", "met          detect         41s  goal 2m", "waiting      acknowledge", "s take back"):
+        for words in (f"undo: {UNDO}", "met          detect         41s  goal 2m", "waiting      acknowledge", "s roll back"):
             assert words in shown, words
         assert made.app.flows.actions.in_progress == (f"scale {TARGET}",), "quitting asks first"
         await made.press(pilot, "s")
-        await made.until(pilot, "taken back")
+        await made.until(pilot, "rolled back")
         assert runs[0].stopped_by
         assert not made.app.flows.actions.running
 
@@ -124,7 +124,7 @@ async def test_past_drills_and_a_report(stage: Callable[..., Any]) -> None:
         session.deliver(replace(session.shown, ledger=ledger))
         made.app.flows.drills.open("")
         await made.until(pilot, "3 ")
-        await made.until(pilot, "taken back   bad-image on deployment/cad-ml-api")
+        await made.until(pilot, "rolled back  bad-image on deployment/cad-ml-api")
         await made.press(pilot, "r")
         shown = await made.until(pilot, "nobody acknowledged it in 9m0s")
         assert "Drill 3" in shown and "41s" in shown

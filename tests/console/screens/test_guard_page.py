@@ -94,7 +94,7 @@ async def test_the_page_says_what_happens_next_and_when(stage: Callable[..., Any
 
 
 def test_a_hold_offers_only_what_can_be_done() -> None:
-    """`r` is named where something takes the change back, and only there."""
+    """`r` is named where something rolls the change back, and only there."""
     held = status(GuardPhase.HOLD, None, acts_at=NOW + 90.0)
     assert describe_next(held, NOW)[0].endswith("s stops it, r rolls back")
     assert describe_next(replace(held, undo=""), NOW)[0].endswith("unless it is known again; s stops it")

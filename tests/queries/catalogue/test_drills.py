@@ -12,7 +12,7 @@ from queries.platform.admin_calls import read_admin_calls
 
 
 def test_every_drill_is_made_of_an_action_that_exists() -> None:
-    """Action and parameters; a call of the platform's administration can be taken back by itself, so a guard can."""
+    """Action and parameters; a call of the platform's administration can be rolled back by itself, so a guard can."""
     found = read_drills()
     assert found.problems == () and len(found.drills) == 6
     for drill in found.drills.values():

@@ -67,7 +67,7 @@ async def test_what_a_freeze_does_not_refuse(bench: Bench, freeze: Freeze, guard
 
 
 async def test_a_roll_back_in_a_freeze_is_not_held_up(bench: Bench) -> None:
-    """A freeze that begins while the guard watches does not keep the guard from taking the change back."""
+    """A freeze that begins while the guard watches does not keep the guard from rolling the change back."""
     signals = Signals(bench.journal)
     bench.settings = replace(bench.settings, freezes=(ALWAYS,))
     signals.on_read = lambda count: signals.values.update(error_ratio=8.0) if count > 2 else None

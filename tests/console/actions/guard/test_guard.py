@@ -1,4 +1,4 @@
-"""A guarded change: kept if its signals stay as before, else taken back by itself."""
+"""A guarded change: kept if its signals stay as before, else rolled back by itself."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ async def test_a_signal_that_was_bad_before_counts_only_if_it_gets_worse(bench: 
     assert cordoned(bench)
 
 
-async def test_what_somebody_else_changed_is_not_taken_back(bench: Bench) -> None:
+async def test_what_somebody_else_changed_is_not_rolled_back(bench: Bench) -> None:
     """A person who reverts the change during the watch ends the guard; their state stays."""
     signals = Signals(bench.journal)
 
@@ -210,7 +210,7 @@ async def test_what_somebody_else_changed_is_not_taken_back(bench: Bench) -> Non
     steps = await bench.act("cordon", NODE, guard=BRIEF, source=signals, meanwhile=once_watching(revert))
     result, text = outcome(steps)
     assert result is Outcome.UNDONE
-    assert "is schedulable again" in text and "nothing is taken back" in text
+    assert "is schedulable again" in text and "nothing is rolled back" in text
     assert len(bench.writes()) == 1
 
 
@@ -228,7 +228,7 @@ async def test_a_roll_back_that_fails_is_said_loudest(bench: Bench) -> None:
     result, text = outcome(steps)
     assert result is Outcome.ROLLBACK_FAILED
     assert text.startswith("ROLLBACK FAILED: Error ratio 8.00 %")
-    assert text.endswith("take the change back by hand: uncordon node/node-1")
+    assert text.endswith("roll the change back by hand: uncordon node/node-1")
     assert guards_of(bench.journal).ended[-1].result == "rollback failed"
 
 
@@ -279,14 +279,14 @@ async def test_a_roll_back_that_meets_conflicts_without_end_fails(bench: Bench) 
 
 
 async def test_a_change_without_an_undo_is_only_watched(bench: Bench) -> None:
-    """A restart that makes things worse fails; the preview said that nothing takes it back."""
+    """A restart that makes things worse fails; the preview said that nothing rolls it back."""
     signals = Signals(bench.journal)
     worse = once_watching(lambda: signals.values.update(error_ratio=8.0))
     steps = await bench.act("restart", f"deployment/{API}", guard=BRIEF, source=signals, meanwhile=worse)
     result, text = outcome(steps)
     assert result is Outcome.FAILED
-    assert text.endswith("nothing takes this change back")
-    assert "nothing takes this change back: the guard only watches and reports" in bench.previews[0].plan.notes
+    assert text.endswith("nothing rolls this change back")
+    assert "nothing rolls this change back: the guard only watches and reports" in bench.previews[0].plan.notes
 
 
 async def test_a_clock_that_jumps_ends_no_watch(bench: Bench) -> None:
@@ -485,7 +485,7 @@ def test_the_limit_is_beyond_the_worst_value_before() -> None:
 
 
 def test_a_way_back_is_an_action_on_the_same_kind_of_target() -> None:
-    """What an action declares to take it back exists, and can be run on what it changes; an action of one write is none of
+    """What an action declares to roll it back exists, and can be run on what it changes; an action of one write is none of
     several steps.
     """
     found = 0
@@ -623,7 +623,7 @@ async def test_a_clock_that_was_set_makes_no_watch_endless_or_empty(bench: Bench
 async def test_a_change_that_was_being_sent_is_looked_up(bench: Bench, now: str, result: str, text: str) -> None:
     """Killed between the guard's start and the server's answer, from 3 replicas to 5: with 5 the change is in place and the
     guard goes on; with any other number nobody can tell whether it was made or will be, so it is named, never called
-    `not made`, and not taken back.
+    `not made`, and not rolled back.
     """
     signals, journal = Signals(bench.journal), bench.journal
     assert journal is not None
@@ -637,7 +637,7 @@ async def test_a_change_that_was_being_sent_is_looked_up(bench: Bench, now: str,
     assert guards_of(journal).ended[-1].result == result, steps[-1].text
     assert steps[-1].text.startswith(text), steps[-1].text
     if result == "unknown":
-        assert steps[-1].text.endswith(f"take it back by hand: scale deployment/{API} --replicas 3")
+        assert steps[-1].text.endswith(f"roll it back by hand: scale deployment/{API} --replicas 3")
     assert len(bench.writes()) == writes and bench.cluster.deployment(API).desired == int(now)
 
 
@@ -666,7 +666,7 @@ def forged(bench: Bench, signals: Signals, **changes: Any) -> list[Event]:
 )
 async def test_a_guard_of_the_shared_store_is_only_named(bench: Bench, delivered: bool, changes: dict[str, Any]) -> None:
     """Whoever may write the store may add any event: no console sends a change for it. Nor does it for one in its own file that
-    another process wrote, that leads elsewhere, or whose undo is not what the product takes that action back with.
+    another process wrote, that leads elsewhere, or whose undo is not what the product rolls that action back with.
     """
     signals, journal = Signals(bench.journal), bench.journal
     assert journal is not None
@@ -685,7 +685,7 @@ async def test_a_guard_of_the_shared_store_is_only_named(bench: Bench, delivered
 
 
 async def test_a_guard_that_was_taken_over_holds_at_least_a_second(bench: Bench) -> None:
-    """The journal may say less than what a person may ask for: without data the change is not taken back at once."""
+    """The journal may say less than what a person may ask for: without data the change is not rolled back at once."""
     signals = Signals(bench.journal)
     await kill(bench, "watching", signals, replace(BRIEF, hold_seconds=0.01, countdown_seconds=-5.0))
     signals.values["error_ratio"] = None
@@ -772,7 +772,7 @@ async def test_an_undo_goes_to_the_cluster_of_the_change_only(bench: Bench, monk
     assert len(bench.writes()) == 1
 
 
-async def test_a_later_change_is_not_taken_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_later_change_is_not_rolled_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of an action that cannot tell who undid it, the digest of when the server accepted the change does."""
     signals = Signals(bench.journal)
 
@@ -788,11 +788,11 @@ async def test_a_later_change_is_not_taken_back(bench: Bench, monkeypatch: pytes
     steps = await bench.act("cordon", NODE, guard=BRIEF, source=signals, meanwhile=once_watching(revert))
     result, text = outcome(steps)
     assert result is Outcome.UNDONE
-    assert text == "node/node-1 was changed by somebody since: nothing is taken back"
+    assert text == "node/node-1 was changed by somebody since: nothing is rolled back"
     assert len(bench.writes()) == 1
 
 
-async def test_a_target_that_cannot_be_read_is_not_taken_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_target_that_cannot_be_read_is_not_rolled_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether somebody changed it since is not known then: nothing is sent, and the outcome says why."""
     signals = Signals(bench.journal)
 
@@ -826,7 +826,7 @@ async def test_signals_that_changed_since_the_preview_refuse(bench: Bench, after
     assert not guards_of(bench.journal).open
 
 
-async def test_a_change_that_was_taken_back_by_hand_is_not_taken_back_again(bench: Bench) -> None:
+async def test_a_change_that_was_rolled_back_by_hand_is_not_rolled_back_again(bench: Bench) -> None:
     """Reverted after the console died: the next one says so and writes nothing."""
     signals = Signals(bench.journal)
     await kill(bench, "watching", signals)
@@ -850,7 +850,7 @@ async def test_of_two_consoles_the_first_takes_a_guard_over(bench: Bench, monkey
     for settings, why in ((bench.settings, "bob took it over"), (replace(bench.settings, read_only=True), "read-only")):
         takeover = GuardTakeover(
             record, settings=settings, reader=bench.facts, writer=writer, journal=journal, source=signals,
-            run_undo=lambda request, confirm: pytest.fail("nothing is taken back"), control=GuardControl(), clock=time.time,
+            run_undo=lambda request, confirm: pytest.fail("nothing is rolled back"), control=GuardControl(), clock=time.time,
         )  # fmt: skip
         with pytest.raises(NotTaken, match=why):
             _ = [step async for step in takeover.steps()]

@@ -226,7 +226,7 @@ def test_a_target_that_cannot_be_read_ends_the_watch_after_the_hold(
 
 
 @pytest.mark.parametrize("drill_seconds", [20.0, 22.5])
-def test_a_drill_is_taken_back_when_its_time_is_up(tmp_path: Path, drill_seconds: float) -> None:
+def test_a_drill_is_rolled_back_when_its_time_is_up(tmp_path: Path, drill_seconds: float) -> None:
     """Whatever the signals show, at the evaluation at its end or after it, and at once when a person stops it."""
     options = replace(OPTIONS, watch_seconds=drill_seconds, countdown_seconds=0.0, drill="errors")
     watch = Watch(tmp_path, options).run((11.0, set_ratio(80.0)))

@@ -1,4 +1,4 @@
-"""A change that somebody takes back after it was done: named in the preview, watched for, and called undone by whom."""
+"""A change that somebody undoes after it was done: named in the preview, watched for, and called undone by whom."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ async def test_an_hpa_that_takes_a_scale_back_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_scale_that_an_hpa_leaves_alone_is_done_after_its_settle_time(tmp_path: Path) -> None:
-    """Within the HPA's range nothing takes it back: done, with how long that was watched, and what was said meanwhile."""
+    """Within the HPA's range nothing undoes it: done, with how long that was watched, and what was said meanwhile."""
     async with site(tmp_path, autoscaler_seconds=0.3) as bench:
         steps = await bench.act("scale", TARGET, settings=replace(bench.settings, settle=(("hpa", 2.0),)), replicas="4")
         result, text = outcome(steps)
@@ -100,11 +100,11 @@ async def test_a_gitops_controller_that_takes_a_rollback_back_is_named(
         second_revision(bench.cluster)
         bad = bench.cluster.deployment(API).image
 
-        async def take_back(step: RunStep) -> None:
+        async def undo(step: RunStep) -> None:
             if step.text.startswith("watching whether"):
                 await reapply(bench.cluster, bad, manager=manager, after_seconds=0.0)
 
-        steps = await bench.act("rollback", TARGET, meanwhile=take_back)
+        steps = await bench.act("rollback", TARGET, meanwhile=undo)
         result, text = outcome(steps)
         assert result is Outcome.UNDONE, text
         assert text.startswith(f"undone by {name} ")
