@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from console.actions.cron_job import Suspend, Unsuspend
+from console.actions.cron_job import RunNow, Suspend, Unsuspend
 from console.actions.object_patch import ObjectFacts
 from console.actions.plan import Plan, Request
+from queries.errors import RequestRejected
 
 ARGO = {"annotations": {"argocd.argoproj.io/tracking-id": "shop:batch/CronJob:n/backup"}}
 FLUX = {"labels": {"kustomize.toolkit.fluxcd.io/name": "apps", "kustomize.toolkit.fluxcd.io/namespace": "flux-system"}}
@@ -80,3 +82,31 @@ def test_another_deadline_is_another_plan() -> None:
 def test_who_may_set_it_back_is_named(action: Suspend | Unsuspend, meta: dict[str, Any], owners: list[str]) -> None:
     """As for a workload: by labels, annotations and field managers."""
     assert [item.name for item in plan(action, meta).reconcilers] == owners
+
+
+class Jobs:
+    """A cluster with one Job, or a refusal."""
+
+    def __init__(self, found: dict[str, Any] | None = None, *, status: int = 404) -> None:
+        self.found, self.status = found, status
+        self.asked: list[tuple[str, str]] = []
+
+    async def read(self, resource: str, name: str) -> dict[str, Any]:
+        self.asked.append((resource, name))
+        if self.found is None:
+            raise RequestRejected("refused", status=self.status)
+        return self.found
+
+
+async def test_a_run_that_was_started_is_found_by_its_name() -> None:
+    """After an answer that got lost: a Job of that name is this write's, no Job means that it did not happen, and a refusal
+    says neither.
+    """
+    job = replace(plan(Suspend()), subject="job/backup-x1")
+    there = Jobs({"metadata": {"name": "backup-x1", "uid": "u7"}})
+    applied = await RunNow().check_applied(job, there)  # type: ignore[arg-type]
+    assert applied.plan is not None and applied.plan.written == "u7" and there.asked == [("jobs", "backup-x1")]
+    gone = await RunNow().check_applied(job, Jobs())  # type: ignore[arg-type]
+    assert (gone.plan, gone.text) == (None, "job/backup-x1 does not exist")
+    with pytest.raises(RequestRejected):
+        await RunNow().check_applied(job, Jobs(status=403))  # type: ignore[arg-type]

@@ -19,6 +19,8 @@ from action_bench import outcome, settings_for
 from guard_bench import BRIEF, Signals
 from processes import wait_until_dead
 
+from console.actions.change_steps import StepReport
+from console.actions.external import StepRun
 from console.actions.plan import CheckLevel, Outcome, Preview, Request, RunStep, Stage
 from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
@@ -518,3 +520,38 @@ def test_a_console_killed_in_any_stage_is_named(tmp_path: Path) -> None:
     for stage, sentence in told.items():
         assert sentence.startswith("Update render to 2.0-bad: started 1s ago by tester")
         assert f"its console ended before the outcome was known; the last step that began: {stage}: ./{stage}" in sentence
+
+
+class Probed:
+    """A writer whose service is healthy from the given probe on; it notes each."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    async def check_health(self, service: str) -> str:
+        self.asked.append(service)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+async def run_steps(service: Service, writer: Probed, *steps: str) -> tuple[StepRun, list[StepReport]]:
+    made = StepRun(service, TARGET, writer, {})  # type: ignore[arg-type]
+    return made, [report async for report in made.run_all(steps)]
+
+
+async def test_a_health_url_is_asked_until_it_answers(outside: Outside) -> None:
+    """The URL is shown and asked instead of a program; a service that becomes healthy within the limit has not failed."""
+    url = "http://127.0.0.1:9/healthz"
+    writer = Probed("503", "503", "")
+    made, reports = await run_steps(outside.service(health_url=url, limits=(("health", 60.0),)), writer, "health", "gone")
+    assert reports[0].text == f"health: GET {url}" and len(reports) == 2
+    assert writer.asked == ["render"] * 3 and not made.failed and reports[1].done
+    assert {report.stage for report in reports} == {Stage.VERIFY} and outside.calls == []
+
+
+async def test_the_first_step_that_fails_is_the_last(outside: Outside) -> None:
+    """A service that stays unhealthy fails with its own reason and the limit; no step comes after it."""
+    service = outside.service(health_url="http://127.0.0.1:9/", limits=(("health", 0.05),))
+    made, reports = await run_steps(service, Probed("503 not yet"), "health", "health")
+    assert made.failed and made.end.error == "not healthy within 50ms: 503 not yet"
+    assert len(reports) == 2 and not reports[1].done and reports[1].text.startswith("health: failed: not healthy within")

@@ -103,3 +103,41 @@ def test_alike_alerts_of_pods_are_asked_as_one() -> None:
 def test_two_and_a_half_steps_without_an_answer_are_no_gap(since: float, gaps: int) -> None:
     """Two missed answers and a window that begins between two steps; more is a time that nobody saw."""
     assert len(fold(watched=seen(without=range(59, 200)), since=since).gaps) == gaps
+
+
+@pytest.mark.parametrize(("end", "firing"), [(89.9, True), (90.0, False)])
+def test_one_and_a_half_steps_after_the_last_point_it_is_over(end: float, firing: bool) -> None:
+    """The last point may be a step old and still be the newest."""
+    window = build_window(
+        [track((0, 4))],
+        [],
+        starts_at=END - 3600.0,
+        queried_from=END - 7200.0,
+        ends_at=END + end,
+        step_seconds=STEP,
+        intervals={},
+    )
+    assert window.histories[0].still_firing is firing
+
+
+def test_two_runs_are_two_only_with_a_step_between_them() -> None:
+    """Neighbouring steps are one run, to a thousandth of a step; a point on the window's start is not in it."""
+
+    def times(*moments: float) -> int:
+        (record,) = fold(Series(LABELS, tuple((END - STEP * back, 4.0) for back in moments))).histories
+        return record.times
+
+    assert (times(2.0, 1.0), times(2.0, 0.9995), times(2.0, 0.99), times(3.0, 1.0)) == (1, 1, 2, 2)
+    assert fold(track((60, 1))).histories == () and len(fold(track((59, 1))).histories) == 1
+
+
+def test_alerts_are_sorted_by_how_long_they_fired() -> None:
+    """The longest first, equal ones by their labels; each has its rule's own interval."""
+    other = (("alertname", "Other"), ("severity", "warning"))
+    window = fold(
+        track((20, 4)), track((20, 2), (19, 2)), track((9, 1), labels=other), track((9, 1), labels=(("alertname", "More"),))
+    )
+    assert [(item.name, item.total_seconds) for item in window.histories] == [
+        ("More", 60.0), ("Other", 60.0), ("ProviderTimeout", 60.0), ("ProviderTimeout", 60.0)
+    ]  # fmt: skip
+    assert [item.total_seconds for item in fold(track((20, 1)), track((20, 4), labels=other)).histories] == [60.0, 15.0]

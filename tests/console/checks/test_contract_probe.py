@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
+from fake_prometheus import FakePrometheus
+from loopback import always, http_answer, loopback
 
-from console.checks.contract_probe import StoredMetrics, observe_in_exposition, observe_in_prometheus
-from queries.catalogue.contract import ContractMetric, Need
+from console.checks.contract_probe import StoredMetrics, fetch_stored_metrics, observe_in_exposition, observe_in_prometheus
+from queries.catalogue.contract import Contract, ContractMetric, Need
+from queries.catalogue.error_codes import load_taxonomy
 from queries.catalogue.exposition import Exposition, parse_exposition
+from queries.http.endpoint import Endpoint
+from queries.model.fault import Fault, FaultKind
+from queries.prometheus.metadata import Discovery
 
 COUNTER = ContractMetric("ocr_errors_total", "counter", ("provider", "code"), "errors", "x", need=Need.PROMISED)
 HISTOGRAM = ContractMetric("x_seconds", "histogram", ("provider",), "seconds", "x", buckets=(0.5, 2.0))
@@ -89,3 +96,82 @@ def test_an_exposition_is_looked_at_series_by_series() -> None:
         assert observe_in_exposition(HISTOGRAM, expose(EXPOSED.replace('le="0.5"', f'le="{edge}"'))).sumless is sumless
     nothing = observe_in_exposition(HISTOGRAM, expose(""))
     assert (nothing.announced_type, nothing.stored, nothing.missing_buckets) == ("", frozenset(), ())
+
+
+CONTRACT = Contract((COUNTER, HISTOGRAM, KUBE, BARE), frozenset())
+NAMES = (
+    'group by (__name__) ({__name__=~"ocr_errors_total|x_seconds_bucket|x_seconds_count|x_seconds_sum|x_seconds|kube_x|up"})'
+)
+EDGES = 'group by (__name__, le) ({__name__=~"x_seconds_bucket"})'
+SUMLESS = 'group by (__name__) ({__name__=~"x_seconds_bucket", le=~"-.+"})'
+WHOLE = 'group by (__name__) ({__name__=~"kube_x", pod!="", node!=""})'
+HISTOGRAM_NAMES = "x_seconds_bucket|x_seconds_count|x_seconds_sum|x_seconds"
+PROVIDERLESS = f'group by (__name__) ({{__name__=~"ocr_errors_total|{HISTOGRAM_NAMES}", provider=""}})'
+
+
+def named(*names: str, **labels: str) -> Any:
+    return [({"__name__": name, **labels}, "1") for name in names]
+
+
+async def fetched(server: FakePrometheus, metadata: bytes = b'{"status":"success","data":{}}') -> StoredMetrics | Fault:
+    async with loopback(always(http_answer("200 OK", metadata))) as place:
+        source, discovery = server.source(), Discovery(Endpoint(place.url, timeout_seconds=5.0))
+        try:
+            return await fetch_stored_metrics(CONTRACT, load_taxonomy(), source, discovery, window_seconds=3600.0)
+        finally:
+            discovery.close()
+            await source.close()
+
+
+async def test_what_prometheus_stores_of_the_contract() -> None:
+    """Names, missing labels, whole series, bounds and types, from one request and one for the types."""
+    server = FakePrometheus()
+    server.series = {
+        NAMES: named("ocr_errors_total", "kube_x"),
+        PROVIDERLESS: named("ocr_errors_total"),
+        WHOLE: named("kube_x"),
+        'group by (__name__) ({__name__=~"up"})': named("up"),
+        EDGES: [({"__name__": "x_seconds_bucket", "le": edge}, "1") for edge in ("0.5", "2", "+Inf")],
+        SUMLESS: named("x_seconds_bucket"),
+    }
+    metadata = b'{"status":"success","data":{"ocr_errors":[{"type":"counter","help":"","unit":""}]}}'
+    found = await fetched(server, metadata)
+    assert isinstance(found, StoredMetrics)
+    assert (found.names, found.whole, found.sumless) == ({"ocr_errors_total", "kube_x"}, {"kube_x", "up"}, {"x_seconds_bucket"})
+    assert found.lacking == {"provider": {"ocr_errors_total"}, "code": frozenset()}
+    assert found.edges == {"x_seconds_bucket": {0.5, 2.0, math.inf}} and found.types == {"ocr_errors": "counter"}
+    assert found.codes == dict.fromkeys(load_taxonomy().counted, ()) and [kind for _, kind, _ in server.asked] == ["query"]
+
+
+async def test_a_server_without_metadata_is_not_one_without_types() -> None:
+    """The types are unknown, and the rest is known."""
+    found = await fetched(FakePrometheus(), b'{"status":"error","errorType":"x","error":"y"}')
+    assert isinstance(found, StoredMetrics) and found.types is None and found.names == frozenset()
+
+
+async def test_a_range_that_is_too_long_hides_only_the_codes() -> None:
+    """The fault is that of the codes; a fault of any other part is one of all."""
+    server = FakePrometheus()
+    server.refuses_joined = True
+    server.refuses = {"[3600s]": (422, "execution"), "[1h]": (422, "execution")}
+    found = await fetched(server)
+    assert isinstance(found, StoredMetrics) and isinstance(found.codes, Fault)
+    server.refuses = {EDGES: (422, "execution")}
+    refused = await fetched(server)
+    assert isinstance(refused, Fault) and refused.kind is FaultKind.REJECTED and "cannot evaluate" in refused.what
+
+
+async def test_a_partial_answer_breaks_no_promise() -> None:
+    """What a missing store holds may be there: the fault names it, and nothing counts as missing."""
+    server = FakePrometheus()
+    server.extra = {"warnings": ["store gone"]}
+    found = await fetched(server)
+    assert isinstance(found, Fault) and found.kind is FaultKind.PARTIAL and "store gone" in found.what
+
+
+async def test_nobody_answers() -> None:
+    """The failure of the one query is the fault."""
+    server = FakePrometheus()
+    server.refuses = {"__name__": (503, "unavailable")}
+    found = await fetched(server)
+    assert isinstance(found, Fault) and found.kind is FaultKind.UNREACHABLE

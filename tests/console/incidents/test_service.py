@@ -282,3 +282,41 @@ async def test_the_log_is_compared_around_the_change_that_may_have_caused_it(tmp
     session.deliver(replace(session.shown, changes=(), cluster=None))
     found = await service.review(made)
     assert found.log_news is not None and found.log_news.since == "" and asked == [NOW - 327, found.impact.start]
+
+
+async def test_a_follow_up_is_finished_once(bench: Bench) -> None:
+    """The one that is named, of two; what it says, its owner and its date stay; nobody finishes it twice."""
+    made = await bench.service.declare(title="t", severity=Priority.P3)
+    with pytest.raises(IncidentError, match=r"no follow-up '?gone'?; known: none"):
+        await bench.service.finish_follow_up(made, "gone")
+    first = await bench.service.add_follow_up(made, " a canary ", owner=" ann ", due="2026-03-01")
+    second = await bench.service.add_follow_up(made, "an alert")
+    with pytest.raises(IncidentError, match="a follow-up needs a text"):
+        await bench.service.add_follow_up(made, " \n")
+    made = await bench.service.find(made.id)
+    done = await bench.service.finish_follow_up(made, first)
+    assert (done.id, done.text, done.owner, done.due, done.done) == (first, "a canary", "ann", "2026-03-01", False)
+    made = await bench.service.find(made.id)
+    assert [(item.id, item.text, item.owner, item.due, item.done) for item in made.follow_ups] == [
+        (first, "a canary", "ann", "2026-03-01", True),
+        (second, "an alert", "", "", False),
+    ]
+    with pytest.raises(IncidentError, match=f"the follow-up {first} is already done"):
+        await bench.service.finish_follow_up(made, first)
+    with pytest.raises(IncidentError, match=f"known: {first}, {second}"):
+        await bench.service.finish_follow_up(made, "gone")
+    assert (await bench.service.finish_follow_up(made, second)).id == second
+
+
+async def test_a_note_corrects_only_an_entry_that_is_there(bench: Bench) -> None:
+    """An empty one and one about nothing are refused; the entry that it corrects stays named."""
+    made = await bench.service.declare(title="t", severity=Priority.P3)
+    with pytest.raises(IncidentError, match="a note needs a text"):
+        await bench.service.add_note(made, "  ")
+    first = await bench.service.add_note(made, "one")
+    made = await bench.service.find(made.id)
+    with pytest.raises(IncidentError, match="there is no entry"):
+        await bench.service.add_note(made, "two", corrects="gone")
+    second = await bench.service.add_note(made, "two", corrects=first)
+    assert len({first, second}) == 2
+    assert [item.get("corrects") or "" for item in bench.written("incident.note")] == ["", first]

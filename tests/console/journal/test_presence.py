@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -117,6 +118,40 @@ def test_a_board_that_fails_says_so_and_nobody_is_taken_for_gone() -> None:
     board.failure = None
     ann.exchange()
     assert ann.view.known and not ann.view.error
+
+
+@pytest.mark.parametrize(("strangers", "seen"), [(99, ["bob@vm"]), (100, [])])
+def test_a_board_full_of_strangers_is_not_read_for_ever(strangers: int, seen: list[str]) -> None:
+    """A hundred ids are remembered, whoever wrote them: the memory of a console does not grow with what others write."""
+    board, clock = MemoryBoard({f"stranger-{at}": "[]" for at in range(strangers)}), Clock()
+    ann, bob = worker(board, "ann@vm", clock), worker(board, "bob@vm", clock)
+    ann.exchange()
+    for _ in range(2):
+        bob.exchange()
+        ann.exchange()
+        clock.pass_seconds(BEAT_SECONDS)
+    assert [item.user for item in ann.view.others] == seen
+
+
+def test_a_heartbeat_has_7500_bytes_at_most() -> None:
+    """Texts are cut to 160 characters, and all of them to half of that where they take more bytes."""
+    wide = "\U0001f600"
+
+    def written(target: str) -> dict[str, str]:
+        board = MemoryBoard({})
+        each = worker(board, wide * 300, Clock(), console="host boot 1 1")
+        each.announce(screen=wide * 160, preview=wide * 160, target=target)
+        each.exchange()
+        (text,) = board.entries_.values()
+        assert len(text) <= 7500
+        return {**json.loads(text), "bytes": len(text)}
+
+    left = 7501 - int(written("x")["bytes"])
+    full = wide * (left // 12) + "x" * (left % 12)
+    found = written(full)
+    assert (found["bytes"], found["user"], found["target"]) == (7500, wide * 160, full)
+    cut = written(full + "x")
+    assert (cut["user"], cut["screen"], cut["target"]) == (wide * 80, wide * 80, full[:80])
 
 
 def test_a_quiet_minute_changes_no_view() -> None:

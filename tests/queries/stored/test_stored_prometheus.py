@@ -113,7 +113,8 @@ async def test_what_is_no_range(given: dict[str, str]) -> None:
 
 async def test_everything_else_that_was_stored() -> None:
     """Rules, silences, the part of the configuration, retention and metadata; what was not stored is not found."""
-    stored = StoredServers({}, b'{"groups":[]}', b"[]", "alerting: {}", {"up": [{"type": "gauge"}]}, "15d")
+    up = {"up": [{"type": "gauge"}]}
+    stored = StoredServers({}, rules=b'{"groups":[]}', silences=b"[]", alerting="alerting: {}", metadata=up, kept="15d")
     for path, expected in (
         ("/api/v1/rules", {"groups": []}),
         ("/api/v2/silences", []),

@@ -255,3 +255,13 @@ def test_the_state_of_a_guard_after_each_of_its_events(tmp_path: Path) -> None:
     assert [at for at, verdict, _ in last.verdicts if verdict == "unknown"] == [10.0, 15.0]
     counting = next(item for item in watch.states if item.phase is GuardPhase.COUNTDOWN)
     assert counting.reason.startswith("Error ratio 8.00 %") and counting.result is None
+
+
+def test_a_drill_says_when_it_is_taken_back(tmp_path: Path) -> None:
+    """The time counts from the fault, also for what shows it; it never ends because the change is proved."""
+    options = replace(OPTIONS, watch_seconds=20.0, countdown_seconds=0.0, drill="errors")
+    watch = Watch(tmp_path, options).run()
+    assert {item.ends_at for item in watch.states if item.phase is GuardPhase.WATCH} == {20.0}
+    texts = {item.text for _, item in watch.journal if isinstance(item, GuardEvaluated | GuardAnnounced)}
+    assert "the time limit of 20s is over" in " ".join(texts)
+    assert watch.outcome is Outcome.ROLLED_BACK
