@@ -11,6 +11,7 @@ from console.incidents.severity_policy import SeverityPolicies
 from console.state.snapshot import ALERTMANAGER, Snapshot
 from queries.model.alert import TrackedAlert
 from queries.model.frozen import dataclass
+from queries.model.identity_cache import IdentityCache
 from queries.model.series import Labels
 from queries.model.severity import Priority
 from queries.model.text import visible
@@ -132,10 +133,22 @@ class NotificationWatch:
         return True
 
 
+def _find_firsts(alerts: tuple[TrackedAlert, ...]) -> dict[Priority, tuple[int, TrackedAlert]]:
+    found: dict[Priority, tuple[int, TrackedAlert]] = {}
+    for at, item in enumerate(alerts):
+        found.setdefault(item.alert.priority, (at, item))
+    return found
+
+
+_firsts: IdentityCache[tuple[TrackedAlert, ...], dict[Priority, tuple[int, TrackedAlert]]] = IdentityCache(_find_firsts)
+"""The first alert of each severity and its place; each snapshot asks for it, and most have the alerts of the one before."""
+
+
 def find_worst(snapshot: Snapshot, severities: Iterable[Priority]) -> TrackedAlert | None:
     """The alert that the terminal's title names: the most severe active one of these severities, of several the oldest."""
     named = frozenset(severities)
-    return next((item for item in snapshot.active if item.alert.priority in named), None)
+    found = [first for priority, first in _firsts(snapshot.active).items() if priority in named]
+    return min(found, key=lambda first: first[0])[1] if found else None
 
 
 def is_quiet(quiet: QuietHours | None, severity: Priority, now: float) -> bool:

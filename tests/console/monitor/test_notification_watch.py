@@ -23,7 +23,7 @@ from console.state.handovers import HandoverSignature
 from console.state.incident import Incident, Incidents, StepCompletion
 from console.state.journal_state import JournalState
 from console.state.snapshot import Snapshot
-from queries.model.alert import AlertState
+from queries.model.alert import Alert, AlertState
 from queries.model.matcher import Matcher
 from queries.model.severity import Priority
 from queries.model.silence import Silence
@@ -156,6 +156,19 @@ def test_the_title_names_the_worst_and_oldest() -> None:
     worst = find_worst(shown, (Priority.P1,))
     assert worst is not None and worst.alert.name == "HighErrorRate"
     assert find_worst(build_snapshot(WARNING), (Priority.P1,)) is None
+    assert find_worst(shown, ()) is None
+
+
+def test_the_title_grades_the_same_alerts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each snapshot asks for the worst of what may be thousands of alerts, and most have the alerts of the one before."""
+    shown = build_snapshot(FIRST, SECOND, WARNING)
+    found = find_worst(shown, (Priority.P1,))
+
+    def grade(alert: Alert) -> Priority:
+        raise AssertionError(f"{alert.name} is graded again")
+
+    monkeypatch.setattr(Alert, "priority", property(grade))
+    assert found is not None and find_worst(replace(shown, taken_at=shown.taken_at + 1.0), (Priority.P1,)) is found
     assert find_worst(shown, ()) is None
 
 
