@@ -36,6 +36,11 @@ def next_delay(*, every: float, failures: int, cap: float, retry_after: float | 
     return max(delay, min(retry_after or 0.0, RETRY_AFTER_CAP_SECONDS))
 
 
+def no_pause() -> float:
+    """The least cadence of a source that has none."""
+    return 0.0
+
+
 async def poll_once(
     source: str, fetch: Fetch, *, limit_seconds: float, clock: Callable[[], float] = time.time
 ) -> PollResult[Any]:
@@ -64,7 +69,8 @@ class Poller:
     """Polls one source until it is cancelled; it never ends by itself.
 
     `on_late` is called with the source and the time of a request without a response; the next result ends that. `wait` waits
-    for an event with a timeout. `jitter` is -1..1, the same for every wait; None draws one.
+    for an event with a timeout. `jitter` is -1..1, the same for every wait; None draws one. `least_pause` is the least cadence
+    of the moment, in seconds.
     """
 
     def __init__(
@@ -81,12 +87,14 @@ class Poller:
         on_late: Callable[[str, float], None] = lambda source, since: None,
         detector: PauseDetector | None = None,
         wait: Callable[[asyncio.Event, float], Awaitable[bool]] | None = None,
+        least_pause: Callable[[], float] = no_pause,
     ) -> None:
         self.source = source
         self._on_late = on_late
         self._fetch = fetch
         self._deliver = deliver
         self._every = every
+        self._least_pause = least_pause
         self._timeout = timeout
         self._cap = cap
         self._clock = clock
@@ -145,7 +153,7 @@ class Poller:
             except Exception as error:
                 report_error(f"reading the response of {self.source}", error)
             delay = next_delay(
-                every=self._every,
+                every=max(self._every, self._least_pause()),
                 failures=failures,
                 cap=self._cap,
                 retry_after=result.fault.retry_after_seconds if result.fault else None,

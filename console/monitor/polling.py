@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from console.config.settings import Settings
 from console.monitor.pauses import ClockPause, PauseDetector
-from console.monitor.poller import Fetch, Poller, keep_watching
+from console.monitor.poller import Fetch, Poller, keep_watching, no_pause
+from console.monitor.rules_pace import RulesPace
 from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, KUBERNETES, LOKI, PLATFORM, PROMETHEUS, RULES, SOURCES
 from queries.model.fault import FaultKind
 from queries.model.panel import PanelSpec, is_crossed
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from queries.kubernetes.client import Kubernetes
     from queries.loki.panels import LogPanels
     from queries.platform.client import Platform
-    from queries.prometheus.client import Prometheus, RulesResult
+    from queries.prometheus.client import PanelResults, Prometheus, RulesResult
     from queries.prometheus.rules_reader import RulesReader
 
 _RESUME_SECONDS = 3.0
@@ -66,6 +67,7 @@ class SourcePolling:
         self._on_pauses = on_pauses
         self._detector = detector
         self._clock = clock
+        self._pace = RulesPace(every_seconds=3 * self._every, stale_after_seconds=settings.stale_after_seconds)
         self._fetches = self._build_fetches(specs)
         self._pollers: list[Poller] = []
         self._answered: set[str] = set()
@@ -92,6 +94,7 @@ class SourcePolling:
                 on_late=self._on_late,
                 jitter=jitter,
                 detector=self._detector,
+                least_pause=self._pace.least_pause if source == RULES else no_pause,
             )
             for source, fetch in self._fetches.items()
         ]
@@ -193,11 +196,14 @@ class SourcePolling:
             panels = tuple(spec for spec in specs if spec.source == PROMETHEUS)
             prometheus.rules_expected = True
             prometheus.windows = dict(self._settings.rule_windows)
-            fetches[PROMETHEUS] = fetch_with_warnings(lambda: prometheus.panels(panels), prometheus)
+            fetches[PROMETHEUS] = fetch_with_warnings(partial(self._fetch_panels, prometheus, panels), prometheus)
 
             async def fetch_rules() -> RulesResult:
                 await prometheus.fetch_encodings()  # hourly; done here so that it does not delay the first values
-                return await prometheus.rules()
+                self._pace.note_request()
+                found = await prometheus.rules()
+                self._pace.note_answer(prometheus.rules_bytes)
+                return found
 
             fetches[RULES] = fetch_with_warnings(fetch_rules)
         elif self._rules is not None:
@@ -210,6 +216,16 @@ class SourcePolling:
             counted = tuple(spec for spec in specs if spec.source == LOKI)
             fetches[LOKI] = fetch_with_warnings(partial(self._log_panels.refresh, counted))
         return fetches
+
+    async def _fetch_panels(self, prometheus: Prometheus, panels: tuple[PanelSpec, ...]) -> PanelResults:
+        # The series of the alerts of another server's rules may be elsewhere, or late.
+        beside = self._pace.queries() if prometheus.evaluates_rules else ()
+        found = await prometheus.panels(panels, beside=beside)
+        if beside and self._pace.note_signal(found.beside, partial=bool(found.partial)):
+            for poller in self._pollers:
+                if poller.source == RULES:
+                    poller.wake()
+        return found
 
     def _timeout_seconds(self, source: str) -> float:
         """More than the clients' own timeouts, which cover one request; a poll may take several."""

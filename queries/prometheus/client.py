@@ -344,6 +344,16 @@ class Prometheus:
             self._rules_received.set()
         return answer
 
+    @property
+    def evaluates_rules(self) -> bool:
+        """Whether the rules are this server's own, not those of a `ruler`."""
+        return self._ruler is self._client
+
+    @property
+    def rules_bytes(self) -> int:
+        """The size of the last answer with rules and their alerts."""
+        return self._rules.size
+
     async def raw_rules(self) -> bytes:
         """The rules as the server sends them. Raises SourceError."""
         return await self._ruler.fetch("/api/v1/rules", decode=bytes)

@@ -299,9 +299,12 @@ class RulesDecoder:
         self._where = where
         self._alerts: DecodeCache[Alert] = DecodeCache(lambda item: _alert(_decode(_INSTANCE, item, where), where))
         self._groups: list[_DecodedGroup] = []
+        self.size = 0
+        """Bytes of the last response."""
 
     def decode(self, body: bytes) -> RulesResult:
         """Raises as `decode_instant`."""
+        self.size = len(body)
         envelope = _envelope(body, self._where)
         decoded_groups = _decode(_RULES, envelope.data, self._where)
         received = decoded_groups.groups or ()

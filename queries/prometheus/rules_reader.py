@@ -32,11 +32,16 @@ class RulesReader:
         """It has rules and alerts only; everything else is queried from the endpoint."""
         self.sent_labels = SentLabels(self.ruler, clock=clock)
         self.stores = ThanosStores(self._client, clock=clock)
-        self._decode = RulesDecoder(self.ruler.where).decode
+        self._decoder = RulesDecoder(self.ruler.where)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the last answer."""
+        return self._decoder.size
 
     async def read(self) -> RulesResult:
         """The rules with their pending and firing alerts, with the labels that Alertmanager gets. Raises SourceError."""
-        answer = await self.ruler.fetch("/api/v1/rules", decode=self._decode)
+        answer = await self.ruler.fetch("/api/v1/rules", decode=self._decoder.decode)
         answer = replace(answer, alerts=await self.sent_labels.add(answer.alerts))
         if self.ruler is self._client and not answer.partial:
             answer = replace(answer, partial=await self.stores.missing(is_thanos=answer.is_thanos, rules=True))
