@@ -18,6 +18,7 @@ __all__ = ["NodeError", "Path", "SafeLoader", "YamlDocument", "YamlError", "form
 __all__ += ["load_documents", "load_with_lines", "load_yaml"]
 
 _MERGE = "tag:yaml.org,2002:merge"
+_VALUE = "tag:yaml.org,2002:value"
 _TEXT = "tag:yaml.org,2002:str"
 _SEQUENCE = "tag:yaml.org,2002:seq"
 _MAPPING = "tag:yaml.org,2002:map"
@@ -44,10 +45,19 @@ class _Loader(SafeLoader):
         return _TEXT
 
 
+def _construct_text(loader: Any, node: Any) -> Any:
+    """Two types of YAML 1.1 that no reader in Go knows: its writers leave `=` and `<<` plain, and they are text."""
+    return loader.construct_scalar(node)
+
+
+for _tag in (_VALUE, _MERGE):
+    _Loader.add_constructor(_tag, _construct_text)
+
+
 def load_yaml(text: str, *, where: str) -> object:
     """The value of one YAML document; `where` names the text in errors. Raises YamlError."""
     try:
-        value: object = yaml.load(text, Loader=SafeLoader)
+        value: object = yaml.load(text, Loader=_Loader)  # noqa: S506  # a safe one
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(part for part in (error.context, error.problem) if part) or "not YAML"

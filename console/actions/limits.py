@@ -22,7 +22,8 @@ from queries.text.numbers import parse_quantity
 NAME = "limits"
 NONE = "none"
 """The value that removes a limit or a request."""
-_QUANTITY = re.compile(r"\d{1,15}(\.\d{1,3})?(m|[kMGT]|[KMGT]i)?")
+_QUANTITY = re.compile(r"\d{1,24}(\.\d{1,9})?([eE]-?\d{1,2}|[numkMGTPE]|[KMGTPE]i)?")
+"""Whatever the server may have stored: an undo brings it back."""
 _PARTS = (("cpu", "limits", "cpu"), ("memory", "limits", "memory"),
           ("cpu_request", "requests", "cpu"), ("memory_request", "requests", "memory"))  # fmt: skip
 """Each parameter with its part of `resources`."""
@@ -45,7 +46,7 @@ class _Change:
     def changed(self) -> dict[str, tuple[str, str]]:
         """The parameters whose value changes, with both values."""
         before, after = self.values(self.before), self.values(self.after)
-        return {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+        return {name: (before[name], after[name]) for name in before if _amount(before[name]) != _amount(after[name])}
 
     def differences(self) -> tuple[Difference, ...]:
         of = "" if self.containers == 1 else f" {self.name}"
@@ -169,6 +170,10 @@ class SetLimits(DeploymentAction):
 
     def describe_revert(self, plan: Plan, deployment: Mapping[str, Any]) -> str:
         return f"{plan.subject} has other limits of {plan.body[1]['value']} again"
+
+
+def _amount(text: str) -> float | None:
+    return None if text == NONE else parse_quantity(text)
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

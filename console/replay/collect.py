@@ -256,9 +256,10 @@ class _Collector:
         """Rules without their state of now, how alerts are rewritten, and what metrics mean."""
         self._parts[contents.RULES] = _without_state(await prometheus.raw_rules())
         relabeling = await prometheus.current_relabeling()
+        scheme = "utf8" if relabeling.is_utf8 else "legacy"
         self._parts[contents.ALERTING] = msgspec.json.encode(
             {
-                "global": {"external_labels": dict(relabeling.external_labels)},
+                "global": {"metric_name_validation_scheme": scheme, "external_labels": dict(relabeling.external_labels)},
                 "alerting": {"alert_relabel_configs": [msgspec.to_builtins(step) for step in relabeling.steps]},
             }
         )

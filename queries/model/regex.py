@@ -40,12 +40,21 @@ def compile_search(pattern: str, *, ignore_case: bool) -> Any:
     return _compile((b"(?i)" if ignore_case else b"") + _encode(pattern))
 
 
-def _compile(pattern: bytes) -> Any:
+@functools.lru_cache(maxsize=_CACHED)
+def compile_groups(pattern: str) -> Any:
+    """The pattern with its groups, for `fullmatch` of a text; a dot matches a newline, as in Prometheus 3. Raises
+    RegexError.
+    """
+    _refuse_what_go_refuses(_encode(pattern))
+    return _compile(f"(?s:{pattern})", groups=True)
+
+
+def _compile(pattern: bytes | str, *, groups: bool = False) -> Any:
     import re2  # noqa: PLC0415  # an extension module: loaded with the first regular expression
 
     options = re2.Options()
     options.log_errors = False  # RE2 would write them over the screen
-    options.never_capture = True
+    options.never_capture = not groups
     try:
         return re2.compile(pattern, options)
     except re2.error as error:

@@ -16,6 +16,7 @@ from queries.errors import AccessDenied, InvalidResponse, RequestRejected, Sourc
 from queries.http.client import Client
 from queries.model.alert import Alert
 from queries.model.frozen import dataclass
+from queries.model.regex import compile_groups
 from queries.model.series import Labels
 from queries.shipped import recall
 
@@ -43,12 +44,16 @@ class AlertRelabeling:
 
     external_labels: tuple[tuple[str, str], ...] = ()
     steps: tuple[RelabelStep, ...] = ()
+    is_utf8: bool = True
+    """Whether a label may have any name, as since Prometheus 3."""
 
     def sent(self, labels: Labels) -> Labels | None:
         """The labels of an alert as Prometheus sends it; None if it drops the alert. Raises ValueError for a bad regex."""
-        found: dict[str, str] = {**dict(self.external_labels), **dict(labels)}
+        found = dict(labels)
+        for name, value in self.external_labels:
+            found.setdefault(name, value)
         for step in self.steps:
-            if not _apply(step, found):
+            if not _apply(step, found, is_utf8=self.is_utf8):
                 return None
         return tuple(sorted((name, value) for name, value in found.items() if value))
 
@@ -135,14 +140,17 @@ def decode_config(body: bytes, *, where: str) -> AlertRelabeling:
         text = msgspec.json.decode(body, type=_Answer).data.yaml
         if not ("alert_relabel_configs" in text or "external_labels" in text):
             return AlertRelabeling()
-        external, listed = recall("relabel", text, lambda: _read_keys(text))
-        return AlertRelabeling(tuple((str(name), str(value)) for name, value in external.items()), tuple(map(_step, listed)))
+        scheme, external, listed = recall("relabel-2", text, lambda: _read_keys(text))
+        labels = tuple((str(name), str(value)) for name, value in external.items())
+        return AlertRelabeling(labels, tuple(map(_step, listed)), is_utf8=scheme == "utf8")
     except (msgspec.DecodeError, AttributeError, TypeError, ValueError):
         raise InvalidResponse("the configuration is not in Prometheus' format", where=where) from None
 
 
 def _read_keys(text: str) -> list[Any]:
-    """The external labels, and the entries of `alert_relabel_configs`. Raises ValueError, AttributeError and TypeError."""
+    """How names of labels are validated (Prometheus 2 says nothing), the external labels, and the entries of
+    `alert_relabel_configs`. Raises ValueError, AttributeError and TypeError.
+    """
     from queries.yaml import load_yaml  # noqa: PLC0415  # once for each configuration
 
     config: Any = load_yaml(text, where="")
@@ -151,7 +159,8 @@ def _read_keys(text: str) -> list[Any]:
     managers: list[Any] = alerting.get("alertmanagers") or []
     if len(managers) == 1:  # with several Alertmanagers, each gets its own labels
         listed += managers[0].get("alert_relabel_configs") or ()
-    return [(config.get("global") or {}).get("external_labels") or {}, listed]
+    shared = config.get("global") or {}
+    return [shared.get("metric_name_validation_scheme") or "", shared.get("external_labels") or {}, listed]
 
 
 def _step(entry: Mapping[str, Any]) -> RelabelStep:
@@ -161,7 +170,7 @@ def _step(entry: Mapping[str, Any]) -> RelabelStep:
     return RelabelStep(**known)
 
 
-def _apply(step: RelabelStep, labels: dict[str, str]) -> bool:
+def _apply(step: RelabelStep, labels: dict[str, str], *, is_utf8: bool) -> bool:
     """Apply one step in place; False if it drops the alert."""
     action = step.action.lower()
     value = step.separator.join(labels.get(name, "") for name in step.source_labels)
@@ -169,35 +178,35 @@ def _apply(step: RelabelStep, labels: dict[str, str]) -> bool:
         for name in [name for name in labels if (_match(step.regex, name) is not None) is (action == "labeldrop")]:
             del labels[name]
     elif action == "labelmap":
-        for name, found in [(name, _match(step.regex, name)) for name in labels]:
+        for found, text in [(_match(step.regex, name), text) for name, text in labels.items()]:
             if found is not None:
-                labels[_expand(step.replacement, found)] = labels[name]
+                _set(labels, _expand(step.replacement, found), text)
     elif action in ("keep", "drop"):
         return (_match(step.regex, value) is not None) is (action == "keep")
     elif action in ("keepequal", "dropequal"):
         return (labels.get(step.target_label, "") == value) is (action == "keepequal")
     elif action in ("lowercase", "uppercase"):
-        labels[step.target_label] = value.lower() if action == "lowercase" else value.upper()
+        _set(labels, step.target_label, value.lower() if action == "lowercase" else value.upper())
     elif action == "hashmod":
         digest = hashlib.md5(value.encode(), usedforsecurity=False).digest()
-        labels[step.target_label] = str(int.from_bytes(digest[8:], "big") % step.modulus)
+        _set(labels, step.target_label, str(int.from_bytes(digest[8:], "big") % step.modulus))
     elif (groups := _match(step.regex, value)) is not None:
         target = _expand(step.target_label, groups)
-        if _LABEL.fullmatch(target):
-            labels[target] = _expand(step.replacement, groups)
-            if not labels[target]:
-                del labels[target]
+        if target if is_utf8 else _LABEL.fullmatch(target):
+            _set(labels, target, _expand(step.replacement, groups))
     return True
+
+
+def _set(labels: dict[str, str], name: str, value: str) -> None:
+    """An empty value is no label. What was set last is mapped last, as by Prometheus: of two labels on one name it counts."""
+    labels.pop(name, None)
+    if value:
+        labels[name] = value
 
 
 def _match(pattern: str, value: str) -> Mapping[str, str] | None:
     """The groups of a match of the whole value, by number and by name. Raises ValueError."""
-    import re2  # noqa: PLC0415  # an extension module
-
-    try:
-        found = re2.fullmatch(pattern, value)
-    except re2.error as error:
-        raise ValueError(str(error)) from None
+    found = compile_groups(pattern).fullmatch(value)
     if found is None:
         return None
     numbered: Sequence[str | None] = (found.group(0), *found.groups())

@@ -7,9 +7,12 @@ import math
 from queries.model.panel import Unit
 
 _SUFFIXES = {
-    "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
-    "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40, "Pi": 2.0**50, "Ei": 2.0**60,
+    "n": ("e-9", 1.0), "u": ("e-6", 1.0), "m": ("e-3", 1.0), "": ("", 1.0),
+    "k": ("e3", 1.0), "M": ("e6", 1.0), "G": ("e9", 1.0), "T": ("e12", 1.0), "P": ("e15", 1.0), "E": ("e18", 1.0),
+    "Ki": ("", 2.0**10), "Mi": ("", 2.0**20), "Gi": ("", 2.0**30),
+    "Ti": ("", 2.0**40), "Pi": ("", 2.0**50), "Ei": ("", 2.0**60),
 }  # fmt: skip
+"""What a suffix of a quantity stands for, as an exponent or as a power of two: neither rounds a second time."""
 
 
 def format_number(value: float, decimals: int) -> str:
@@ -100,13 +103,17 @@ def format_size(count: int) -> str:
 
 
 def parse_quantity(text: str) -> float:
-    """A Kubernetes quantity (`250m`, `1536Mi`, `1e3`) as a number; 0 for text that is not one."""
+    """A Kubernetes quantity (`250m`, `1536Mi`, `1e3`) as a number; 0 for text that is not one.
+
+    Every spelling of one amount is the same number: the server writes 0.7 as 700m, and 0.7Gi as 751619276800m.
+    """
     for size in (0, 1, 2):
         number, suffix = (text[:-size], text[-size:]) if size else (text, "")
         if suffix not in _SUFFIXES:
             continue
+        exponent, factor = _SUFFIXES[suffix]
         try:
-            return float(number) * _SUFFIXES[suffix]
+            return float(number + exponent) * factor
         except ValueError:
             continue
     return 0.0

@@ -105,6 +105,16 @@ async def test_every_action_on_a_set_is_done(ns: Namespace, hands: Hands, kind: 
         assert sorted(item["metadata"]["name"] for item in ns.pods()) == ["web-0", "web-1", "web-2"]
 
 
+async def test_limits_that_the_server_spells_in_another_way_are_confirmed(ns: Namespace, hands: Hands) -> None:
+    """0.7 CPU is stored as 700m, and 0.35Gi as 375809638400m: the same amounts, so the change is in place."""
+    ns.add(replicas=1)
+    ns.rolled_out()
+    done = await hands.act("limits", cpu="0.7", memory="0.35Gi")
+    assert done.outcome is Outcome.DONE, done.text
+    again = await hands.act("limits", cpu="0.7", memory="0.35Gi")
+    assert again.outcome is Outcome.REFUSED and "nothing to do" in again.text, again.text
+
+
 async def test_a_stale_resource_version_is_409_on_every_kind_of_patch(ns: Namespace, hands: Hands) -> None:
     """Merge patch on the Scale and on the Deployment, and a JSON patch that replaces it: the precondition holds."""
     stale = ns.add(replicas=1)["metadata"]["resourceVersion"]

@@ -9,13 +9,22 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from queries.yaml import SafeLoader, YamlError, load_yaml
+from queries.yaml import SafeLoader, YamlError, load_documents, load_with_lines, load_yaml
 
 
 def test_values() -> None:
     """Plain YAML, by the C loader."""
     assert load_yaml("a: [1, x, null]", where="f") == {"a": [1, "x", None]}
     assert SafeLoader is yaml.CSafeLoader
+
+
+@pytest.mark.parametrize("text", ["=", "<<"])
+def test_what_go_leaves_plain_is_text(text: str) -> None:
+    """Prometheus and kubectl write `=` and `<<` without quotes, and read them as text, alone, in a list and as a key."""
+    written = f"a: {text}\nb: [{text}, {text}]\n"
+    assert load_yaml(written, where="f") == {"a": text, "b": [text, text]}
+    assert load_with_lines(written).value == load_documents(written)[0].value == {"a": text, "b": [text, text]}
+    assert load_yaml("=: 1\n", where="f") == load_documents("=: 1\n")[0].value == {"=": 1}
 
 
 @pytest.mark.parametrize(

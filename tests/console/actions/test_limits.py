@@ -73,3 +73,24 @@ async def test_what_cannot_be_set_is_refused(bench: Bench, parameters: dict[str,
     result, text = outcome(await bench.act("limits", TARGET, **parameters))
     assert result is Outcome.REFUSED and why in text, text
     assert len(bench.writes()) == before
+
+
+@pytest.mark.parametrize("stored", ["1e9", "751619276800m", "1P", "128974848", "500000u"])
+async def test_the_undo_brings_back_what_the_server_had_in_its_own_spelling(bench: Bench, stored: str) -> None:
+    """Objects may have any quantity that the server accepts, with an exponent or a suffix that nobody types here."""
+    give(bench, limits={"memory": stored}, requests=None)
+    assert outcome(await bench.act("limits", TARGET, memory="512Mi"))[0] is Outcome.DONE
+    undo = bench.previews[0].plan.undo
+    assert undo is not None
+    steps = await bench.act("limits", TARGET, **undo.parameters)
+    assert outcome(steps)[0] is Outcome.DONE, steps[-1]
+    assert resources(bench)["limits"]["memory"] == stored
+
+
+async def test_the_same_amount_in_another_spelling_changes_nothing(bench: Bench) -> None:
+    """The server would store what it has, and make no pods: there is nothing to wait for."""
+    give(bench, limits={"cpu": "700m", "memory": "375809638400m"}, requests=None)
+    before = len(bench.writes())
+    result, text = outcome(await bench.act("limits", TARGET, cpu="0.7", memory="0.35Gi"))
+    assert result is Outcome.REFUSED and "nothing to do" in text, text
+    assert len(bench.writes()) == before

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -45,6 +47,36 @@ def test_each_action_of_a_relabel_config(step: RelabelStep, labels: dict[str, st
     """As Prometheus documents them: whole values match, `$1` expands, an empty result removes the label."""
     found = AlertRelabeling(steps=(step,)).sent(tuple(sorted(labels.items())))
     assert (None if found is None else dict(found)) == sent
+
+
+RELABELLED = json.loads(
+    (Path(__file__).parents[1] / "recordings" / "prometheus-3.16-relabelled.json").read_text(encoding="utf-8")
+)
+"""The configuration as the server shows it, an alert's labels, and what it sends. Made with `config.Load`, its `String` and
+`relabel.ProcessBuilder` of the server's module, v0.316.0."""
+
+
+@pytest.mark.parametrize("row", RELABELLED, ids=lambda row: str(row["labels"]))
+def test_prometheus_sends_the_same_labels(row: dict[str, Any]) -> None:
+    """`=` and `<<` in the file, chains and clashes of `labelmap`, names in UTF-8, values with a line break, empty results."""
+    config = decode_config(json.dumps({"data": {"yaml": row["yaml"]}}).encode(), where="p")
+    found = config.sent(tuple(sorted(row["labels"].items())))
+    assert (None if found is None else dict(found)) == row["sent"]
+
+
+def test_prometheus_2_sets_no_name_that_it_would_refuse() -> None:
+    """Its configuration does not say how names are validated; a template that makes another name there is passed over."""
+    rows = [row for row in RELABELLED if row["labels"] == {"a": "Région 1"}]
+    text = rows[0]["yaml"].replace("  metric_name_validation_scheme: utf8\n", "", 1)
+    config = decode_config(json.dumps({"data": {"yaml": text}}).encode(), where="p")
+    assert dict(config.sent((("a", "Région 1"),)) or ()) == {"a": "Région 1"}
+
+
+def test_a_regex_that_re2_refuses_writes_nothing_over_the_screen(capfd: pytest.CaptureFixture[str]) -> None:
+    """Go accepts `\\p{Letter}`, the RE2 of C++ does not, and writes to the terminal unless it is told not to."""
+    with pytest.raises(ValueError, match="character class"):
+        AlertRelabeling(steps=(RelabelStep(source_labels=("a",), regex=r"\p{Letter}+", target_label="b"),)).sent((("a", "x"),))
+    assert capfd.readouterr() == ("", "")
 
 
 @dataclass
