@@ -22,7 +22,8 @@ _TOKEN = re.compile(
     r"""(?P<space>\s+|\#[^\n]*)"""
     r"""|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)"""
     r"""|(?P<open>[({\[])|(?P<close>[)}\]])"""
-    r"""|(?P<number>0[xX][0-9a-fA-F]+|(?:\d+(?:ms|[smhdwy]))+|\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"""
+    r"""|(?P<number>0[xX](?:_?[0-9a-fA-F])+|(?:\d+(?:ms|[smhdwy]))+"""
+    r"""|(?:\d+(?:_\d+)*\.?(?:\d+(?:_\d+)*)?|\.\d+(?:_\d+)*)(?:[eE][+-]?\d+)?)"""
     r"""|(?P<word>[A-Za-z_][A-Za-z0-9_:]*|:[A-Za-z_:][A-Za-z0-9_:]*)"""
     r"""|(?P<operator>==|!=|>=|<=|=~|!~|[-+*/%^<>=@,:])"""
     r"""|(?P<other>.)""",
@@ -36,6 +37,7 @@ _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _PLAIN = re.compile(r"[A-Za-z0-9_:.\- /]+")
 _RAW = re.compile(r"`[^`]*`")
+_MISREAD = re.compile(r"`|[\dxX]_|\boffset\s*[-+]?\s*0", re.IGNORECASE)
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
 _NOT_CALLED = _BINARY_WORDS | {"by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "start", "end"}
 """Words whose parentheses are not those of a call."""
@@ -167,7 +169,7 @@ _LITERALS = (ast.NumberLiteral, ast.StringLiteral)
 def parse_tree(text: str) -> ast.Expr:
     """The parser's syntax tree only, with unmodified regular expressions. Raises PromqlError."""
     _refuse_oversized(text)
-    return _parse(_replace_raw_strings(text), text)
+    return _parse(_adapt(text), text)
 
 
 def parse_marked_tree(text: str) -> ast.Expr:
@@ -176,7 +178,7 @@ def parse_marked_tree(text: str) -> ast.Expr:
     For expressions that a server evaluates: whether a regular expression is valid is not checked. Raises PromqlError.
     """
     _refuse_oversized(text)
-    written = _replace_raw_strings(text)
+    written = _adapt(text)
     try:
         return ast.parse(_mark_regexes(written))
     except ValueError:
@@ -193,7 +195,7 @@ def _parse(written: str, text: str) -> ast.Expr:
 def parse_promql(text: str) -> Expression:
     """Raises PromqlError; RE2 decides whether a regular expression is valid, as in Prometheus."""
     _refuse_oversized(text)
-    written = _replace_raw_strings(text)
+    written = _adapt(text)
     try:
         root = ast.parse(_mark_regexes(written))
     except ValueError:
@@ -225,6 +227,10 @@ def parse_promql(text: str) -> Expression:
 _MARKS = {"=~": "\ue000", "!~": "\ue001"}
 _MARKED = {mark: operator for operator, mark in _MARKS.items()}
 _QUOTED = r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
+_ZERO_OFFSET = re.compile(
+    rf"""#[^\n]*|{_QUOTED}|(?<![\w:])(?P<zero>offset\s*[-+]?\s*0+(?:(?:ms|[smhdwy])(?:0+(?:ms|[smhdwy]))*)?(?![\w.]))""",
+    re.DOTALL | re.IGNORECASE,
+)
 _REGEX = re.compile(
     r"""#[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'"""  # a comment and other texts
     rf"|=~\s*{_QUOTED}|!~\s*{_QUOTED}",
@@ -287,8 +293,11 @@ def same_expression(one: str, other: str) -> bool:
     """
     if one == other:
         return True
+    # A name may be written as a matcher; the parser then compiles regular expressions, or refuses those of RE2 alone.
+    named = "__name__" in one or "__name__" in other
+    read = parse_tree if named else lambda text: parse_promql(text).root
     try:
-        return bool(parse_promql(one).root.prettify() == parse_promql(other).root.prettify())
+        return bool(read(one).prettify() == read(other).prettify())
     except PromqlError:
         return [token[0] for token in lex(one)] == [token[0] for token in lex(other)]
 
@@ -531,17 +540,26 @@ def _arguments(tokens: Sequence[re.Match[str]]) -> Iterator[Sequence[re.Match[st
         yield tokens[start:]
 
 
-def _replace_raw_strings(text: str) -> str:
-    """Write raw strings (`5.`) in double quotes: the parser wrongly interprets escapes in them."""
-    if "`" not in text:
+def _adapt(text: str) -> str:
+    """Write what the parser misreads or refuses as the servers' own printer does: raw strings (`5.`) in double quotes, numbers
+    without `_`, and no offset of zero.
+    """
+    if _MISREAD.search(text) is None:
         return text
-    parts = (item[0] for item in _TOKEN.finditer(text))
-    return "".join(json.dumps(part[1:-1], ensure_ascii=False) if _RAW.fullmatch(part) else part for part in parts)
+    parts = (_adapt_token(item) for item in _TOKEN.finditer(text))
+    return _ZERO_OFFSET.sub(lambda match: "" if match["zero"] else match[0], "".join(parts))
+
+
+def _adapt_token(item: re.Match[str]) -> str:
+    text = item[0]
+    if item.lastgroup == "number":
+        return text.replace("_", "")
+    return json.dumps(text[1:-1], ensure_ascii=False) if _RAW.fullmatch(text) else text
 
 
 def _parses(text: str) -> bool:
     try:
-        ast.parse(_replace_raw_strings(text))
+        ast.parse(_adapt(text))
     except ValueError:
         return False
     return True

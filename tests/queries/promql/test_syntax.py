@@ -6,7 +6,7 @@ import pytest
 
 from queries.catalogue.loader import load_board
 from queries.promql.rule_files import load_built_in
-from queries.promql.syntax import PromqlError, alternatives, constant, parse_promql
+from queries.promql.syntax import PromqlError, alternatives, constant, parse_promql, same_expression
 
 FORMS = [
     "rate(foo[5m])",
@@ -22,6 +22,34 @@ FORMS = [
     "-foo ^ 2 atan2 bar # why",
     '{"foo.bar", code=~"5.."}',
 ]
+
+
+PRINTED = [
+    ("up offset 0s", "up"),
+    ("rate(foo[5m] offset - 0m) + 1_000", "rate(foo[5m]) + 1000"),
+    ("max_over_time(foo[5m:] offset 0)", "max_over_time(foo[5m:])"),
+    ('{"the.name",le=~"1|2"}', '{__name__="the.name",le=~"1|2"}'),
+    ("{'the.name', \"k8s/x\"!~`a\\d`}", '{"k8s/x"!~"a\\\\d",__name__="the.name"}'),
+    ('{"foo",job!="a"} @ 1e9 offset 0h', '{__name__="foo",job!="a"} @ 1000000000.000'),
+    ('010 * foo{pod=~"a|b"} OFFSET 0w', '8 * foo{pod=~"a|b"}'),
+    ("foo > 0x_1F or bar @ end()", "foo > 31 or bar @ end()"),
+]
+"""An expression, and how Prometheus 3.16 prints it in a rule (`String` of its parser, v0.316.0)."""
+
+
+@pytest.mark.parametrize(("text", "printed"), PRINTED)
+def test_what_the_parser_misreads_is_what_the_server_prints(text: str, printed: str) -> None:
+    """An offset of zero, numbers with `_`, and a quoted name beside a regular expression, which the server writes unquoted."""
+    assert same_expression(text, printed)
+    assert parse_promql(text).metrics == parse_promql(printed).metrics
+
+
+@pytest.mark.parametrize("text", ["1__0 * foo", "foo offset 0s5m", "foo[0s]", "offset 0s"])
+def test_what_the_server_refuses_stays_refused(text: str) -> None:
+    """Only an offset of exactly zero is left out, and only single underscores between digits."""
+    with pytest.raises(PromqlError):
+        parse_promql(text)
+    assert not same_expression("foo offset 0s5m", "foo") and not same_expression('a{b="offset 0s"}', 'a{b=""}')
 
 
 @pytest.mark.parametrize("text", FORMS)
