@@ -57,7 +57,11 @@ for _tag in (_VALUE, _MERGE):
 def load_yaml(text: str, *, where: str) -> object:
     """The value of one YAML document; `where` names the text in errors. Raises YamlError."""
     try:
-        value: object = yaml.load(text, Loader=_Loader)  # noqa: S506  # a safe one
+        loader = _Loader(text)
+        try:
+            value: object = loader.get_single_data()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(part for part in (error.context, error.problem) if part) or "not YAML"
