@@ -137,6 +137,8 @@ def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
         return False
     if toleration.get("operator") == "Exists":
         return toleration.get("key") in (None, "", taint.get("key"))
+    if toleration.get("operator") not in (None, "", "Equal"):
+        return False  # Lt and Gt are alpha: a scheduler without their feature gate takes them for no match
     return (toleration.get("key"), toleration.get("value") or "") == (taint.get("key"), taint.get("value") or "")
 
 

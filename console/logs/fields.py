@@ -11,7 +11,8 @@ import msgspec
 _MESSAGE = ("message", "msg", "event", "log")
 _LEFT_OUT = frozenset({"time", "timestamp", "ts", "@timestamp", "level", "severity", "lvl", "levelname", *_MESSAGE})
 """Time and level stand beside the line."""
-_PAIR = re.compile(r'([a-zA-Z_][\w.-]*)=("(?:\\.|[^"\\])*"|\S*)')
+_PAIR = re.compile(r'([a-zA-Z_][\w.-]*)=("(?:\\.|[^"\\])*"|[^\x00-\x20]*)')
+"""A value without quotes ends at an ASCII blank, as in Go's logfmt: a no-break or an ideographic space is part of it."""
 _DECODE = msgspec.json.Decoder(dict[str, Any]).decode
 
 

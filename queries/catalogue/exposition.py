@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from queries.errors import InvalidResponse
@@ -10,11 +11,12 @@ from queries.model.frozen import dataclass
 from queries.model.series import Labels, Sample
 
 _LIMIT_SAMPLES = 500_000
+_COUNTER = re.compile(r"^[ \t]*#[ \t]+TYPE[ \t]+([a-zA-Z_:][a-zA-Z0-9_:]*)[ \t]+counter\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Exposition:
-    """`types` by family name, a counter's with `_total`; `series` by sample name."""
+    """`types` by family name, an OpenMetrics counter's with `_total`; `series` by sample name."""
 
     where: str
     types: Mapping[str, str]
@@ -30,7 +32,10 @@ def parse_exposition(body: bytes, *, where: str) -> Exposition:
     try:
         text = body.decode("utf-8")
         format = strict if text.rstrip().endswith("# EOF") else plain
-        return _collect(format.text_string_to_metric_families(text), where)
+        # The text format allows a counter any name, which Prometheus stores; the parser adds `_total` to it.
+        named = _COUNTER.findall(text) if format is plain else ()
+        renamed = frozenset(name for name in named if not name.endswith("_total"))
+        return _collect(format.text_string_to_metric_families(text), where, renamed)
     except (ValueError, IndexError, KeyError, TypeError) as error:
         what = str(error).splitlines()[0][:120] if str(error) else "it cannot be read"
         raise InvalidResponse(
@@ -38,16 +43,18 @@ def parse_exposition(body: bytes, *, where: str) -> Exposition:
         ) from None
 
 
-def _collect(families: Iterator[Any], where: str) -> Exposition:
+def _collect(families: Iterable[Any], where: str, renamed: frozenset[str]) -> Exposition:
     types: dict[str, str] = {}
     series: dict[str, list[Sample]] = {}
     count = 0
     for family in families:
-        types[f"{family.name}_total" if family.type == "counter" else family.name] = family.type
+        is_renamed = family.type == "counter" and family.name in renamed
+        types[f"{family.name}_total" if family.type == "counter" and not is_renamed else family.name] = family.type
         for item in family.samples:
             count += 1
             if count > _LIMIT_SAMPLES:
                 raise ValueError(f"more than {_LIMIT_SAMPLES} series")
             labels: Labels = tuple(sorted(item.labels.items()))
-            series.setdefault(item.name, []).append(Sample(labels, float(item.value)))
+            name = item.name.removesuffix("_total") if is_renamed else item.name
+            series.setdefault(name, []).append(Sample(labels, float(item.value)))
     return Exposition(where, types, {name: tuple(found) for name, found in series.items()})

@@ -106,7 +106,9 @@ def sum_requests(spec: k8s.RequestSpec, kind: str = "requests") -> dict[str, flo
         most.update((name, max(most.get(name, 0.0), amount)) for name, amount in peak.items())
     total.update((name, max(total.get(name, 0.0), amount)) for name, amount in most.items())
     total.update(_amounts(spec.resources, kind))
-    _add(total, {name: parse_quantity(text) for name, text in (spec.overhead or {}).items()})
+    overhead = {name: parse_quantity(text) for name, text in (spec.overhead or {}).items()}
+    # A pod without a limit has none by its overhead either.
+    _add(total, {name: amount for name, amount in overhead.items() if kind == "requests" or total.get(name)})
     return total
 
 

@@ -12,7 +12,8 @@ _HOST = re.compile(
     r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::\d+)?"
 )
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_ID = re.compile(r"[0-9a-f]{64}")
 _MAX_REPOSITORY = 255
 
 
@@ -35,6 +36,8 @@ class ImageReference:
 
 def parse_image(text: str) -> ImageReference:
     """Raises ValueError with what is wrong. Source: distribution/reference 0.6, which the kubelet uses too."""
+    if _ID.fullmatch(text):
+        raise ValueError(f"{text[:12]}… is not an image repository but the ID of an image: name its repository, and its digest")
     rest, at, digest = text.partition("@")
     if at and not _DIGEST.fullmatch(digest):
         raise ValueError(f"{digest[:80]!r} is not a digest (e.g. sha256: and 64 hexadecimal digits in lower case)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster_fixture import MERGE, Namespace
+from cluster_fixture import JSON_PATCH, MERGE, Namespace
 
 METADATA = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"}
 
@@ -17,6 +17,16 @@ def test_a_merge_patch_adds_keys_where_nothing_moved(ns: Namespace) -> None:
     late = ns.patch(ns.maps("one"), {"metadata": {"resourceVersion": version}, "data": {"c": "3"}}, MERGE)
     assert (late.status_code, late.json()["reason"]) == (409, "Conflict")
     assert ns.get(ns.maps("one"))["data"] == {"a": "1", "b": "2"}
+
+
+def test_a_replaced_key_need_not_be_there(ns: Namespace) -> None:
+    """`replace` of a JSON patch adds it, against RFC 6902; `remove` and `test` of such a key are 422, and nothing changes."""
+    ns.add_map("one", mode="safe")
+    added = ns.patch(ns.maps("one"), [{"op": "replace", "path": "/data/mdoe", "value": "fast"}], JSON_PATCH)
+    assert (added.status_code, added.json()["data"]) == (200, {"mode": "safe", "mdoe": "fast"})
+    for operation in ({"op": "remove", "path": "/data/none"}, {"op": "test", "path": "/data/none", "value": "safe"}):
+        assert ns.patch(ns.maps("one"), [operation], JSON_PATCH).status_code == 422
+    assert ns.get(ns.maps("one"))["data"] == {"mode": "safe", "mdoe": "fast"}
 
 
 def test_the_same_name_is_made_once(ns: Namespace) -> None:

@@ -28,8 +28,18 @@ class _TestOperation(jsonpatch.TestOperation):
         return super().apply(document)
 
 
+class _ReplaceOperation(jsonpatch.ReplaceOperation):
+    """Adds a member that an object does not have, as the API server does against RFC 6902."""
+
+    def apply(self, document: Any) -> Any:
+        target, name = self.pointer.to_last(document)
+        if isinstance(target, dict) and name is not None:
+            target.setdefault(name, None)
+        return super().apply(document)
+
+
 class _JsonPatch(jsonpatch.JsonPatch):
-    operations = MappingProxyType({**jsonpatch.JsonPatch.operations, "test": _TestOperation})
+    operations = MappingProxyType({**jsonpatch.JsonPatch.operations, "test": _TestOperation, "replace": _ReplaceOperation})
 
 
 def apply_json_patch(document: Any, operations: list[Any]) -> Any:

@@ -181,6 +181,14 @@ def test_requests_are_summed_as_the_scheduler_does(spec: dict[str, Any], cpu: fl
     assert found.get("cpu", 0.0) == pytest.approx(cpu) and found.get("memory", 0.0) / MIB == pytest.approx(memory)
 
 
+def test_an_overhead_is_no_limit() -> None:
+    """It is added to a limit; a pod without one has none, so that a quota which requires one rejects it."""
+    container = {"resources": {"limits": {"cpu": "1"}}}
+    template = {"spec": {"containers": [container], "overhead": {"cpu": "250m", "memory": "64Mi"}}}
+    assert pod_requests(template, "limits") == {"cpu": 1.25}
+    assert pod_requests(template) == {"cpu": 0.25, "memory": 64.0 * MIB}
+
+
 def node(name: str = "node-1", *, cpu: str = "2", memory: str = "4Gi", **parts: Any) -> dict[str, Any]:
     status = {"allocatable": {"cpu": cpu, "memory": memory, "pods": "10"}, **parts.pop("status", {})}
     return described(name, "Node", meta={"labels": {"zone": "a"}}, status=status, **parts)
@@ -230,6 +238,7 @@ TAINT = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
         ({"key": "", "operator": "Exists"}, True),
         ({"key": "other", "operator": "Exists"}, False),
         ({"operator": "Exists", "effect": "NoExecute"}, False),
+        ({"key": "gpu", "operator": "Gt", "value": "yes"}, False),
     ],
 )
 async def test_a_taint_needs_a_toleration_of_its_own(toleration: dict[str, str] | None, tolerates: bool) -> None:

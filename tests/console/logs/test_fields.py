@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from console.logs.fields import format_fields
+from console.logs.fields import format_fields, parse_logfmt
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,11 @@ from console.logs.fields import format_fields
 def test_message_first_then_fields(line: str, shown: str) -> None:
     """Time and level stand beside the line; a line that is neither JSON nor logfmt stays as it is."""
     assert format_fields(line) == shown
+
+
+@pytest.mark.parametrize("value", ["10\u00a0000", "エラー\u3000発生", "a\u0085b", "\u2028"])
+def test_only_a_blank_of_ascii_ends_a_value(value: str) -> None:
+    """Go's logfmt writes these without quotes, and reads them back."""
+    assert parse_logfmt(f'level=warn msg={value} code=7 err="a b"') == (
+        ("level", "warn"), ("msg", value), ("code", "7"), ("err", "a b")
+    )  # fmt: skip

@@ -39,6 +39,17 @@ def test_types_and_series_are_kept() -> None:
     assert found.series["x_seconds_sum"][0].labels == (("provider", 'a"b'),)
 
 
+def test_a_counter_keeps_the_name_that_the_page_has() -> None:
+    """Prometheus stores `queue_drops` under that name; the library's parser would give `queue_drops_total`."""
+    text = '# TYPE queue_drops counter\nqueue_drops{queue="a"} 3\nqueue_drops{queue="b"} 0\n# TYPE a_total counter\na_total 1\n'
+    found = parse_exposition(text.encode(), where="here")
+    assert found.types == {"queue_drops": "counter", "a_total": "counter"}
+    assert {name: [sample.value for sample in series] for name, series in found.series.items()} == {
+        "queue_drops": [3.0, 0.0],
+        "a_total": [1.0],
+    }
+
+
 def test_openmetrics_is_read_too() -> None:
     """A body that ends with # EOF may hold exemplars."""
     found = parse_exposition(OPEN.encode(), where="here")

@@ -19,6 +19,8 @@ DIGEST = f"sha256:{'0a' * 32}"
         ("[::1]:5000/a__b/c---d:V_1.2-x", ("[::1]:5000/a__b/c---d", "V_1.2-x", "")),
         (f"{HERE}:1.9.0@{DIGEST}", (HERE, "1.9.0", DIGEST)),
         (f"{HERE}@sha512:{'0' * 128}", (HERE, "", f"sha512:{'0' * 128}")),
+        (f"{HERE}@sha384:{'0' * 96}", (HERE, "", f"sha384:{'0' * 96}")),
+        (f"{'0a' * 32}:1", ("0a" * 32, "1", "")),
     ],
 )
 def test_a_reference_is_read_into_its_parts(text: str, parts: tuple[str, str, str]) -> None:
@@ -33,7 +35,7 @@ def test_a_reference_is_read_into_its_parts(text: str, parts: tuple[str, str, st
     [
         "", ":1", "a:", "a:.1", "a:b c", f"a:{'x' * 129}", "Nginx", "a//b", "a/", "/a", "a/B:1", "a_/b", "a b", "-a",
         "a@sha256:abc", f"a@sha256:{'0A' * 32}", f"a@md5:{'0' * 32}", "a@", f"a@{DIGEST}@{DIGEST}", f"a/{'b' * 255}",
-        "http://a/b:1", "ex_ample.com/a", "a:1\n",
+        "http://a/b:1", "ex_ample.com/a", "a:1\n", "0a" * 32,
     ],
 )  # fmt: skip
 def test_what_a_kubelet_would_call_invalid_is_refused(text: str) -> None:
