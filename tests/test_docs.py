@@ -343,3 +343,10 @@ def test_each_line_of_the_compatibility_table_names_its_test() -> None:
     for row in rows:
         named = re.findall(r"`(test_\w+)`", row.rsplit("|", 2)[1])
         assert named and set(named) <= existing, row
+
+
+def test_every_finding_is_in_their_index() -> None:
+    """The table has each script of the folder, and none that is gone."""
+    folder = ROOT / "findings"
+    listed = re.findall(r"^\| `([\w-]+)` \|", (folder / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(path.stem for path in folder.glob("*.sh"))
