@@ -17,6 +17,8 @@ from widgets.styled_text import Line, Span, cut, fit, text, width_of
 ZERO, SHADES = "·", "░▒▓█"
 _ZONES = {"": ("│", "dim"), "warn": ("▒", "warn"), "critical": ("█", "critical")}
 _LEAST_NAME, _MOST_NAME = 7, 28
+_NEVER_MERGED = 2
+"""So many rows fit into the lowest map."""
 _TALLEST = 3
 
 
@@ -32,6 +34,8 @@ class _Band:
 def name_width(heat: HeatMap, width: int) -> int:
     """The width of the rows' names in a chart of this width."""
     longest = max((width_of((text(row.name),)) for row in heat.rows), default=0)
+    if len(heat.rows) > _NEVER_MERGED and not heat.buckets:
+        longest = max(longest, len(_name_others(len(heat.rows))))
     return max(_LEAST_NAME, min(longest, _MOST_NAME, width // 3))
 
 
@@ -79,8 +83,12 @@ def _build_bands(data: ChartData, heat: HeatMap, scale: ChartScale, lines: int) 
         groups = [rows[max(0, end - apart) : end] for end in range(len(rows), 0, -apart)][::-1]
         return [_build_band(_name_group(group, data), group, data, scale) for group in groups]
     others = rows[: len(rows) - lines + 1] if len(rows) > lines else ()
-    bands = [_build_band(f"{len(others)} others", others, data, scale)] if others else []
+    bands = [_build_band(_name_others(len(others)), others, data, scale)] if others else []
     return [*bands, *(_build_band(row.name, (row,), data, scale) for row in rows[len(others) :])]
+
+
+def _name_others(count: int) -> str:
+    return f"{count} others"
 
 
 def _name_group(group: Sequence[HeatRow], data: ChartData) -> str:

@@ -45,7 +45,7 @@ def test_every_cell_has_its_value(seed: int) -> None:
     """A column has the largest value of the steps that cover it, a step from the end of the one before to its own end; empty
     without any, a dot for 0, else a shade by quarters of the largest value of the map."""
     chance = random.Random(seed)
-    columns, steps, seconds = chance.randint(8, 40), chance.randint(1, 30), chance.choice([1.0, 2.0, 4.0])
+    columns, steps, seconds = chance.randint(14, 40), chance.randint(1, 30), chance.choice([1.0, 2.0, 4.0])
     values = [0.0, 0.5, 1.0, 2.0, 8.0, 10.0, math.nan]
     rows = [
         HeatRow(
@@ -54,7 +54,7 @@ def test_every_cell_has_its_value(seed: int) -> None:
         for at in range(3)
     ]
     data = ChartData(0.0, 2.0 * (columns - 1), step_seconds=seconds, unit=Unit.SECONDS)
-    lines = render_heat_map(data, heat_map(rows), columns + 9, 8)
+    lines = render_heat_map(data, heat_map(rows), columns + 10, 8)
     assert len(lines) == 7
     start, end = -2.0, 2.0 * (columns - 1)
 
@@ -75,12 +75,12 @@ def test_every_cell_has_its_value(seed: int) -> None:
     top = next((size for size in (0.5, 1.0, 2.0, 10.0) if size >= most), 10.0)
     for row, found, line in zip(reversed(rows), reversed(columns_of), lines[:3], strict=True):
         shown = cells_of(line)
-        assert "".join(character for character, _ in shown[:9]) == f"{row.name:>7} │"
+        assert "".join(character for character, _ in shown[:10]) == f"{row.name:>8} │"
         for column in range(columns):
             here = [value for (_, at), value in found.items() if at == column]
             glyph = " " if not here else ZERO if max(here) <= 0.0 else shade_of(max(here), top)
             tone = "" if not here else "dim" if max(here) <= 0.0 else "accent"
-            assert shown[9 + column] == (glyph, tone), (row.name, column)
+            assert shown[10 + column] == (glyph, tone), (row.name, column)
 
 
 FLAT = ChartData(0.0, 300.0, step_seconds=60.0, unit=Unit.SECONDS)
@@ -162,6 +162,15 @@ def test_the_smallest_of_other_rows_are_put_together(height: int, names: list[st
     assert [line.partition("│")[0].removesuffix(" TIMEOUT ").strip() for line in shown if "│" in line] == names
     told = words_of(render_heat_map(FLAT, heat_map(rows), 80, 8, cursor=13))[-2]
     assert "2 others 2 /s" in told and "e TIMEOUT 1 /s" in told
+
+
+@pytest.mark.parametrize("count", [3, 5, 12])
+def test_short_names_do_not_cut_that_of_the_others(count: int) -> None:
+    """`2 others` is longer than `clip`, and stands in full."""
+    rows = [HeatRow(f"p{at}", ((60.0, 1.0),)) for at in range(count)]
+    shown = words_of(render_heat_map(FLAT, heat_map(rows), 60, 3))
+    names = [line.partition("│")[0].strip() for line in shown if "│" in line]
+    assert names == [f"p{count - 1}", f"{count - 1} others"]
 
 
 def test_the_edge_shows_which_buckets_are_beyond_a_threshold() -> None:
