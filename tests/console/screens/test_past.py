@@ -102,6 +102,22 @@ async def test_a_start_at_a_moment_never_shows_now(settings: Settings, monkeypat
         assert not [frame for frame in frames if POISON in frame or "666" in frame]
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_a_notice_covers_no_mark(settings: Settings, size: tuple[int, int]) -> None:
+    """What it says when a moment is first shown stands above the marks, by which one goes on at once."""
+    app = console(settings)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(app, pilot, POISON)
+        await go(app, pilot, AT)
+        await wait_for_notice(app, pilot, "nothing can be changed")
+        await patience.until(pilot, lambda: bool(app.screen.query("Toast")) and bool(app.screen.query("#marks")), "both")
+        marks = app.screen.query_one("#marks").region
+        await patience.until(pilot, lambda: all(item.region.height for item in app.screen.query("Toast")), "its layout")
+        shown = [item.region for item in app.screen.query("Toast")]
+        assert marks.height == 2 and shown
+        assert not [region for region in shown if region.overlaps(marks)]
+
+
 async def test_live_returns_exactly_to_where_one_was(settings: Settings) -> None:
     """Screen, cursor and filter, whatever was opened meanwhile; and the past begins on the same screen with the same filter."""
     app = console(settings)
