@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 
@@ -82,7 +82,7 @@ class KeptEvent(msgspec.Struct):
     author: str
     environment: str
     id: str
-    stamp: int
+    stamp: Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
     data: msgspec.Raw
 
 

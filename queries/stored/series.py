@@ -14,6 +14,9 @@ from queries.model.series import Labels, Series
 
 _SLACK_SECONDS = 0.0005
 """Times are sent with milliseconds."""
+_LEAST_STEP_SECONDS = 0.001
+_LATEST = 253_402_300_800.0
+"""The year 10000: no calendar goes further."""
 _WORDS = {"NaN": math.nan, "+Inf": math.inf, "-Inf": -math.inf}
 
 
@@ -164,7 +167,8 @@ def _read_heads(lines: Iterable[bytes]) -> Iterator[tuple[_Head, bytes]]:
         if not line.strip():
             continue
         head = decode_json(_Head, line, where="the bundle", whose="the bundle's")
-        if head.step > 0 and 0 < head.count <= MOST_TIMES and math.isfinite(head.start + head.step * head.count):
+        last = head.start + head.step * head.count
+        if head.step >= _LEAST_STEP_SECONDS and 0 < head.count <= MOST_TIMES and 0.0 <= head.start <= last < _LATEST:
             yield head, line
 
 

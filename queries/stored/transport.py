@@ -25,13 +25,13 @@ class StoredServers:
     """
 
     queries: Mapping[str, tuple[StoredQuery, ...]]
-    log_queries: Mapping[str, tuple[StoredQuery, ...]] = field(default_factory=dict)
-    """Metric queries over logs, as Loki answered them."""
     rules: bytes | None = None
     silences: bytes | None = None
     alerting: str = ""
     metadata: Mapping[str, object] = field(default_factory=dict)
     kept: str = ""
+    log_queries: Mapping[str, tuple[StoredQuery, ...]] = field(default_factory=dict)
+    """Metric queries over logs, as Loki answered them."""
 
 
 class StoredTransport(httpx.AsyncBaseTransport):

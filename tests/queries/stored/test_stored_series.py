@@ -64,8 +64,17 @@ def test_a_line_that_is_not_one_is_an_error(line: bytes) -> None:
 
 
 def test_impossible_grids_are_left_out() -> None:
-    """No step, no times, more times than any range has: such a query is as unknown as one that is not there."""
-    grids = [(1000.0, 0.0, 5), (1000.0, 15.0, 0), (1000.0, 15.0, 10**9)]
+    """No step or one of no length, no times, more times than any range has, times of no calendar: such a query is as unknown
+    as one that is not there.
+    """
+    grids = [
+        (1000.0, 0.0, 5),
+        (1000.0, 15.0, 0),
+        (1000.0, 15.0, 10**9),
+        (1000.0, 1e-320, 5),
+        (-1e308, 15.0, 5),
+        (1e308, 15.0, 5),
+    ]
     plain = encode_query("up", Grid(1.0, 1.0, 1), [])
     lines = [plain.replace(_head((1.0, 1.0, 1)), _head(grid)) for grid in grids]
     assert all(line != plain for line in lines)
