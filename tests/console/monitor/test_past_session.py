@@ -138,6 +138,18 @@ async def test_without_a_sample_everything_is_unknown_and_says_why(past: PastSes
     assert all("no samples" in item.reason or "not known then" in item.reason for item in snapshot.panels)
 
 
+async def test_a_moment_before_the_retention_names_it(past: PastSession, platform: ToldPlatform) -> None:
+    """How long Prometheus keeps samples stands in the reason, and silences of then are not known to be all."""
+    platform.pages["/api/v1/status/runtimeinfo"] = {"status": "success", "data": {"storageRetention": "15d"}}
+    snapshot = await past.go(NOW - 30 * 86_400.0)
+    prometheus, manager = snapshot.source("prometheus"), snapshot.source("alertmanager")
+    assert prometheus is not None and prometheus.fault is not None
+    assert "older than what it keeps (15d)" in prometheus.fault.hint
+    assert not snapshot.alerts_known and {item.verdict for item in snapshot.panels} == {Verdict.NO_DATA}
+    assert manager is not None and manager.health is Health.PARTIAL and manager.fault is not None
+    assert "some silences may not be known then" in manager.fault.what
+
+
 async def test_no_alert_is_only_known_where_rules_were_evaluated(live: Session, platform: ToldPlatform) -> None:
     """Samples alone do not show that anything evaluated a rule: then no alert is not `none`."""
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import patience
 import pytest
 from network import no_network
+from painting import text_of
 
 from console.config.load import load_settings
 from console.replay import contents
@@ -20,6 +22,7 @@ from console.replay.contents import KeptChecklist, KeptEvent, KeptLine, KeptMark
 from console.replay.session import show_moment
 from console.replay.settings import build_settings
 from console.runbooks.index import RunbookIndex
+from console.screens.replay import create_app
 from console.state.snapshot_json import document
 from queries.catalogue.loader import load_board, load_dashboard
 from queries.model.series import Series
@@ -147,6 +150,28 @@ def test_a_spoiled_value_is_refused_or_shown_as_text(tmp_path: Path, block: int)
             except Exception as error:
                 raise AssertionError(f"seed {seed}: {spoiled}") from error
     assert shown > 5 and refused > 5 and tried == []
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_words_of_a_bundle_are_text(tmp_path: Path, size: tuple[int, int]) -> None:
+    """Environment, title, mark and alert with markup and escape codes: no screen interprets any of it."""
+    hostile = "[red]b[/]\x1b[2J\u202e"
+    parts = {
+        name: content.replace(b"HighErrorRate", json.dumps(hostile)[1:-1].encode()) for name, content in whole_parts().items()
+    }
+    named = msgspec.structs.replace(MANIFEST, environment=hostile, incident=IncidentNote(1, "incident-1", hostile))
+    bundle = Bundle(named, parts, name=hostile)
+    own = load_settings({}, {"HOME": str(tmp_path), "USER": "bob", "PATH": "/bin"}, service_account="/nonexistent")
+    app = create_app(bundle, build_settings(own, bundle), at=format_time(BEGAN + 300.0))
+    seen = []
+    async with app.run_test(size=size) as pilot:
+        await patience.until(pilot, lambda: "REPLAY  AS OF" in text_of(app.screen), "the moment")
+        await patience.until(pilot, lambda: "[red]b[/]" in text_of(app.screen), "the alert")
+        for key in ("2", "9", "1", "left_parenthesis"):
+            await pilot.press(key)
+            await pilot.pause()
+            seen.append(text_of(app.screen))
+    assert seen and all("\x1b" not in text and "\u202e" not in text for text in seen)
 
 
 @pytest.mark.parametrize(

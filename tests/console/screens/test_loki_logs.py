@@ -69,6 +69,29 @@ async def test_from_the_pods_to_loki_and_its_chart(open_screen: Any, kept: KeptL
         await open_screen.until(pilot, "ERROR long gone")
 
 
+async def test_what_a_line_contains_is_text(open_screen: Any, kept: KeptLines) -> None:
+    """Escape codes, markup and a megabyte in one line: shown as they are, never interpreted, and that it was cut is said."""
+    hostile = "WARN \x1b[2J\x1b]52;c;aGk=\x07 [bold red]boom[/] \u202eevil"
+    kept.store.push({**LABELS, "pod": POD}, [((kept.now - 2) * NANO, "x" * (1 << 20)), ((kept.now - 1) * NANO, hostile)])
+    async with open_screen.app.run_test(size=(120, 30)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogsRequested("deployment/cad-ml-api", at=float(kept.now)))
+        text = await open_screen.until(pilot, "[bold red]boom[/]")
+        assert "\x1b" not in text and "\x07" not in text and "\u202e" not in text
+        await open_screen.until(pilot, "1,048,576 bytes")
+
+
+async def test_a_server_that_gives_up_says_what_to_do(open_screen: Any, kept: KeptLines) -> None:
+    """Loki answers 504 where a query takes longer than its limit: its sentence is shown, and nobody claims that no line is."""
+    advice = "request timed out, decrease the duration of the request or add more label matchers"
+    kept.fails = lambda _: httpx.Response(504, text=advice, headers={"content-type": "text/plain"})
+    async with open_screen.app.run_test(size=(120, 30)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogsRequested("deployment/cad-ml-api", at=float(kept.now)))
+        text = await open_screen.until(pilot, "decrease the duration of the request")
+        assert "no lines" not in text
+
+
 async def test_a_query_is_completed_edited_and_refused(open_screen: Any, kept: KeptLines) -> None:
     """Labels and values are the server's; its refusal is shown in its own words."""
     async with open_screen.app.run_test(size=(120, 30)) as pilot:

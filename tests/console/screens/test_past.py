@@ -23,7 +23,7 @@ from console.screens.app import ConsoleApp
 from console.screens.filterable_screen import FilterableScreen
 from console.screens.past_row import Timeline, render_timeline
 from queries.model.chart import ChartMark
-from queries.text.times import format_moment, format_shown
+from queries.text.times import format_moment, format_shown, use_zone
 from widgets.footer import Footer
 from widgets.rows import Rows
 from widgets.styled_text import width_of
@@ -253,6 +253,32 @@ async def test_moments_that_cannot_be_shown(settings: Settings) -> None:
         await go(app, pilot, format_moment(time.time() - 20 * 3600.0))
         shown = await until(app, pilot, "NO DATA", "NOT KNOWN THEN")
         assert "none firing" not in shown and "alerts not known" in shown
+
+
+async def test_across_a_change_of_the_clocks(settings: Settings) -> None:
+    """Where an hour passes twice the two are told apart, typed and shown; a second goes from the first pass to the second; a
+    time that the clocks skipped never was.
+    """
+    app = console(settings)
+    use_zone("Europe/Berlin")
+    try:
+        async with app.run_test(size=(120, 40), notifications=True) as pilot:
+            await until(app, pilot, POISON)
+            for text, why in (
+                ("2025-10-26 02:30", "2025-10-26 02:30 CEST or 2025-10-26 02:30 CET"),
+                ("2025-03-30 02:30", "skipped"),
+            ):
+                await pilot.press("colon", *f"at {text}", "enter")
+                await wait_for_notice(app, pilot, why)
+                assert "AS OF" not in text_of(app.screen).splitlines()[0]
+            await pilot.press("colon", *"at 2025-10-26 02:59:59 CEST", "enter")
+            await until(app, pilot, "AS OF 26 Oct 02:59:59 CEST")
+            await pilot.press("apostrophe")
+            await until(app, pilot, "AS OF 26 Oct 02:00:00 CET")
+            await pilot.press("semicolon", "left_curly_bracket")
+            await until(app, pilot, "AS OF 26 Oct 02:58:59 CEST")
+    finally:
+        use_zone("")
 
 
 def test_the_row_of_marks_fits_and_names_its_neighbours() -> None:

@@ -29,7 +29,7 @@ def api() -> Iterator[LokiApi]:
     api.stop()
 
 
-async def listen(api: LokiApi, *, query: str = QUERY, tenant: str = "", lines: int = 1) -> list[Tail]:
+async def listen(api: LokiApi, *, query: str = QUERY, tenant: str = "", lines: int = 1, text: str = "line") -> list[Tail]:
     """The messages until there were so many lines, which are pushed once live ones come."""
     http = HttpConfig(http_headers=(("X-Scope-OrgID", tenant),) if tenant else ())
     loki = Loki(Endpoint(api.url, http))
@@ -39,7 +39,7 @@ async def listen(api: LokiApi, *, query: str = QUERY, tenant: str = "", lines: i
     async with asyncio.timeout(15), aclosing(messages):
         async for message in messages:
             if len(found) == 1:  # the one before says only that the socket is open
-                api.store.push(APP, [(time.time_ns() + number, f"line {number}") for number in range(lines)])
+                api.store.push(APP, [(time.time_ns() + number, f"{text} {number}") for number in range(lines)])
             found.append(message)
             if message.dropped or sum(len(item.lines) for item in found) >= lines:
                 break
@@ -52,6 +52,14 @@ async def test_lines_as_they_arrive(api: LokiApi) -> None:
     assert first == Tail()
     assert [line.text for line in last.lines] == ["line 0", "line 1", "line 2"]
     assert dict(last.lines[0].labels) == APP and last.lines[0].metadata == ()
+
+
+async def test_a_line_of_a_megabyte_is_cut_and_its_size_kept(api: LokiApi) -> None:
+    """As where it is read: nothing of the rest is kept, whatever is in it."""
+    *_, last = await listen(api, text="\x1b[2J" + "\u00e9" * (1 << 19))
+    (line,) = last.lines
+    assert line.text.startswith("\x1b[2J\u00e9") and 8190 <= len(line.text.encode()) <= 8192
+    assert line.size_bytes == 4 + (1 << 20) + len(" 0")
 
 
 async def test_dropped_lines_are_named(api: LokiApi) -> None:
