@@ -11,6 +11,7 @@ import pytest
 from painting import notices_of, text_of
 from past_platform import POISON, THEN, past_platform, past_settings
 from textual.app import UnknownModeError
+from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.screen import Screen
 from told_platform import ToldPlatform
@@ -106,16 +107,19 @@ async def test_a_start_at_a_moment_never_shows_now(settings: Settings, monkeypat
 async def test_a_notice_covers_no_mark(settings: Settings, size: tuple[int, int]) -> None:
     """What it says when a moment is first shown stands above the marks, by which one goes on at once."""
     app = console(settings)
+
+    def laid_out(selector: str) -> list[Region]:
+        return [item.region for item in app.screen.query(selector) if item.region.height]
+
+    def covers_nothing() -> bool:
+        shown, marks = laid_out("Toast"), laid_out("#marks")
+        return bool(shown) and len(marks) == 1 and marks[0].height == 2 and not any(map(marks[0].overlaps, shown))
+
     async with app.run_test(size=size, notifications=True) as pilot:
         await until(app, pilot, POISON)
         await go(app, pilot, AT)
-        await wait_for_notice(app, pilot, "nothing can be changed")
-        await patience.until(pilot, lambda: bool(app.screen.query("Toast")) and bool(app.screen.query("#marks")), "both")
-        marks = app.screen.query_one("#marks").region
-        await patience.until(pilot, lambda: all(item.region.height for item in app.screen.query("Toast")), "its layout")
-        shown = [item.region for item in app.screen.query("Toast")]
-        assert marks.height == 2 and shown
-        assert not [region for region in shown if region.overlaps(marks)]
+        app.show_notice("as of then", seconds=600.0)  # the first one is gone after six seconds
+        await patience.until(pilot, covers_nothing, "a notice above the marks")
 
 
 async def test_live_returns_exactly_to_where_one_was(settings: Settings) -> None:
