@@ -69,12 +69,18 @@ def _words(timeline: Timeline, moment: float, *, speed: int, playing: bool, widt
     before, after = timeline.before(moment), timeline.after(moment)
     if here is not None:
         spans += [(" now here: ", "dim"), text(f"{here.kind} {here.text}", _TONES.get(here.kind, "strong"))]
-    room = max(12, (width - width_of(tuple(spans))) // 2 - 1)
-    for key, mark in (("(", before), (")", after)):
-        if mark is None:
-            spans += [(f" {key} ", "key"), ("no earlier mark " if key == "(" else "no later mark ", "dim")]
-            continue
-        gap = format_brief_age(abs(mark.at - moment))
-        words = f"{format_shown(mark.at, '%H:%M:%S', mark=False)} {mark.kind} {mark.text} ({gap})"
-        spans += [(f" {key} ", "key"), *cut((text(words, _TONES.get(mark.kind, "")),), room - 3)]
+    named = [_name_mark(before, moment, missing="no earlier mark "), _name_mark(after, moment, missing="no later mark ")]
+    room = max(24, width - width_of(tuple(spans)) - 2)
+    for at, (key, name) in enumerate(zip("()", named, strict=True)):
+        # Half of the room, and what the other one does not need of its half.
+        most = max(room // 2, room - width_of((named[1 - at],)) - 3)
+        spans += [(f" {key} ", "key"), *cut((name,), most - 3)]
     return cut(tuple(spans), width)
+
+
+def _name_mark(mark: ChartMark | None, moment: float, *, missing: str) -> Span:
+    if mark is None:
+        return (missing, "dim")
+    gap = format_brief_age(abs(mark.at - moment))
+    words = f"{format_shown(mark.at, '%H:%M:%S', mark=False)} {mark.kind} {mark.text} ({gap})"
+    return text(words, _TONES.get(mark.kind, ""))

@@ -122,6 +122,17 @@ async def test_a_notice_covers_no_mark(settings: Settings, size: tuple[int, int]
         await patience.until(pilot, covers_nothing, "a notice above the marks")
 
 
+async def test_a_notice_of_any_length_is_shown_to_its_end(settings: Settings) -> None:
+    """Also where its last word begins another line, at the width of a terminal."""
+    app = console(settings)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(app, pilot, POISON)
+        for length in range(68, 88):
+            app.clear_notifications()
+            app.show_notice(f"{'abcdefg ' * 12}"[: length - 4] + f"{length}th", seconds=600.0)
+            await patience.until(pilot, lambda last=length: f"{last}th" in text_of(app.screen), f"{length} characters")  # type: ignore[misc]
+
+
 async def test_live_returns_exactly_to_where_one_was(settings: Settings) -> None:
     """Screen, cursor and filter, whatever was opened meanwhile; and the past begins on the same screen with the same filter."""
     app = console(settings)
@@ -299,3 +310,5 @@ def test_the_row_of_marks_fits_and_names_its_neighbours() -> None:
     axis, words = render_timeline(timeline, 3000.0, speed=60, playing=True, width=160)
     drawn, said = "".join(span for span, _ in axis), "".join(span for span, _ in words)
     assert "┃" in drawn and "N" in drawn and said.count("rollout cad-ml-api") == 1 and "note called the team" in said
+    _, words = render_timeline(Timeline(0.0, 7200.0, marks[2:]), 3000.0, speed=60, playing=False, width=80)
+    assert "note called the team (" in "".join(span for span, _ in words), "the room that the missing neighbour does not need"
