@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -97,12 +98,17 @@ class _Wire(io.RawIOBase):
         super().close()
 
 
-def read_limited(response: BaseHTTPResponse, body: Body, limit: WireLimit) -> None:
-    """Feed the body with the whole response as it arrives."""
+def read_limited(
+    response: BaseHTTPResponse, body: Body, limit: WireLimit, on_begin: Callable[[bytes], None] | None = None
+) -> None:
+    """Feed the body with the whole response as it arrives, and call back with its first piece."""
     limit.grant(2 * body.limit_bytes + HEAD_BYTES)  # one-byte chunks double the size of a body
     # Not `stream`: it waits for full pieces, and a slow server would hold this thread for ever.
     while piece := response.read1(PIECE_BYTES, decode_content=False):
         body.feed(piece)
+        if on_begin is not None:
+            on_begin(piece)
+            on_begin = None
         limit.left_seconds()
 
 

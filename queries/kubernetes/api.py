@@ -182,14 +182,19 @@ class KubeApi:
         query: Query = (),
         body: object = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        on_begin: Callable[[bytes], None] | None = None,
     ) -> bytes:
-        """Send a request and return the response body. Raises SourceError, or PermissionError for a write under read-only."""
+        """Send a request and return the response body. Raises SourceError, or PermissionError for a write under read-only.
+
+        `on_begin` is called with the first bytes of a success.
+        """
         if self._read_only and not is_read(method, path, query, body):
             raise PermissionError("read-only: nothing will be sent")
         with WireLimit(seconds=self._timeout) as limit:
             response = self._send(method, path, query, body, headers, limit=limit, read_seconds=self._timeout)
             try:
-                content = self._read(response, limit, LIMIT_BYTES)
+                content = self._read(response, limit, LIMIT_BYTES, on_begin)
             except SourceError:
                 response.close()
                 raise
@@ -342,9 +347,15 @@ class KubeApi:
             return error
         return TimedOut("the connection broke during the write", where=self.where, hint="it may or may not have taken effect")
 
-    def _read(self, response: BaseHTTPResponse, limit: WireLimit, limit_bytes: int) -> Body:
+    def _read(
+        self,
+        response: BaseHTTPResponse,
+        limit: WireLimit,
+        limit_bytes: int,
+        on_begin: Callable[[bytes], None] | None = None,
+    ) -> Body:
         body = self._new_body(response, limit_bytes)
-        wire_limit.read_limited(response, body, limit)
+        wire_limit.read_limited(response, body, limit, on_begin)
         return body
 
     def _new_body(self, response: BaseHTTPResponse, limit_bytes: int, but: Container[str] = ()) -> Body:

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import field
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from queries.errors import InvalidResponse, RequestRejected, SourceError, TimedO
 from queries.kubernetes import objects as k8s
 from queries.kubernetes.api import KubeApi
 from queries.kubernetes.cluster_decode import build_autoscaler, build_budget, build_cluster_event
+from queries.kubernetes.list_pages import ListPages
 from queries.kubernetes.pod_decode import build_pod
 from queries.kubernetes.revision_decode import build_revision
 from queries.kubernetes.workload_decode import (
@@ -164,15 +166,20 @@ def list_kind(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any],
 
 
 def _pages(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], str]:
+    def fetch(token: str, on_begin: Callable[[bytes], None]) -> bytes:
+        query = [*first_page(kind), *([("continue", token)] if token else [])]
+        return api.call("GET", kind.path(namespace), query, on_begin=on_begin)
+
     found: dict[str, Any] = {}
-    query = first_page(kind)
-    while True:
-        body = api.call("GET", kind.path(namespace), query)
-        with CPU_LOCK:
-            listed = add_page(api, kind, body, found)
-        if not listed.next:
-            return found, listed.resource_version
-        query = [*first_page(kind), ("continue", listed.next)]
+    token = ""
+    with closing(ListPages(fetch)) as pages:
+        while True:
+            body = pages.read(token)
+            with CPU_LOCK:
+                listed = add_page(api, kind, body, found)
+            if not listed.next:
+                return found, listed.resource_version
+            token = listed.next
 
 
 def first_page(kind: Kind) -> list[tuple[str, str]]:
