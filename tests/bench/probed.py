@@ -1,6 +1,6 @@
-"""The real program with a heart beat in its event loop: how long the loop did not come round, and what held it.
+"""The real program with a clock in its event loop: how long each turn of the loop took, and how much CPU.
 
-Writes a JSON list of the longest gaps to the file named by BENCH_PROBE when the program ends, and again every second.
+Writes the longest turns to the file named by BENCH_PROBE, again every second.
 """
 
 from __future__ import annotations
@@ -10,63 +10,87 @@ import contextlib
 import heapq
 import json
 import os
+import selectors
 import sys
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from textual.app import App
 
 from console.__main__ import main
 
-_BEAT_SECONDS = 0.002
-_KEPT = 40
+_KEPT = 60
+_SHORT_SECONDS = 0.002
 
 
-class Sample(NamedTuple):
-    """The clock, the program's CPU time, and of each thread how long it was ready without a processor; all in seconds."""
+class LoopClock:
+    """A turn begins when the selector returns, and ends when the loop asks it again.
 
-    wall: float
-    cpu: float
-    delays: dict[int, float]
-
-
-def _run_delay(file: int) -> float:
-    try:
-        return int(os.pread(file, 80, 0).split()[1]) / 1e9
-    except (OSError, IndexError):
-        return 0.0
-
-
-class Heart:
-    """Beats every two milliseconds; a gap is what lay between two beats beyond that.
-
-    On a machine where others work too, a part of a gap is theirs: the time in which the thread that the loop needs (its own,
-    or the one that has the interpreter) was ready to run and another program had the processor, which is the kernel's
-    `run_delay`. The longest one of any thread is taken off, but never below the CPU time that the program used itself; what
-    the loop waits for, a lock or a disk, stays in.
+    Of each turn: its end on the monotonic clock, its time, the CPU time of the loop's thread, and the turn's time without
+    that in which the machine kept the program from running: the kernel's `run_delay` of the loop's thread, or of the thread
+    that has the interpreter (the longest of any thread's). What the loop waits for, a lock or a disk, stays in.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, selector: selectors.BaseSelector) -> None:
         self._path = path
-        self._gaps: list[tuple[float, float, float]] = []
-        self._told = 0.0
-        self._begun = time.perf_counter()
-        self._beats = 0
+        self._select: Callable[[float | None], Any] = selector.select
         self._schedules: dict[int, int] = {}
-        self._last = self._sample()
+        self._longest: dict[str, list[tuple[float, dict[str, float]]]] = {"cpu": [], "stall": []}
+        self._turns = 0
+        self._written = 0.0
+        self._loop_thread = threading.get_native_id()
+        self._running = self._waiting = 0.0
+        self._begun = time.perf_counter()
+        self._cpu = time.thread_time()
+        self._delays = self._read_delays()
 
-    def start(self) -> None:
-        self._last = self._sample()
-        asyncio.get_running_loop().call_later(_BEAT_SECONDS, self._beat)
+    def select(self, timeout: float | None = None) -> Any:
+        """The selector's own, between the end of one turn and the beginning of the next."""
+        self._end()
+        found = self._select(timeout)
+        self._delays = self._read_delays()
+        self._begun, self._cpu = time.perf_counter(), time.thread_time()
+        return found
 
-    def _sample(self) -> Sample:
+    def _end(self) -> None:
+        now, cpu = time.perf_counter(), time.thread_time() - self._cpu
+        wall = now - self._begun
+        self._turns += 1
+        self._running += cpu
+        delays = self._read_delays() if wall > _SHORT_SECONDS else self._delays
+        own = delays.get(self._loop_thread, 0.0) - self._delays.get(self._loop_thread, 0.0)
+        self._waiting += own
+        kept = max((delay - self._delays.get(task, delay) for task, delay in delays.items()), default=0.0)
+        turn = {"at": now, "wall": wall, "cpu": cpu, "stall": min(wall, max(cpu, wall - kept))}
+        for by, longest in self._longest.items():
+            if wall <= _SHORT_SECONDS and len(longest) == _KEPT:
+                continue
+            heapq.heappush(longest, (turn[by] + self._turns * 1e-12, turn))
+            if len(longest) > _KEPT:
+                heapq.heappop(longest)
+        if now - self._written > 1.0:
+            self._written = now
+            self._write()
+
+    def _write(self) -> None:
+        longest = {by: [turn for _, turn in sorted(found, key=lambda item: -item[0])] for by, found in self._longest.items()}
+        report = {"turns": self._turns, "running": self._running, "waiting": self._waiting, **longest}
+        written = self._path.with_suffix(".part")
+        written.write_text(json.dumps(report))
+        written.replace(self._path)
+
+    def _read_delays(self) -> Mapping[int, float]:
+        """Seconds by thread. One that ended in between answers no more: it is left out."""
         if len(self._schedules) != threading.active_count():
             self._find_threads()
-        # A thread that ended in between answers no more: its delay counts as nothing.
-        delays = {task: _run_delay(file) for task, file in self._schedules.items()}
-        return Sample(time.perf_counter(), time.process_time(), delays)
+        found: dict[int, float] = {}
+        for task, file in self._schedules.items():
+            with contextlib.suppress(OSError, IndexError):
+                found[task] = int(os.pread(file, 80, 0).split()[1]) / 1e9
+        return found
 
     def _find_threads(self) -> None:
         found = {thread.native_id for thread in threading.enumerate() if thread.native_id is not None}
@@ -76,30 +100,14 @@ class Heart:
             with contextlib.suppress(OSError):
                 self._schedules[task] = os.open(f"/proc/self/task/{task}/schedstat", os.O_RDONLY)
 
-    def _beat(self) -> None:
-        now = self._sample()
-        old = self._last
-        wall, cpu = now.wall - old.wall - _BEAT_SECONDS, now.cpu - old.cpu
-        kept_waiting = max(delay - old.delays.get(task, delay) for task, delay in now.delays.items())
-        stall = min(wall, max(cpu, wall - kept_waiting))
-        self._beats += 1
-        heapq.heappush(self._gaps, (stall, wall, now.wall - self._begun))
-        if len(self._gaps) > _KEPT:
-            heapq.heappop(self._gaps)
-        if now.wall - self._told > 1.0:
-            self._told = now.wall
-            self._path.write_text(json.dumps({"beats": self._beats, "gaps": sorted(self._gaps, reverse=True)}))
-            now = self._sample()
-        self._last = now
-        asyncio.get_running_loop().call_later(_BEAT_SECONDS, self._beat)
 
-
-def _beat_when_ready(self: App[None]) -> None:
-    Heart(Path(os.environ["BENCH_PROBE"])).start()
+def _time_turns(self: App[None]) -> None:
+    selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    selector.select = LoopClock(Path(os.environ["BENCH_PROBE"]), selector).select
 
 
 # Textual calls the handlers of every class of an app.
-App.on_ready = _beat_when_ready  # type: ignore[attr-defined]
+App.on_ready = _time_turns  # type: ignore[attr-defined]
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
