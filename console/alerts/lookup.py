@@ -27,9 +27,14 @@ def find_matches(alerts: Iterable[TrackedAlert], matchers: Iterable[Matcher]) ->
     required = tuple(matchers)
     if not required:
         return ()
+    # Of thousands of alerts hardly one passes the first equality, which is a comparison of pairs.
+    pairs = [(item.name, item.value) for item in required if item.is_equal and not item.is_regex and item.value]
+    found = alerts
+    for pair in pairs:
+        found = [item for item in found if pair in item.alert.labels]
     return tuple(
         item
-        for item in alerts
+        for item in found
         if item.alert.state in (AlertState.ACTIVE, AlertState.SUPPRESSED)
         and all(matcher.matches(item.alert.labels) for matcher in required)
     )

@@ -35,6 +35,8 @@ class AlertSummary:
     history: AlertHistory | None
     alerts: tuple[TrackedAlert, ...] = ()
     severities: Severities = BUILT_IN
+    quiet: str = ""
+    """`silenced`, `inhibited` or `muted` where each of its alerts is; empty where one of them notifies."""
 
     @property
     def name(self) -> str:
@@ -49,12 +51,6 @@ class AlertSummary:
     @property
     def priority(self) -> Priority:
         return self.severities.grade(self.labels).priority
-
-    @property
-    def quiet(self) -> str:
-        """`silenced`, `inhibited` or `muted` where each of its alerts is; empty where one of them notifies."""
-        states = {item.alert.suppressed_as for item in self.alerts}
-        return "" if "" in states else next((state for state in _QUIET if state in states), "")
 
     @property
     def firing(self) -> bool:
@@ -105,9 +101,20 @@ def summarize_alerts(
     """Every alert of the window or of now: firing ones first, then by priority and by total duration."""
     now = dict(_by_identity(tuple(alerts) if not isinstance(alerts, tuple) else alerts))
     histories = window.histories if window else ()
-    found = [AlertSummary(item.labels, item, now.pop(item.labels, ()), severities) for item in histories]
-    found += [AlertSummary(labels, None, tracked, severities) for labels, tracked in now.items()]
-    return tuple(sorted(found, key=_order))
+    found: list[tuple[Labels, AlertHistory | None, tuple[TrackedAlert, ...]]] = [
+        (item.labels, item, now.pop(item.labels, ())) for item in histories
+    ]
+    found += [(labels, None, tracked) for labels, tracked in now.items()]
+    return tuple(sorted((AlertSummary(*item, severities, _find_quiet(item[2])) for item in found), key=_order))
+
+
+def _find_quiet(alerts: Iterable[TrackedAlert]) -> str:
+    states = set()
+    for item in alerts:
+        if not (state := item.alert.suppressed_as):
+            return ""
+        states.add(state)
+    return next((state for state in _QUIET if state in states), "")
 
 
 def _order(item: AlertSummary) -> tuple[bool, str, float, Labels]:
@@ -127,6 +134,24 @@ _by_identity: IdentityCache[tuple[TrackedAlert, ...], dict[Labels, tuple[Tracked
     _group_by_identity
 )
 """Thousands of alerts are grouped once for each list of them."""
+
+
+def _group_by_name(alerts: tuple[TrackedAlert, ...]) -> dict[str, list[tuple[int, TrackedAlert]]]:
+    found: dict[str, list[tuple[int, TrackedAlert]]] = {}
+    for place, tracked in enumerate(alerts):
+        if tracked.alert.firing:
+            found.setdefault(tracked.alert.name, []).append((place, tracked))
+    return found
+
+
+_by_name: IdentityCache[tuple[TrackedAlert, ...], dict[str, list[tuple[int, TrackedAlert]]]] = IdentityCache(_group_by_name)
+"""The alerts that fire, with their place in the list, by their names."""
+
+
+def find_firing(alerts: tuple[TrackedAlert, ...], names: Iterable[str], *, most: int) -> list[TrackedAlert]:
+    """The first alerts of these names that fire, in the order of the list."""
+    grouped = _by_name(alerts)
+    return [tracked for _, tracked in sorted(item for name in set(names) for item in grouped.get(name, ())[:most])[:most]]
 
 
 def evaluate_alerts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from queries.model.frozen import dataclass
@@ -87,6 +88,7 @@ SEEN_QUERY = "group(up)"
 """Has a value wherever Prometheus scraped anything, and none while Prometheus was down."""
 
 
+@lru_cache(maxsize=50_000)
 def identity_labels(labels: Labels) -> Labels:
     """The labels that identify an alert here."""
     return tuple(pair for pair in labels if pair[0] in IDENTITY)

@@ -212,8 +212,7 @@ def _targets(item: Item, state: PanelState, snapshot: Snapshot) -> tuple[Navigat
     targets = [NavigationTarget("panel", state.spec.id, f"panel {state.spec.title}")]
     if state.spec.source == "kubernetes":
         targets.append(NavigationTarget("screen", "workloads", "workloads"))
-    own = [tracked for tracked in snapshot.alerts if tracked.alert.name in state.spec.alerts and tracked.alert.firing]
-    targets += alert_evidence.alert_targets(own[:3])
+    targets += alert_evidence.alert_targets(alert_evidence.find_firing(snapshot.alerts, state.spec.alerts, most=3))
     runbook = item.runbook or state.spec.runbook
     if runbook and all(target.subject != runbook for target in targets):
         targets.append(NavigationTarget("runbook", runbook, f"runbook {runbook}"))

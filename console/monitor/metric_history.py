@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from queries.concurrency import maybe_offload
 from queries.model.alert import Alert, AlertRule
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import PanelSpec, Unit
@@ -112,7 +114,7 @@ class MetricHistory:
         lowest = parts is not None and parts.operator in ("<", "<=")
         spec = PanelSpec(id=identity, title="", unit=Unit.COUNT, raw=query, lower_is_worse=lowest)
         async for history in self.fetch(spec, requested):
-            own = tuple(series for series in history.series if _may_belong(series, alert.labels))
+            own = await maybe_offload(partial(_find_own, history.series, alert.labels), len(history.series))
             threshold = parts.threshold if parts else None
             yield RuleHistory(replace(history, series=own or history.series), threshold, lowest)
 
@@ -121,7 +123,11 @@ class MetricHistory:
         return PanelHistory(identity, now - requested.seconds, now, 0.0, fault=fault)
 
 
-def _may_belong(series: Series, labels: Labels) -> bool:
-    """Whether no label of the series contradicts the alert's."""
+def _find_own(found: Iterable[Series], labels: Labels) -> tuple[Series, ...]:
+    """The series of which no label contradicts the alert's."""
     known = dict(labels)
-    return all(known.get(name, value) == value for name, value in series.labels if name != "__name__")
+    return tuple(
+        series
+        for series in found
+        if all(known.get(name, value) == value for name, value in series.labels if name != "__name__")
+    )

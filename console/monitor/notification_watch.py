@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 
 from console.config.settings import NotifySettings, QuietHours
 from console.handover.shift import current_shift
@@ -11,14 +12,13 @@ from console.incidents.severity_policy import SeverityPolicies
 from console.state.snapshot import ALERTMANAGER, Snapshot
 from queries.model.alert import TrackedAlert
 from queries.model.frozen import dataclass
-from queries.model.identity_cache import IdentityCache
-from queries.model.series import Labels
 from queries.model.severity import Priority
 from queries.model.text import visible
 from queries.text.durations import format_age
 from queries.text.times import local_minute
 
 _TEXT = 160
+_LABELS = attrgetter("alert.labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,6 @@ class NotificationWatch:
         self._shift_hours = shift_hours
         self._alerts: tuple[TrackedAlert, ...] | None = None
         self._source = ""
-        self._active: dict[Labels, TrackedAlert] = {}
         self._seen: set[tuple[str, ...]] = set()
         """Timers, silences and shift ends that were notified, with their moment."""
         self._timers_known = False
@@ -67,19 +66,17 @@ class NotificationWatch:
         alerts = snapshot.active
         if not snapshot.alerts_known or alerts is self._alerts:
             return
-        first, source = self._alerts is None, self._source
-        before, self._alerts, self._source = self._active, alerts, snapshot.alerts_from
-        self._active = {item.alert.labels: item for item in alerts}
-        if first:
+        before, source = self._alerts, self._source
+        self._alerts, self._source = alerts, snapshot.alerts_from
+        if before is None:
             return
-        new = [item for labels, item in self._active.items() if labels not in before]
-        gone = [item for labels, item in before.items() if labels not in self._active]
+        new, gone = _find_added(before, alerts), _find_added(alerts, before)
         if source != snapshot.alerts_from:
             # Another source spells the same alerts with other labels.
-            names = {item.alert.name for item in before.values()}
+            names = {item.alert.name for item in before}
             new, gone = [item for item in new if item.alert.name not in names], []
         yield from _summarize("alert", new, "fires")
-        if snapshot.alerts_from == ALERTMANAGER and not snapshot.alerts_caveat:  # an old or partial list ends nothing
+        if gone and snapshot.alerts_from == ALERTMANAGER and not snapshot.alerts_caveat:  # an old or partial list ends nothing
             listed = {item.alert.labels for item in snapshot.alerts}
             yield from _summarize("resolved", [item for item in gone if item.alert.labels not in listed], "resolved")
 
@@ -133,22 +130,23 @@ class NotificationWatch:
         return True
 
 
-def _find_firsts(alerts: tuple[TrackedAlert, ...]) -> dict[Priority, tuple[int, TrackedAlert]]:
-    found: dict[Priority, tuple[int, TrackedAlert]] = {}
-    for at, item in enumerate(alerts):
-        found.setdefault(item.alert.priority, (at, item))
-    return found
-
-
-_firsts: IdentityCache[tuple[TrackedAlert, ...], dict[Priority, tuple[int, TrackedAlert]]] = IdentityCache(_find_firsts)
-"""The first alert of each severity and its place; each snapshot asks for it, and most have the alerts of the one before."""
+def _find_added(before: tuple[TrackedAlert, ...], now: tuple[TrackedAlert, ...]) -> list[TrackedAlert]:
+    """One alert for each set of labels that only `now` has."""
+    # Of thousands nearly all have the very labels of before: comparing them by value would take longer than a frame.
+    known = set(map(id, map(_LABELS, before)))
+    maybe = [item for item in now if id(item.alert.labels) not in known]
+    if not maybe:
+        return []
+    had = set(map(_LABELS, before))
+    return list({item.alert.labels: item for item in maybe if item.alert.labels not in had}.values())
 
 
 def find_worst(snapshot: Snapshot, severities: Iterable[Priority]) -> TrackedAlert | None:
     """The alert that the terminal's title names: the most severe active one of these severities, of several the oldest."""
     named = frozenset(severities)
-    found = [first for priority, first in _firsts(snapshot.active).items() if priority in named]
-    return min(found, key=lambda first: first[0])[1] if found else None
+    if not any(map(snapshot.firing, named)):  # looking at thousands of others would take longer than a frame
+        return None
+    return next((item for item in snapshot.active if item.alert.priority in named), None)
 
 
 def is_quiet(quiet: QuietHours | None, severity: Priority, now: float) -> bool:

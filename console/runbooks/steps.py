@@ -183,7 +183,7 @@ async def _look_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, con
         case "rollout-history":
             return _rollout_history(cluster, workload, context)
         case "pods":
-            return _list_pods(pods, context.now)
+            return await maybe_offload(lambda: _list_pods(pods, context.now), len(pods))
         case "events":
             names = {item.name for item in pods} | ({name} if name else set())
             return _list_events(cluster, names, context.now, all_warnings=not name)
@@ -213,7 +213,7 @@ def _rollout_history(cluster: Cluster, workload: Workload | None, context: StepC
             cause = f" {visible(revision.change_cause)}" if revision.change_cause else ""
             age = format_span(context.now - cluster.revision_since(item, revision))
             rows.append(f"{visible(item.name)} rev {revision.number}{mark} {age} ago{image}{cause}")
-    return _cut(rows) or "no revision has been rolled out"
+    return _cut(rows, len(rows)) or "no revision has been rolled out"
 
 
 def _list_pods(pods: tuple[Pod, ...], now: float) -> str:
@@ -221,9 +221,9 @@ def _list_pods(pods: tuple[Pod, ...], now: float) -> str:
     rows = [
         f"{visible(item.name)} {'ready' if item.ready else 'NOT READY'} {visible(item.reason or item.phase)}"
         f" restarts {item.restarts} age {format_span(now - item.created_at)}"
-        for item in ordered
+        for item in ordered[:_MAX_ROWS]
     ]
-    return _cut(rows) or "no pods"
+    return _cut(rows, len(ordered)) or "no pods"
 
 
 def _list_events(cluster: Cluster, names: set[str], now: float, *, all_warnings: bool) -> str:
@@ -235,7 +235,7 @@ def _list_events(cluster: Cluster, names: set[str], now: float, *, all_warnings:
         f"{format_span(now - item.at)} ago {visible(item.reason)} {visible(item.name)}: {visible(item.message)}"
         for item in events
     ]
-    return _cut(rows) or "no events"
+    return _cut(rows, len(rows)) or "no events"
 
 
 async def _top_pods(kubernetes: Kubernetes, names: set[str] | None) -> str:
@@ -244,7 +244,7 @@ async def _top_pods(kubernetes: Kubernetes, names: set[str] | None) -> str:
     rows = [
         f"{visible(item.name)} {item.memory_bytes / (1 << 20):.0f} MiB {format_brief(item.cpu_cores)} cores" for item in usage
     ]
-    return _cut(rows) or "no pods"
+    return _cut(rows, len(rows)) or "no pods"
 
 
 async def _tail_logs(kubernetes: Kubernetes, pods: tuple[Pod, ...]) -> str:
@@ -261,8 +261,9 @@ async def _tail_logs(kubernetes: Kubernetes, pods: tuple[Pod, ...]) -> str:
     return "\n".join([f"last log lines of {visible(worst.name)}{which}:", *(lines or ["(empty log)"])])
 
 
-def _cut(rows: list[str]) -> str:
-    more = [f"and {len(rows) - _MAX_ROWS} more"] if len(rows) > _MAX_ROWS else []
+def _cut(rows: list[str], count: int) -> str:
+    """The first rows, and how many of `count` are missing."""
+    more = [f"and {count - _MAX_ROWS} more"] if count > _MAX_ROWS else []
     return "\n".join([*rows[:_MAX_ROWS], *more])
 
 

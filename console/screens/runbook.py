@@ -12,7 +12,6 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Markdown
 
-from console.incidents.severity_policy import load_severity_policies
 from console.screens import keys
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_detail import render_elsewhere, render_step
@@ -206,9 +205,10 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
             yield (("  ", ""), text(call.sentence, "strong"), text(f"   {call.command}", "dim"))
 
     def _escalation_lines(self, runbook: Runbook, width: int) -> Iterable[Line]:
-        policies = load_severity_policies(self.context.settings.incidents) if self.context and runbook.escalate else None
-        if policies is None:
+        session = self.context.session if self.context and runbook.escalate else None
+        if session is None:
             return
+        policies = session.severity_policies
         yield section("Escalate", width)
         for item in runbook.escalate:
             contact = policies.contact(item.to)

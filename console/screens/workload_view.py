@@ -32,7 +32,6 @@ from queries.model.frozen import dataclass
 from queries.model.object_page import EventCount, Existence, ObjectEvent, TemplateRevision
 from queries.model.panel import PanelState
 from queries.model.pod import Pod
-from queries.model.series import label
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import Revision
@@ -75,14 +74,14 @@ def find_related(snapshot: Snapshot | None, reading: WorkloadReading, *, alerts_
     if snapshot is None:
         return Related(alerts_caveat=alerts_caveat, rolled_out_by=reading.workload.written_by)
     target = reading.target
+    names_it = (reading.workload.kind.lower(), reading.workload.name)
     alerts = tuple(
-        item
-        for item in snapshot.alerts
-        if item.elsewhere is None
-        and (
-            any(suggestion.target == target for suggestion in item.suggestions)
-            or label(item.alert.labels, reading.workload.kind.lower()) == reading.workload.name
-        )
+        [
+            item
+            for item in snapshot.alerts
+            if (names_it in item.alert.labels or target in [suggestion.target for suggestion in item.suggestions])
+            and item.elsewhere is None
+        ]
     )
     panels = tuple(
         item

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from queries.catalogue.error_code_series import CODE
-from queries.concurrency import run_cpu_bound, task_group
+from queries.concurrency import maybe_offload, run_cpu_bound, task_group
 from queries.errors import RequestRejected, SourceError, TimedOut
 from queries.model.annotations import Annotations
 from queries.model.frozen import dataclass
@@ -137,15 +137,15 @@ class HistoryReader:
         if not peak.evaluations:
             try:
                 series, missing = await self._read_range(peak.text, window, last=window.last)
-                yield sort_worst_first(series, spec), missing
+                yield await _sort_worst_first(series, spec), missing
                 return
             except (RequestRejected, TimedOut) as error:
                 refusal = error.fault.sentence()
             series, missing = await self._sample(query, window)
-            yield sort_worst_first(series, spec), _join(missing, f"peaks not kept: {refusal}")
+            yield await _sort_worst_first(series, spec), _join(missing, f"peaks not kept: {refusal}")
             return
         series, missing = await self._sample(query, window)
-        sampled = sort_worst_first(series, spec)
+        sampled = await _sort_worst_first(series, spec)
         reason = self._why_not(query, peak, window, spec) if computable else "its expression reads a long range"
         if not sampled or reason:
             yield sampled, _join(missing, f"peaks not kept: {reason}" if reason else "")
@@ -159,7 +159,7 @@ class HistoryReader:
             return
         # The sample at the end of the window stands for the step that has not ended yet.
         ends = [replace(item, points=item.points[-1:]) for item in sampled if item.points and item.points[-1][0] == window.end]
-        yield sort_worst_first(_merge((*series, *ends), window), spec), _join(missing, also)
+        yield await _sort_worst_first(await _merge((*series, *ends), window), spec), _join(missing, also)
 
     def _why_not(self, query: str, peak: PeakQuery, window: Window, spec: PanelSpec) -> str:
         """Why the console does not request peaks from the server; empty if it does."""
@@ -191,7 +191,7 @@ class HistoryReader:
             self._range(query, window.first, max(window.first, last), window.step), self._instant_at(window.end)(query)
         )
         ends = (Series(item.labels, ((window.end, item.value),)) for item in now)
-        return _merge((*series, *ends), window), _join(annotations.caveat, also.caveat)
+        return await _merge((*series, *ends), window), _join(annotations.caveat, also.caveat)
 
     async def _read_range(self, text: str, window: Window, *, last: float) -> tuple[tuple[Series, ...], str]:
         """The series of a range query, and what is missing from a partial response; steps that are known are not fetched."""
@@ -208,7 +208,7 @@ class HistoryReader:
         missing = _join(*(annotations.caveat for _, annotations in found))
         if first == window.first and not missing:
             self._settled.keep(text, window.step, first, last, series)
-        return _merge((*known, *series), window), missing
+        return await _merge((*known, *series), window), missing
 
 
 def _split(first: float, last: float, step: float) -> tuple[tuple[float, float], ...]:
@@ -236,7 +236,15 @@ def _build_peak(query: str, step: float, evaluation_seconds: float, *, lowest: b
     return build_peak_query(query, step_seconds=step, lowest=lowest, evaluation_seconds=evaluation_seconds)
 
 
-def _merge(series: Iterable[Series], window: Window) -> tuple[Series, ...]:
+async def _merge(series: Sequence[Series], window: Window) -> tuple[Series, ...]:
+    return await maybe_offload(partial(_join_series, series, window), len(series))
+
+
+async def _sort_worst_first(series: Sequence[Series], spec: PanelSpec) -> tuple[Series, ...]:
+    return await maybe_offload(partial(sort_worst_first, series, spec), len(series))
+
+
+def _join_series(series: Iterable[Series], window: Window) -> tuple[Series, ...]:
     """The series without their metric names, those of equal labels joined; no point lies after the window's end."""
     found: dict[Labels, dict[float, float]] = defaultdict(dict)
     for item in series:
