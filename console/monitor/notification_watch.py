@@ -70,11 +70,11 @@ class NotificationWatch:
         self._alerts, self._source = alerts, snapshot.alerts_from
         if before is None:
             return
-        new, gone = _find_added(before, alerts), _find_added(alerts, before)
-        if source != snapshot.alerts_from:
-            # Another source spells the same alerts with other labels.
+        if source == snapshot.alerts_from:
+            new, gone = _find_added(before, alerts), _find_added(alerts, before)
+        else:  # another source spells the same alerts with other labels
             names = {item.alert.name for item in before}
-            new, gone = [item for item in new if item.alert.name not in names], []
+            new, gone = [item for item in alerts if item.alert.name not in names], []
         yield from _summarize("alert", new, "fires")
         if gone and snapshot.alerts_from == ALERTMANAGER and not snapshot.alerts_caveat:  # an old or partial list ends nothing
             listed = {item.alert.labels for item in snapshot.alerts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ from console.screens.filterable_screen import FilterableScreen
 from console.screens.messages import OpenRunbookRequested
 from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_caveat
+from queries.model.alert import TrackedAlert
+from queries.model.identity_cache import IdentityCache
 from queries.model.severity import BUILT_IN
 from widgets.column_widths import Column
 from widgets.formatting import NO_ANSWER
@@ -36,6 +39,14 @@ COLUMNS = (
 )
 
 
+def _count(alerts: tuple[TrackedAlert, ...]) -> Mapping[str, int]:
+    return Counter(item.runbook.id for item in alerts if item.runbook is not None and item.alert.firing)
+
+
+_count_firing: IdentityCache[tuple[TrackedAlert, ...], Mapping[str, int]] = IdentityCache(_count)
+"""How many alerts fire for each runbook, counted once for each list of them."""
+
+
 class RunbooksScreen(FilterableScreen):
     """Shows how many alerts are firing for each runbook."""
 
@@ -52,7 +63,7 @@ class RunbooksScreen(FilterableScreen):
             COLUMNS, key=lambda item: item.id, cells=self._cells, empty=NO_ANSWER, id="runbooks"
         )
         self._table.add_class("grow")
-        self._firing: dict[str, int] = {}
+        self._firing: Mapping[str, int] = {}
         self._rules: tuple[AlertRule, ...] | None = None
         self._served: Mapping[str, tuple[str, ...]] = {}
 
@@ -62,11 +73,7 @@ class RunbooksScreen(FilterableScreen):
         yield self._field
 
     def draw(self, context: RenderContext) -> None:
-        firing: dict[str, int] = {}
-        for item in context.alerts:
-            if item.runbook is not None and item.alert.firing:
-                firing[item.runbook.id] = firing.get(item.runbook.id, 0) + 1
-        self._firing = firing
+        self._firing = _count_firing(context.alerts)
         index = context.session.runbooks if context.session else None
         if index is not None and context.snapshot is not None and context.snapshot.rules is not self._rules:
             self._rules = context.snapshot.rules
