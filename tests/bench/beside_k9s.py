@@ -28,8 +28,9 @@ from work import share
 PODS, DEPLOYMENTS, CHANGES = 10_000, 500, 100
 _NAMESPACE = "cad-ml-platform"
 _PINNED = "v0.50."
-_RUNS = 3
-_GOALS = {"first data": 0.25, "memory": 0.09, "CPU at 100 pod changes a second": 0.4}
+_RUNS = 5
+_FIRST_GOAL = 0.25
+_GOALS = {"memory": 0.09, "CPU at 100 pod changes a second": 0.4}
 _REST_GOAL = 0.6
 _RESTARTS = itertools.count(1000, 100)
 """Each time another restart count to begin with: a status that a pod has already is no change."""
@@ -49,12 +50,21 @@ def measure(stage: Stage) -> list[Figure]:
         kubeconfig = stage.place("crowd") / "kubeconfig"
         plane.kubeconfig(kubeconfig)
         _fill(plane)
-        found = {
-            "k9s": _measure(stage, plane, kubeconfig, "k9s", (program, "-n", _NAMESPACE, "-c", "pods", "--splashless")),
-            "console": _measure(stage, plane, kubeconfig, "console", (PROGRAM, "--refresh", "1", "--namespace", _NAMESPACE)),
+        commands = {
+            "k9s": (program, "-n", _NAMESPACE, "-c", "pods", "--splashless"),
+            "console": (PROGRAM, "--refresh", "1", "--namespace", _NAMESPACE),
         }
+        first: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(_RUNS):
+            for name, command in commands.items():
+                with Timed(*command, env=_environ(stage, kubeconfig)) as terminal:
+                    first[name].append(_seconds_until(terminal, _FIRST_DATA[name]))
+        found = {name: _measure(stage, plane, kubeconfig, name, command) for name, command in commands.items()}
     ours, theirs = found["console"], found["k9s"]
+    ratios = [own / other for own, other in zip(first["console"], first["k9s"], strict=True)]
+    note = f"{statistics.median(first['console']):.2f} s against {statistics.median(first['k9s']):.2f} s, {_RUNS} pairs"
     return [
+        Figure("first data ÷ k9s, 10,000 pods", statistics.median(ratios), "×", _FIRST_GOAL, note),
         *(
             Figure(f"{name} ÷ k9s, 10,000 pods", own / other, "×", _GOALS[name], f"{own:.3g} against {other:.3g}")
             for name, own, other in ((name, ours[name], theirs[name]) for name in _GOALS)
@@ -71,14 +81,8 @@ def _skipped(why: str) -> list[Figure]:
 def _measure(
     stage: Stage, plane: control_plane.ControlPlane, kubeconfig: Path, name: str, command: tuple[str, ...]
 ) -> dict[str, float]:
-    """Seconds, MB and the share of one core."""
-    env = {**clean(stage.place("home")), "HOME": str(stage.place("home")), "KUBECONFIG": str(kubeconfig)}
-    env["K9S_CONFIG_DIR"] = env["HOME"]
-    first = []
-    for _ in range(_RUNS):
-        with Timed(*command, env=env) as terminal:
-            first.append(_seconds_until(terminal, _FIRST_DATA[name]))
-    with Timed(*command, env=env) as terminal:
+    """MB and the share of one core."""
+    with Timed(*command, env=_environ(stage, kubeconfig)) as terminal:
         _seconds_until(terminal, _FIRST_DATA[name])
         terminal.read(10.0)
         memory, _ = terminal.memory_mb()
@@ -86,7 +90,12 @@ def _measure(
         with _changing(plane):
             terminal.read(3.0)
             cpu = share(terminal, 15.0)
-    return dict(zip((*_GOALS, _REST), (statistics.median(first), memory, cpu, rest), strict=True))
+    return dict(zip((*_GOALS, _REST), (memory, cpu, rest), strict=True))
+
+
+def _environ(stage: Stage, kubeconfig: Path) -> dict[str, str]:
+    home = str(stage.place("home"))
+    return {**clean(stage.place("state")), "HOME": home, "K9S_CONFIG_DIR": home, "KUBECONFIG": str(kubeconfig)}
 
 
 def _seconds_until(terminal: Timed, words: str) -> float:

@@ -73,6 +73,11 @@ class Timed(Terminal):
             os.write(self._master, b"\x1b[1;1R" * data.count(b"\x1b[6n"))
         return got
 
+    @property
+    def master(self) -> int:
+        """The terminal's own end."""
+        return self._master
+
     def first_byte(self, seconds: float) -> bool:
         """Waits until something can be read; what it is stays there."""
         return bool(select.select([self._master], [], [], seconds)[0])

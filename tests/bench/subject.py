@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 FAMILIES = (
-    "start", "headless", "wire", "work", "keys", "stalls", "pods", "requests_sent", "faults_told", "stalled_line", "growth",
+    "start", "headless", "wire", "work", "keys", "stalls", "pods", "requests_sent", "faults_told", "stalled_line",
+    "slow_line", "growth",
     "server_cost", "evidence_cost", "week_chart", "peers", "beside_k9s", "merged_logs", "journal", "lint",
     "presence",
     "recorded", "recorder", "bundle", "playing", "patterns", "log_file",

@@ -28,6 +28,9 @@ class WireProxy:
         self._upstream = (place.hostname or "", place.port or 80)
         self.trip_seconds = 0.0
         self.exchanges: list[Exchange] = []
+        self.seen_at: float | None = None
+        """When an answer first had what `watch` named, on the monotonic clock."""
+        self._watched = b""
         self.url = ""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -42,6 +45,10 @@ class WireProxy:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+
+    def watch(self, text: bytes) -> None:
+        """Note when an answer has these bytes."""
+        self.seen_at, self._watched = None, text
 
     def rounds(self, *, since: float, apart: float = 0.3) -> int:
         """How many refreshes there were: requests that follow each other at once belong to one."""
@@ -66,6 +73,8 @@ class WireProxy:
                 await writer.drain()
                 exchange.body_bytes = len(content)
                 exchange.ended = time.monotonic()
+                if self._watched and self.seen_at is None and self._watched in content:
+                    self.seen_at = exchange.ended
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
