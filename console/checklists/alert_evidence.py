@@ -148,7 +148,7 @@ _by_name: IdentityCache[tuple[TrackedAlert, ...], dict[str, list[tuple[int, Trac
 """The alerts that fire, with their place in the list, by their names."""
 
 
-def find_firing(alerts: tuple[TrackedAlert, ...], names: Iterable[str], *, most: int) -> list[TrackedAlert]:
+def first_firing(alerts: tuple[TrackedAlert, ...], names: Iterable[str], *, most: int) -> list[TrackedAlert]:
     """The first alerts of these names that fire, in the order of the list."""
     grouped = _by_name(alerts)
     return [tracked for _, tracked in sorted(item for name in set(names) for item in grouped.get(name, ())[:most])[:most]]

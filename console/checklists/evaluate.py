@@ -212,7 +212,7 @@ def _targets(item: Item, state: PanelState, snapshot: Snapshot) -> tuple[Navigat
     targets = [NavigationTarget("panel", state.spec.id, f"panel {state.spec.title}")]
     if state.spec.source == "kubernetes":
         targets.append(NavigationTarget("screen", "workloads", "workloads"))
-    targets += alert_evidence.alert_targets(alert_evidence.find_firing(snapshot.alerts, state.spec.alerts, most=3))
+    targets += alert_evidence.alert_targets(alert_evidence.first_firing(snapshot.alerts, state.spec.alerts, most=3))
     runbook = item.runbook or state.spec.runbook
     if runbook and all(target.subject != runbook for target in targets):
         targets.append(NavigationTarget("runbook", runbook, f"runbook {runbook}"))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 _AHEAD = 2
 """How many pages may be requested or wait beside the one that is decoded; each takes megabytes."""
-_FAST_SECONDS = 0.5
+FAST_SECONDS = 0.5
 """If a page takes longer, the line may be slow: two at once would take twice as long, and fail at their timeout."""
 _CONTINUE = re.compile(rb'"continue": ?"([^"\\]*)"')
 
@@ -63,7 +63,7 @@ class ListPages:
         except BaseException as error:  # `read` raises it
             page.fail(error)
             return
-        self._fast = time.monotonic() - began < _FAST_SECONDS
+        self._fast = time.monotonic() - began < FAST_SECONDS
         page.finish(body)
         self._request_next()
 

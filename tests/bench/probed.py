@@ -14,9 +14,8 @@ import selectors
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from textual.app import App
 
@@ -26,17 +25,18 @@ _KEPT = 60
 _SHORT_SECONDS = 0.002
 
 
-class LoopClock:
-    """A turn begins when the selector returns, and ends when the loop asks it again.
+class TimedSelector(selectors.DefaultSelector):
+    """Times the turns of the loop that it is of. A turn begins when the selector returns, and ends when the loop asks it again.
 
     Of each turn: its end on the monotonic clock, its time, the CPU time of the loop's thread, and the turn's time without
     that in which the machine kept the program from running: the kernel's `run_delay` of the loop's thread, or of the thread
     that has the interpreter (the longest of any thread's). What the loop waits for, a lock or a disk, stays in.
     """
 
-    def __init__(self, path: Path, selector: selectors.BaseSelector) -> None:
+    def __init__(self, path: Path) -> None:
+        super().__init__()
         self._path = path
-        self._select: Callable[[float | None], Any] = selector.select
+        self._started = self._counted = False
         self._schedules: dict[int, int] = {}
         self._longest: dict[str, list[tuple[float, dict[str, float]]]] = {"cpu": [], "stall": []}
         self._turns = 0
@@ -47,10 +47,15 @@ class LoopClock:
         self._cpu = time.thread_time()
         self._delays = self._read_delays()
 
-    def select(self, timeout: float | None = None) -> Any:
-        """The selector's own, between the end of one turn and the beginning of the next."""
-        self._end()
-        found = self._select(timeout)
+    def start(self) -> None:
+        """Count the turns from the next one on."""
+        self._started = True
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self._counted:
+            self._end()
+        found = super().select(timeout)
+        self._counted = self._started
         self._delays = self._read_delays()
         self._begun, self._cpu = time.perf_counter(), time.thread_time()
         return found
@@ -101,13 +106,23 @@ class LoopClock:
                 self._schedules[task] = os.open(f"/proc/self/task/{task}/schedstat", os.O_RDONLY)
 
 
+class Policy(asyncio.DefaultEventLoopPolicy):
+    """Each loop of the program has the timed selector."""
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.SelectorEventLoop(_SELECTOR)
+
+
+_SELECTOR = TimedSelector(Path(os.environ["BENCH_PROBE"]))
+
+
 def _time_turns(self: App[None]) -> None:
-    selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
-    selector.select = LoopClock(Path(os.environ["BENCH_PROBE"]), selector).select
+    _SELECTOR.start()
 
 
 # Textual calls the handlers of every class of an app.
 App.on_ready = _time_turns  # type: ignore[attr-defined]
 
 if __name__ == "__main__":
+    asyncio.set_event_loop_policy(Policy())
     sys.exit(main(sys.argv[1:]))

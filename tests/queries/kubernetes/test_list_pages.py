@@ -18,7 +18,7 @@ from queries.kubernetes.list_pages import ListPages
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine is."""
-    monkeypatch.setattr(list_pages, "_FAST_SECONDS", 3600.0)
+    monkeypatch.setattr(list_pages, "FAST_SECONDS", 3600.0)
 
 
 def page(number: int, following: str) -> bytes:
@@ -86,7 +86,7 @@ def test_the_next_page_is_requested_while_one_arrives() -> None:
 
 def test_a_slow_line_brings_one_page_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two at once would each take twice as long, and could fail at their timeout; the next one waits for the end of one."""
-    monkeypatch.setattr(list_pages, "_FAST_SECONDS", -1.0)
+    monkeypatch.setattr(list_pages, "FAST_SECONDS", -1.0)
     server = Server(linked(4), hold=("t1",))
     with closing(ListPages(server.fetch)) as pages:
         pages.read("")
