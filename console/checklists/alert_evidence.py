@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import field
 
 from console.checklists.alert_history import AlertHistory, AlertWindow, identity_labels
 from console.checklists.definition import Item
@@ -35,8 +36,11 @@ class AlertSummary:
     history: AlertHistory | None
     alerts: tuple[TrackedAlert, ...] = ()
     severities: Severities = BUILT_IN
-    quiet: str = ""
+    quiet: str = field(default="", init=False)
     """`silenced`, `inhibited` or `muted` where each of its alerts is; empty where one of them notifies."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "quiet", _find_quiet(self.alerts))  # once: there may be thousands of alerts
 
     @property
     def name(self) -> str:
@@ -105,7 +109,7 @@ def summarize_alerts(
         (item.labels, item, now.pop(item.labels, ())) for item in histories
     ]
     found += [(labels, None, tracked) for labels, tracked in now.items()]
-    return tuple(sorted((AlertSummary(*item, severities, _find_quiet(item[2])) for item in found), key=_order))
+    return tuple(sorted((AlertSummary(*item, severities) for item in found), key=_order))
 
 
 def _find_quiet(alerts: Iterable[TrackedAlert]) -> str:
