@@ -12,6 +12,7 @@ from console.incidents.severity_policy import SeverityPolicies
 from console.state.snapshot import ALERTMANAGER, Snapshot
 from queries.model.alert import TrackedAlert
 from queries.model.frozen import dataclass
+from queries.model.identity_cache import IdentityCache
 from queries.model.severity import Priority
 from queries.model.text import visible
 from queries.text.durations import format_age
@@ -141,12 +142,23 @@ def _find_added(before: tuple[TrackedAlert, ...], now: tuple[TrackedAlert, ...])
     return list({item.alert.labels: item for item in maybe if item.alert.labels not in had}.values())
 
 
+def _start_memo(_alerts: tuple[TrackedAlert, ...]) -> dict[frozenset[Priority], TrackedAlert | None]:
+    return {}
+
+
+_worst: IdentityCache[tuple[TrackedAlert, ...], dict[frozenset[Priority], TrackedAlert | None]] = IdentityCache(_start_memo)
+"""What was found among these alerts; each snapshot asks for it, and most have the alerts of the one before."""
+
+
 def find_worst(snapshot: Snapshot, severities: Iterable[Priority]) -> TrackedAlert | None:
     """The alert that the terminal's title names: the most severe active one of these severities, of several the oldest."""
     named = frozenset(severities)
-    if not any(map(snapshot.firing, named)):  # looking at thousands of others would take longer than a frame
-        return None
-    return next((item for item in snapshot.active if item.alert.priority in named), None)
+    found = _worst(snapshot.active)
+    if named not in found:
+        # Looking at thousands of others would take longer than a frame.
+        fires = any(map(snapshot.firing, named))
+        found[named] = next((item for item in snapshot.active if item.alert.priority in named), None) if fires else None
+    return found[named]
 
 
 def is_quiet(quiet: QuietHours | None, severity: Priority, now: float) -> bool:
