@@ -81,7 +81,7 @@ class _LogFile(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._file is None:
-            from logging.handlers import RotatingFileHandler  # noqa: PLC0415
+            from logging.handlers import RotatingFileHandler  # noqa: PLC0415  # not before the first record
 
             self._file = RotatingFileHandler(self._path, maxBytes=1_000_000, backupCount=1, encoding="utf-8", delay=True)
             self._file.setFormatter(self.formatter)

@@ -31,14 +31,14 @@ class RunbookNames(Protocol):
 
 def load_own_boards(settings: Settings) -> OwnBoards:
     """The panels and boards of the config file's `panels`."""
-    from queries.catalogue.own import read_own_boards  # noqa: PLC0415
+    from queries.catalogue.own import read_own_boards
 
     return read_own_boards(settings.own.panels, settings.own.signals)
 
 
 def load_own_signals(settings: Settings) -> OwnSignals:
     """The catalogue's signals with those of the config file's `signals`."""
-    from queries.catalogue.own_signals import read_own_signals  # noqa: PLC0415
+    from queries.catalogue.own_signals import read_own_signals
 
     return read_own_signals(settings.own.signals)
 
@@ -50,7 +50,7 @@ def load_configured_signals(settings: Settings) -> Mapping[str, Signal] | None:
 
 def load_overview(settings: Settings) -> tuple[PanelSpec, ...]:
     """The overview's panels in their order: ours, then a team's."""
-    from queries.catalogue.loader import load_board  # noqa: PLC0415
+    from queries.catalogue.loader import load_board
 
     ours = load_board("overview", namespace=settings.namespace)
     if not settings.own.panels:
@@ -67,7 +67,7 @@ def list_boards(settings: Settings) -> tuple[tuple[str, str], ...]:
 
 def open_board(settings: Settings, name: str, *, namespace: str, provider: str = "") -> Dashboard:
     """One dashboard by name. Raises CatalogueError and KeyError."""
-    from queries.catalogue.loader import load_dashboard  # noqa: PLC0415
+    from queries.catalogue.loader import load_dashboard
 
     own = load_own_boards(settings).dashboard(name, namespace=namespace, provider=provider) if settings.own.panels else None
     return own or load_dashboard(name, namespace=namespace, provider=provider)
@@ -114,11 +114,11 @@ def find_problems(settings: Settings, runbooks: RunbookNames) -> tuple[str, ...]
     """
     problems = list(load_own_signals(settings).problems) if settings.own.signals else []
     if settings.own.admin_calls:
-        from queries.platform.admin_calls import read_admin_calls  # noqa: PLC0415
+        from queries.platform.admin_calls import read_admin_calls
 
         problems += read_admin_calls(settings.own.admin_calls).problems
     if settings.own.drills:
-        from queries.catalogue.drills import read_drills  # noqa: PLC0415
+        from queries.catalogue.drills import read_drills
 
         problems += read_drills(settings.own.drills).problems
     if not settings.own.panels:

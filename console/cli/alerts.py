@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     print_caveat(snapshot)
     alerts = [item for item in snapshot.alerts if all(matcher.matches(item.alert.labels) for matcher in matchers)]
     if arguments.format == "json":
-        from console.state import snapshot_json  # noqa: PLC0415  # not for a table
+        from console.state import snapshot_json  # not for a table
 
         print(snapshot_json.dumps([snapshot_json.alert(item) for item in alerts]))
     elif not alerts:

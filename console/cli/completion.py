@@ -25,9 +25,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def completion_script(shell: str) -> str:
     """The script for one of SHELLS, from the one parser."""
-    import shtab  # noqa: PLC0415  # only this verb needs it
+    import shtab  # only this verb needs it
 
-    from console.cli.parser import VERBS, build_parser  # noqa: PLC0415  # imports every verb
+    from console.cli.parser import VERBS, build_parser  # imports every verb
 
     return str(shtab.complete(build_parser(*(verb.name for verb in VERBS)), shell))
 

@@ -57,7 +57,7 @@ def _check(arguments: argparse.Namespace) -> int:
         settings = load_settings(arguments)
         warnings = file_warnings(settings)
         if settings.keys:
-            from console.screens.key_ids import find_unknown_ids  # noqa: PLC0415  # Textual, only where a file has keys
+            from console.screens.key_ids import find_unknown_ids  # Textual, only where a file has keys
 
             errors += find_unknown_ids(name for name, _ in settings.keys)
         file = settings.paths.config_file

@@ -31,17 +31,17 @@ def prefer_drawing() -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     prefer_drawing()
-    from console.config.switch import SettingsSource  # noqa: PLC0415
+    from console.config.switch import SettingsSource
 
     source = SettingsSource(vars(arguments), os.environ)
     settings = source.load()
     if reason := explain_no_screen(os.environ):
         print(f"cad-console: {reason}; `cad-console status` prints a snapshot instead", file=sys.stderr)
         return 1
-    from widgets.later import import_textual  # noqa: PLC0415  # Textual: only here
+    from widgets.later import import_textual  # Textual: only here
 
     import_textual()
-    from console.screens.app import ConsoleApp  # noqa: PLC0415
+    from console.screens.app import ConsoleApp
 
     app = ConsoleApp(settings, source=source, at=getattr(arguments, "at", ""), log=getattr(arguments, "log", ""))
     app.run()

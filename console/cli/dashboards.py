@@ -15,6 +15,7 @@ from console.cli.parser import add_flags
 from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.state.snapshot_json import dumps
+from queries.errors import SourceError
 from queries.model.text import visible
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _export(folder: Path, *, raw: bool) -> int:
-    from queries.grafana.export import export_dashboards  # noqa: PLC0415  # imports YAML
+    from queries.grafana.export import export_dashboards  # imports YAML
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,8 +73,6 @@ def dashboard_text(dashboard: dict[str, Any]) -> str:
 
 
 def _lint(settings: Settings, arguments: argparse.Namespace) -> int:
-    from queries.errors import SourceError  # noqa: PLC0415
-
     if settings.prometheus is None:
         raise ConfigError(source="PROMETHEUS_URL", expected="expected a Prometheus to check the queries against")
     if arguments.live and settings.grafana is None:
@@ -98,7 +97,7 @@ def _lint(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _read(files: list[str]) -> tuple[list[tuple[str, Any]], list[DashboardFinding]]:
     """The JSON of every file by its name, and a finding for each that cannot be read."""
-    from queries.grafana.dashboard_lint import DashboardFinding  # noqa: PLC0415
+    from queries.grafana.dashboard_lint import DashboardFinding
 
     documents: list[tuple[str, Any]] = []
     broken: list[DashboardFinding] = []
@@ -116,11 +115,11 @@ def _read(files: list[str]) -> tuple[list[tuple[str, Any]], list[DashboardFindin
 async def _check(
     settings: Settings, files: tuple[list[tuple[str, Any]], list[DashboardFinding]], *, live: bool
 ) -> tuple[list[tuple[str, GrafanaQueries]], tuple[DashboardFinding, ...]]:
-    from queries.grafana.client import Grafana  # noqa: PLC0415
-    from queries.grafana.dashboard_lint import DashboardFinding, Exported, lint_dashboards  # noqa: PLC0415  # imports the parser and the clients
-    from queries.grafana.model import NotADashboard, read_dashboard  # noqa: PLC0415
-    from queries.prometheus.client import Prometheus  # noqa: PLC0415
-    from queries.prometheus.metadata import Discovery  # noqa: PLC0415
+    from queries.grafana.client import Grafana
+    from queries.grafana.dashboard_lint import DashboardFinding, Exported, lint_dashboards  # imports the parser and the clients
+    from queries.grafana.model import NotADashboard, read_dashboard
+    from queries.prometheus.client import Prometheus
+    from queries.prometheus.metadata import Discovery
 
     assert settings.prometheus is not None  # noqa: S101  # checked by the caller
     documents, broken = list(files[0]), list(files[1])

@@ -113,17 +113,17 @@ def _on_stack(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    from console.demo.backfill import HistoryFailed  # noqa: PLC0415
-    from console.demo.process import StartFailed  # noqa: PLC0415
-    from console.demo.server_binaries import BinaryNotFound, provide_servers  # noqa: PLC0415  # clients and servers, only for a demo
-    from console.demo.stack import DemoStack, NotReady  # noqa: PLC0415
-    from queries.errors import SourceError  # noqa: PLC0415
+    from console.demo.backfill import HistoryFailed
+    from console.demo.process import StartFailed
+    from console.demo.server_binaries import BinaryNotFound, provide_servers  # clients and servers, only for a demo
+    from console.demo.stack import DemoStack, NotReady
+    from queries.errors import SourceError
 
     clock, progress = _Clock(), _StartProgress()
     stack = None
     story = scenario(arguments.scenario)
     if arguments.guard or arguments.drill:
-        from console.demo.guard import without_release  # noqa: PLC0415
+        from console.demo.guard import without_release
 
         story = without_release(story)
     if not (arguments.check or arguments.run):
@@ -154,9 +154,9 @@ def _on_stack(arguments: argparse.Namespace) -> int:
 
 def _open_console(stack: Any, arguments: argparse.Namespace, progress: _StartProgress) -> int:
     """Opens the console at once; it shows the servers as starting and polls them as soon as they are up."""
-    from console.monitor.session import Session  # noqa: PLC0415
-    from console.screens.app import ConsoleApp  # noqa: PLC0415  # Textual: only here
-    from console.screens.tour import Tour  # noqa: PLC0415  # as above
+    from console.monitor.session import Session
+    from console.screens.app import ConsoleApp  # Textual: only here
+    from console.screens.tour import Tour  # as above
 
     failures: list[str] = []
     starting = dict(_STARTING)
@@ -208,7 +208,7 @@ def _run_command(stack: Any, command: list[str], clock: _Clock) -> int:
 
 
 def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
-    from console.demo.scenario_test import play  # noqa: PLC0415
+    from console.demo.scenario_test import play
 
     async def start() -> None:
         await asyncio.to_thread(stack.start)
@@ -220,15 +220,15 @@ def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
 
     settings = _settings(stack, arguments)
     if arguments.guard:
-        from console.demo.guard import play_guard  # noqa: PLC0415
+        from console.demo.guard import play_guard
 
         passed = asyncio.run(play_guard(settings, scenario(arguments.scenario).alert, report, stack_up=start()))
     elif arguments.drill:
-        from console.demo.drill import play_drill  # noqa: PLC0415
+        from console.demo.drill import play_drill
 
         passed = asyncio.run(play_drill(arguments.drill, scenario(arguments.scenario), settings, report, stack_up=start()))
     elif arguments.incident:
-        from console.demo.incident import play_incident  # noqa: PLC0415
+        from console.demo.incident import play_incident
 
         file = Path(arguments.report or Path(stack.addresses.folder) / "incident-report.md")
         passed = asyncio.run(
@@ -237,7 +237,7 @@ def _check(stack: Any, arguments: argparse.Namespace, clock: _Clock) -> int:
             )
         )
     else:
-        from console.demo.expected import EXPECTED, Watch  # noqa: PLC0415
+        from console.demo.expected import EXPECTED, Watch
 
         check = EXPECTED.get(stack.scenario.name)
 
@@ -255,7 +255,7 @@ def has_tour(story: Scenario) -> bool:
 
 
 def _story(story: Scenario) -> Story:
-    from console.screens.tour import Story  # noqa: PLC0415  # Textual
+    from console.screens.tour import Story  # Textual
 
     remedy = story.remedy
     assert remedy is not None  # noqa: S101  # the caller checks

@@ -208,7 +208,7 @@ def _panel_metrics(specs: tuple[PanelSpec, ...], names: frozenset[str]) -> list[
 
 def _recorded(loaded: RecordedPanels) -> list[tuple[str, ...]]:
     """How each loaded rule compares with ours, with both expressions where they differ."""
-    from queries.promql.our_rules import our_expressions  # noqa: PLC0415  # YAML
+    from queries.promql.our_rules import our_expressions  # YAML
 
     ours = our_expressions()
     rows: list[tuple[str, ...]] = []
@@ -232,7 +232,7 @@ def _flat(expression: str) -> str:
 
 
 def _rules(snapshot: Snapshot, session: Session) -> list[tuple[str, ...]]:
-    from queries.promql.our_rules import find_missing_alerts  # noqa: PLC0415  # with the rule files
+    from queries.promql.our_rules import find_missing_alerts  # with the rule files
 
     known = {rule.name for rule in snapshot.rules}
     rows: list[tuple[str, ...]] = [("found", str(len(known)), "")]

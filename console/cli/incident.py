@@ -322,7 +322,7 @@ async def _sent(session: Session, arguments: argparse.Namespace) -> int:
 
 
 async def _send(session: Session, request: Request, yes: bool) -> int:
-    from console.cli.act import check_confirmations, print_preview, prompt  # noqa: PLC0415  # only for a delivery
+    from console.cli.act import check_confirmations, print_preview, prompt  # only for a delivery
 
     async def confirm(preview: Preview) -> bool:
         print_preview(preview)
@@ -345,7 +345,7 @@ async def _report(session: Session, arguments: argparse.Namespace) -> int:
     await session.once()
     postmortem = await session.incidents.review(incident, charts=arguments.format == "html")
     if arguments.format == "html":
-        from console.incidents.postmortem_html import as_html  # noqa: PLC0415  # only for this format
+        from console.incidents.postmortem_html import as_html  # only for this format
 
         text = as_html(postmortem)
     else:
@@ -398,7 +398,7 @@ async def _changes(session: Session, arguments: argparse.Namespace) -> int:
 
 
 async def _bundle(session: Session, arguments: argparse.Namespace) -> int:
-    from console.replay.collect import default_name, source_rows, write_incident_bundle  # noqa: PLC0415  # only for a bundle
+    from console.replay.collect import default_name, source_rows, write_incident_bundle  # only for a bundle
 
     incident = await session.incidents.find(arguments.incident)
     file = arguments.output or default_name(incident)

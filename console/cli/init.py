@@ -26,6 +26,7 @@ from console.setup.search import FoundCluster, Probed, find_cluster, probe_all, 
 from console.text_files import write_private
 from queries.model.fault import FaultKind
 from queries.model.text import visible
+from queries.text.suggestions import suggest_spelling
 from queries.text.times import format_time
 from queries.text.variables import command_name, home_folder, read_env
 
@@ -174,8 +175,8 @@ class Init:
 
     def _offer_shell_files(self) -> None:
         """Completion for the person's shell, and the manual page: each is written only after a yes."""
-        from console.cli.completion import completion_script, install_path  # noqa: PLC0415  # builds every parser
-        from console.cli.man import manual_page  # noqa: PLC0415  # as above
+        from console.cli.completion import completion_script, install_path  # builds every parser
+        from console.cli.man import manual_page  # as above
 
         shell = Path(read_env(self._environ, "SHELL")).name
         page = xdg_folder(self._environ, "XDG_DATA_HOME", ".local", "share") / "man" / "man1" / "cad-console.1"
@@ -239,8 +240,6 @@ class Init:
             if context in names:
                 cluster = find_cluster(self._flags, self._environ, context) or cluster
                 break
-            from queries.text.suggestions import suggest_spelling  # noqa: PLC0415  # only for this error
-
             self._report(False, visible(f"no context {context!r}: {suggest_spelling(context, names)}"))
         while True:
             namespace = self._answer("  Namespace of the platform", cluster.namespace)

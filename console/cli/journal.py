@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settle(settings: Settings, run: str) -> int:
-    from console.cli.one_shot import with_session  # noqa: PLC0415  # a session, which no other part of this verb needs
+    from console.cli.one_shot import with_session  # a session, which no other part of this verb needs
 
     async def settle(session: Session) -> int:
         ledger, caveat = await session.newest_ledger()

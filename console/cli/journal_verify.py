@@ -32,7 +32,7 @@ def run_verify(arguments: argparse.Namespace, settings: Settings) -> int:
     heads = tuple(arguments.head)
     if arguments.file:
         return _verify_export(arguments.file, heads)
-    from console.journal.integrity import verify as verify_file  # noqa: PLC0415  # only for this verb
+    from console.journal.integrity import verify as verify_file  # only for this verb
 
     path = settings.paths.journal_file
     with Journal.open_to_read(path) as journal:
@@ -67,8 +67,8 @@ def _read(lines: Iterable[str]) -> Iterator[ChainEntry | ChainEnd]:
 
 def _compare_with_store(result: ChainReport, journal: Journal, settings: Settings) -> tuple[ChainReport, list[str]]:
     """The report with the shared store's heads of this file, where a store is configured, and notes about them."""
-    from console.journal.anchors import compare  # noqa: PLC0415  # imports a client
-    from console.journal.store_factory import open_store  # noqa: PLC0415  # as above
+    from console.journal.anchors import compare  # imports a client
+    from console.journal.store_factory import open_store  # as above
 
     store = open_store(settings)
     if store is None:

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         atexit.register(gc.freeze)
     arguments, path = _parse(words) if words else (SimpleNamespace(command="console"), "console.cli.console")
     module = importlib.import_module(path)
-    from console.config.errors import ConfigError  # noqa: PLC0415  # --help does not need it
+    from console.config.errors import ConfigError  # --help does not need it
 
     try:
         code = int(module.run(arguments))
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(words: list[str]) -> tuple[SimpleNamespace | Namespace, str]:
     """The arguments, and the module of their verb."""
-    from console.cli.parser import VERBS, build_parser, verb_of  # noqa: PLC0415  # imports argparse
+    from console.cli.parser import VERBS, build_parser, verb_of  # imports argparse
 
     verb = verb_of(words)
     if verb not in words and any(word.partition("=")[0] in ("--at", "--log") for word in words):

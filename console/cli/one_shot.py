@@ -116,8 +116,8 @@ def fetch_snapshot(settings: Settings, sources: Collection[str] = EVERY_SOURCE, 
 @asynccontextmanager
 async def past_moment(session: Session, text: str) -> AsyncIterator[PastSession]:
     """The session of the moment that a person typed. Raises UsageError."""
-    from console.monitor.moments import resolve_moment  # noqa: PLC0415  # only for the past
-    from console.monitor.past_session import PastSession  # noqa: PLC0415  # as above
+    from console.monitor.moments import resolve_moment  # only for the past
+    from console.monitor.past_session import PastSession  # as above
 
     try:
         moment = await resolve_moment(text, session, now=time.time())

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _record(settings: Settings) -> int:
-    from console.monitor.record_service import record  # noqa: PLC0415  # not for --help
+    from console.monitor.record_service import record  # not for --help
 
     def report(status: RecorderStatus) -> None:
         if status.error:

@@ -60,10 +60,10 @@ def _open(bundle: Bundle, arguments: argparse.Namespace) -> int:
         print(f"cad-console: {reason}; `cad-console replay FILE --status` prints a snapshot instead", file=sys.stderr)
         return 1
     settings = build_settings(load_settings(arguments), bundle)
-    from widgets.later import import_textual  # noqa: PLC0415  # Textual: only here
+    from widgets.later import import_textual  # Textual: only here
 
     import_textual()
-    from console.screens.replay import create_app  # noqa: PLC0415
+    from console.screens.replay import create_app
 
     refused: list[BundleError] = []
     app = create_app(bundle, settings, at=arguments.at, refuse=refused.append)
@@ -74,9 +74,9 @@ def _open(bundle: Bundle, arguments: argparse.Namespace) -> int:
 
 
 def _print_status(bundle: Bundle, arguments: argparse.Namespace) -> int:
-    from console.cli.status import as_markdown, as_text, exit_code  # noqa: PLC0415  # only for this option
-    from console.replay.session import show_moment  # noqa: PLC0415  # the clients
-    from console.state import snapshot_json  # noqa: PLC0415  # as above
+    from console.cli.status import as_markdown, as_text, exit_code  # only for this option
+    from console.replay.session import show_moment  # the clients
+    from console.state import snapshot_json  # as above
 
     settings = build_settings(load_settings(arguments), bundle)
     try:
@@ -92,8 +92,8 @@ def _print_status(bundle: Bundle, arguments: argparse.Namespace) -> int:
 
 
 def _write_cast(bundle: Bundle, arguments: argparse.Namespace) -> int:
-    from console.screens.cast import Take, record_cast  # noqa: PLC0415  # Textual
-    from console.text_files import write_private  # noqa: PLC0415  # only for this option
+    from console.screens.cast import Take, record_cast  # Textual
+    from console.text_files import write_private  # only for this option
 
     settings = build_settings(load_settings(arguments), bundle)
     columns, rows = arguments.size

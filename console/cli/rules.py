@@ -138,22 +138,22 @@ def _read(name: str) -> RuleFile:
 
 
 def _print_json(value: object) -> None:
-    from console.state import snapshot_json  # noqa: PLC0415  # imports every source; text needs none
+    from console.state import snapshot_json  # imports every source; text needs none
 
     print(snapshot_json.dumps(value))
 
 
 def _live(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
-    import asyncio  # noqa: PLC0415  # as HTTP, only for --live
+    import asyncio  # as HTTP, only for --live
 
     return asyncio.run(_query_server(settings, placed))
 
 
 async def _query_server(settings: Settings, placed: Sequence[PlacedRule]) -> _Server:
     # HTTP: only for --live.
-    from queries.prometheus.client import Prometheus  # noqa: PLC0415
-    from queries.prometheus.live_metric_catalog import fetch_metric_catalog  # noqa: PLC0415
-    from queries.prometheus.metadata import Discovery  # noqa: PLC0415
+    from queries.prometheus.client import Prometheus
+    from queries.prometheus.live_metric_catalog import fetch_metric_catalog
+    from queries.prometheus.metadata import Discovery
 
     if settings.prometheus is None:
         raise missing_server("Prometheus")
@@ -253,14 +253,14 @@ def _own_rules() -> list[PlacedRule]:
 
 
 def _runbooks(settings: Settings) -> RunbookIndex:
-    from console.runbooks.index import RunbookIndex  # noqa: PLC0415  # only alerts link to them
+    from console.runbooks.index import RunbookIndex  # only alerts link to them
 
     return RunbookIndex.from_settings(settings)
 
 
 def _panels(settings: Settings) -> list[PanelSpec]:
-    from console.checks.own_panels import load_overview  # noqa: PLC0415
-    from console.checks.panels import effective_threshold  # noqa: PLC0415  # imports all evaluation of panels
+    from console.checks.own_panels import load_overview
+    from console.checks.panels import effective_threshold  # imports all evaluation of panels
 
     return [
         replace(spec, threshold=effective_threshold(spec, settings.threshold(spec.id)))

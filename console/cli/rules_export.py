@@ -30,8 +30,8 @@ def add_export(parser: argparse.ArgumentParser) -> None:
 
 def run_export(arguments: argparse.Namespace) -> int:
     """0 written, 1 where a file cannot be written. Raises ConfigError for an invalid prefix."""
-    from queries.promql.our_rules import rule_names  # noqa: PLC0415  # imports the parser
-    from queries.promql.rule_templates import PREFIX, rule_manifest, rule_text  # noqa: PLC0415  # imports the parser
+    from queries.promql.our_rules import rule_names  # imports the parser
+    from queries.promql.rule_templates import PREFIX, rule_manifest, rule_text  # imports the parser
 
     prefix: str = arguments.prefix
     if prefix and not PREFIX.fullmatch(prefix):

@@ -86,11 +86,11 @@ def _list(index: RunbookIndex) -> int:
 
 def _lint(settings: Settings, *, format: str) -> int:
     # Heavy imports, only for --lint.
-    from console.cli.console_lines import check_line  # noqa: PLC0415
-    from console.lint.finding import exit_code  # noqa: PLC0415
-    from console.lint.report import as_json, as_text  # noqa: PLC0415
-    from console.lint.runbooks.linter import LINT_RULES, lint_runbooks  # noqa: PLC0415
-    from console.state import snapshot_json  # noqa: PLC0415
+    from console.cli.console_lines import check_line
+    from console.lint.finding import exit_code
+    from console.lint.report import as_json, as_text
+    from console.lint.runbooks.linter import LINT_RULES, lint_runbooks
+    from console.state import snapshot_json
 
     index = RunbookIndex.from_settings(settings)
     built_in = Path(settings.paths.runbooks_dir).resolve() == Path(console.__file__).resolve().parents[1] / "runbooks"

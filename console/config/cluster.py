@@ -105,8 +105,8 @@ def _from_kubeconfig(named: str, context: str, *, plain: str) -> tuple[ClusterEn
     by default, empty where the shell names another.
     """
     # Imported here: a console without a kubeconfig starts without them.
-    from queries.errors import NotConfigured  # noqa: PLC0415
-    from queries.kubernetes.kubeconfig import kubeconfig_files, recall_choice  # noqa: PLC0415
+    from queries.errors import NotConfigured  # noqa: PLC0415  # as above
+    from queries.kubernetes.kubeconfig import kubeconfig_files, recall_choice  # noqa: PLC0415  # as above
 
     chosen: KnownChoice | None = None
     try:

@@ -27,6 +27,7 @@ from console.config.validation import FLAG, NUMBER, TEXT, Fields, Key, ListOf, M
 from queries.catalogue.panel_titles import read_panel_titles
 from queries.model.dashboard import DASHBOARDS
 from queries.model.severity import Priority, Severities, normalize
+from queries.text.times import find_zone
 
 PANEL_IDS = tuple(dict.fromkeys(name for board in ("overview", *dict(DASHBOARDS)) for name, _ in read_panel_titles(board)))
 """Every panel of the catalogue; the overview's first."""
@@ -46,8 +47,6 @@ def _is_duration(value: Any) -> bool:
 
 
 def _is_zone(value: Any) -> bool:
-    from queries.text.times import find_zone  # noqa: PLC0415  # only where a file has one
-
     if not isinstance(value, str) or not value:
         return False
     try:

@@ -137,8 +137,7 @@ def _parse(path: Path) -> Any:
         raise ConfigError(source=str(path), expected="expected text in UTF-8") from None
     except OSError as error:
         raise ConfigError(source=str(path), expected=f"cannot be read: {error.strerror}") from None
-    # Imported here: without a config file the console starts without YAML.
-    from queries.yaml import NodeError, load_with_lines  # noqa: PLC0415
+    from queries.yaml import NodeError, load_with_lines  # noqa: PLC0415  # without a config file it starts without YAML
 
     try:
         return load_with_lines(text)
@@ -148,7 +147,7 @@ def _parse(path: Path) -> Any:
 
 def _schema_errors(path: Path, document: Any) -> Iterator[ConfigError]:
     from console.config.schema import DOCUMENT  # noqa: PLC0415  # as above
-    from console.config.validation import find_errors  # noqa: PLC0415
+    from console.config.validation import find_errors  # noqa: PLC0415  # as above
 
     for error in find_errors(document, DOCUMENT):
         yield ConfigError(source=str(path), line=error.line, key=error.key, expected=error.expected)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from console.journal.errors import JournalError
 from console.journal.event import Event, validate
 from console.journal.shared_store import READ_ONLY, SharedStore
 from queries.errors import SourceError, TimedOut
@@ -182,8 +183,6 @@ class SyncWorker:
         return self._stopped or status.fault is not None or (self._read and not (status.writes and self._pending()))
 
     def _pending(self) -> int:
-        from console.journal.errors import JournalError  # noqa: PLC0415
-
         try:
             return self._journal.outbox.pending_count()
         except JournalError:
@@ -207,8 +206,6 @@ class SyncWorker:
             self._woken.wait(_IDLE_SECONDS)
 
     def _synchronise(self) -> None:
-        from console.journal.errors import JournalError  # noqa: PLC0415
-
         new = False
         with self._lock:
             requested = self._requested
@@ -317,8 +314,6 @@ class SyncWorker:
 
     def _publish(self) -> bool:
         """Publishes the present status; returns whether its text differs from the last one."""
-        from console.journal.errors import JournalError  # noqa: PLC0415
-
         before = self._status
         fault = self._fault or self._store.fault
         now = self._clock()

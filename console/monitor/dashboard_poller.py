@@ -315,10 +315,10 @@ class DashboardPoller:
         """In a thread: the dashboard's file, and the first time the config file's other environments."""
         if self.read_board is not None:
             return self.read_board(choice)
-        from console.checks.own_panels import open_board  # noqa: PLC0415
+        from console.checks.own_panels import open_board  # noqa: PLC0415  # not before a dashboard is opened
 
         if self._environments is None:
-            from console.config.load import load_other_environments  # noqa: PLC0415
+            from console.config.load import load_other_environments  # noqa: PLC0415  # only with environments
 
             self._environments = load_other_environments(self._settings, self._environ)
             self.environments = tuple(self._environments)
@@ -332,8 +332,8 @@ class DashboardPoller:
                 raise missing_server("Prometheus")
             return self._own
         if environment not in self._clients:
-            from console.checks.own_panels import load_configured_signals  # noqa: PLC0415
-            from queries.prometheus.client import Prometheus  # noqa: PLC0415
+            from console.checks.own_panels import load_configured_signals  # noqa: PLC0415  # only for another environment
+            from queries.prometheus.client import Prometheus  # noqa: PLC0415  # as above
 
             other = (self._environments or {}).get(environment)
             if other is None or other.prometheus is None:

@@ -20,6 +20,7 @@ from console.journal.acknowledgements import (
     find_resolved,
     ownership_of,
 )
+from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.payloads import AlertAcknowledged, AlertReleased, Payload, create_event
 from console.journal.sync import SyncStatus, SyncWorker
@@ -221,8 +222,6 @@ class JournalService:
 
     async def read(self) -> bool:
         """Reads once; returns whether there is news. A failed read keeps the known state and sets `fault`."""
-        from console.journal.errors import JournalError  # noqa: PLC0415
-
         before, self.fault = self.fault, ""
         new = False
         try:
@@ -269,8 +268,6 @@ class JournalService:
 
     def _watch_file(self) -> None:
         """In a thread of its own, so that the loop sleeps while nobody writes."""
-        from console.journal.errors import JournalError  # noqa: PLC0415
-
         seen: tuple[int, int] | None = None
         while not self._closed.wait(EVERY_SECONDS):
             try:
@@ -293,7 +290,6 @@ class JournalService:
 
     def _observe(self, snapshot: Snapshot) -> None:
         from console.incidents.timeline_recorder import TimelineRecorder  # noqa: PLC0415  # no command observes
-        from console.journal.errors import JournalError  # noqa: PLC0415
 
         try:
             self._refresh()

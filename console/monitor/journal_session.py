@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from console.config.settings import Settings
 from console.journal.acknowledgements import Acknowledgement, AcknowledgeResult
+from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.presence import Presence, PresenceWorker
+from console.journal.unfinished import STEP, unknown_outcome
 from console.monitor.journal_service import JournalService
 from console.monitor.snapshot_builder import SnapshotBuilder
 from console.monitor.state_store import StateStore
@@ -103,8 +105,6 @@ class JournalSession:
 
     async def record(self, subject: str, payload: Payload) -> Event:
         """Journals what a person did. When this returns it is on disk and in `snapshot().ledger`. Raises JournalError."""
-        from console.journal.errors import JournalError  # noqa: PLC0415
-
         if self.journal is None or self._journal_service is None:
             raise JournalError(self.journal_fault or "there is no journal")
         event = await self._journal_service.record(subject, payload)
@@ -161,8 +161,6 @@ class JournalSession:
 
     async def action_steps(self, target: str) -> tuple[Event, ...]:
         """The newest steps of actions on this target, newest first; none if the journal cannot be read."""
-        from console.journal.unfinished import STEP  # noqa: PLC0415  # not before an action
-
         return await self._newest_about(target, STEP)
 
     async def action_outcomes(self, target: str) -> tuple[Event, ...]:
@@ -172,7 +170,6 @@ class JournalSession:
     async def _newest_about(self, target: str, kind: str) -> tuple[Event, ...]:
         if self.journal is None:
             return ()
-        from console.journal.errors import JournalError  # noqa: PLC0415  # not before an action
         from console.journal.search import SearchQuery, search  # noqa: PLC0415  # as above
 
         try:
@@ -189,8 +186,6 @@ class JournalSession:
 
     async def settle_action(self, intent: Event) -> None:
         """Journals that the outcome of this action is unknown, so that it is no longer listed. Raises JournalError."""
-        from console.journal.unfinished import unknown_outcome  # noqa: PLC0415
-
         text = f"unknown: its end was not observed; settled by {self.settings.user}"
         await self.record(intent.subject, unknown_outcome(intent, text))
 
@@ -200,8 +195,6 @@ class JournalSession:
         """Acknowledges an alert, or releases it; `over` is an acknowledgement to take over, `to` and `console` who gets the
         alert instead of this person. Raises JournalError.
         """
-        from console.journal.errors import JournalError  # noqa: PLC0415
-
         if self.journal is None or self._journal_service is None:
             raise JournalError(self.journal_fault or "there is no journal")
         tracked = self.snapshot().alert(fingerprint)

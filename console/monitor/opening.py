@@ -70,39 +70,39 @@ def open_parts(settings: Settings, sources: Collection[str] = EVERY_SOURCE) -> S
 
 
 def _load_overview(settings: Settings) -> tuple[PanelSpec, ...]:
-    from console.checks.own_panels import load_overview  # noqa: PLC0415
+    from console.checks.own_panels import load_overview
 
     return load_overview(settings)
 
 
 def _open_prometheus(settings: Settings) -> Prometheus | None:
-    from console.checks.own_panels import load_configured_signals  # noqa: PLC0415
-    from queries.prometheus.client import Prometheus  # noqa: PLC0415
+    from console.checks.own_panels import load_configured_signals
+    from queries.prometheus.client import Prometheus
 
     return Prometheus(settings.prometheus, signals=load_configured_signals(settings)) if settings.prometheus else None
 
 
 def _open_rules(settings: Settings) -> RulesReader | None:
-    from queries.prometheus.rules_reader import RulesReader  # noqa: PLC0415
+    from queries.prometheus.rules_reader import RulesReader
 
     return RulesReader(settings.prometheus) if settings.prometheus else None
 
 
 def _open_alertmanager(settings: Settings) -> Alertmanager:
-    from queries.alertmanager import Alertmanager  # noqa: PLC0415
+    from queries.alertmanager import Alertmanager
 
     return Alertmanager(settings.alertmanagers)
 
 
 def _open_kubernetes(settings: Settings) -> Kubernetes | None:
     """It only reads; an action's write goes through `Writer`."""
-    from queries.kubernetes.client import Kubernetes  # noqa: PLC0415
+    from queries.kubernetes.client import Kubernetes
 
     return Kubernetes(settings.kubernetes) if settings.kubernetes else None
 
 
 def _open_platform(settings: Settings) -> Platform | None:
-    from queries.platform.client import Platform  # noqa: PLC0415
+    from queries.platform.client import Platform
 
     return Platform(settings.platform) if settings.platform else None
 
@@ -111,6 +111,6 @@ def _open_administration(settings: Settings) -> Administration | None:
     administration = settings.administration
     if not (administration and administration.url):
         return None
-    from queries.platform.administration import Administration  # noqa: PLC0415
+    from queries.platform.administration import Administration
 
     return Administration(administration)

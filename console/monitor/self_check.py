@@ -264,7 +264,7 @@ async def _check_meanings(
     settings: Settings, prometheus: Prometheus, groups: Sequence[RuleGroup], *, strict: bool
 ) -> tuple[CheckResult, ...]:
     """The meaning of the loaded rules against ours."""
-    from queries.promql.our_rules import our_recordings  # noqa: PLC0415
+    from queries.promql.our_rules import our_recordings  # noqa: PLC0415  # the parser of PromQL
 
     prometheus.windows = dict(settings.rule_windows)
     book = await prometheus.match_rules(groups)
@@ -274,8 +274,8 @@ async def _check_meanings(
 def _check_own_rules(settings: Settings, groups: Sequence[RuleGroup], *, strict: bool) -> tuple[CheckResult, ...]:
     """The loaded rules against the files of the config's `rules`."""
     from console.checks.expected import compare_rules  # noqa: PLC0415  # the parser of PromQL, only where there are such files
-    from console.config.expected_rules import expected_rules  # noqa: PLC0415
-    from queries.promql.syntax import same_expression  # noqa: PLC0415
+    from console.config.expected_rules import expected_rules  # noqa: PLC0415  # as above
+    from queries.promql.syntax import same_expression  # noqa: PLC0415  # as above
 
     return compare_rules(expected_rules(settings), groups, same_expression, strict=strict)
 

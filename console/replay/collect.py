@@ -37,6 +37,7 @@ from console.replay.stored_queries import BundleWindow, NotedQueries, collect_lo
 from queries.errors import SourceError
 from queries.model.dashboard import Dashboard, DashboardChoice
 from queries.model.frozen import dataclass
+from queries.text.times import parse_rfc3339
 
 if TYPE_CHECKING:
     from console.journal.event import Event
@@ -358,8 +359,6 @@ def _read_events(journal: Journal, row_filter: RowFilter, *, after: int, until: 
 
 
 def _began_before(silence: dict[str, Any], end: float) -> bool:
-    from queries.text.times import parse_rfc3339  # noqa: PLC0415
-
     try:
         return min(parse_rfc3339(str(silence.get(name, ""))) or math.inf for name in ("startsAt", "updatedAt")) <= end
     except ValueError:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from console.journal.errors import JournalError
 from console.log import log_to
 from console.monitor.moments import resolve_moment
 from console.monitor.past_session import FutureMoment, PastSession
@@ -269,7 +270,6 @@ class ReplayedPast(PastSession):
 
 def _open_journal(bundle: Bundle) -> tuple[Journal | None, str]:
     """The journal in memory, or why there is none. Raises BundleError."""
-    from console.journal.errors import JournalError  # noqa: PLC0415  # SQLite
     from console.journal.sqlite import Journal  # noqa: PLC0415  # SQLite
 
     note = bundle.manifest.source("journal")

@@ -82,7 +82,7 @@ class RunbookIndex:
         """The team's folders first, then the one that ships with the console."""
         signals = None
         if settings.own.signals:
-            from queries.catalogue.own_signals import read_own_signals  # noqa: PLC0415
+            from queries.catalogue.own_signals import read_own_signals  # noqa: PLC0415  # only for a team's own
 
             signals = read_own_signals(settings.own.signals).signals
         return cls.load(settings.paths.runbooks_dir, own=settings.own.runbooks, signals=signals)

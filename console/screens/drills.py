@@ -9,7 +9,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.drills.report import time_row
+from console.drills.report import format_drill, time_row
 from console.journal.payloads import DrillTime
 from console.screens.base import ConsoleScreen, section
 from console.screens.document import DocumentLine, DocumentScreen
@@ -234,8 +234,6 @@ class DrillReportScreen(DocumentScreen):
         self._record = record
 
     async def fetch(self) -> tuple[DocumentLine, ...]:
-        from console.drills.report import format_drill  # noqa: PLC0415  # only when a report is opened
-
         now = self.context.now if self.context else self._record.started_at
         found = format_drill(self._record, format="text", now=now)
         return tuple(DocumentLine(line) for line in found.splitlines())

@@ -12,6 +12,7 @@ from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Markdown
 
+from console.actions.plan import Request
 from console.screens import keys
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_detail import render_elsewhere, render_step
@@ -101,8 +102,6 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
         runbook = self._runbook()
         call = next((item for item in self._list_calls(runbook) if item.target == target), None) if runbook else None
         if call is not None:
-            from console.actions.plan import Request  # noqa: PLC0415  # not before the first frame
-
             cause = f"runbook {self._runbook_id}"
             self.post_message(ActionRequested(Request(call.action, target, dict(call.parameters), cause)))
 

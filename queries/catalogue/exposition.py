@@ -26,8 +26,8 @@ class Exposition:
 def parse_exposition(body: bytes, *, where: str) -> Exposition:
     """Parse Prometheus' text format, or OpenMetrics, which ends with `# EOF`. Raises InvalidResponse."""
     # Imported here: it registers its own collectors, and only this function needs it.
-    from prometheus_client import parser as plain  # noqa: PLC0415
-    from prometheus_client.openmetrics import parser as strict  # noqa: PLC0415
+    from prometheus_client import parser as plain  # noqa: PLC0415  # as above
+    from prometheus_client.openmetrics import parser as strict  # noqa: PLC0415  # as above
 
     try:
         text = body.decode("utf-8")

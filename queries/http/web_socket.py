@@ -66,7 +66,7 @@ class WebSocket:
     def open(self) -> None:
         """Connect and upgrade. The server may refuse that as any request, in its own words."""
         from websocket import WebSocket as Frames  # noqa: PLC0415  # not before a stream is followed
-        from websocket import WebSocketBadStatusException, WebSocketException  # noqa: PLC0415
+        from websocket import WebSocketBadStatusException, WebSocketException  # noqa: PLC0415  # as above
 
         try:
             connection = self._connect()
@@ -96,7 +96,7 @@ class WebSocket:
         """The next message; None after a second without one, or for a frame that is none. The server's closing of the stream
         is an Unreachable with its reason.
         """
-        from websocket import WebSocketException, WebSocketTimeoutException  # noqa: PLC0415
+        from websocket import WebSocketException, WebSocketTimeoutException  # noqa: PLC0415  # as above
 
         try:
             code, data = self._frames.recv_data(control_frame=True)
@@ -147,7 +147,7 @@ class WebSocket:
         return self._redact(error)
 
     def _map(self, error: Exception, what: str) -> SourceError:
-        from websocket import WebSocketConnectionClosedException, WebSocketTimeoutException  # noqa: PLC0415
+        from websocket import WebSocketConnectionClosedException, WebSocketTimeoutException  # noqa: PLC0415  # as above
 
         if isinstance(error, SourceError):
             return error

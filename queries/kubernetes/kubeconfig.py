@@ -200,8 +200,7 @@ def _merge(files: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    # Imported here: a console without a kubeconfig starts without YAML.
-    from queries.yaml import YamlError, load_yaml  # noqa: PLC0415
+    from queries.yaml import YamlError, load_yaml  # noqa: PLC0415  # a console without a kubeconfig starts without YAML
 
     try:
         content = load_yaml(_read_text(path), where=str(path))

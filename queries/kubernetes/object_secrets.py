@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -59,8 +60,6 @@ def _describe_size(value: object) -> str:
 
 def _redact_annotation(key: str, text: str) -> str:
     """The copies of a whole object that kubectl and tools like it keep are redacted as the object itself."""
-    import json  # noqa: PLC0415  # only for objects with such a copy
-
     if key == LAST_APPLIED or text.startswith("{"):
         try:
             copy = decode_json(dict[str, Any], text.encode("utf-8", "surrogatepass"), where="", whose="kubectl's", hint="")

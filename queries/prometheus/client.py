@@ -381,7 +381,7 @@ class Prometheus:
     def _match(self, groups: Sequence[RuleGroup]) -> RecordedBook:
         """Reads our rule files on the first call, and compares if anything changed; both take too long for the event loop."""
         from queries.prometheus.recorded_series import LoadedRules  # noqa: PLC0415  # imports the PromQL parser
-        from queries.promql.our_rules import our_recordings  # noqa: PLC0415
+        from queries.promql.our_rules import our_recordings  # noqa: PLC0415  # as above
 
         if self._loaded is None:
             self._loaded = LoadedRules(partial(our_recordings, windows=self.windows))

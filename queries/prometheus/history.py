@@ -231,7 +231,7 @@ def _join(*notes: str) -> str:
 
 def _build_peak(query: str, step: float, evaluation_seconds: float, *, lowest: bool) -> PeakQuery:
     """Runs off the loop: it imports the PromQL parser."""
-    from queries.promql.peaks import build_peak_query  # noqa: PLC0415
+    from queries.promql.peaks import build_peak_query  # noqa: PLC0415  # the parser of PromQL
 
     return build_peak_query(query, step_seconds=step, lowest=lowest, evaluation_seconds=evaluation_seconds)
 

@@ -400,7 +400,7 @@ class PanelFetcher:
         step, every = self._trends.step_seconds, self.recorded.evaluation_seconds
 
         def build() -> list[list[str | int]]:
-            from queries.promql.peaks import build_peak_query  # noqa: PLC0415
+            from queries.promql.peaks import build_peak_query  # noqa: PLC0415  # the parser of PromQL
 
             peaks = [
                 build_peak_query(part.query, step_seconds=step, lowest=lowest[part.key], evaluation_seconds=every)

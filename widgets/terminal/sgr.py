@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
@@ -109,8 +110,6 @@ def _name_hue(colour: Color) -> str:
     """
     if colour.triplet is None:
         return ""
-    import colorsys  # noqa: PLC0415  # only in a terminal of sixteen colours
-
     hue, lightness, saturation = colorsys.rgb_to_hls(*colour.triplet.normalized)
     if saturation < _LEAST_SATURATION:
         return ""
