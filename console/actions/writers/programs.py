@@ -93,7 +93,7 @@ class LocalWrites:
         self.hide(value)
         await self._threads.run(partial(_replace_file, Path(path), value))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self._threads.close()
 
     def _step_end(self, end: ProgramEnd, *, secret: bool) -> StepEnd:

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from console.actions.plan import StepEnd
 from console.actions.writers.channels import deliver_update
 from console.actions.writers.programs import LocalWrites, require_writable
 from console.config.missing import ADMINISTRATION_HINT, missing_server
@@ -30,7 +29,7 @@ _TOO_MANY_SILENCES = "maximum number of silences"
 _MERGE = "application/merge-patch+json"
 
 
-class Writer:
+class Writer(LocalWrites):
     """`console.actions.action.ChangeWriter` over the configured servers and programs.
 
     Under `settings.read_only` the transport of its clients passes only GETs, access reviews and dry runs, and no program
@@ -38,8 +37,7 @@ class Writer:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._local = LocalWrites(settings)
+        super().__init__(settings)
         self._kubernetes = Kubernetes(settings.kubernetes, read_only=settings.read_only) if settings.kubernetes else None
         self._peers = tuple(
             Client(endpoint, name="alertmanager", writes=not settings.read_only) for endpoint in settings.alertmanagers
@@ -149,19 +147,8 @@ class Writer:
         except SourceError as error:
             raise redact_error(error, encoded_forms(value.reveal().strip()) | {encoded}, where=f"secret {name}") from None
 
-    async def run_program(
-        self, target: str, step: str, values: Mapping[str, str], *, token: SecretText | None = None, secret: bool = False
-    ) -> StepEnd:
-        return await self._local.run_program(target, step, values, token=token, secret=secret)
-
-    def hide(self, *values: SecretText) -> None:
-        self._local.hide(*values)
-
-    async def write_token_file(self, path: str, value: SecretText) -> None:
-        await self._local.write_token_file(path, value)
-
     async def close(self) -> None:
-        self._local.close()
+        await super().close()
         if self._kubernetes is not None:
             await self._kubernetes.close()
         for client in (*self._peers, *([self._administration] if self._administration else [])):
