@@ -17,6 +17,17 @@ from widgets.styled_text import Line, wrap
 T = TypeVar("T")
 
 
+@dataclass
+class RowsMessage(Message):
+    """What a person did with a list of rows."""
+
+    rows: Rows[Any]
+
+    @property
+    def control(self) -> Rows[Any]:
+        return self.rows
+
+
 class Rows(LineView, Generic[T], can_focus=True):
     """Renders only the rows in view; `key` identifies a row, `draw` renders it for a width. `opens` says whether rows can be
     opened; without that, or without rows, the footer does not offer enter.
@@ -40,47 +51,26 @@ class Rows(LineView, Generic[T], can_focus=True):
     ]
 
     @dataclass
-    class Selected(Message):
+    class Selected(RowsMessage):
         """A person opened a row."""
 
-        rows: Rows[Any]
         key: str
 
-        @property
-        def control(self) -> Rows[Any]:
-            return self.rows
-
     @dataclass
-    class Highlighted(Message):
+    class Highlighted(RowsMessage):
         """The cursor moved to another row."""
 
-        rows: Rows[Any]
         key: str
 
-        @property
-        def control(self) -> Rows[Any]:
-            return self.rows
-
     @dataclass
-    class Marked(Message):
+    class Marked(RowsMessage):
         """A person marked rows, or unmarked them."""
 
-        rows: Rows[Any]
-
-        @property
-        def control(self) -> Rows[Any]:
-            return self.rows
-
     @dataclass
-    class EdgeReached(Message):
+    class EdgeReached(RowsMessage):
         """A person moved the cursor beyond the first (-1) or the last (1) row."""
 
-        rows: Rows[Any]
         direction: int
-
-        @property
-        def control(self) -> Rows[Any]:
-            return self.rows
 
     def __init__(
         self,

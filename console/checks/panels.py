@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from queries.catalogue.error_code_series import CODE, group_samples_by_code
 from queries.model.annotations import is_warning
@@ -67,25 +68,25 @@ def evaluate_panel(
     if spec.group_by == CODE:
         answer = replace(answer, samples=group_samples_by_code(answer.samples))
 
+    build = partial(
+        PanelState,
+        spec,
+        threshold=limits,
+        origin=answer.origin,
+        query=answer.query,
+        samples=answer.samples,
+        trend=answer.trend,
+        trend_window=answer.trend_window,
+        trend_sampled=answer.trend_sampled,
+        truncated=answer.truncated,
+        basis=answer.basis,
+        caveat=answer.caveat,
+        annotations=answer.annotations,
+        partial=answer.partial,
+    )
+
     def unknown(reason: str) -> PanelState:
-        return PanelState(
-            spec,
-            Verdict.NO_DATA,
-            limits,
-            origin=answer.origin,
-            query=answer.query,
-            samples=answer.samples,
-            trend=answer.trend,
-            trend_window=answer.trend_window,
-            trend_sampled=answer.trend_sampled,
-            reason=reason,
-            truncated=answer.truncated,
-            basis=answer.basis,
-            caveat=answer.caveat,
-            annotations=answer.annotations,
-            partial=answer.partial,
-            note="partial" if answer.partial else "",
-        )
+        return build(verdict=Verdict.NO_DATA, reason=reason, note="partial" if answer.partial else "")
 
     if answer.fault is not None:
         # For a team's own panel, name the place of its expression.
@@ -114,26 +115,13 @@ def evaluate_panel(
     if math.isnan(now) or math.isnan(taken_at) or age > stale_after:
         verdict = Verdict.STALE
         reason = unanswered or TOO_OLD
-    return PanelState(
-        spec,
-        verdict,
-        limits,
+    return build(
+        verdict=verdict,
         value=value,
         age_seconds=age,
-        origin=answer.origin,
-        query=answer.query,
-        samples=answer.samples,
-        trend=answer.trend,
-        trend_window=answer.trend_window,
-        trend_sampled=answer.trend_sampled,
         reason=reason,
         note=_note(spec, answer, verdict, limits),
-        truncated=answer.truncated,
         contradictions=answer.contradictions,
-        basis=answer.basis,
-        caveat=answer.caveat,
-        annotations=answer.annotations,
-        partial=answer.partial,
     )
 
 

@@ -604,6 +604,21 @@ class HandoverSigned(Payload, frozen=True, tag="handover.signed"):
     remark: str | None = None
 
 
+INCIDENT_PAYLOADS: tuple[type[Payload], ...] = (
+    IncidentDeclared,
+    SeverityChanged,
+    RoleAssigned,
+    StepChanged,
+    IncidentNoteAdded,
+    FollowUpRecorded,
+    AlertLinked,
+    UpdateWritten,
+    UpdateDelivered,
+    ChangeSeen,
+    IncidentClosed,
+    IncidentReopened,
+)
+"""What is about one incident: the subject begins with its id."""
 PAYLOADS: tuple[type[Payload], ...] = (
     ActionIntent,
     ActionDeclined,
@@ -625,18 +640,7 @@ PAYLOADS: tuple[type[Payload], ...] = (
     AlertReleased,
     NoteWritten,
     EventSettled,
-    IncidentDeclared,
-    SeverityChanged,
-    RoleAssigned,
-    StepChanged,
-    IncidentNoteAdded,
-    FollowUpRecorded,
-    AlertLinked,
-    UpdateWritten,
-    UpdateDelivered,
-    ChangeSeen,
-    IncidentClosed,
-    IncidentReopened,
+    *INCIDENT_PAYLOADS,
     RunStarted,
     ItemAnswered,
     RunNoteAdded,

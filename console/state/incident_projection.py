@@ -10,6 +10,7 @@ from msgspec import structs
 
 from console.journal.event import Event
 from console.journal.payloads import (
+    INCIDENT_PAYLOADS,
     ActionDeclined,
     ActionIntent,
     ActionOutcome,
@@ -24,7 +25,7 @@ from console.journal.payloads import (
 )
 from console.journal.projection import Projection, Recall, Settled
 from console.state.incident import Incident, Incidents
-from console.state.incident_reducer import INCIDENT_PAYLOADS, SEND_ACTION, IncidentReducer
+from console.state.incident_reducer import SEND_ACTION, IncidentReducer
 
 KEPT = 400
 """Closed incidents whose outlines the state holds: thirteen a day for the 30 days that the metrics cover."""

@@ -56,21 +56,6 @@ from console.state.incident import (
 from queries.model.matcher import MatcherError, parse_matchers
 from queries.text.times import to_datetime
 
-INCIDENT_PAYLOADS: tuple[type[Payload], ...] = (
-    IncidentDeclared,
-    SeverityChanged,
-    RoleAssigned,
-    StepChanged,
-    IncidentNoteAdded,
-    FollowUpRecorded,
-    AlertLinked,
-    UpdateWritten,
-    UpdateDelivered,
-    ChangeSeen,
-    IncidentClosed,
-    IncidentReopened,
-)
-"""What is about one incident: the subject begins with its id."""
 SEND_ACTION = "notify"
 """The action that sends an update to a channel."""
 _ACKNOWLEDGED, _RELEASED = "acknowledged", "released"
