@@ -7,13 +7,12 @@ import gc
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import BindingType
@@ -35,7 +34,7 @@ from console.screens.registry import MODES, SCREENS, preload
 from console.screens.render_context import RenderContext, find_changed_ids
 from console.screens.staleness import pause_overdue
 from console.screens.views import Views
-from console.screens.worker_errors import ReportsWorkerErrors
+from console.screens.worker_errors import ReportsWorkerErrors, UnexpectedErrors
 from queries.model.chart import Drawing
 from queries.model.frozen import dataclass
 from queries.model.text import visible
@@ -53,8 +52,6 @@ _WHY_OFF = "what is shown is past, so nothing is changed: `:live` returns to now
 _WHY_REPLAYED = "this is a replay of what was: nothing can be changed"
 _PAST = "past/"
 """How the modes of the past begin; the rest is the mode of now."""
-_REPORT_SECONDS = 60.0
-"""Interval between notices of the same failure: one that recurs with every refresh would cover the screen."""
 _NOTE_SECONDS = 10.0
 """How long line 2 explains a surprising choice of cluster; `doctor` and `:sources` keep explaining it."""
 
@@ -148,8 +145,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         self._now: ShownPlace | None = None
         """What to return to from the past; None where the console shows what is now."""
         self._jumps = 0
-        self._reported: dict[str, float] = {}
-        """When a notice last showed each error, on the monotonic clock."""
+        self._errors = UnexpectedErrors(self)
         self._note_until = clock() + _NOTE_SECONDS
         self._flows: Flows | None = None
         self._tour: Tour | None = None
@@ -232,15 +228,13 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
                 loop.add_signal_handler(number, self._exit_on_signal, number)
                 self._signals.append(number)
         self._loop_of_app = loop
-        loop.set_exception_handler(self._report_task_error)
-        threading.excepthook = partial(self._report_thread_error, loop)
+        self._errors.watch(loop)
         self.set_interval(_TICK_SECONDS, self._tick)
         self.call_after_refresh(self._open_session_after_first_frame)
 
     def on_unmount(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(None)
-        threading.excepthook = threading.__excepthook__
+        self._errors.unwatch(loop)
         for number in self._signals:
             loop.remove_signal_handler(number)
 
@@ -452,19 +446,8 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
     # unexpected errors
 
     def report_error(self, what: str, error: BaseException) -> str:
-        """Log an exception of a worker, task or thread, show it as a notice, and return its sentence.
-
-        The same sentence is shown at most once a minute. An exception in a message handler or timer ends the console instead
-        (`_fatal_error`), because the state of the screen is unknown after it.
-        """
-        from console.screens.crash import describe_error  # noqa: PLC0415  # rarely needed
-
-        sentence = describe_error(what, error, self.settings.paths.log_file)
-        now = time.monotonic()
-        if now - self._reported.get(sentence, -_REPORT_SECONDS) >= _REPORT_SECONDS:
-            self._reported[sentence] = now
-            self.notify(sentence, markup=False, severity="error", timeout=20)
-        return sentence
+        """As `UnexpectedErrors.report`."""
+        return self._errors.report(what, error)
 
     def show_worker_error(self, group: str) -> None:
         """Without a session no source will ever respond: every screen says so. A start at a moment that fails shows now."""
@@ -473,20 +456,6 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
             self._show()
         elif group == "past":
             self.release_live()
-
-    def _report_task_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if isinstance(error, Exception):
-            task = context.get("task") or context.get("future")
-            # For a callback asyncio has only its repr, arguments included.
-            self.report_error(task.get_name() if isinstance(task, asyncio.Task) else "a callback in the background", error)
-        else:
-            loop.default_exception_handler(context)  # a warning of asyncio itself: it goes to the log
-
-    def _report_thread_error(self, loop: asyncio.AbstractEventLoop, failed: threading.ExceptHookArgs) -> None:
-        if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit) and not loop.is_closed():
-            name = failed.thread.name if failed.thread else "a thread"
-            loop.call_soon_threadsafe(self.report_error, f"the thread {name}", failed.exc_value)
 
     def call_from_loop(self, call: Callable[[str], None], text: str) -> None:
         """Call it in the event loop, from whichever thread; not at all once the console has ended."""

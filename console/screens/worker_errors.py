@@ -1,7 +1,10 @@
-"""Notices, and the errors of workers: no exception is lost, and no screen keeps waiting for a failed worker."""
+"""Notices, and errors of workers, tasks and threads: none is lost, and no screen keeps waiting for a failed worker."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -13,6 +16,8 @@ from widgets.styled_text import Line, text, wrap
 
 _NOTICE_SECONDS = 4.0
 _WARNING_SECONDS = 8.0
+_AGAIN_SECONDS = 60.0
+"""Interval between notices of the same failure: one that recurs with every refresh would cover the screen."""
 
 if TYPE_CHECKING:
     from textual.dom import DOMNode as Node
@@ -74,3 +79,50 @@ class ReportsWorkerErrors(Node):
         else:
             if self.worker_errors.pop(group, None) is not None:
                 self.show_worker_error(group)
+
+
+class UnexpectedErrors:
+    """What nothing caught, also in tasks and threads: it is logged and shown as a notice, and the console continues."""
+
+    def __init__(self, app: ConsoleApp, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._app = app
+        self._clock = clock
+        self._shown: dict[str, float] = {}
+        """When a notice last showed each sentence, on the clock."""
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.set_exception_handler(self._report_task)
+        threading.excepthook = partial(self._report_thread, loop)
+
+    def unwatch(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.set_exception_handler(None)
+        threading.excepthook = threading.__excepthook__
+
+    def report(self, what: str, error: BaseException) -> str:
+        """Log an exception of a worker, task or thread, show it as a notice, and return its sentence.
+
+        The same sentence is shown at most once a minute. An exception in a message handler or timer ends the console instead,
+        because the state of the screen is unknown after it.
+        """
+        from console.screens.crash import describe_error  # noqa: PLC0415  # rarely needed
+
+        sentence = describe_error(what, error, self._app.settings.paths.log_file)
+        now = self._clock()
+        if now - self._shown.get(sentence, -_AGAIN_SECONDS) >= _AGAIN_SECONDS:
+            self._shown[sentence] = now
+            self._app.notify(sentence, markup=False, severity="error", timeout=20)
+        return sentence
+
+    def _report_task(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception):
+            task = context.get("task") or context.get("future")
+            # For a callback asyncio has only its repr, arguments included.
+            self.report(task.get_name() if isinstance(task, asyncio.Task) else "a callback in the background", error)
+        else:
+            loop.default_exception_handler(context)  # a warning of asyncio itself: it goes to the log
+
+    def _report_thread(self, loop: asyncio.AbstractEventLoop, failed: threading.ExceptHookArgs) -> None:
+        if failed.exc_value is not None and not isinstance(failed.exc_value, SystemExit) and not loop.is_closed():
+            name = failed.thread.name if failed.thread else "a thread"
+            loop.call_soon_threadsafe(self.report, f"the thread {name}", failed.exc_value)
