@@ -1,11 +1,17 @@
-"""The self-check's results as text, JSON or JUnit XML."""
+"""What the verbs of the self-check share: their options, and results as text, JSON or JUnit XML."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import groupby
+from typing import Any
 
 from console.checks.result import MEANING, CheckResult, Result, exit_code
+from console.config.load import load_settings
+from console.config.missing import NO_SERVER
 from console.state import snapshot_json
 from queries.text.junit import Case, CaseResult, format_junit
 from queries.text.tables import align
@@ -16,6 +22,30 @@ EPILOG = (
     "with several failures, the first one listed decides"
 )
 _LABELS = {Result.PASSED: "ok", Result.NOTED: "note", Result.FAILED: "FAILED", Result.SKIPPED: "skipped"}
+
+
+def add_options(parser: argparse.ArgumentParser, *, strict: str) -> None:
+    """`strict` is the help of `--strict`."""
+    parser.add_argument("--strict", action="store_true", help=strict)
+    parser.add_argument("--metrics-url", metavar="URL", default="", help="the exporter, where it is not the API's /metrics")
+    parser.add_argument("--format", choices=FORMATS, default="text")
+    parser.epilog = EPILOG
+
+
+def run_checks(
+    arguments: argparse.Namespace,
+    check: Callable[..., Coroutine[Any, Any, tuple[CheckResult, ...]]],
+    *,
+    name: str,
+    whole: bool = False,
+) -> int:
+    """Runs a check of `console.monitor.self_check`, prints its report, and returns the exit code."""
+    settings = load_settings(arguments)
+    if not settings.has_source:
+        print(f"cad-console: {NO_SERVER}", file=sys.stderr)
+    results = asyncio.run(check(settings, strict=arguments.strict, metrics_url=arguments.metrics_url))
+    print(report(results, format=arguments.format, name=name, whole=whole))
+    return exit_code(results)
 
 
 def report(results: Sequence[CheckResult], *, format: str, name: str, whole: bool = False) -> str:

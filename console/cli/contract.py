@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import sys
 
-from console.checks.result import exit_code
-from console.cli.check_report import EPILOG, FORMATS, report
-from console.config.load import load_settings
-from console.config.missing import NO_SERVER
+from console.cli.check_report import add_options, run_checks
 from console.monitor.self_check import run_contract_check
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--strict", action="store_true", help="fail if metrics are missing that are neither announced nor optional"
-    )
-    parser.add_argument("--metrics-url", metavar="URL", default="", help="the exporter, where it is not the API's /metrics")
-    parser.add_argument("--format", choices=FORMATS, default="text")
-    parser.epilog = EPILOG
+    add_options(parser, strict="fail if metrics are missing that are neither announced nor optional")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    settings = load_settings(arguments)
-    if not settings.has_source:
-        print(f"cad-console: {NO_SERVER}", file=sys.stderr)
-    results = asyncio.run(run_contract_check(settings, strict=arguments.strict, metrics_url=arguments.metrics_url))
-    print(report(results, format=arguments.format, name="cad-console contract", whole=True))
-    return exit_code(results)
+    return run_checks(arguments, run_contract_check, name="cad-console contract", whole=True)
