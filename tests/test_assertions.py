@@ -10,6 +10,8 @@ import pytest
 from assertions import empty_passes, private_members
 
 TESTS = Path(__file__).parent
+EXAMPLES = Path(__file__).name
+"""Its programs are what the check has to find."""
 FOREIGN = {
     ("support/idle.py", "concurrent.futures.thread._threads_queues"): "which threads are those of executors",
     ("support/painting.py", "app._notifications"): "what the notifications say",
@@ -52,7 +54,7 @@ def test_no_test_reaches_into_private_members() -> None:
     """A test reads state through the public surface; where it cannot, the surface lacks something. Those of other projects that
     have no public way are listed above, and each is still in use.
     """
-    reached = {(name, member) for name, tree in trees().items() for member in private_members(tree)}
+    reached = {(name, member) for name, tree in trees().items() if name != EXAMPLES for member in private_members(tree)}
     assert reached == set(FOREIGN)
 
 
@@ -67,6 +69,7 @@ def test_no_test_reaches_into_private_members() -> None:
         ("monkeypatch.setattr('queries.panel._rows', [])", 1),
         ("mock.patch.object(panel, '_rows')", 1),
         ("getattr(panel, '_rows')", 1),
+        ("run('import panel; panel._rows')", 1),
         ("self._rows, super()._rows, cls._rows", 0),
         ("setattr(self, '_rows', [])", 0),
         ("panel.__doc__, os._exit(1), pair._replace(a=1)", 0),

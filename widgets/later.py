@@ -26,6 +26,9 @@ class LaterName:
         self._module = module
         self._name = name
 
+    def __repr__(self) -> str:
+        return f"{self._module}.{self._name}"
+
     def __call__(self, *values: Any, **named: Any) -> Any:
         return self._real()(*values, **named)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 
 _WRAPPERS = ("range", "enumerate", "zip", "sorted", "reversed", "list", "set", "tuple", "product", "permutations", "pairwise")
 _VIEWS = ("items", "values", "keys", "split", "splitlines")
-# `os._exit` is what the documentation of fork says to call, and `_replace` is how a named tuple is copied.
-_DOCUMENTED = ("_replace", "_exit")
+# `os._exit` is what the documentation of fork says to call, `_replace` copies a named tuple, and the Kubernetes client calls a
+# list's `continue` so.
+_DOCUMENTED = ("_replace", "_exit", "_continue")
 # What reaches a member by its name: of the language, of pytest's monkeypatch, of unittest.mock and of operator.
 _BY_NAME = ("setattr", "getattr", "hasattr", "delattr", "setitem", "delitem", "patch", "object", "attrgetter", "methodcaller")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -24,9 +27,18 @@ def empty_passes(tree: ast.Module) -> list[str]:
 def private_members(tree: ast.Module) -> list[str]:
     """Each private member that is reached from outside its class or module: read, imported, or named to `setattr` and alike.
 
-    A name that a variable holds is not seen.
+    Programs in texts count too. A name that a variable holds is not seen.
     """
-    return [found for item in ast.walk(tree) for found in _private_in(item)]
+    found = [member for item in ast.walk(tree) for member in _private_in(item)]
+    return found + [member for program in _programs(tree) for member in private_members(program)]
+
+
+def _programs(tree: ast.Module) -> Iterator[ast.Module]:
+    """The texts that another interpreter runs."""
+    for item in ast.walk(tree):
+        if isinstance(item, ast.Constant) and isinstance(item.value, str) and "import " in item.value:
+            with suppress(SyntaxError, ValueError):
+                yield ast.parse(textwrap.dedent(item.value))
 
 
 def _private_in(node: ast.AST) -> Iterator[str]:
