@@ -40,7 +40,7 @@ _VARIABLE = re.compile(
     | [0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}
     | \b(?=[0-9a-fA-F]*\d)[0-9a-fA-F]{7,}\b  # a hash or an address
     # A number with or without its unit, an IP address, a clock; not the status of a response.
-    | (?<![\w.])(?<!HTTP/)(?<!HTTP/1\.[01]"[ ])(?<!HTTP/2"[ ])[+-]?\d+(?:[.,:/]\d+)*(?:%|[a-zA-Zµ]{1,3}\b)?
+    | (?<![\w.])(?<!HTTP/)(?<!HTTP/1\.[01]"[ ])(?<!HTTP/[23]"[ ])[+-]?\d+(?:[.,:/]\d+)*(?:%|[a-zA-Zµ]{1,3}\b)?
     """,
     re.VERBOSE,
 )
@@ -50,8 +50,10 @@ _CODE = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 _DIGITS = bytes.maketrans(b"0123456789", b"0000000000")
 _HEXADECIMAL = bytes.maketrans(b"0123456789abcdefABCDEF", b"0" * 22)
 _DIGIT_BYTES = frozenset(b"0123456789")
-_IDENTIFIER = re.compile(rb"(?=.{7})[0-9-]*[a-fA-F][0-9a-fA-F-]*")
-"""A variable part that is more than a number: the letters of another line are others."""
+_IDENTIFIER = re.compile(rb"[0-9a-fA-F]{7,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+"""A variable part whose hexadecimal digits may be any others: a hash or a UUID."""
+_MAY_JOIN = re.compile(rb"(?:\w|(?:^|[^\w.])[+-]|[\d\x80-\xff][.,:/]|:\d\d[+-])$")
+"""The bytes before an identifier with which another one, which begins with a digit, may be a number or a time."""
 _NEVER_FIRST = "0123456789{[\"'<"
 
 
@@ -106,13 +108,32 @@ class PatternChange:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The patterns of lines that are equal but for digits, by what such a line has beside its variable parts: `get` takes that
-    from the line, and `varying` the variable parts.
+    """The patterns of lines that are equal but for digits, by the digits that are not variable: `places` in the line, and
+    `get` takes them from it.
     """
 
+    places: list[int]
     get: Callable[[bytes], tuple[object, ...]]
-    varying: Callable[[bytes], tuple[bytes, ...]] = lambda _: ()
     patterns: dict[tuple[object, ...], Pattern] = field(default_factory=dict)
+
+
+class _Alike:
+    """The patterns of lines that are equal but for hexadecimal digits and have the same variable parts, by all that such a line
+    has beside its identifiers, with 0 for each digit of a variable part.
+    """
+
+    def __init__(self, data: bytes, spans: list[tuple[int, int]], free: list[tuple[int, int]]) -> None:
+        """`free` are those of the spans whose letters may be others."""
+        edges = [0, *(edge for span in spans for edge in span), len(data)]
+        self.spans = spans
+        self.identifiers = _build_getter([slice(*span) for span in free])
+        self.patterns: dict[tuple[object, ...], Pattern] = {}
+        self._constant = _build_getter([slice(*pair) for pair in zip(edges[::2], edges[1::2], strict=True)])
+        self._numbers = _build_getter([slice(*span) for span in spans if span not in free])
+
+    def key(self, data: bytes, zeros: bytes) -> tuple[object, ...]:
+        """Of a line, and the same with 0 for each digit."""
+        return *self._constant(data), *self._numbers(zeros)
 
 
 def _build_getter(parts: Sequence[int] | Sequence[slice]) -> Callable[[bytes], Any]:
@@ -140,7 +161,7 @@ class PatternMiner:
         """What is left of a line without its variable parts, and the pattern that it belongs to."""
         self._known: dict[bytes, Pattern | _Known] = {}
         """A line with 0 for each digit, and its pattern."""
-        self._hexadecimal: dict[bytes, _Known] = {}
+        self._hexadecimal: dict[bytes, _Alike] = {}
         """A line with 0 for each hexadecimal digit, and its pattern."""
         self._beyond = Pattern([], LogLine(0, 0, "", ""), LogLevel.UNKNOWN)
         """Stands for the templates beyond MOST_PATTERNS."""
@@ -172,12 +193,12 @@ class PatternMiner:
 
     def _look_up(self, data: bytes, line: LogLine) -> Pattern:
         """The pattern of a line that differs from every known one in more than digits."""
-        key, zeros = data.translate(_HEXADECIMAL), data.translate(_DIGITS)
-        found = self._hexadecimal.get(key)
-        # A word such as `bad` is no identifier: what varies has a digit. Its line has other parts, and is not remembered here.
-        differs = found is not None and any(map(bytes.isalpha, found.varying(data)))
-        if found is not None and not differs:
-            pattern = found.patterns.get(found.get(data))
+        shape, zeros = data.translate(_HEXADECIMAL), data.translate(_DIGITS)
+        alike = self._hexadecimal.get(shape)
+        # A word such as `defaced` is no identifier: what varies has a digit. Its line has other parts, and is not remembered.
+        differs = alike is not None and any(map(bytes.isalpha, alike.identifiers(data)))
+        if alike is not None and not differs:
+            pattern = alike.patterns.get(alike.key(data, zeros))
             if pattern is not None:
                 return pattern
         text = line.text[:MOST_CHARACTERS]
@@ -192,25 +213,25 @@ class PatternMiner:
         if not text.isascii():
             sizes = [0, *accumulate(len(character.encode("utf-8", "surrogatepass")) for character in text)]
             spans = [(sizes[start], sizes[end]) for start, end in spans]
-        if any(_IDENTIFIER.fullmatch(data, *span) for span in spans):
-            if differs:
-                return pattern
-            edges = [0, *(edge for span in spans for edge in span), len(data)]
-            constant = _build_getter([slice(*pair) for pair in zip(edges[::2], edges[1::2], strict=True)])
-            if found is None:
-                found = _Known(constant, _build_getter([slice(*span) for span in spans]))
-                self._remember(self._hexadecimal, key, found)
-        else:
-            varies = {index for start, end in spans for index in range(start, end)}
-            kept = [index for index, byte in enumerate(data) if byte in _DIGIT_BYTES and index not in varies]
-            if not kept:
-                self._remember(self._known, zeros, pattern)
-                return pattern
-            alike = self._known.get(zeros)
-            found = alike if isinstance(alike, _Known) else _Known(_build_getter(kept))
-            if alike is None:
-                self._remember(self._known, zeros, found)
-        self._remember(found.patterns, found.get(data), pattern)
+        free = [span for span in spans if _IDENTIFIER.fullmatch(data, *span) and not _MAY_JOIN.search(data[: span[0]][-4:])]
+        if free and differs:
+            return pattern
+        if free:
+            if alike is None or alike.spans != spans:
+                alike = _Alike(data, spans, free)
+                self._remember(self._hexadecimal, shape, alike)
+            self._remember(alike.patterns, alike.key(data, zeros), pattern)
+            return pattern
+        varies = {index for start, end in spans for index in range(start, end)}
+        kept = [index for index, byte in enumerate(data) if byte in _DIGIT_BYTES and index not in varies]
+        if not kept:
+            self._remember(self._known, zeros, pattern)
+            return pattern
+        known = self._known.get(zeros)
+        if not isinstance(known, _Known) or known.places != kept:
+            known = _Known(kept, _build_getter(kept))
+            self._remember(self._known, zeros, known)
+        self._remember(known.patterns, known.get(data), pattern)
         return pattern
 
     def _remember(self, known: dict[K, V], key: K, value: V) -> None:
