@@ -87,8 +87,10 @@ class ClusterReader(Protocol):
     async def alert(self, fingerprint: str) -> Alert | None:
         """One alert, None if no server lists it. Its labels never change: the fingerprint is their hash."""
 
-    async def fetch_alert(self, fingerprint: str) -> Alert | None:
-        """The alert as currently listed: by Prometheus if Alertmanager does not have it. None if it is gone."""
+    async def fetch_alert(self, fingerprint: str, known: Alert | None = None) -> Alert | None:
+        """The alert as the servers list it now, by Prometheus if Alertmanager does not have it. None only if all that know it
+        answer and show that it is gone; else raises SourceError. `known` is the alert as it was, whose rule has to show it.
+        """
 
     async def has_pod(self, name: str) -> bool:
         """Whether the namespace has this pod, or the ReplicaSet that created a pod of this name."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from console.actions.plan import ActionRefused
+from console.alerts.resolution import find_fingerprint, find_unresolved
 from console.checks.panels import evaluate_panel
 from console.config.missing import missing_server
 from console.config.services import Service, Token
@@ -14,7 +15,7 @@ from console.journal.event import Event
 from console.state.incident import Incident, Update
 from console.state.journal_state import JournalState
 from console.state.revisions import NO_RECORDS, Records
-from queries.errors import partial_answer
+from queries.errors import PartialAnswer, partial_answer
 from queries.model.alert import Alert
 from queries.model.panel import Origin, PanelSpec, Threshold
 from queries.model.panel_result import PanelResult
@@ -126,18 +127,26 @@ class LiveClusterReader:
 
     async def alert(self, fingerprint: str) -> Alert | None:
         shown = self._state.alert(fingerprint)
-        return shown if shown is not None else await self.fetch_alert(fingerprint)
-
-    async def fetch_alert(self, fingerprint: str) -> Alert | None:
+        if shown is not None:
+            return shown
         if not fingerprint.startswith(_PROMETHEUS_ONLY):
-            return next((item for item in await self.alerts() if item.fingerprint == fingerprint), None)
+            return find_fingerprint(fingerprint, await self.alerts())
         rules = await self._require_prometheus().rules()
-        # The prefix changes when a pending alert begins to fire, the digest of its labels does not.
-        digest = fingerprint.partition(":")[2]
-        found = next((item for item in rules.alerts if item.fingerprint.partition(":")[2] == digest), None)
+        found = find_fingerprint(fingerprint, rules.alerts)
         if found is None and rules.partial:
             raise partial_answer(rules.partial)
         return found
+
+    async def fetch_alert(self, fingerprint: str, known: Alert | None = None) -> Alert | None:
+        if not fingerprint.startswith(_PROMETHEUS_ONLY):
+            state = await self._require_alertmanager().state()
+            found = find_fingerprint(fingerprint, state.alerts)
+            if found is not None:
+                return found
+            if state.peer_faults:
+                raise PartialAnswer(f"an Alertmanager did not answer: {state.warnings[0]}")
+        known = known or self._state.alert(fingerprint)
+        return find_unresolved(fingerprint, known, await self._require_prometheus().rules())
 
     async def has_pod(self, name: str) -> bool:
         return await self._require_kubernetes().has_pod(name)

@@ -10,7 +10,7 @@ from console.actions.plan import Outcome, Plan, Request
 from console.checks.own_panels import load_overview
 from console.config.settings import Settings
 from queries.errors import SourceError
-from queries.model.alert import AlertState
+from queries.model.alert import Alert
 from queries.model.frozen import dataclass
 from queries.model.panel import is_crossed
 from queries.text.durations import format_duration, format_span
@@ -26,8 +26,17 @@ class RecoveryProbe:
     value: float | None = None
     text: str = ""
     firing: bool | None = None
+    """Whether its alert is still there, firing or `pending`; False only if the servers that know it show that it is gone."""
     alert: str = ""
+    pending: bool = False
     error: str = ""
+
+    @property
+    def has_value(self) -> bool:
+        return self.value is not None and not math.isnan(self.value)
+
+
+_NOTHING_SEEN = RecoveryProbe()
 
 
 class Trigger:
@@ -36,6 +45,8 @@ class Trigger:
     def __init__(self, request: Request, settings: Settings) -> None:
         self._panel = request.panel_id
         self._fingerprint = request.fingerprint
+        self._alert: Alert | None = None
+        """The alert as last seen: its labels say which rule shows that it is gone."""
         self._settings = settings
         self._spec = next((item for item in load_overview(settings) if item.id == request.panel_id), None)
 
@@ -46,25 +57,31 @@ class Trigger:
     def title(self) -> str:
         return self._spec.title.lower() if self._spec else self._panel
 
+    @property
+    def looks(self) -> int:
+        """How many looks in a row have to find it recovered: one alone may fall into the restart of a server."""
+        return 2 if self._fingerprint else 1
+
     async def probe(self, reader: ClusterReader) -> RecoveryProbe:
         """Reads both; if a source fails, its part is unknown."""
-        value, text, firing, name, why = None, "", None, "", ""
+        value, text, firing, why, alert = None, "", None, "", None
         try:
             if self._panel:
                 value, text = await reader.panel_value(self._panel)
             if self._fingerprint:
-                alert = await reader.fetch_alert(self._fingerprint)
-                firing = alert is not None and alert.state is not AlertState.PENDING
-                name = alert.name if alert else ""
+                alert = await reader.fetch_alert(self._fingerprint, self._alert)
+                firing, self._alert = alert is not None, alert or self._alert
         except SourceError as error:
             why = str(error)
-        return RecoveryProbe(value, text, firing, name, why)
+        pending = alert is not None and not alert.firing
+        return RecoveryProbe(value, text, firing, alert.name if alert else "", pending, why)
 
-    def recovered(self, probe: RecoveryProbe) -> bool | None:
-        """None if unknown."""
+    def recovered(self, probe: RecoveryProbe, before: RecoveryProbe = _NOTHING_SEEN) -> bool | None:
+        """None if unknown: also where the alert is gone together with the data that its panel had `before`."""
         if self._fingerprint:
-            return None if probe.firing is None else not probe.firing
-        if probe.error or probe.value is None or math.isnan(probe.value) or self._spec is None:
+            lost = self._panel and before.has_value and not probe.has_value
+            return None if probe.firing is None or (lost and not probe.firing) else not probe.firing
+        if probe.error or probe.value is None or not probe.has_value or self._spec is None:
             return None
         limits = self._spec.threshold.override(self._settings.threshold(self._spec.id))
         limit = limits.warn if limits.warn is not None else limits.critical
@@ -77,7 +94,8 @@ class Trigger:
             parts.append(f"{self.title} {before.text or 'no data'} → {after.text or 'no data'}")
         name = before.alert or after.alert or "the alert"
         if self._fingerprint and after.firing is not None:
-            parts.append(f"{name} {'is still firing' if after.firing else 'resolved'}")
+            still = "is pending" if after.pending else "is still firing"
+            parts.append(f"{name} {still if after.firing else 'resolved'}")
         if after.error:
             parts.append(after.error)
         return "; ".join(parts)
@@ -101,8 +119,9 @@ class RecoveryWatch:
         """How long it is watched for a reconciler that reverts it."""
         self._settles_at = time.monotonic() + self.settle_seconds
         self._summary = self._error = ""
+        self._good_looks = 0
         self.recovered: bool | None = None if trigger else True
-        """Whether the trigger is gone; None if unknown."""
+        """Whether the trigger is gone, as the newest looks show it; None if unknown."""
         self.undone: Progress | None = None
 
     @property
@@ -115,6 +134,11 @@ class RecoveryWatch:
         return time.monotonic() >= self._settles_at
 
     @property
+    def confirming(self) -> bool:
+        """Whether the newest look found it recovered, and the next one decides."""
+        return 0 < self._good_looks < self._trigger.looks
+
+    @property
     def finished(self) -> bool:
         return self.undone is not None or (self.settled and self.recovered is True)
 
@@ -123,10 +147,12 @@ class RecoveryWatch:
             self.undone, self._error = await self._action.check_undone(self._plan, reader), ""
         except SourceError as error:
             self._error = str(error)
-        if self._trigger and not self.recovered:
+        if self._trigger:
             probe = await self._trigger.probe(reader)
             self._summary = self._trigger.summarize(self._before, probe)
-            self.recovered = self._trigger.recovered(probe)
+            recovered = self._trigger.recovered(probe, self._before)
+            self._good_looks = self._good_looks + 1 if recovered else 0
+            self.recovered = None if self.confirming else recovered
 
     @property
     def text(self) -> str:

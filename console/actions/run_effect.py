@@ -114,11 +114,14 @@ class Verification:
         while waits:
             recovered = recovery.recovered
             await recovery.check(self._reader)
-            if recovery.was_unhealthy and recovery.recovered and self.recovered_at is None:
+            if not recovery.recovered:
+                self.recovered_at = None
+            elif recovery.was_unhealthy and self.recovered_at is None:
                 self.recovered_at = self._clock()
             if not recovered:
                 done_in = self._elapsed()
-            if recovery.finished or (recovery.settled and time.monotonic() > deadline):
+            over = recovery.settled and time.monotonic() > deadline and not recovery.confirming
+            if recovery.finished or over:
                 break
             if recovery.text != last:
                 last = recovery.text

@@ -81,7 +81,7 @@ class Facts(Kubernetes):
     async def alerts(self) -> tuple[Alert, ...]:
         return self.alerts_now
 
-    async def fetch_alert(self, fingerprint: str) -> Alert | None:
+    async def fetch_alert(self, fingerprint: str, known: Alert | None = None) -> Alert | None:
         return next((item for item in await self.alerts() if item.fingerprint == fingerprint), None)
 
     async def alert(self, fingerprint: str) -> Alert | None:

@@ -660,7 +660,8 @@ async def test_an_alert_that_only_prometheus_has_is_watched_there(
     """
     labels = {"alertname": "HighErrorRate", "component": "ocr"}
     pending = {"state": "pending", "labels": labels, "annotations": {}, "activeAt": "2026-01-01T00:00:00Z", "value": "1"}
-    answers = [_rules_answer(pending), _rules_answer(*({**pending, "state": each} for each in listed), warnings=warnings)]
+    answers = [_rules_answer(pending)] * 2
+    answers.append(_rules_answer(*({**pending, "state": each} for each in listed), warnings=warnings))
     alertmanager = Alertmanager(
         [Endpoint("http://alertmanager")], transport=httpx.MockTransport(lambda _: httpx.Response(200, json=[]))
     )
@@ -673,6 +674,7 @@ async def test_an_alert_that_only_prometheus_has_is_watched_there(
     board = StateStore(bench.settings, (), runbooks=RunbookIndex(()))
     reads = LiveClusterReader(kubernetes=None, alertmanager=alertmanager, prometheus=prometheus, specs=(), state=board)
     trigger = Trigger(Request("restart", TARGET, fingerprint=alert.fingerprint), bench.settings)
+    assert trigger.recovered(await trigger.probe(reads)) is False
     assert trigger.recovered(await trigger.probe(reads)) is recovered
     await prometheus.close()
     await alertmanager.close()
