@@ -91,6 +91,53 @@ def test_a_use_in_vain_is_named(text: str, found: tuple[str, str, str]) -> None:
     assert misses(text) == [found]
 
 
+def mismatches(text: str) -> list[tuple[str, str, str, str, str, tuple[str, ...]]]:
+    found = infer_labels(parse_promql(text), CATALOG).mismatches
+    return [(item.operator, item.label, item.side, item.what, item.other, item.values or ()) for item in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a + a", []),
+        ("sum by (x) (a) + sum by (x) (b)", []),
+        ("sum by (x, y) (a) + sum by (x) (b)", [("+", "y", "left", "a", "b", ())]),
+        ("sum by (x) (b) + sum by (x, y) (a)", [("+", "y", "right", "a", "b", ())]),
+        ("sum by (x, y) (a) + on (x) sum by (x) (b)", []),
+        ("sum by (x, y) (a) + ignoring (y) sum by (x) (b)", []),
+        ('a{x="1"} + a{x="2"}', [("+", "x", "left", "a", "a", ("1", "2"))]),
+        ('a{x="1"} + a{x="1"}', []),
+        ('a{x="1"} + ignoring (x) a{x="2"}', []),
+        ('a{x="1"} + on (y) a{x="2"}', []),
+        ('a{x="1"} + on (x) a{x="2"}', [("+", "x", "left", "a", "a", ("1", "2"))]),
+        ('a{x="1"} or a{x="2"}', []),
+        ("a + 1", []),
+    ],
+)
+def test_a_join_that_never_matches(text: str, found: list[tuple[str, str, str, str, str, tuple[str, ...]]]) -> None:
+    """A label that only one side has, or that has another value on each, unless the operation does not match by it."""
+    assert mismatches(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("sum by (x, y) (a) * on (x) sum by (x) (b)", [("*", "y", "left", "a")]),
+        ("sum by (x) (b) * on (x) sum by (x, y) (a)", [("*", "y", "right", "a")]),
+        ("sum by (x, y) (a) * ignoring (y) sum by (x) (b)", [("*", "y", "left", "a")]),
+        ("sum by (x, y) (a) * on (x) group_left () sum by (x) (b)", []),
+        ("sum by (x) (a) * on (x) sum by (x) (b)", []),
+        ("a * on (x) b", []),
+        ("sum by (x, y) (a) and on (x) sum by (x) (b)", []),
+    ],
+)
+def test_many_series_of_one_side(text: str, found: list[tuple[str, str, str, str]]) -> None:
+    """An aggregation keeps a label by which a one-to-one operation does not match: it fails as soon as there are two."""
+    assert [
+        (item.operator, item.label, item.side, item.what) for item in infer_labels(parse_promql(text), CATALOG).many
+    ] == found
+
+
 def test_labels_flow_through_recording_rules() -> None:
     """A recorded series has the labels of its expression and of its rule; an empty label takes one away."""
     rules = [

@@ -103,6 +103,9 @@ def test_a_time_of_another_day_has_its_day() -> None:
     assert format_local(THURSDAY, now=THURSDAY + DAY - 1.0) == "00:00 UTC"
     assert format_local(THURSDAY, now=THURSDAY + DAY) == "Thu 1 Jan 00:00 UTC"
     assert format_local(THURSDAY) == "00:00 UTC" and format_local(math.nan, now=THURSDAY) == UNKNOWN
+    use_zone("Europe/Berlin")  # half past midnight there is another day in UTC
+    assert format_local(THURSDAY + DAY - HOUR / 2, now=THURSDAY + DAY + HOUR) == "00:30 CET"
+    assert format_local(THURSDAY + DAY - HOUR / 2, now=THURSDAY + 22 * HOUR) == "Fri 2 Jan 00:30 CET"
 
 
 def test_a_time_that_passes_twice_or_never() -> None:
