@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from console.screens.chart_choices import ChartChoices
 from console.screens.views import Views
 from queries.model.frozen import dataclass
-from queries.model.sorted_rows import find_changes
 from queries.model.source import Health
 from widgets.styled_text import Line
 
@@ -85,6 +84,8 @@ def find_changed_ids(old: Snapshot | None, new: Snapshot) -> frozenset[str]:
             f"dashboard/{item.spec.id}" for item in after.panels if verdicts.get(item.spec.id, item.verdict) is not item.verdict
         }
     if old.alerts_known and old.alerts is not new.alerts:
+        from queries.model.sorted_rows import find_changes  # noqa: PLC0415  # not before the first frame
+
         gone, found = find_changes(old.alerts, new.alerts)
         states = {item.alert.fingerprint: item.alert.state for item in gone}
         changed |= {item.alert.fingerprint for item in found if states.get(item.alert.fingerprint) is not item.alert.state}
