@@ -38,7 +38,9 @@ class ChangeSteps:
         started = time.monotonic()
         try:
             end = await work()
-        except (SourceError, ActionRefused) as error:
+        except SourceError as error:
+            end = StepEnd(str(error), fault=error.fault)
+        except ActionRefused as error:
             end = StepEnd(str(error))
         except OSError as error:
             end = StepEnd(error.strerror or "the file cannot be written")

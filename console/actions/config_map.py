@@ -10,12 +10,12 @@ from difflib import SequenceMatcher
 from functools import partial
 from typing import ClassVar
 
-from console.actions.action import ChangeWriter, ClusterReader, Parameter, Progress
+from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
 from console.actions.change_steps import ChangeSteps, check_restart, plan_restart
 from console.actions.deployment_preflight import MERGE_PATCH, check_access, check_dry_run
 from console.actions.deployment_state import DeploymentState
 from console.actions.new_pods import list_references
-from console.actions.object_patch import ObjectFacts, parse_name, read_if_allowed
+from console.actions.object_patch import ObjectFacts, describe_missing, parse_name, read_if_allowed
 from console.actions.plan import (
     ActionRefused,
     CheckLevel,
@@ -31,9 +31,10 @@ from console.actions.plan import (
     plan_digest,
 )
 from console.actions.reconcilers import owners
+from console.actions.run_effect import find_applied
 from console.config.text_formats import is_object_name
-from queries.errors import SourceError
 from queries.model.action import ActionCall
+from queries.model.fault import is_rejected, was_never_sent
 from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.text.secrets import redact_value
@@ -42,6 +43,8 @@ NAME, KIND, _RESOURCE = "set-key", "configmap", "configmaps"
 _YES = ("yes", "true")
 _MOST = 8 << 10
 """Characters of a value: preview and journal have both values in full."""
+_LOOK_SECONDS = 1.0
+"""The pause between two looks for a write whose answer was lost."""
 _SHOWN = 20
 """Lines of a longer value that the preview shows."""
 _RESTART_SECONDS = 600.0
@@ -177,7 +180,7 @@ class SetKey:
         async for report in steps.run(f"write {plan.subject}", partial(write, plan.body)):
             yield report
         if steps.end.error:
-            end = await _explain_failed_write(steps.end.error, plan, reader)
+            end = await _explain_failed_write(steps.end, plan, reader)
             if end is not None:
                 yield end
                 return
@@ -209,17 +212,24 @@ class SetKey:
         yield StepReport("", text, Stage.VERIFY, outcome=Outcome.ROLLED_BACK)
 
 
-async def _explain_failed_write(error: str, plan: Plan, reader: ClusterReader) -> StepReport | None:
+async def _explain_failed_write(end: StepEnd, plan: Plan, reader: ClusterReader) -> StepReport | None:
     """How the action ends whose write failed; None if the server took it although its answer was lost."""
-    (key, after), name = next(iter(plan.body["data"].items())), parse_name(plan.request, KIND)
-    try:
-        found = await reader.read(_RESOURCE, name)
-    except SourceError as failure:
-        text = f"unknown: write {plan.subject}: {error}; it could not be read since: {failure}"
-        return StepReport("", text, outcome=Outcome.UNKNOWN)
-    if (found.get("data") or {}).get(key) == after:
+    step = f"write {plan.subject}: {end.error}"
+    if end.fault is None or is_rejected(end.fault) or was_never_sent(end.fault):
+        return StepReport("", f"failed, nothing was changed: {step}", outcome=Outcome.FAILED)
+    applied = await find_applied(partial(_check_applied, plan, reader), pause_seconds=_LOOK_SECONDS)
+    if applied.plan is not None:
         return None
-    return StepReport("", f"failed, nothing was changed: write {plan.subject}: {error}", outcome=Outcome.FAILED)
+    return StepReport("", f"unknown: {step}; {applied.text}", outcome=Outcome.UNKNOWN)
+
+
+async def _check_applied(plan: Plan, reader: ClusterReader) -> AppliedCheck:
+    """As `ObjectPatch.check_applied`."""
+    ((key, after),) = plan.body["data"].items()
+    found = await reader.read(_RESOURCE, parse_name(plan.request, KIND))
+    if (found.get("data") or {}).get(key) == after:
+        return AppliedCheck(plan)
+    return describe_missing(plan, found)
 
 
 def _list_consumers(request: ActionCall) -> tuple[str, ...]:

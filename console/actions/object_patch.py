@@ -135,13 +135,18 @@ class ObjectPatch(ABC):
         found = await self._read(plan.request, reader)
         if self.is_in_place(plan, found):
             return AppliedCheck(replace(plan))
-        if str(found["metadata"]["resourceVersion"]) == plan.resource_version:
-            return AppliedCheck(text=f"{plan.subject} is unchanged")
-        text = f"{plan.subject} was modified meanwhile and lacks the change: rejected as a conflict, or reverted at once"
-        return AppliedCheck(text=text, final=True)
+        return describe_missing(plan, found)
 
     async def _read(self, request: ActionCall, reader: ClusterReader) -> dict[str, Any]:
         return await reader.read(self.resource, parse_name(request, self.target_kind))
+
+
+def describe_missing(plan: Plan, found: Mapping[str, Any]) -> AppliedCheck:
+    """Of an object as read that lacks the change of a write with a resourceVersion."""
+    if str(found["metadata"]["resourceVersion"]) == plan.resource_version:
+        return AppliedCheck(text=f"{plan.subject} is unchanged")
+    text = f"{plan.subject} was modified meanwhile and lacks the change: rejected as a conflict, or reverted at once"
+    return AppliedCheck(text=text, final=True)
 
 
 class FieldPatch(ObjectPatch):

@@ -236,7 +236,7 @@ class StepEnd:
     """How one step's program ended: `error` is empty if it succeeded. Nothing here holds a secret, except `secret` itself.
 
     `output` is the end of what it printed, `answer` the last line of its standard output. `secret` is its whole standard
-    output, of a program that makes a token.
+    output, of a program that makes a token. `fault` is set if a server failed: its answer may have been lost.
     """
 
     error: str = ""
@@ -245,6 +245,7 @@ class StepEnd:
     seconds: float = 0.0
     note: str = ""
     secret: SecretText | None = None
+    fault: Fault | None = None
 
 
 class ActionRefused(Exception):

@@ -176,12 +176,12 @@ class Verification:
         return format_span(self._clock() - self._sent_at)
 
 
-async def find_applied(action: WriteAction, plan: Plan, reader: ClusterReader, *, pause_seconds: float) -> AppliedCheck:
-    """Reads again until the change is seen or further reads cannot show more."""
+async def find_applied(check: Callable[[], Awaitable[AppliedCheck]], *, pause_seconds: float) -> AppliedCheck:
+    """Checks again until the change is seen or further reads cannot show more."""
     deadline = time.monotonic() + APPLIED_SECONDS
     while True:
         try:
-            applied = await action.check_applied(plan, reader)
+            applied = await check()
         except SourceError as error:
             applied = AppliedCheck(text=f"could not check: {error}")
         if applied.plan is not None or applied.final:

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from console.actions.action import Action, ChangeWriter, ClusterReader, Guardable, StepAction, WriteAction
@@ -365,7 +366,7 @@ class _ActionRun:
             why = "; ".join(filter(None, (describe_rejection(fault), await self._meanwhile())))
             return (Outcome.FAILED, f"failed, nothing was changed: {why}", fault), plan
         pause = 2 * self.settings.verify_poll_seconds
-        applied = await find_applied(action, plan, self.reader, pause_seconds=pause)
+        applied = await find_applied(partial(action.check_applied, plan, self.reader), pause_seconds=pause)
         if applied.plan is not None:
             return None, applied.plan
         text = f"{fault.sentence()}; {applied.text}"

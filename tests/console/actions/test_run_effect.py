@@ -247,7 +247,7 @@ def applied(*looks: AppliedCheck | SourceError, pause: float = 5.0) -> tuple[App
     action: Any = Action(*looks)
 
     async def find() -> tuple[AppliedCheck, float]:
-        found = await find_applied(action, PLAN, None, pause_seconds=pause)  # type: ignore[arg-type]
+        found = await find_applied(lambda: action.check_applied(PLAN, None), pause_seconds=pause)
         return found, asyncio.get_running_loop().time()
 
     found, at = run_quickly(find())
