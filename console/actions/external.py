@@ -308,7 +308,7 @@ class RestoreService(ExternalAction):
         Parameter(
             "backup",
             required=False,
-            description="what to restore, as `backup` printed it (default: what it last printed, by the journal)",
+            description="what to restore, as `backup` printed it (default: the last that succeeded, by the journal)",
         ),
     )
 
@@ -319,8 +319,8 @@ class RestoreService(ExternalAction):
                 raise ActionRefused(f"`restore` of {service.name} takes no backup: it has no argument with {BACKUP}")
             return {}
         if not backup:
-            steps = [event for event in await reader.list_steps(request.target) if event.data.get("step") == "backup"]
-            backup = next((str(event.data["answer"]) for event in steps if event.data.get("answer")), "")
+            ended = [event.data for event in await reader.list_steps(request.target) if event.data.get("state") == "done"]
+            backup = next((str(data["answer"]) for data in ended if data.get("step") == "backup" and data.get("answer")), "")
         if not backup:
             raise ActionRefused(f"`restore` of {service.name} needs a backup, and the journal has none: give it")
         if error := _backup_error(backup):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from console.actions.action import ClusterReader
@@ -190,7 +191,7 @@ async def _check_quotas(reader: ClusterReader, new: NewPods) -> _Checked:
 
 
 def _exceeded(quota: Mapping[str, Any], new: NewPods) -> Iterator[str]:
-    needs = _quota_needs(new)
+    needs, own = _quota_needs(new), _quota_needs(replace(new, replaced=None))
     status = quota.get("status") or {}
     hard = status.get("hard") or (quota.get("spec") or {}).get("hard") or {}
     for name in sorted(hard):
@@ -199,7 +200,7 @@ def _exceeded(quota: Mapping[str, Any], new: NewPods) -> Iterator[str]:
         if need is None:
             continue
         kind = name.rpartition(".")[2]
-        if need == 0.0 and kind in ("cpu", "memory") and new.count > 0:
+        if own[name] == 0.0 and kind in ("cpu", "memory") and new.count > 0:
             yield f"it limits {name}, which the pods do not set: rejected unless a LimitRange sets it"
         elif used + need > limit * (1 + 1e-9):
             have, more, most = (

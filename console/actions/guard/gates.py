@@ -146,11 +146,11 @@ def _check_area(name: str, checks: Sequence[CheckResult], areas: Sequence[str]) 
         shown = "; ".join(f"{item.area} {item.name}: {item.text}" for item in failed[:_SHOWN])
         more = f"; {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
         return PreflightCheck(CheckLevel.ASK, f"{name} failed: {shown}{more}: type {name}", HOW, name)
-    run = [item for item in own if item.result is not Result.SKIPPED]
-    if not run:
+    passed = [item for item in own if item.result is Result.PASSED]
+    if not passed:
         why = f": {own[0].text}" if own else ""
         return PreflightCheck(CheckLevel.WARN, f"not checked: {name}{why}", HOW, unknown=True)
-    return PreflightCheck(CheckLevel.OK, f"{name}: {len(run)} checks passed", HOW)
+    return PreflightCheck(CheckLevel.OK, f"{name}: {len(passed)} checks passed", HOW)
 
 
 def _check_budget(panels: Sequence[PanelState]) -> PreflightCheck:

@@ -279,6 +279,10 @@ async def test_restore_alone_is_an_action_too(outside: Outside, open_desk: Calla
         "1.7",
         f"./restore {outside.folder}/saved",
     )
+    outside.program("backup", 'echo "$PWD/half"; exit 3')
+    assert outcome(await desk.act("update-service", to="2.0.0"))[0] is Outcome.FAILED
+    await desk.act("restore-service")
+    assert desk.previews[-1].plan.command.startswith(f"./restore {outside.folder}/saved "), "a backup that failed is none"
     result, text = outcome(await desk.act("restore-service", backup="/nowhere"))
     assert result is Outcome.FAILED and text == "failed: restore: ./restore failed with exit code 1"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -276,6 +277,17 @@ async def test_only_nodes_that_the_scheduler_would_take_count(parts: dict[str, A
     affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"x": 1}}}
     ((_, text),) = await texts(empty(node()), of(affinity=affinity))
     assert text.endswith("; its node affinity was not evaluated")
+
+
+async def test_pods_that_replace_others_of_the_same_size_set_what_they_request() -> None:
+    """They need no more of a quota than the pods before: that is not the same as a request that they lack."""
+    quota = described("team", "ResourceQuota", spec={"hard": {"requests.cpu": "4"}}, status={"used": {"requests.cpu": "4"}})
+    new = of("500m", 2)
+    ((level, text),) = await texts(empty(node(), resourcequotas=[quota]), replace(new, replaced=new.template), "quota")
+    assert (level, text) == (CheckLevel.OK, "the ResourceQuotas leave room for it")
+    unset = replace(of("0", 2), replaced=new.template)
+    ((level, text),) = await texts(empty(node(), resourcequotas=[quota]), unset, "quota")
+    assert level is CheckLevel.WARN and "requests.cpu, which the pods do not set" in text
 
 
 @pytest.mark.parametrize(("used", "exceeded"), [("2", False), ("2.0001", True), ("3", True)])

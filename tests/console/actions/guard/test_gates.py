@@ -83,6 +83,16 @@ def test_what_was_not_checked_is_not_ok(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_what_is_only_noted_has_not_passed(tmp_path: Path) -> None:
+    """No rule is loaded, or nobody knows what is exported: a gate that found nothing to check says why, and is not ok."""
+    noted = result("rules", Result.NOTED, "no rule"), result("mapping", Result.NOTED, "two more")
+    found = gates(tmp_path, checks=(result("api"), result("contract"), *noted))
+    assert [(item.level, item.text, item.unknown) for item in found[:3]] == [
+        (OK, "self-check: 1 checks passed", False), (OK, "contract: 1 checks passed", False),
+        (WARN, "not checked: rules: no rule is noted", True),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("value", "level", "text", "word"),
     [
