@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from queries.alertmanager_counts import LARGE_BYTES, ListProof
@@ -21,6 +20,7 @@ from queries.decoding import decode_json
 from queries.errors import InvalidResponse, NotConfigured, RequestRejected, SourceError
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
+from queries.http.lean_httpx import httpx
 from queries.model.alert import Alert, AlertState
 from queries.model.fault import Fault, FaultKind
 from queries.model.frozen import dataclass

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
+
+from queries.model.later import stand_in
 
 if TYPE_CHECKING:
     from textual.widget import Widget
@@ -19,50 +20,12 @@ USED_LATER = ("difflib", "mimetypes", "platformdirs", "rich.table", "textual.can
 """What Textual imports from these it only calls, never in an `isinstance`; a base class among them is Provider's alone."""
 
 
-class LaterName:
-    """A function or class of such a module: called, or asked for an attribute, it is the real one."""
-
-    def __init__(self, module: str, name: str) -> None:
-        self._module = module
-        self._name = name
-
-    def __repr__(self) -> str:
-        return f"{self._module}.{self._name}"
-
-    def __call__(self, *values: Any, **named: Any) -> Any:
-        return self._real()(*values, **named)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real(), name)
-
-    def __mro_entries__(self, _bases: tuple[object, ...]) -> tuple[type, ...]:
-        """Textual's own choice of a theme, which the console does not offer, derives from the palette's provider."""
-        return ()
-
-    def _real(self) -> Any:
-        return getattr(import_module(self._module), self._name)
-
-
-class LaterModule(ModuleType):
-    """Has every name."""
-
-    def __getattr__(self, name: str) -> LaterName:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return LaterName(self.__name__, name)
-
-
 def import_textual() -> None:
     """Import Textual's application with a stand-in for each of the modules that is not there yet; afterwards importing one of
     them brings the module itself.
     """
-    absent = {name: LaterModule(name) for name in USED_LATER if name not in sys.modules}
-    sys.modules |= absent
-    try:
+    with stand_in(USED_LATER):
         import_module("textual.app")
-    finally:
-        for name in absent:
-            del sys.modules[name]
 
 
 def is_input(widget: Widget | None) -> TypeGuard[Input]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -11,6 +10,7 @@ from console.journal.payloads import ActionOutcome, NoteWritten, try_decode
 from console.state.revisions import Authors, image_change, name_rollout_author, rollout_authors
 from queries.model.change import Change
 from queries.model.cluster import Cluster, ClusterEvent
+from queries.model.later import lazy_pattern
 from queries.model.series import label
 from queries.model.silence import Silence
 from queries.model.text import visible
@@ -23,9 +23,9 @@ _FIRST_ROLLOUT_SECONDS = 10.0
 """A ReplicaSet created within this time after its Deployment is its first one."""
 _SAME_CHANGE_SECONDS = 120.0
 """Events of one Deployment that are no further apart belong to one change."""
-_REPLICA_SET = re.compile(r"replica set (\S+)")
-_TO = re.compile(r"\bto (\d+)")
-_FROM = re.compile(r"\bfrom (\d+)")
+_REPLICA_SET = lazy_pattern(r"replica set (\S+)")
+_TO = lazy_pattern(r"\bto (\d+)")
+_FROM = lazy_pattern(r"\bfrom (\d+)")
 _COMBINED = "(combined from similar events)"
 """How client-go's event aggregator begins the message of more than ten similar events."""
 

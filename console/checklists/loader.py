@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -20,6 +19,7 @@ from console.runbooks.index import RunbookIndex
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import Signal, SignalError
 from queries.model.frozen import dataclass
+from queries.model.later import lazy_pattern
 from queries.model.panel import Aggregation, PanelSpec, Range, Threshold, Unit
 from queries.shipped import parse_shipped_document
 from queries.text.durations import parse_duration
@@ -32,8 +32,8 @@ ORDER = ("morning", "hourly", "end-of-day")
 _QUERIES = "queries"
 """The shipped file with queries instead of a checklist."""
 _LIMIT_BYTES = 256 << 10
-_DUE = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d")
-_ID = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+_DUE = lazy_pattern(r"(?:[01]\d|2[0-3]):[0-5]\d")
+_ID = lazy_pattern(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
 
 
 def _is_duration(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""A checklist's results as text, Markdown, JSON and JUnit XML, with a person's run where there is one."""
+"""A checklist's results as text, Markdown and JSON (`report_junit.py`: as XML), with a person's run where there is one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.model.verdict import UNKNOWN
 from queries.text.durations import format_span
-from queries.text.junit import Case, CaseResult, format_junit
 from queries.text.tables import align, escape_markdown, format_markdown_table
 from queries.text.times import format_local
 
@@ -88,23 +87,6 @@ def as_json(report: ChecklistReport) -> dict[str, Any]:
         "items": [_item_json(item) for item in report.results],
         **({"summary": section.as_json(report.sections)} if report.sections else {}),
     }
-
-
-def as_junit(report: ChecklistReport) -> str:
-    """An item that is not ok is a failure, one that could not be evaluated an error; a question for a person is skipped."""
-    cases = [_case(item, report.checklist.name) for item in report.results]
-    return format_junit(f"cad-console checklist {report.checklist.name}", cases, errors=True)
-
-
-def _case(item: ItemResult, checklist: str) -> Case:
-    title = visible(item.item.title)
-    if item.verdict in OPEN:
-        return Case(checklist, title, CaseResult.FAILURE, item.reason, type=item.label)
-    if item.verdict in UNKNOWN:
-        return Case(checklist, title, CaseResult.ERROR, item.reason, type=item.label)
-    if item.verdict is None:
-        return Case(checklist, title, CaseResult.SKIPPED, item.reason)
-    return Case(checklist, title, CaseResult.PASSED, item.value_text)
 
 
 def _lines(result: ItemResult, report: ChecklistReport) -> list[str]:

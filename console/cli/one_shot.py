@@ -80,7 +80,9 @@ def with_session(
     `whole_trends`: see `Session`.
     """
 
-    async def run() -> T:
+    results: list[T] = []
+
+    async def run() -> None:
         session = Session.open(settings, sources)
         session.whole_trends = whole_trends
         _print_notices(settings, session.file_warnings)
@@ -90,11 +92,13 @@ def with_session(
             if session.journal is not None and (error := session.journal_error):
                 _report(error)
                 _journal_errors.append(error)
-            return result
+            results.append(result)
         finally:
             await session.close()
 
-    return asyncio.run(run())
+    # Not the coroutine's own result: asyncio and `signal` make texts of a finished task, with everything in it.
+    asyncio.run(run())
+    return results[0]
 
 
 def fetch_snapshot(settings: Settings, sources: Collection[str] = EVERY_SOURCE, *, at: str = "") -> Snapshot:

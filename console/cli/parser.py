@@ -6,11 +6,12 @@ import argparse
 import importlib
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from console import __version__
 from queries.model.frozen import dataclass
+from queries.model.later import lazy_pattern
 from queries.text.suggestions import nearest_names
 
 
@@ -65,14 +66,32 @@ _FLAGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--theme", {"metavar": "NAME", "help": "the colour theme"}),
     ("--refresh", {"metavar": "SECONDS", "type": float, "help": "the polling interval"}),
 )
-_AGO = re.compile(r"-(?:\d+[a-z]+)+")
-_OPERAND = re.compile(r"-|-\d+|-\d*\.\d+|.*\s.*", re.DOTALL)
+_AGO = lazy_pattern(r"-(?:\d+[a-z]+)+")
+_OPERAND = lazy_pattern(r"-|-\d+|-\d*\.\d+|.*\s.*", re.DOTALL)
 _WITH_VALUE = frozenset(name for name, options in _FLAGS if options.get("action") != "store_true")
 
 
 def flags() -> tuple[tuple[str, dict[str, Any]], ...]:
     """The global flags, with their argparse options."""
     return _FLAGS
+
+
+class _LazyVerbs(dict[str, Any]):
+    """The parsers of a command's verbs. `names` are in it too, but are values only once they were asked for."""
+
+    def __init__(self, known: Mapping[str, Any]) -> None:
+        super().__init__(known)
+        self.names: dict[str, Callable[[], Any]] = {}
+
+    def __missing__(self, name: str) -> Any:
+        parser = self[name] = self.names[name]()
+        return parser
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names or super().__contains__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*super().__iter__(), *self.names)))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -85,6 +104,17 @@ class _Parser(argparse.ArgumentParser):
     def add_subparsers(self, **more: Any) -> Any:
         self._verbs = super().add_subparsers(**more)
         return self._verbs
+
+    def name_verb(self, name: str, meaning: str) -> None:
+        """A verb that is only listed and suggested: its parser is made if it is asked for, with no option."""
+        if not isinstance(self._verbs.choices, _LazyVerbs):
+            self._verbs.choices = self._verbs._name_parser_map = _LazyVerbs(self._verbs.choices)
+        self._verbs.choices.names[name] = lambda: _Parser(prog=f"{self.prog} {name}", add_help=False)
+        self._verbs._choices_actions.append(self._verbs._ChoicesPseudoAction(name, (), meaning))
+
+    @property
+    def _known_verbs(self) -> Iterable[Any]:
+        return self._verbs.choices.values() if self._verbs else ()
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (try --help)\n")
@@ -106,14 +136,14 @@ class _Parser(argparse.ArgumentParser):
 
     def _verbs_with(self, option: str) -> tuple[str, ...]:
         """The commands that know an option, such as `incident note`."""
-        verbs = self._verbs.choices.values() if self._verbs else ()
+        verbs = self._known_verbs
         below = tuple(name for verb in verbs for name in verb._verbs_with(option))
         return below or ((self.prog.partition(" ")[2],) if option in self._option_string_actions else ())
 
     @property
     def options(self) -> tuple[str, ...]:
         """The long options of this parser and of the verbs that have been filled in."""
-        verbs = self._verbs.choices.values() if self._verbs else ()
+        verbs = self._known_verbs
         names = dict.fromkeys(name for name in self._option_string_actions if name.startswith("--"))
         return tuple(names | dict.fromkeys(name for verb in verbs for name in verb.options))
 
@@ -131,7 +161,7 @@ class _Parser(argparse.ArgumentParser):
         known = self._option_string_actions.get(option)
         if known is not None:
             return 1 if known.nargs is None else known.nargs
-        verbs = self._verbs.choices.values() if self._verbs else ()
+        verbs = self._known_verbs
         return next((count for verb in verbs if (count := verb.values_of(option)) is not None), None)
 
     def _verb_first(self, words: list[str]) -> list[str]:
@@ -187,7 +217,7 @@ def build_parser(*chosen: str) -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     for command in VERBS:
         if command.name not in chosen:
-            verbs.add_parser(command.name, help=command.meaning, add_help=False)
+            parser.name_verb(command.name, command.meaning)
             continue
         verb = verbs.add_parser(command.name, help=command.meaning, description=command.meaning)
         add_flags(verb)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from console.config.settings import Settings
+from queries.model.later import lazy_pattern
 from queries.text.variables import read_env
 
-_INLINE_SECRET = re.compile(
+_INLINE_SECRET = lazy_pattern(
     r"""\b(password|token|client-key-data|id-token|refresh-token|credentials|bearer_token|routing_key|secrets)["']?\s*:\s*[^\s{]"""
     r"|://[^/\s:@]+:[^/\s@]+@"
 )

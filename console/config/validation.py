@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -159,6 +158,8 @@ def _check_mapping(
         if entry is not None:
             yield from _check(document, value[key], entry, (*path, key))
             continue
+        import difflib  # noqa: PLC0415  # only after a mistake
+
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
         line = document.line((*path, key))

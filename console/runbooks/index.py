@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
@@ -11,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 from console.config.settings import Settings
 from console.runbooks.page import Runbook, read_page
+from console.runbooks.recalled_pages import recall_pages
 from queries.model.alert import Alert, RunbookMatch
 from queries.model.frozen import dataclass
+from queries.model.later import lazy_pattern
 from queries.model.series import Labels, label
 from queries.text.suggestions import nearest_names
 
@@ -27,7 +30,7 @@ VAGUE = ("component", "triage")
 MAX_PAGES = 2_000
 _SUFFIXES = (".md", ".markdown")
 _IGNORED_STEMS = frozenset({"readme", "index", "_index"})
-_NAME_OF_ALERT = re.compile(r"\{\{-?\s*\$labels\.alertname\s*-?\}\}")
+_NAME_OF_ALERT = lazy_pattern(r"\{\{-?\s*\$labels\.alertname\s*-?\}\}")
 
 
 class NamedRule(Protocol):
@@ -105,8 +108,12 @@ class RunbookIndex:
                 faults.append(f"{folder}: no runbooks found")
             if len(files) > MAX_PAGES:
                 faults.append(f"{folder}: {len(files)} pages, read only the first {MAX_PAGES}")
-            for path in files[:MAX_PAGES]:
-                page = read_page(path, root=root, own=is_own, signals=signals)
+            read = files[:MAX_PAGES]
+            if is_own or signals is not None:
+                found = tuple(read_page(path, root=root, own=is_own, signals=signals) for path in read)
+            else:
+                found = recall_pages(read, root=root)
+            for page in found:
                 key = normalize_page_name(page.id) or page.path
                 pages[key] = _replace_page(pages[key], page) if key in pages else page
         return cls(tuple(sorted(pages.values(), key=lambda item: item.id)), "; ".join(faults))
@@ -239,10 +246,19 @@ def _replace_page(first: Runbook, replaced: Runbook) -> Runbook:
 
 def _pages(folder: Path, *, nested: bool) -> Iterator[Path]:
     """The Markdown files of a folder, without hidden folders such as `.git`. Raises OSError."""
-    for path in folder.rglob("*") if nested else folder.glob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in _SUFFIXES and path.stem.lower() not in _IGNORED_STEMS and not hidden:
+    for path in folder.rglob("*") if nested else _list_folder(folder):
+        if path.suffix.lower() not in _SUFFIXES or path.stem.lower() in _IGNORED_STEMS:
+            continue
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
             yield path
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    """Nothing for a folder that is missing or closed, as `glob`."""
+    try:
+        return [folder / name for name in os.listdir(folder)]  # noqa: PTH208  # twice as fast
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return []
 
 
 def _is_file(text: str) -> bool:

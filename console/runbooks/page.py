@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from queries.model.action import ActionCall
 from queries.model.frozen import dataclass
+from queries.model.later import lazy_pattern
 from queries.model.panel import Range, Threshold
 from queries.shipped import parse_shipped
 from queries.yaml_document import NodeError, YamlDocument
@@ -29,10 +28,10 @@ TEAMS = ("platform", "devops", "security")
 FRONT_KEYS = ("title", "alerts", "guide", "severity", "component", "steps", "actions", "escalate")
 _OWN_KEYS = frozenset(FRONT_KEYS) - {"title"}
 """Keys that only the console's front matter has; documentation sites use `title` too."""
-_MAX_BYTES = 256 << 10
-_HEADING = re.compile(r" {0,3}#{1,6}\s+(.+?)\s*#*\s*")
-_UNDERLINE = re.compile(r" {0,3}(=+|-+)\s*")
-_FENCE = re.compile(r"\s*(```|~~~)")
+MAX_BYTES = 256 << 10
+_HEADING = lazy_pattern(r" {0,3}#{1,6}\s+(.+?)\s*#*\s*")
+_UNDERLINE = lazy_pattern(r" {0,3}(=+|-+)\s*")
+_FENCE = lazy_pattern(r"\s*(```|~~~)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ def read_page(path: Path, *, root: Path, own: bool = False, signals: Mapping[str
         if not _is_within(path, root):
             # Runbook folders come from elsewhere; a symlink in one must not expose files of this machine.
             return Runbook(name, str(path), name, broken=f"{path}: a symlink that points outside the folder", own=own)
-        if path.stat().st_size > _MAX_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             return Runbook(name, str(path), name, broken=f"{path}:1: larger than 256 KiB", own=own)
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -134,15 +133,7 @@ def read_page(path: Path, *, root: Path, own: bool = False, signals: Mapping[str
         return Runbook(name, str(path), name, body=body, broken=f"{path}:1: {message}", own=own)
     if front is None:
         return Runbook(name, str(path), title, body=body, own=own, plain=True)
-    if not own and signals is None:
-        return _read_shipped(path, front, body)
     return _read_front(path, front, body, own=own, signals=signals)
-
-
-@lru_cache(maxsize=256)
-def _read_shipped(path: Path, front: str, body: str) -> Runbook:
-    """Kept, because a command reads the pages more than once."""
-    return _read_front(path, front, body, own=False, signals=None)
 
 
 def _read_front(path: Path, front: str, body: str, *, own: bool, signals: Mapping[str, Signal] | None) -> Runbook:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,6 +14,7 @@ from console.state.revisions import NO_RECORDS, Records, Standing, image_change,
 from queries.model.action import ActionCall
 from queries.model.alert import Alert, Suggestion
 from queries.model.cluster import Cluster
+from queries.model.later import lazy_pattern
 from queries.model.matcher import Matcher
 from queries.model.series import Labels, label
 from queries.model.text import visible
@@ -39,7 +39,7 @@ ACTION_KINDS = {
     "resume": ("deployment",),
 }
 """The kinds of workload for which an action is suggested: those that it can change."""
-_LABEL = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
+_LABEL = lazy_pattern(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
 
 
 def fill_target(template: str, labels: Labels) -> str:

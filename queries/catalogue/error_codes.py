@@ -12,10 +12,11 @@ import msgspec
 
 from queries.decoding import convert
 from queries.model.frozen import dataclass
+from queries.model.later import lazy_pattern
 from queries.model.series import Sample, label
 from queries.shipped import load_shipped
 
-_STATUS = re.compile(r"(?:HTTP|STATUS)?_*([1-5]\d\d)")
+_STATUS = lazy_pattern(r"(?:HTTP|STATUS)?_*([1-5]\d\d)")
 
 
 class Meaning(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
@@ -14,6 +13,7 @@ from queries.catalogue.heat_maps import load_heat_maps
 from queries.catalogue.signals import UNDECIDED, DefinitionChoice, Signal, SignalError, UnstatedState, expand_signals
 from queries.decoding import convert
 from queries.model.dashboard import DASHBOARDS, Dashboard
+from queries.model.later import lazy_pattern
 from queries.model.panel import Aggregation, PanelSpec, Range, Threshold, Unit
 from queries.model.series import quote
 from queries.shipped import load_shipped
@@ -23,7 +23,7 @@ DEFAULT_NAMESPACE = "cad-ml-platform"
 PROVIDER = 'provider=~"$provider"'
 """The matcher by which an expression of the catalogue can be limited to one provider."""
 
-_NO_PROVIDER = re.compile(r'\{provider=~"\$provider"\}|,\s*provider=~"\$provider"|provider=~"\$provider",\s*')
+_NO_PROVIDER = lazy_pattern(r'\{provider=~"\$provider"\}|,\s*provider=~"\$provider"|provider=~"\$provider",\s*')
 
 
 class CatalogueError(ValueError):

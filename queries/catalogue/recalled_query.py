@@ -19,12 +19,12 @@ def recall_query(text: str) -> str:
 
         return expand_query(text)
 
-    expanded: str = recall("query", _expansion_stamp() + text, expand)
+    expanded: str = recall("query", expansion_stamp() + text, expand)
     return expanded
 
 
 @cache
-def _expansion_stamp() -> str:
-    """Of the signals and of the code that expands them."""
+def expansion_stamp() -> str:
+    """Differs where the signals or the code that expands them does."""
     files = [Path(__file__).with_name(name) for name in ("loader.py", "signals.py", "signals.yaml")]
     return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=16).hexdigest()

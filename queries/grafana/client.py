@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
-
 from queries.errors import InvalidResponse
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
+from queries.http.lean_httpx import httpx
 
 _MOST = 5000
 

@@ -10,7 +10,6 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 from urllib.parse import quote_plus
 
-import httpx
 import msgspec
 
 from queries.concurrency import offload, run_cpu_bound
@@ -22,6 +21,7 @@ from queries.http.body import PIECE_BYTES, Body
 from queries.http.clock_skew import ServerClock
 from queries.http.credentials import Credentials
 from queries.http.endpoint import Endpoint
+from queries.http.lean_httpx import httpx
 from queries.http.proxy import proxy_for
 from queries.model.frozen import dataclass
 from queries.text.durations import format_duration

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+from contextlib import suppress
+from datetime import UTC, datetime
 from functools import lru_cache
 
+from queries.model.later import lazy_pattern
 from queries.text.durations import format_difference
 
+_FIXED = lazy_pattern(
+    r"[A-Z][a-z]{2}, (?P<day>[0-9]{2}) (?P<month>[A-Z][a-z]{2}) (?P<year>[1-9][0-9]{3}) "
+    r"(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2}):(?P<second>[0-9]{2}) GMT"
+)
+"""The form that every server has to send (RFC 9110, 5.6.7)."""
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 NOTABLE_SECONDS = 30.0
 """A smaller difference may be network delay, load or the rounding of Date to seconds."""
 
@@ -53,6 +61,12 @@ def _date(headers: Mapping[str, str]) -> float | None:
 @lru_cache(maxsize=4)
 def _parse(text: str) -> float | None:
     """Cached, because the servers that answer within a second say the same."""
+    if (found := _FIXED.fullmatch(text)) and found["month"] in _MONTHS:
+        day, year, hour, minute, second = (int(found[name]) for name in ("day", "year", "hour", "minute", "second"))
+        with suppress(ValueError):
+            return datetime(year, _MONTHS.index(found["month"]) + 1, day, hour, minute, second, tzinfo=UTC).timestamp()
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  # another form, which servers no longer send
+
     try:
         return parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError, TypeError):

@@ -14,9 +14,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeAlias, cast
 
-import httpx
-
 from queries.http.exchange import Exchange
+from queries.http.lean_httpx import httpx
 
 CONNECTIONS = 8
 """How many connections are open at once; more requests wait."""

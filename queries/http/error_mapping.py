@@ -6,12 +6,11 @@ import errno
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from email.utils import parsedate_to_datetime
 
-import httpx
 import msgspec
 
 from queries.errors import AccessDenied, InvalidResponse, RateLimited, RequestRejected, SourceError, TimedOut, Unreachable
+from queries.http.lean_httpx import httpx
 from queries.text.durations import format_duration
 
 _SAMPLE = 200
@@ -331,6 +330,8 @@ def _retry_after(text: str, now: float) -> float | None:
     text = text.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  # only for a date
+
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now) if text else None
     except (ValueError, OverflowError, TypeError):

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import h11
-import httpx
+
+from queries.http.lean_httpx import httpx
 
 HEAD_BYTES = 100 << 10
 """The limit of a head and of trailers."""

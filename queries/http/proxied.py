@@ -6,10 +6,9 @@ import ssl
 from importlib import import_module
 from typing import Any
 
-import httpx
-
 from queries.errors import Unreachable
 from queries.http.exchange import ENDLESS_HEAD, MOST_INFORMATIONAL
+from queries.http.lean_httpx import httpx
 
 # httpx and anyio would import these at the first request, blocking the event loop for 50 to 100 ms.
 httpcore = import_module("httpcore")

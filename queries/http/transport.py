@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 
-import httpx
-
 from queries.http import tls
 from queries.http.direct import DirectTransport
 from queries.http.endpoint import HttpConfig
+from queries.http.lean_httpx import httpx
 from queries.http.proxy import proxy_for
 
 READ_POSTS = ("/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels")

@@ -20,6 +20,7 @@ from queries.http.clock_skew import ServerClock
 from queries.http.wire_limit import HEAD_BYTES, WireLimit
 from queries.kubernetes.arrival_pace import gather
 from queries.kubernetes.auth import KubeAccess
+from queries.model.later import lazy_pattern
 from queries.text.durations import format_duration
 from queries.text.numbers import format_size
 
@@ -41,8 +42,8 @@ REFUSAL_BYTES = 1 << 20
 _LINE_WIRE_BYTES = 2 * LINE_BYTES + HEAD_BYTES
 
 
-_FORBIDDEN = re.compile(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?')
-_WEBHOOK = re.compile(r'failed calling webhook "(?P<name>[^"]{1,253})"(?:: )?(?P<why>.*)', re.DOTALL)
+_FORBIDDEN = lazy_pattern(r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)"(?: in API group "(?P<group>[^"]*)")?')
+_WEBHOOK = lazy_pattern(r'failed calling webhook "(?P<name>[^"]{1,253})"(?:: )?(?P<why>.*)', re.DOTALL)
 """Source: Kubernetes 1.36, apiserver/pkg/util/webhook, ErrCallingWebhook."""
 _WHOSE = "Kubernetes'"
 _BUDGET = "DisruptionBudget"

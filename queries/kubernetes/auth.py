@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -193,6 +194,8 @@ class _Credentials:
 
 def _names_proxy() -> bool:
     """Whether the environment, or the system's settings on other systems than Linux, names a proxy."""
+    if sys.platform == "linux" and not any(name.lower().endswith("_proxy") for name in os.environ):
+        return False
     from urllib.request import getproxies  # noqa: PLC0415 - not before the first request
 
     return any(name != "no" for name in getproxies())

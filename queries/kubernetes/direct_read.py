@@ -13,12 +13,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import httpx
-
 from queries.errors import SourceError
 from queries.http.body import Body
 from queries.http.client import read_into
 from queries.http.direct import DirectTransport
+from queries.http.lean_httpx import httpx
 from queries.kubernetes import api
 from queries.kubernetes.api import Query, is_answer
 from queries.kubernetes.client import Kubernetes

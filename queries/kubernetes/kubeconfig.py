@@ -15,6 +15,8 @@ from queries.http.endpoint import ClusterPlace
 from queries.model.frozen import dataclass
 
 _MOST_VALUES = 100_000
+_MOST_LEVELS = 40
+"""A kubeconfig has six, the settings of an exec plugin a few more."""
 _PATHS = {
     "clusters": ("cluster", ("certificate-authority",)),
     "users": ("user", ("client-certificate", "client-key", "tokenFile")),
@@ -116,10 +118,15 @@ def recall_choice(files: Iterable[Path], context: str = "") -> KnownChoice:
             secrets,
         ]
 
-    code = Path(__file__).stat()
-    facts = (context, [(str(path), _read_text(path)) for path in known], code.st_size, code.st_mtime_ns)
+    facts = (context, [(str(path), _read_text(path)) for path in known], _code_stamp())
     place, namespace, names, secrets = recall("kubeconfig", repr(facts), choose)
     return KnownChoice(ClusterPlace(*place), namespace, tuple(names), tuple(secrets))
+
+
+def _code_stamp() -> str:
+    """Differs where this file does."""
+    code = Path(__file__).stat()
+    return f"{code.st_size} {code.st_mtime_ns} "
 
 
 def list_contexts(files: Iterable[Path]) -> tuple[ContextSummary, ...]:
@@ -200,18 +207,81 @@ def _merge(files: tuple[Path, ...]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    from queries.yaml import YamlError, load_yaml  # noqa: PLC0415  # a console without a kubeconfig starts without YAML
-
-    try:
-        content = load_yaml(_read_text(path), where=str(path))
-    except YamlError as error:
-        raise NotConfigured(f"the kubeconfig is not YAML: {error}") from None
+    text = _read_text(path)
+    content = _recall_content(path, text)
     if not _is_bounded(content):
         message = f"the kubeconfig {path} is too large, or full of nested aliases"
         raise NotConfigured(message, hint="write its values out")
     if not isinstance(content, dict):
         raise NotConfigured(f"the kubeconfig {path} is empty or not a mapping")
     return content
+
+
+def _recall_content(path: Path, text: str) -> object:
+    """The values of the YAML text. Where the same text was read before on this machine, without PyYAML: of the values only
+    their places in the text are kept, because some are secrets. Raises NotConfigured.
+    """
+    # Imported here: a console without a kubeconfig starts without them.
+    from queries.shipped import recall  # noqa: PLC0415
+
+    content: list[object] = []
+
+    def build() -> object:
+        content.append(_parse(path, text))
+        return _locate(content[0], text) if _is_bounded(content[0]) else None
+
+    places = recall("kubeconfig places", _code_stamp() + text, build)
+    if content:
+        return content[0]
+    return _fill(places, text) if places is not None else _parse(path, text)
+
+
+def _parse(path: Path, text: str) -> object:
+    from queries.yaml import YamlError, load_yaml  # noqa: PLC0415
+
+    try:
+        return load_yaml(text, where=str(path))
+    except YamlError as error:
+        raise NotConfigured(f"the kubeconfig is not YAML: {error}") from None
+
+
+def _locate(content: object, text: str) -> object:
+    """The values with `[begin, end]` in the text instead of each text in them, and anything else but mappings inside a list.
+    None where that is impossible, as for a number or a folded text.
+    """
+    before = 0
+
+    def locate(value: object, levels: int) -> object:
+        nonlocal before
+        if not levels:
+            raise ValueError
+        if isinstance(value, str):
+            # Values are in the order of the text, except those of aliases.
+            at = text.find(value, before)
+            before = at if at >= 0 else text.index(value)
+            return [before, before + len(value)]
+        if value is None or isinstance(value, bool):
+            return [value]
+        if isinstance(value, list):
+            return [[locate(item, levels - 1) for item in value]]
+        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            return {key: locate(item, levels - 1) for key, item in value.items()}
+        raise ValueError
+
+    try:
+        return locate(content, _MOST_LEVELS)
+    except ValueError:
+        return None
+
+
+def _fill(places: Any, text: str) -> object:
+    """The value whose places `_locate` found."""
+    if isinstance(places, dict):
+        return {key: _fill(item, text) for key, item in places.items()}
+    if len(places) == 2:
+        return text[places[0] : places[1]]
+    (item,) = places
+    return [_fill(part, text) for part in item] if isinstance(item, list) else item
 
 
 def _read_text(path: Path) -> str:

@@ -8,13 +8,13 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
-import httpx
 import msgspec
 
 from queries.concurrency import run_cpu_bound
 from queries.errors import RequestRejected
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
+from queries.http.lean_httpx import httpx
 from queries.http.web_socket import WebSocket, read_messages
 from queries.loki import responses
 from queries.loki.responses import Page, StoredLine, Tail

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from queries.model.frozen import dataclass
+from queries.model.later import lazy_pattern
 
 _INFO, _WARNING = "PromQL info: ", "PromQL warning: "
-_POSITION = re.compile(r"\((\d+):(\d+)\)$")
+_POSITION = lazy_pattern(r"\((\d+):(\d+)\)$")
 UNEXPLAINED = "the server marked its response isPartial: part of its storage did not respond"
 """VictoriaMetrics sets a flag and gives no reason."""
 

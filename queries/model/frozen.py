@@ -2,8 +2,8 @@
 
 The standard library compiles up to six methods for each class when its module is imported: for the classes of the console
 that was most of the time before the first frame. Here the methods are closures, except `__init__`: it assigns the fields of
-the first instances one by one, and the standard library compiles it for a class that has many. Fields are those of the
-standard library, so `replace`, `fields` and `asdict` work. Every other kind of class is left to the standard library.
+the first instances one by one, and is compiled for a class that has many. Fields are those of the standard library, so
+`replace`, `fields` and `asdict` work. Every other kind of class is left to the standard library.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from operator import attrgetter
-from types import SimpleNamespace
+from types import CodeType, FunctionType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["dataclass"]
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(cls: type | None = None, /, *, repr: bool = True, **options: bool) -> Any:
-        """The decorator; `@dataclass`, `@dataclass(frozen=True, slots=True)` and that with `repr=False` are built here."""
+        """The decorator; `@dataclass`, with `frozen=True`, with `slots=True` too, and that with `repr=False` are built here."""
         if cls is not None:
-            return _build_plain(cls)
+            return _build_plain(cls, frozen=False)
         if options == {"frozen": True, "slots": True}:
             return lambda found: _build_frozen(found, shows_values=repr)
+        if options == {"frozen": True} and repr:
+            return lambda found: _build_plain(found, frozen=True)
         return dataclasses.dataclass(repr=repr, **options)
 
 
@@ -33,11 +35,11 @@ _MISSING = dataclasses.MISSING
 _FROZEN = SimpleNamespace(init=True, repr=True, eq=True, order=False, unsafe_hash=False, frozen=True)
 _PLAIN = SimpleNamespace(init=True, repr=True, eq=True, order=False, unsafe_hash=False, frozen=False)
 """The standard library reads of a base whether it is frozen."""
-_COMPILED_AFTER = 50
+_COMPILED_AFTER = 100
 """From this many instances on a compiled `__init__` costs less than assigning their fields one by one."""
 
 
-def _build_plain(cls: Any) -> type:
+def _build_plain(cls: Any, *, frozen: bool) -> type:
     own = dict(vars(cls))
     fields = _collect_fields(cls)
     for name in own.get("__annotations__", ()):
@@ -50,11 +52,13 @@ def _build_plain(cls: Any) -> type:
     values = _getter([name for name, field in fields.items() if field.compare])
     made = {"__init__": _make_init(cls), "__repr__": _repr, "__match_args__": _match_args(fields)}
     if "__eq__" not in own:
-        made |= {"__eq__": _make_eq(values), "__hash__": None}
+        made |= {"__eq__": _make_eq(values), "__hash__": _make_hash(_hashed(fields)) if frozen else None}
+    if frozen:
+        made |= {"__setattr__": _refuse_assignment, "__delattr__": _refuse_deletion}
     for name, value in made.items():
         if name not in own:
             setattr(cls, name, value)
-    cls.__dataclass_fields__, cls.__dataclass_params__ = fields, _PLAIN
+    cls.__dataclass_fields__, cls.__dataclass_params__ = fields, _FROZEN if frozen else _PLAIN
     return cls  # type: ignore[no-any-return]
 
 
@@ -83,7 +87,6 @@ def _build_frozen(cls: type, *, shows_values: bool) -> type:
     namespace.pop("__dict__", None)
     namespace.pop("__weakref__", None)
     values = _getter([name for name, field in fields.items() if field.compare])
-    hashed = [name for name, field in fields.items() if (field.compare if field.hash is None else field.hash)]
     namespace |= {
         "__slots__": tuple(name for name in fields if name not in inherited),
         "__qualname__": cls.__qualname__,
@@ -100,7 +103,7 @@ def _build_frozen(cls: type, *, shows_values: bool) -> type:
         namespace.setdefault("__repr__", _repr)
     # Python itself sets `__hash__` to None where a class body defines `__eq__`.
     if namespace.get("__hash__") is None:
-        namespace["__hash__"] = _make_hash(_getter(hashed))
+        namespace["__hash__"] = _make_hash(_hashed(fields))
     built = type(cls)(cls.__name__, cls.__bases__, namespace)
     if "__init__" not in cls.__dict__:
         built.__init__ = _make_init(built)  # type: ignore[misc]
@@ -135,6 +138,11 @@ def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
         return lambda _: ()
     get = attrgetter(*names)
     return lambda instance: (get(instance),)
+
+
+def _hashed(fields: dict[str, dataclasses.Field[Any]]) -> Callable[[Any], tuple[Any, ...]]:
+    """What returns the values that a hash depends on."""
+    return _getter([name for name, field in fields.items() if (field.compare if field.hash is None else field.hash)])
 
 
 def _make_eq(values: Callable[[Any], tuple[Any, ...]]) -> Callable[[Any, object], bool]:
@@ -193,18 +201,31 @@ def _assign(self: Any, values: tuple[Any, ...], named: dict[str, Any]) -> bool:
 
 
 def _compile_init(cls: Any) -> Callable[..., None]:
-    """The `__init__` that the standard library compiles for the same fields."""
-    fields = cls.__dataclass_fields__.items()
-    body: dict[str, Any] = {"__annotations__": {name: object for name, _ in fields}}
-    for name, found in fields:
-        body[name] = dataclasses.field(default=found.default, default_factory=found.default_factory, init=found.init)
-    if hasattr(cls, "__post_init__"):
-        body["__post_init__"] = cls.__post_init__
+    """An `__init__` with the fields as its arguments: in a third of the time of the standard library's, which compiles three
+    methods.
+    """
+    scope: dict[str, Any] = {"__set": object.__setattr__, "__none": _MISSING}
     frozen = cls.__dataclass_params__.frozen
-    template: Any = dataclasses.dataclass(frozen=frozen, repr=False, eq=False, match_args=False)(type(cls.__name__, (), body))
-    compiled: Callable[..., None] = template.__init__
+    arguments, defaults, lines = ["__self"], [], []
+    for at, (name, field) in enumerate(cls.__dataclass_fields__.items()):
+        made = field.default_factory is not _MISSING
+        given = made or field.default is not _MISSING
+        if not field.init and not given:
+            continue
+        scope[f"__value{at}"] = field.default_factory if made else field.default
+        value = f"__value{at}()" if made else f"__value{at}"
+        if field.init:
+            arguments.append(name)
+            defaults += [_MISSING if made else field.default] if given else []
+            value = f"{value} if {name} is __none else {name}" if made else name
+        lines.append(f" __set(__self, {name!r}, {value})" if frozen else f" __self.{name} = {value}")
+    if hasattr(cls, "__post_init__"):
+        lines.append(" __self.__post_init__()")
+    source = "\n".join([f"def __init__({', '.join(arguments)}):", *(lines or [" pass"])])
+    (code,) = (item for item in compile(source, "<string>", "exec").co_consts if isinstance(item, CodeType))
+    compiled: Any = FunctionType(code, scope, "__init__", tuple(defaults))
     compiled.__qualname__ = f"{cls.__qualname__}.__init__"
-    return compiled
+    return compiled  # type: ignore[no-any-return]
 
 
 def _repr(self: Any) -> str:

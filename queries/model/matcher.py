@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from queries.model.frozen import dataclass
+from queries.model.later import lazy_pattern
 from queries.model.regex import RegexError, compile_regex
 from queries.model.series import Labels, label, quote
 
@@ -81,7 +82,7 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
 # --- the parser of before 0.27: Alertmanager's pkg/labels/parse.go
 
 _BLANK = r"[\t\n\f\r ]*"
-_CLASSIC = re.compile(rf"{_BLANK}([a-zA-Z_:][a-zA-Z0-9_:]*){_BLANK}(=~|=|!=|!~){_BLANK}(.*?){_BLANK}\Z", re.DOTALL)
+_CLASSIC = lazy_pattern(rf"{_BLANK}([a-zA-Z_:][a-zA-Z0-9_:]*){_BLANK}(=~|=|!=|!~){_BLANK}(.*?){_BLANK}\Z", re.DOTALL)
 _UNESCAPED = {"n": "\n", '"': '"', "\\": "\\"}
 
 
@@ -133,12 +134,12 @@ def _unescape(text: str) -> str:
 
 # --- the parser since 0.27: Alertmanager's matcher/parse
 
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     r'(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<operator>=~|!~|!=|=)|(?P<sign>[{},])'
     rf"|(?P<bare>[^{re.escape(''.join(sorted(_RESERVED)))}]+)",
     re.DOTALL,
 )
-_ESCAPE = re.compile(
+_ESCAPE = lazy_pattern(
     r"""\\(?:(?P<one>[abfnrtv\\"])|x(?P<hex>[0-9a-fA-F]{2})|(?P<octal>[0-3][0-7]{2})"""
     r"""|u(?P<short>[0-9a-fA-F]{4})|U(?P<long>[0-9a-fA-F]{8})|(?P<bad>.))|\n""",
     re.DOTALL,

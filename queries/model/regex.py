@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from queries.model.later import lazy_pattern
+
 _CACHED = 256
 
 
@@ -69,7 +71,7 @@ def _encode(pattern: str) -> bytes:
         raise RegexError("invalid UTF-8") from None
 
 
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     rb"\\Q.*?(?:\\E|\Z)"  # a literal
     rb"|(?P<escape>\\.)"
     rb"|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]"  # a class

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import httpx
-
 from queries.catalogue.exposition import Exposition, parse_exposition
 from queries.concurrency import task_group
 from queries.errors import InvalidResponse, SourceError
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
+from queries.http.lean_httpx import httpx
 from queries.model.fault import Fault, FaultKind
 from queries.model.platform import PlatformHealth, Readiness
 from queries.platform.pages import (

@@ -11,8 +11,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-import httpx
-
 from queries.catalogue.heat_maps import STEP
 from queries.catalogue.loader import expand_query, expand_spec
 from queries.catalogue.signals import Signal, SignalError
@@ -20,6 +18,7 @@ from queries.concurrency import maybe_offload, run_cpu_bound
 from queries.errors import RequestRejected, SourceError, Unreachable
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
+from queries.http.lean_httpx import httpx
 from queries.model.annotations import Annotations
 from queries.model.fault import Fault, FaultKind
 from queries.model.heat_map import HeatMap

@@ -18,6 +18,7 @@ from queries.catalogue.signals import (
     load_catalogue_signals,
 )
 from queries.model.frozen import dataclass
+from queries.model.later import lazy_pattern
 from queries.model.series import Sample, quote
 from queries.prometheus.query_batch import BatchQuery
 
@@ -34,8 +35,8 @@ its first use, so that a restart does not look like another build."""
 _WORD = r"(?:half[\s_-]*open|closed|open)"
 _SAYS = r"""["'()\s]*(=+|:|->|→|-|is|means|for|if|when)?["'()\s]*"""
 _NUMBER = r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w.]*\w)"
-_NUMBER_FIRST = re.compile(rf"({_NUMBER}){_SAYS}\b({_WORD})\b", re.IGNORECASE)
-_WORD_FIRST = re.compile(rf"(?<![\w-])({_WORD})\b{_SAYS}({_NUMBER})", re.IGNORECASE)
+_NUMBER_FIRST = lazy_pattern(rf"({_NUMBER}){_SAYS}\b({_WORD})\b", re.IGNORECASE)
+_WORD_FIRST = lazy_pattern(rf"(?<![\w-])({_WORD})\b{_SAYS}({_NUMBER})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

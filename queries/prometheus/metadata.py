@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from queries.concurrency import DaemonPool
@@ -23,6 +22,7 @@ from queries.http.body import Body
 from queries.http.client import accept_encoding, parse_url
 from queries.http.credentials import Credentials
 from queries.http.endpoint import Endpoint
+from queries.http.lean_httpx import httpx
 from queries.http.proxy import proxy_for
 from queries.model.annotations import NO_ANNOTATIONS, Annotations
 from queries.model.frozen import dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
@@ -16,13 +15,14 @@ from queries.errors import AccessDenied, InvalidResponse, RequestRejected, Sourc
 from queries.http.client import Client
 from queries.model.alert import Alert
 from queries.model.frozen import dataclass
+from queries.model.later import lazy_pattern
 from queries.model.regex import compile_groups
 from queries.model.series import Labels
 from queries.shipped import recall
 
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_LABEL = lazy_pattern(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _EVERY_SECONDS = 600.0
-_REFERENCE = re.compile(r"\$(?:\$|(\w+)|\{(\w+)\})")
+_REFERENCE = lazy_pattern(r"\$(?:\$|(\w+)|\{(\w+)\})")
 
 
 @dataclass(frozen=True, slots=True)

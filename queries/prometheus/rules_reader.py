@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-import httpx
-
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
+from queries.http.lean_httpx import httpx
 from queries.prometheus.relabel import SentLabels
 from queries.prometheus.responses import RulesDecoder, RulesResult
 from queries.prometheus.thanos_stores import ThanosStores

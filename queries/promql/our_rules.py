@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from queries.catalogue.loader import expand_query
 from queries.catalogue.signals import UNDECIDED, DefinitionChoice
+from queries.model.later import lazy_pattern
 from queries.model.panel import PanelSpec
 from queries.shipped import load_shipped
 
 FOLDER = Path(__file__).parents[1] / "rules"
-_WINDOW = re.compile(r"(?<=\[)\w+(?=\])")
+_WINDOW = lazy_pattern(r"(?<=\[)\w+(?=\])")
 
 
 def rule_names() -> tuple[str, ...]:

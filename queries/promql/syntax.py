@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import promql_parser as ast
 
+from queries.model.later import lazy_pattern
 from queries.model.regex import RegexError, check_regex, compile_regex
 from queries.model.series import quote
 
@@ -18,7 +19,7 @@ _DEEPEST = 100
 _MOST_OPERATORS = 500
 """The parser recurses without a limit: beyond these it takes minutes, or crashes the process."""
 
-_TOKEN = re.compile(
+_TOKEN = lazy_pattern(
     r"""(?P<space>\s+|\#[^\n]*)"""
     r"""|(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)"""
     r"""|(?P<open>[({\[])|(?P<close>[)}\]])"""
@@ -33,11 +34,11 @@ COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})
 MIRRORED = {"==": "==", "!=": "!=", ">": "<", "<": ">", ">=": "<=", "<=": ">="}
 """The comparison with its sides exchanged."""
 _BINARY_WORDS = frozenset({"and", "or", "unless", "atan2"})
-_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-_PLAIN = re.compile(r"[A-Za-z0-9_:.\- /]+")
-_RAW = re.compile(r"`[^`]*`")
-_MISREAD = re.compile(r"`|[\dxX]_|\boffset\s*[-+]?\s*0", re.IGNORECASE)
+_NAME = lazy_pattern(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LABEL = lazy_pattern(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_PLAIN = lazy_pattern(r"[A-Za-z0-9_:.\- /]+")
+_RAW = lazy_pattern(r"`[^`]*`")
+_MISREAD = lazy_pattern(r"`|[\dxX]_|\boffset\s*[-+]?\s*0", re.IGNORECASE)
 _CLOSING = {"(": ")", "{": "}", "[": "]"}
 _NOT_CALLED = _BINARY_WORDS | {"by", "without", "on", "ignoring", "group_left", "group_right", "bool", "offset", "start", "end"}
 """Words whose parentheses are not those of a call."""
@@ -227,11 +228,11 @@ def parse_promql(text: str) -> Expression:
 _MARKS = {"=~": "\ue000", "!~": "\ue001"}
 _MARKED = {mark: operator for operator, mark in _MARKS.items()}
 _QUOTED = r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')"""
-_ZERO_OFFSET = re.compile(
+_ZERO_OFFSET = lazy_pattern(
     rf"""#[^\n]*|{_QUOTED}|(?<![\w:])(?P<zero>offset\s*[-+]?\s*0+(?:(?:ms|[smhdwy])(?:0+(?:ms|[smhdwy]))*)?(?![\w.]))""",
     re.DOTALL | re.IGNORECASE,
 )
-_REGEX = re.compile(
+_REGEX = lazy_pattern(
     r"""#[^\n]*|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'"""  # a comment and other texts
     rf"|=~\s*{_QUOTED}|!~\s*{_QUOTED}",
     re.DOTALL,

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import field
 from urllib.parse import parse_qs
 
-import httpx
 import msgspec
 
+from queries.http.lean_httpx import httpx
 from queries.model.frozen import dataclass
 from queries.prometheus.query_batch import BATCH_LABEL, BatchQuery, split_queries
 from queries.stored.series import StoredQuery

@@ -16,12 +16,14 @@ import shlex
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
-_NAMES = re.compile(
+from queries.model.later import lazy_pattern
+
+_NAMES = lazy_pattern(
     r"passw|passphrase|passcode|pwd|secret|token|credential|authorization|private_?key|api_?key|access_?key|account_?key|"
     r"auth_?key|signing_?key|encryption_?key|(pass|key|auth)\d*(_|$)|(^|_)(pass|key|auth|dsn|salt|cookie|webhook)(_|$)",
     re.IGNORECASE,
 )
-_VALUES = re.compile(
+_VALUES = lazy_pattern(
     r"://[^/\s:@]*:[^/\s@]+@"  # a password in a URL
     r"|hooks\.[\w.-]{1,253}/|/webhooks?/"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY"
@@ -32,14 +34,14 @@ _VALUES = re.compile(
     r"|[?&](?:sig|signature|key|auth)=[^&\s]{6}",
 )
 _KEY_BEGIN, _KEY_END = r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----", r"-----END [A-Z ]{0,40}PRIVATE KEY-----"
-_PRIVATE_KEY = re.compile(rf"{_KEY_BEGIN}.*?(?:{_KEY_END}|\Z)", re.DOTALL)
-_REST_OF_KEY = re.compile(rf"\A.*{_KEY_END}", re.DOTALL)
+_PRIVATE_KEY = lazy_pattern(rf"{_KEY_BEGIN}.*?(?:{_KEY_END}|\Z)", re.DOTALL)
+_REST_OF_KEY = lazy_pattern(rf"\A.*{_KEY_END}", re.DOTALL)
 """Of a text that begins in the middle of a key."""
 _WORDS = (
     r"passw|passphrase|pwd|[_-]pass\b|secret|token|credential|authorization|"
     r"(?:api|access|account|auth|client|private|signing|encryption)[_-]?key"
 )
-_ASSIGNED = re.compile(
+_ASSIGNED = lazy_pattern(
     # From the beginning of a word only, and without going back: otherwise a word of a megabyte would take hours.
     rf"(?<![\w.-])(?P<name>(?P<dash>--?)?+(?=[\w.-]*(?:{_WORDS}))[\w.-]++)"
     # `NAME=`, `NAME:`, `"NAME":` of JSON, also within JSON, and `--NAME value`
@@ -47,13 +49,13 @@ _ASSIGNED = re.compile(
     r"""(?P<value>\\"[^"\\]*+\\"|"(?:[^"\\]|\\.)*+"|'[^']*+'|(?:Basic|Digest|Negotiate|ApiKey)\s+\S+|\S+)""",
     re.IGNORECASE | re.DOTALL,
 )
-_WORD = re.compile(_WORDS, re.IGNORECASE)
+_WORD = lazy_pattern(_WORDS, re.IGNORECASE)
 """Most texts contain none: to see that takes less than to search for an assignment."""
-_OPTION = re.compile(rf"--?(?=[\w.-]*(?:{_WORDS}))[\w.-]++", re.IGNORECASE)
+_OPTION = lazy_pattern(rf"--?(?=[\w.-]*(?:{_WORDS}))[\w.-]++", re.IGNORECASE)
 # A key per process: equal values look equal, different ones different, and nobody can test guesses against the text.
 _KEY = secrets.token_bytes(16)
 _HARMLESS = frozenset({"", "true", "false", "none", "null", "0", "1"})
-_HIDDEN = re.compile(r"\(hidden [0-9a-f]{6}\)")
+_HIDDEN = lazy_pattern(r"\(hidden [0-9a-f]{6}\)")
 
 
 def is_secret_name(name: str) -> bool:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,6 +91,64 @@ def test_a_damaged_file_counts_as_none(kept: Path, monkeypatch: pytest.MonkeyPat
     assert parsed("a: 1", monkeypatch) == ({"a": 1}, True)
     save_parsed()
     assert parsed("a: 1", monkeypatch) == ({"a": 1}, damage == "folder")
+
+
+def test_a_damaged_value_costs_only_itself(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is parsed again; the file still gives the others, and is whole again once that value was saved."""
+    for text in ("a: first", "a: second"):
+        parse_shipped(text, lambda text: load_yaml(text, where="text"))
+    save_parsed()
+    kept.write_bytes(kept.read_bytes().replace(b"first", b"f1rst"))
+    assert parsed("a: second", monkeypatch) == ({"a": "second"}, False)
+    assert parsed("a: first", monkeypatch) == ({"a": "first"}, True)
+    save_parsed()
+    assert [parsed(text, monkeypatch)[1] for text in ("a: first", "a: second")] == [False, False]
+
+
+def test_a_command_reads_only_the_values_that_it_asks_for(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a file of megabytes it reads the index and one value, so the length of the file costs nothing."""
+    for number in range(300):
+        parse_shipped(f"a: {number}{'-' * 9_000}", lambda text: load_yaml(text, where="text"))
+    save_parsed()
+    sizes: list[int] = []
+    read = os.pread
+
+    def count(number: int, size: int, at: int) -> bytes:
+        sizes.append(size)
+        return read(number, size, at)
+
+    monkeypatch.setattr(os, "pread", count)
+    assert parsed(f"a: 7{'-' * 9_000}", monkeypatch)[1] is False
+    assert kept.stat().st_size > 2_000_000
+    assert sum(sizes) < 60_000
+
+
+def test_the_file_of_the_former_release_is_removed(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would stay for ever, with megabytes; a file of another name stays."""
+    kept.parent.mkdir()
+    for name in ("parsed-1.msgpack", "other"):
+        (kept.parent / name).write_bytes(b"values")
+    parsed("a: 1", monkeypatch)
+    save_parsed()
+    assert sorted(path.name for path in kept.parent.iterdir()) == ["other", kept.name]
+
+
+OTHER = """
+from queries.shipped import parse_shipped, save_parsed
+parse_shipped("b: [1, 2, 3]", lambda _: {"b": [1, 2, 3]})
+save_parsed()
+"""
+
+
+def test_a_file_that_another_console_replaces_keeps_its_values(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that has read the index finds its values where they were, and saves what it adds beside the others'."""
+    assert parsed("a: 1", monkeypatch) == ({"a": 1}, True)
+    save_parsed()
+    assert parsed("a: 0", monkeypatch) == ({"a": 0}, True)  # has read the index
+    subprocess.run([sys.executable, "-c", OTHER], check=True, timeout=60)
+    assert parse_shipped("a: 1", lambda _: pytest.fail("parsed again")) == {"a": 1}
+    save_parsed()
+    assert [parsed(text, monkeypatch)[1] for text in ("a: 0", "a: 1", "b: [1, 2, 3]")] == [False] * 3
 
 
 def test_where_nothing_can_be_written_everything_is_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

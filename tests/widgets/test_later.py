@@ -17,12 +17,13 @@ from widgets.later import USED_LATER
 
 BOUND = """
 import json, sys
-from widgets.later import USED_LATER, LaterModule, LaterName, import_textual
+from queries.model.later import LaterModule, LaterName
+from widgets.later import USED_LATER, import_textual
 import_textual()
 absent = [name for name in USED_LATER if name not in sys.modules]
 bound = [
     (module.__file__, name, repr(value).rpartition(".")[0] if isinstance(value, LaterName) else "")
-    for module in list(sys.modules.values())
+    for module in filter(None, list(sys.modules.values()))
     for name, value in list(vars(module).items())
     if isinstance(value, (LaterModule, LaterName)) and module.__name__ != "__main__"
 ]

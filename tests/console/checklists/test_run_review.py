@@ -14,6 +14,7 @@ from console.checklists import report
 from console.checklists.definition import Checklist, Item, PlatformEvidence, QuestionEvidence
 from console.checklists.evaluate import EvaluationInput, evaluate
 from console.checklists.report import ChecklistReport
+from console.checklists.report_junit import as_junit
 from console.checklists.result import Detail, ItemResult
 from console.checklists.run_review import (
     answer_text,
@@ -190,7 +191,7 @@ def test_what_is_not_well_has_its_lines_in_markdown_and_its_case_in_junit() -> N
     found = checklist_report(OK, WARN, CRITICAL, NO_DATA, Verdict.STALE, None)
     markdown = report.as_markdown(found)
     assert markdown.count("- WARN all of it") == 5 and "**CRIT T2: r2**" in markdown and "**ok T0" not in markdown
-    suite = ElementTree.fromstring(report.as_junit(found))
+    suite = ElementTree.fromstring(as_junit(found))
     kinds = [[child.tag for child in case] for case in suite.iter("testcase")]
     assert kinds == [["system-out"], ["failure"], ["failure"], ["error"], ["error"], ["skipped"]]
     shown = report.as_text(replace(found, sections=(ReportSection("Key figures", (Detail("x"),)),)))

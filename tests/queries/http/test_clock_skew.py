@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from email.utils import formatdate
+from datetime import UTC, datetime
+from email.utils import format_datetime, formatdate, parsedate_to_datetime
 
 import pytest
 from hypothesis import given
@@ -71,3 +72,36 @@ def test_half_a_minute_is_notable(ahead: float, warned: bool) -> None:
     late = 1.0 if ahead < 0 else 0.0  # Date leaves out a fraction of its second, which counts for the server
     clock.on_response({"date": formatdate(NOW + ahead - late)}, sent_at=NOW, received_at=NOW)
     assert bool(clock.warning("x")) is warned and clock.ahead_seconds == ahead
+
+
+@given(moment=st.datetimes(min_value=datetime(1000, 1, 1), max_value=datetime(9999, 12, 31)))
+def test_the_form_that_servers_send_is_read_as_by_the_standard_library(moment: datetime) -> None:
+    """Every second of the years that it can name."""
+    date = format_datetime(moment.replace(tzinfo=UTC), usegmt=True)
+    clock = ServerClock()
+    sent = parsedate_to_datetime(date).timestamp()
+    clock.on_response({"date": date}, sent_at=sent + 100.0, received_at=sent + 100.0)
+    assert clock.ahead_seconds == -99.0
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Sun, 06 Nov 1994 08:49:60 GMT",
+        "Sun, 31 Feb 1994 08:49:37 GMT",
+        "Sun, 06 Foo 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Sun, 06 Nov 1994 08:49:37 +0200",
+        "sun, 6 nov 1994 8:49 GMT",
+    ],
+)
+def test_other_forms_are_read_as_by_the_standard_library(date: str) -> None:
+    """A leap second, days that do not exist, the forms of former times, and other zones."""
+    try:
+        expected = parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError):
+        expected = 1.0e6
+    clock = ServerClock()
+    clock.on_response({"date": date}, sent_at=expected + 100.0, received_at=expected + 100.0)
+    assert clock.ahead_seconds == (-99.0 if expected != 1.0e6 else 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from queries import shipped
 from queries.errors import AccessDenied, NotConfigured, SourceError
 from queries.http.endpoint import ClusterEndpoint, ClusterPlace
 from queries.kubernetes.auth import KubeAccess
@@ -281,3 +283,101 @@ def test_a_client_goes_nowhere_else_than_where_it_began(tmp_path: Path) -> None:
     write(path, user={"token": "abc", "as": "somebody"})
     with pytest.raises(SourceError, match=r"as somebody.*restart the console"):
         access.client(now=9.1e9)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of what is computed once on this machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    importlib.reload(shipped)
+    return tmp_path / "cache" / "cad-console" / shipped.CACHE_NAME
+
+
+def start_over() -> None:
+    """As another process, which may not parse YAML."""
+    shipped.save_parsed()
+    importlib.reload(shipped)
+
+
+YAML_FILE = """\
+apiVersion: v1
+current-context: one
+preferences: {}
+contexts:
+- {name: one, context: {cluster: c, user: u, namespace: ""}}
+clusters:
+- name: c
+  cluster: {server: "https://127.0.0.1:9", insecure-skip-tls-verify: true, proxy-url: }
+users:
+- name: u
+  user:
+    token: 'hidden-token'
+    password: one
+    client-key-data: aGlkZGVuLWtleQ==
+    exec:
+      args: [--one, '--two', --one]
+      env: [{name: A, value: hidden-value}]
+"""
+
+
+def test_a_file_that_was_read_before_needs_no_yaml(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same values from the places in the text, and those of the new text as soon as one letter differs."""
+    path = tmp_path / "k"
+    path.write_text(YAML_FILE)
+    first = choose_context([path])
+    start_over()
+    with monkeypatch.context() as patched:
+        patched.setattr("queries.yaml.load_yaml", lambda *_, **__: pytest.fail("parsed again"))
+        again = choose_context([path])
+    assert (again, again.cluster, again.user) == (first, first.cluster, first.user)
+    assert first.user["exec"] == {"args": ["--one", "--two", "--one"], "env": [{"name": "A", "value": "hidden-value"}]}
+    assert first.cluster == {"server": "https://127.0.0.1:9", "insecure-skip-tls-verify": True, "proxy-url": None}
+    path.write_text(YAML_FILE.replace("hidden-token", "hidden-tokem"))
+    assert choose_context([path]).user["token"] == "hidden-tokem"
+
+
+def test_no_value_of_a_kubeconfig_is_kept(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of the file are places in it: no token, no key, no variable of a plugin."""
+    path = tmp_path / "k"
+    path.write_text(YAML_FILE)
+    choose_context([path])
+    start_over()
+    kept = cache.read_bytes()
+    assert b"client-key-data" in kept
+    assert [word for word in (b"hidden", b"aGlkZGVu", b"127.0.0.1") if word in kept] == []
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "password: 1234567",
+        "password: 2026-01-02",
+        'token: "a\\x62c"',
+        "token: >-\n      folded\n      secret",
+        "exec: " + "{a: " * 60 + "x" + "}" * 60,
+    ],
+    ids=["number", "date", "escaped", "folded", "deep"],
+)
+def test_what_has_no_place_in_the_text_is_parsed_each_time(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """The value is the same again, and nothing of it is kept."""
+    path = tmp_path / "k"
+    path.write_text(YAML_FILE.replace("    token: 'hidden-token'\n", f"    {user}\n").replace("    password: one\n", ""))
+    first = choose_context([path]).user
+    start_over()
+    assert choose_context([path]).user == first
+    assert b"1234567" not in cache.read_bytes()
+
+
+def test_a_file_that_is_no_yaml_is_an_error_each_time(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same sentence."""
+    path = tmp_path / "k"
+    path.write_text("users: [")
+    sentences = []
+    for _ in range(2):
+        with pytest.raises(NotConfigured, match="not YAML") as caught:
+            choose_context([path])
+        sentences.append(caught.value.fault.sentence())
+        start_over()
+    assert sentences[0] == sentences[1]

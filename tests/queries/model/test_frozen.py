@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, astuple, field, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pytest
@@ -294,6 +295,35 @@ def test_a_class_with_many_instances_is_compiled_and_stays_the_same(kind: Any) -
     assert made[0].made is not made[198].made
 
 
+@pytest.mark.parametrize("dataclass", [frozen.dataclass, dataclasses.dataclass])
+def test_a_frozen_class_without_slots_keeps_what_it_computed(dataclass: Decorator) -> None:
+    """Equal, hashed and refused as the standard library's, and a `cached_property` is computed once."""
+    calls: list[str] = []
+
+    @dataclass(frozen=True)
+    class Place:
+        name: str
+        labels: tuple[str, ...] = ()
+        age: float = field(default=0.0, compare=False)
+
+        @cached_property
+        def upper(self) -> str:
+            calls.append(self.name)
+            return self.name.upper()
+
+    one = Place("a", ("x",), age=1.0)
+    assert one == Place("a", labels=("x",)) != Place("a")
+    assert hash(one) == hash(Place("a", ("x",)))
+    assert (one.upper, one.upper, calls) == ("A", "A", ["a"])
+    assert repr(one).endswith("Place(name='a', labels=('x',), age=1.0)")
+    assert replace(one, name="b").upper == "B"
+    for act in (lambda: setattr(one, "name", "b"), lambda: delattr(one, "name")):
+        with pytest.raises(FrozenInstanceError):
+            act()
+    with pytest.raises(TypeError, match=r"Place\.__init__\(\)"):
+        Place()
+
+
 def test_instances_can_be_pickled() -> None:
     """One that another process makes is equal."""
     from queries.model.alert import RunbookMatch
@@ -329,4 +359,4 @@ for _ in range(200):
 print(count())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert [int(count) for count in done.stdout.split()] == [0, 0, 3]
+    assert [int(count) for count in done.stdout.split()] == [0, 0, 1]
