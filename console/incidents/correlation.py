@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Iterable
+from enum import Enum
 from typing import Protocol
 
 from console.alerts.recent_changes import recent_changes
@@ -79,11 +81,22 @@ async def correlate(
     if prometheus is None:
         faults.append("kube-state metrics and other alerts: Prometheus is not configured")
     else:
-        queries = _range_queries(snapshot.namespace, (*own_alerts, snapshot.heartbeat_alert))
+        queries = _range_queries(snapshot.namespace, (*own_alerts, snapshot.heartbeat_alert), snapshot.cluster)
         for more, fault in await asyncio.gather(*(window.query(prometheus, item) for item in queries)):
             changes += _without_known(more, changes)
             faults += [fault] if fault else []
     return Correlation(start, at, tuple(sorted(changes, key=lambda item: (item.at, item.kind, item.text))), tuple(faults))
+
+
+class _Absence(Enum):
+    """What a hole of one series, or its late begin, means."""
+
+    NOTHING = 0
+    """The exporter was restarted or lost: the values before and after it are compared."""
+    UNLESS_ALL = 1
+    """The series did not exist, unless every series of the query has this hole."""
+    ALWAYS = 2
+    """The series did not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,7 @@ class _RangeQuery:
     query: str
     label: str
     describe: Callable[[str, Series, float | None, float], tuple[str, str] | None]
+    absence: _Absence = _Absence.NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,26 +127,46 @@ class _Window:
         except SourceError as error:
             return [], f"{item.kind} from Prometheus: {error}"
         caveat = result.annotations.caveat
-        changes = [change for series in result.series for change in _differences(series, item, step, self.start)]
+        shown = sorted({at for series in result.series for at, _ in series.points})
+        changes = [change for series in result.series for change in _differences(series, item, step, self.start, shown)]
         return changes, f"{item.kind} from Prometheus: {caveat}" if caveat else ""
 
 
-def _differences(series: Series, item: _RangeQuery, step: float, start: float) -> Iterable[Change]:
-    """Where the value differs from the one before; None stands for a series that did not exist."""
+def _differences(series: Series, item: _RangeQuery, step: float, start: float, shown: list[float]) -> Iterable[Change]:
+    """Where the value differs from the one before; None stands for a series that did not exist.
+
+    `shown` are the times at which any series of the query has a value, ascending.
+    """
     name = series.label(item.label)
     before: float | None = None
     last = start
     for at, value in series.points:
-        missing = at - last > 1.5 * step
+        hole = at - last > 1.5 * step
+        if hole and item.absence is _Absence.UNLESS_ALL:
+            seen = bisect_left(shown, last) if before is None else bisect_right(shown, last)
+            hole = bisect_left(shown, at) > seen
+        missing = hole and (before is None or item.absence is not _Absence.NOTHING)
         if value != before or missing:
-            first = before is None and at - start < 1.5 * step
+            first = before is None and not hole
             change = None if first else item.describe(name, series, None if missing else before, value)
             if change is not None:
                 yield Change(at, item.kind, *change)
         before, last = value, at
 
 
-def _range_queries(namespace: str, own_alerts: tuple[str, ...]) -> tuple[_RangeQuery, ...]:
+def _find_target(cluster: Cluster | None, container: str, image: str) -> str:
+    """The only workload that has, or had, this container with this image; else the container itself. The name of a container
+    is not that of its workload.
+    """
+    found: set[str] = set()
+    for workload in cluster.workloads if cluster else ():
+        templates = (workload.containers, *(item.containers for item in cluster.revisions_of(workload)))
+        if any(item.name == container and item.image.rpartition("/")[2] == image for each in templates for item in each):
+            found.add(workload.target)
+    return found.pop() if len(found) == 1 else f"container/{container}"
+
+
+def _range_queries(namespace: str, own_alerts: tuple[str, ...], cluster: Cluster | None) -> tuple[_RangeQuery, ...]:
     here = f"namespace={quote(namespace)}"
 
     def changed(metric: str, label: str) -> str:
@@ -157,8 +191,8 @@ def _range_queries(namespace: str, own_alerts: tuple[str, ...]) -> tuple[_RangeQ
     def deployed(name: str, series: Series, before: float | None, value: float) -> tuple[str, str] | None:
         if before is not None:
             return None
-        image = visible(series.label("image").rpartition("/")[2])
-        return f"deployment/{name}", f"{visible(name)} image {image} appeared in this hour"
+        image = series.label("image").rpartition("/")[2]
+        return _find_target(cluster, name, image), f"{visible(name)} image {visible(image)} appeared"
 
     def fired(name: str, series: Series, before: float | None, value: float) -> tuple[str, str] | None:
         return None if before is not None or name in own_alerts else (f"alert/{name}", f"{visible(name)} started firing")
@@ -172,13 +206,22 @@ def _range_queries(namespace: str, own_alerts: tuple[str, ...]) -> tuple[_RangeQ
             rescaled,
         ),
         _RangeQuery(
-            "config", f"max by (configmap) (kube_configmap_metadata_resource_version{{{here}}})", "configmap", configured
+            "config",
+            f"max by (configmap) (kube_configmap_metadata_resource_version{{{here}}})",
+            "configmap",
+            configured,
+            _Absence.UNLESS_ALL,
         ),
         _RangeQuery("restart", changed("kube_pod_container_status_restarts_total", "pod"), "pod", restarted),
         _RangeQuery(
-            "deploy", f"count by (container, image) (kube_pod_container_info{{{here}}}) > bool 0", "container", deployed
+            "deploy",
+            f"count by (container, image) (kube_pod_container_info{{{here}}}) > bool 0",
+            "container",
+            deployed,
+            _Absence.UNLESS_ALL,
         ),
-        _RangeQuery("alert", 'max by (alertname) (ALERTS{alertstate="firing"})', "alertname", fired),
+        # The only alert that fires has no other series beside it: its hole is its end.
+        _RangeQuery("alert", 'max by (alertname) (ALERTS{alertstate="firing"})', "alertname", fired, _Absence.ALWAYS),
     )
 
 

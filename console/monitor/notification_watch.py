@@ -10,7 +10,7 @@ from console.handover.shift import current_shift
 from console.incidents.response_timers import TimerState, response_timers
 from console.incidents.severity_policy import SeverityPolicies
 from console.state.snapshot import ALERTMANAGER, Snapshot
-from queries.model.alert import TrackedAlert
+from queries.model.alert import Alert, AlertState, TrackedAlert
 from queries.model.frozen import dataclass
 from queries.model.identity_cache import IdentityCache
 from queries.model.severity import Priority
@@ -48,6 +48,7 @@ class NotificationWatch:
         self._policies = policies
         self._shift_hours = shift_hours
         self._alerts: tuple[TrackedAlert, ...] | None = None
+        """Those of the last list, and those of before that an old or partial list lacked."""
         self._source = ""
         self._seen: set[tuple[str, ...]] = set()
         """Timers, silences and shift ends that were notified, with their moment."""
@@ -68,18 +69,24 @@ class NotificationWatch:
         if not snapshot.alerts_known or alerts is self._alerts:
             return
         before, source = self._alerts, self._source
-        self._alerts, self._source = alerts, snapshot.alerts_from
+        self._alerts = alerts
+        self._source = snapshot.alerts_from
         if before is None:
             return
         if source == snapshot.alerts_from:
-            new, gone = _find_added(before, alerts), _find_added(alerts, before)
+            new, gone = _drop_respelled(_find_added(before, alerts), _find_added(alerts, before))
         else:  # another source spells the same alerts with other labels
             names = {item.alert.name for item in before}
             new, gone = [item for item in alerts if item.alert.name not in names], []
         yield from _summarize("alert", new, "fires")
-        if gone and snapshot.alerts_from == ALERTMANAGER and not snapshot.alerts_caveat:  # an old or partial list ends nothing
-            listed = {item.alert.labels for item in snapshot.alerts}
-            yield from _summarize("resolved", [item for item in gone if item.alert.labels not in listed], "resolved")
+        if not gone or snapshot.alerts_from != ALERTMANAGER:
+            return
+        if snapshot.alerts_caveat:
+            # An old or partial list ends nothing: what it lacks may come back, and is not new then.
+            self._alerts = (*alerts, *gone)
+            return
+        listed = {item.alert.labels for item in snapshot.alerts}
+        yield from _summarize("resolved", [item for item in gone if item.alert.labels not in listed], "resolved")
 
     def _collect_timers(self, snapshot: Snapshot, now: float) -> Iterator[Notification]:
         if not snapshot.ledger.known:
@@ -93,7 +100,7 @@ class NotificationWatch:
                     continue
                 if not self._is_new("timer", incident.id, timer.step, f"{timer.due_at or 0.0:.0f}") or first:
                     continue
-                what = "it was stable for long enough to be resolved" if stable else f"{timer.step} is overdue"
+                what = "the stability window ended; ready to resolve" if stable else f"{timer.step} is overdue"
                 yield build_notification("timer", incident.severity, f"incident {incident.number}: {what}", incident.title)
 
     def _collect_silences(self, snapshot: Snapshot, now: float) -> Iterator[Notification]:
@@ -104,13 +111,13 @@ class NotificationWatch:
             if not self._is_new("silence", silence.id, f"{silence.ends_at:.0f}"):
                 continue
             hidden = [item.alert for item in snapshot.alerts if silence.id in item.alert.silenced_by]
-            worst = min((item.priority for item in hidden), default=Priority.P4)
-            names = sorted({item.name for item in hidden})
-            then = (
-                f"then {', '.join(names[:3])}{' …' if len(names) > 3 else ''} will notify again"
-                if hidden
-                else "hides nothing now"
-            )
+            notifying = [item for item in hidden if not _is_suppressed_without(item, silence.id)]
+            worst = min((item.priority for item in notifying), default=Priority.P4)
+            names = sorted({item.name for item in notifying})
+            if notifying:
+                then = f"then {', '.join(names[:3])}{' …' if len(names) > 3 else ''} will notify again"
+            else:
+                then = "what it hides stays suppressed" if hidden else "hides nothing now"
             title = f"a silence ends in {format_age(left)}: {', '.join(map(str, silence.matchers))}"
             yield build_notification("silence", worst, title, f"{then}; {silence.created_by}: {silence.comment}")
 
@@ -186,6 +193,40 @@ def _fill(part: str, values: Mapping[str, str]) -> str:
         name, brace, rest = piece.partition("}")
         filled.append(values[name] + rest if brace and name in values else "{" + piece)
     return "".join(filled)
+
+
+def _is_suppressed_without(alert: Alert, silence: str) -> bool:
+    """Whether something else than this silence suppresses the alert too."""
+    return bool(alert.inhibited_by or alert.muted_by or set(alert.silenced_by) - {silence})
+
+
+def _drop_respelled(new: list[TrackedAlert], gone: list[TrackedAlert]) -> tuple[list[TrackedAlert], list[TrackedAlert]]:
+    """Without the alerts that only change hands: Prometheus lists an undelivered one without the labels that it adds when it
+    sends it (`external_labels`), and Alertmanager lists the delivered one with them.
+    """
+    delivered = _find_same(gone, new)
+    lost = _find_same(new, gone)
+    renamed, ended = {*delivered.values(), *lost}, {*delivered, *lost.values()}
+    return (
+        [item for item in new if item.alert.labels not in renamed],
+        [item for item in gone if item.alert.labels not in ended],
+    )
+
+
+def _find_same(undelivered: Iterable[TrackedAlert], delivered: Iterable[TrackedAlert]) -> dict[Labels, Labels]:
+    """Of the undelivered ones the labels, and those of the delivered one that has all the labels which Prometheus sends."""
+    others = [item.alert for item in delivered if item.alert.state is not AlertState.UNDELIVERED]
+    projected: dict[frozenset[str], dict[Labels, Labels]] = {}
+    found: dict[Labels, Labels] = {}
+    for item in undelivered:
+        if item.alert.state is AlertState.UNDELIVERED:
+            sent = item.alert.sent_labels or item.alert.labels
+            names = frozenset(name for name, _ in sent)
+            if names not in projected:
+                projected[names] = {tuple(pair for pair in other.labels if pair[0] in names): other.labels for other in others}
+            if sent in projected[names]:
+                found[item.alert.labels] = projected[names][sent]
+    return found
 
 
 def _summarize(kind: str, alerts: list[TrackedAlert], verb: str) -> Iterator[Notification]:

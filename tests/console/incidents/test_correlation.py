@@ -14,6 +14,7 @@ from queries.errors import Unreachable
 from queries.model.change import Change, LastWrite
 from queries.model.cluster import Cluster, ClusterEvent
 from queries.model.series import Labels, Point, Series
+from queries.model.workload import Container, Revision, Workload
 from queries.prometheus.responses import RangeResult
 
 AT = 1_767_276_000.0
@@ -88,25 +89,77 @@ async def test_a_scaling_is_named_with_both_numbers() -> None:
     ]
 
 
+ROOT_CA = series(steady(0, 3600, 1.0), configmap="kube-root-ca.crt")
+"""A ConfigMap that every namespace has: the exporter answered all the time."""
+
+
 async def test_a_series_that_begins_later_appeared() -> None:
     """One that was there within a step and a half of the start was there before; one that comes later is new."""
     name = "kube_configmap_metadata_resource_version"
-    assert await texts(name, series(steady(15, 3600, 7.0), configmap="limits")) == []
-    assert await texts(name, series({22.5: 7.0}, configmap="limits")) == [
-        (22.5, "config", "configmap/limits", "ConfigMap limits appeared")
+    assert await texts(name, ROOT_CA, series(steady(15, 3600, 7.0), configmap="limits")) == []
+    assert await texts(name, ROOT_CA, series({22.5: 7.0}, configmap="limits")) == []
+    assert await texts(name, ROOT_CA, series({23.0: 7.0}, configmap="limits")) == [
+        (23.0, "config", "configmap/limits", "ConfigMap limits appeared")
     ]
     assert await texts(name, series({**steady(0, 60, 7.0), **steady(75, 120, 8.0)}, configmap="limits")) == [
         (75.0, "config", "configmap/limits", "ConfigMap limits changed")
     ]
-    assert await texts(name, series(steady(900, 3600, 7.0), configmap="cad-console-journal-ann")) == []
+    assert await texts(name, ROOT_CA, series(steady(900, 3600, 7.0), configmap="cad-console-journal-ann")) == []
 
 
 @pytest.mark.parametrize(("gap", "found"), [(22.5, []), (23.0, [(23.0, "appeared")])])
 async def test_a_gap_longer_than_a_step_and_a_half_is_an_absence(gap: float, found: list[tuple[float, str]]) -> None:
     """A point that is exactly a step and a half late is late, not gone."""
-    points = {0.0: 7.0, gap: 7.0}
-    changes = await texts("kube_configmap_metadata_resource_version", series(points, configmap="limits"))
+    own, other = series({0.0: 1.0, gap: 1.0}, container="api", image="r/api:1"), steady(0, 3600, 1.0)
+    changes = await texts("kube_pod_container_info", own, series(other, container="api", image="r/api:2"))
     assert [(at, text.rpartition(" ")[2]) for at, _, _, text in changes] == found
+
+
+async def test_an_exporter_that_was_away_changed_nothing() -> None:
+    """kube-state-metrics restarts, or begins late: what is the same before and after the hole is no change; what differs is."""
+
+    def away(before: float, after: float, **labels: str) -> Series:
+        return series({**steady(0, 600, before), **steady(690, 3600, after)}, **labels)
+
+    version, image = "kube_configmap_metadata_resource_version", "kube_pod_container_info"
+    assert await texts(version, away(7.0, 7.0, configmap="limits"), away(8.0, 9.0, configmap="rules")) == [
+        (690.0, "config", "configmap/rules", "ConfigMap rules changed")
+    ]
+    assert await texts(version, away(7.0, 7.0, configmap="limits")) == []
+    assert await texts(image, *(away(1.0, 1.0, container=name, image=f"r/{name}:1") for name in ("api", "web"))) == []
+    late = [series(steady(900, 3600, 1.0), container=name, image=f"r/{name}:1") for name in ("api", "web")]
+    assert await texts(image, *late) == []
+    scaled = away(3.0, 10.0, deployment="api"), away(2.0, 2.0, deployment="web")
+    assert await texts("kube_deployment_spec_replicas", *scaled) == [(690.0, "scaled", "deployment/api", "api 3→10")]
+    assert await texts("restarts_total", away(1.0, 4.0, pod="api-1")) == [
+        (690.0, "restart", "pod/api-1", "api-1 restarted (4 times so far)")
+    ]
+    assert await texts("desired_replicas", away(3.0, 5.0, horizontalpodautoscaler="api")) == [
+        (690.0, "hpa", "hpa/api", "HPA api desired 3→5")
+    ]
+
+
+async def test_an_image_belongs_to_the_workload_that_runs_it() -> None:
+    """A container is rarely named as its Deployment: the one workload with both is the subject, of two or none the container."""
+
+    def running(name: str, uid: str, image: str) -> Workload:
+        return Workload("n", name, uid, "1", 1, 1, 3, 3, 3, 3, 3, False, 2, START - 9e5,
+                        containers=(Container("app", image),))  # fmt: skip
+
+    api, web = running("api", "u", "registry.test/cad/app:2.1"), running("web", "v", "registry.test/cad/app:2.1")
+    other = series(steady(0, 3600, 1.0), container="app", image="r.test/cad/app:2.0")
+    new = series(steady(900, 3600, 1.0), container="app", image="r.test/cad/app:2.1")
+
+    async def subjects(*workloads: Workload, revisions: tuple[Revision, ...] = ()) -> list[str]:
+        cluster = Cluster("cad", workloads, revisions)
+        shown = replace(snapshot(), cluster=cluster, silences=(), alerts=(), namespace="cad", heartbeat_alert="")
+        found = await correlated(Ranges({"kube_pod_container_info": (other, new)}), shown=shown)
+        return [item.subject for item in found.changes if item.kind == "deploy"]
+
+    assert await subjects(api) == ["deployment/api"]
+    assert await subjects(api, web) == await subjects(running("web", "v", "r/app:3")) == ["container/app"]
+    before = Revision(1, "api-a", "u", START - 9e5, 0, containers=(Container("app", "r/app:2.1"),))
+    assert await subjects(replace(api, containers=(Container("app", "r/app:2.2"),)), revisions=(before,)) == ["deployment/api"]
 
 
 async def test_restarts_count_up_alone() -> None:
@@ -121,8 +174,9 @@ async def test_restarts_count_up_alone() -> None:
 async def test_a_new_image_and_a_new_alert_appear() -> None:
     """An image without its registry; the incident's own alerts and the watchdog are no causes."""
     image = series(steady(900, 990, 1.0), container="api", image="registry.test/cad/api:2.1")
-    assert await texts("kube_pod_container_info", image) == [
-        (900.0, "deploy", "deployment/api", "api image api:2.1 appeared in this hour")
+    old = series(steady(0, 900, 1.0), container="api", image="registry.test/cad/api:2.0")
+    assert await texts("kube_pod_container_info", old, image) == [
+        (900.0, "deploy", "container/api", "api image api:2.1 appeared")
     ]
     names = ("DiskFull", "HighErrorRate", "Watchdog", "NodeDown")
     fired = [series({**steady(900, 990, 1.0), 1005.0: 2.0}, alertname=name) for name in names]

@@ -70,8 +70,41 @@ def test_a_list_that_is_old_or_gone_ends_no_alert(health: Health) -> None:
     titles(found, build_snapshot(FIRST, WARNING))
     good = build_snapshot(WARNING)
     sources = tuple(replace(item, health=health) if item.name == "alertmanager" else item for item in good.sources)
-    assert titles(found, replace(good, sources=sources)) == []
+    partial = replace(good, sources=sources)
+    assert titles(found, partial) == []
     assert titles(found, replace(build_snapshot(), alerts_known=False)) == []
+    assert titles(found, replace(build_snapshot(FIRST, WARNING), sources=sources)) == []
+    titles(found, replace(partial, alerts=(WARNING,)))
+    assert titles(found, build_snapshot(FIRST, WARNING)) == []
+
+
+def test_an_alert_that_ended_behind_an_old_list_is_resolved_by_the_next_good_one() -> None:
+    """What an old or partial list no longer has is over only when a whole list says so, and then it is said."""
+    found = watch()
+    titles(found, build_snapshot(FIRST, WARNING))
+    good = build_snapshot(WARNING)
+    sources = tuple(replace(item, health=Health.STALE) if item.name == "alertmanager" else item for item in good.sources)
+    assert titles(found, replace(good, sources=sources)) == []
+    assert titles(found, build_snapshot(replace(WARNING))) == ["P1 HighErrorRate resolved"]
+
+
+@pytest.mark.parametrize("relabelled", [False, True])
+def test_an_alert_that_reaches_alertmanager_late_neither_ends_nor_begins(relabelled: bool) -> None:
+    """Undelivered it has Prometheus' labels, delivered also the external ones; it is the same alert, there and back.
+
+    Another instance of it, which only looks alike, is told as what it is.
+    """
+    first = tracked("HighErrorRate", "critical", pod="a")
+    own, added = first.alert, (("cluster", "prod"),)
+    sent = tuple(sorted((*own.labels, ("region", "eu")))) if relabelled else ()
+    late = replace(first, alert=replace(own, state=AlertState.UNDELIVERED, sent_labels=sent))
+    delivered = replace(first, alert=replace(own, labels=tuple(sorted((*(sent or own.labels), *added)))))
+    other = tracked("HighErrorRate", "critical", pod="b")
+    found = watch()
+    titles(found, build_snapshot(late, WARNING))
+    assert titles(found, build_snapshot(delivered, WARNING)) == []
+    assert titles(found, build_snapshot(late, WARNING)) == []
+    assert titles(found, build_snapshot(other, WARNING)) == ["P1 HighErrorRate fires", "P1 HighErrorRate resolved"]
 
 
 def test_a_silenced_alert_is_not_resolved_and_fires_again_when_the_silence_ends() -> None:
@@ -115,7 +148,7 @@ def test_an_incident_that_was_quiet_for_long_enough_says_so() -> None:
     found = watch(kinds=("timer",))
     titles(found, opened(completions=done), NOW)
     rung = titles(found, opened(completions=done), NOW + policy.stability_seconds)
-    assert "P1 incident 4: it was stable for long enough to be resolved" in rung
+    assert "P1 incident 4: the stability window ended; ready to resolve" in rung
 
 
 def test_a_silence_that_ends_soon_names_what_notifies_again() -> None:
@@ -197,3 +230,21 @@ def test_what_an_alert_says_is_text_in_a_command() -> None:
     assert filled[2].startswith("P1 {text}; rm -rf / $(id)\\n[bold]")
     assert filled[3:] == ("--body= --exec=id", " --exec=id", "{other} {", "alert")
     assert not any(character in part for part in filled for character in "\n\x1b\x07")
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"silenced_by": ("s-1", "s-2")}, "what it hides stays suppressed; ann@vm: rebuilding"),
+        ({"inhibited_by": ("f-1",)}, "what it hides stays suppressed; ann@vm: rebuilding"),
+        ({"muted_by": ("weekends",)}, "what it hides stays suppressed; ann@vm: rebuilding"),
+        ({"state": AlertState.ACTIVE, "silenced_by": ()}, "hides nothing now; ann@vm: rebuilding"),
+    ],
+)
+def test_a_silence_that_ends_names_no_alert_that_stays_suppressed(changes: dict[str, Any], text: str) -> None:
+    """A second silence, an inhibition or a mute time keeps the alert from notifying; nothing else is promised."""
+    alert = replace(FIRST.alert, state=AlertState.SUPPRESSED, silenced_by=("s-1",))
+    hidden = replace(FIRST, alert=replace(alert, **changes))
+    silence = Silence("s-1", (Matcher("alertname", "HighErrorRate"),), NOW - 60, NOW + 600, "ann@vm", "rebuilding")
+    (item,) = [item for item in watch(kinds=("silence",)).collect(replace(build_snapshot(hidden), silences=(silence,)), NOW)]
+    assert (item.text, item.severity) == (text, Priority.P4)
