@@ -122,30 +122,33 @@ class _ImpactQuery:
 
     async def count_failed(self) -> FailedRequests:
         window = max(1.0, round(self.end - self.detected_at, 3))
-        if await self._count_exported() is None:
-            return FailedRequests(None, self.why["requests"])
-        # An increase needs two samples: within one scrape interval it would be 0, whatever failed.
-        short = f"Prometheus has fewer than two samples of these {format_span(window)}"
-        samples = await self._query("samples", f"max(count_over_time({{{_EXPORTED}}}[{_window(window)}]))", empty=short)
-        if samples is None or samples < _LEAST_SAMPLES:
-            return FailedRequests(None, self.why.get("samples", short))
+        reason = await self._why_not_countable(window)
+        if reason:
+            return FailedRequests(None, reason)
         failed = await self._query("failed", failed_text(window))
         return FailedRequests(failed, self.why.get("failed", ""))
 
-    async def _count_exported(self) -> float | None:
-        """The series of requests; without any, none of the other expressions means anything."""
+    async def _why_not_countable(self, window: float) -> str:
+        """Why requests of the window cannot be counted; empty if they can.
+
+        Without their series none of the other expressions means anything; and an increase needs two samples: within one scrape
+        interval it would be 0, whatever failed.
+        """
         missing = "nobody exported ocr_requests_total or vision_requests_total at the end of the window"
-        return await self._query("requests", f"count({{{_EXPORTED}}})", empty=missing)
+        short = f"Prometheus has fewer than two samples of these {format_span(window)}"
+        if await self._query("exported", f"count({{{_EXPORTED}}})", empty=missing) is None:
+            return self.why.pop("exported")
+        samples = await self._query("samples", f"max(count_over_time({{{_EXPORTED}}}[{_window(window)}]))", empty=short)
+        return self.why.pop("samples", "" if samples is not None and samples >= _LEAST_SAMPLES else short)
 
     async def measure(self, ratio: PanelSpec | None) -> Impact:
         bad_since, outside, unseen = await self._ratio(ratio)
         start = self.detected_at if bad_since is None else bad_since
         window = max(1.0, round(self.end - start, 3))
-        present = await self._count_exported()
+        reason = await self._why_not_countable(window)
         requests = failed = slow = budget = None
-        if present is None:
-            reason = self.why["requests"]
-            self.why.update(failed=reason, slow_percent=reason, budget_percent=reason)
+        if reason:
+            self.why.update(requests=reason, failed=reason, slow_percent=reason, budget_percent=reason)
         else:
             requests = await self._query("requests", requests_text(window))
             failed = await self._query("failed", failed_text(window))

@@ -116,8 +116,10 @@ def update_due_at(incident: Incident, policy: SeverityPolicy) -> float | None:
     """When the next update is due; None once the incident is resolved or closed."""
     if incident.resolved_at is not None or not incident.open:
         return None
-    last = incident.communicated_at
-    return max(last or 0.0, incident.declared_at) + policy.update_every_seconds
+    # Completed by hand, the step says that people know, even where nobody wrote an update here.
+    completion = incident.completions.get(Step.COMMUNICATE)
+    told = max(incident.communicated_at or 0.0, completion.at if completion else 0.0)
+    return max(told, incident.declared_at) + policy.update_every_seconds
 
 
 def stable_at(incident: Incident, policy: SeverityPolicy) -> float | None:
@@ -149,9 +151,6 @@ def _timer(step: Step, incident: Incident, policy: SeverityPolicy, now: float) -
     completion = incident.completions.get(step)
     if step is Step.COMMUNICATE:
         due = update_due_at(incident, policy)
-        # Completed by hand, the step says that people know, even where nobody wrote an update here.
-        if due is not None and completion is not None:
-            due = max(due, completion.at + policy.update_every_seconds)
         if due is not None:
             return ResponseTimer(step, TimerState.OVERDUE if now > due else TimerState.DUE, due, completion)
         return (

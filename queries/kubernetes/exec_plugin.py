@@ -75,7 +75,7 @@ def run_plugin(
             start_new_session=True,
         )
     except OSError as error:
-        hint = str(spec.get("installHint") or "is it installed and on PATH?").strip().splitlines()[0]
+        hint = (str(spec.get("installHint") or "").strip() or "is it installed and on PATH?").splitlines()[0]
         raise AccessDenied(f"the exec plugin {name} cannot be started ({error.strerror or error})", hint=hint) from None
     started(lambda: _end(process))
     try:

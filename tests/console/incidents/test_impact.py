@@ -64,7 +64,7 @@ class Metrics:
 
 def known(**changes: object) -> Metrics:
     month = "2592000000ms"
-    values = {PRESENT: 4.0, "platform_failures": 30.0, "within_2s": 1.5, month: 1_000_000.0, "platform_requests": 5000.0}
+    values = {PRESENT: 4.0, "count_over_time": 8.0, "platform_failures": 30.0, "within_2s": 1.5, month: 1_000_000.0, "platform_requests": 5000.0}
     return Metrics(values, **changes)  # type: ignore[arg-type]
 
 
@@ -229,7 +229,11 @@ async def test_an_impossible_value_is_left_out_and_an_incident_has_a_second_at_l
 async def test_a_window_within_one_scrape_interval_has_no_count(samples: float | None, failed: float | None) -> None:
     """An increase needs two samples: with fewer the expression is 0, and nobody knows how many requests failed."""
     metrics = known()
-    metrics.values = {"count_over_time": samples, **metrics.values}
+    metrics.values["count_over_time"] = samples
     count, why = await count_failed(metrics, start=T, end=T + 2.0)
     assert count == failed
     assert why == ("" if failed else "Prometheus has fewer than two samples of these 2s")
+    impact = await measured(metrics, seconds=2.0)
+    short = "" if failed else "Prometheus has fewer than two samples of these 2s"
+    assert (impact.requests, impact.failed) == ((5000.0, 30.0) if failed else (None, None))
+    assert {impact.reason(name) for name in ("requests", "failed", "slow_percent", "budget_percent")} == {short}

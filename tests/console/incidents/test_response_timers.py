@@ -67,6 +67,14 @@ def test_an_update_is_due_again_and_again() -> None:
     assert clock(over, Step.COMMUNICATE, T + 9000).state is TimerState.DONE
 
 
+def test_a_communication_completed_by_hand_has_one_due_time() -> None:
+    """The time of the step and the time of the next update are the same, without an update and after an older one."""
+    out = Update("u", T + 100, "ann", "x", (Delivery(T + 120, "ann", "chat", DeliveryState.SENT),))
+    for updates in ((), (out,)):
+        done = incident(updates=updates, completions=ticked(communicate=T + 840))
+        assert update_due_at(done, RESPONSE) == clock(done, Step.COMMUNICATE, T + 960).due_at == T + 840 + 900
+
+
 def test_the_window_of_stability() -> None:
     """It runs from the last alert's end or the mitigation, whichever is later, and starts anew when one fires again."""
     assert clock(incident(), Step.RESOLVE, T).why == "until it is mitigated"

@@ -240,6 +240,9 @@ def test_plugins_that_cannot_work_are_refused(tmp_path: Path) -> None:
     spec = {"apiVersion": V1, "command": "no-such-plugin", "installHint": "apt install it\nor not"}
     with pytest.raises(AccessDenied, match=r"cannot be started.*apt install it$"):
         run_plugin(spec, cluster={}, environ=os.environ)
+    for hint in (None, "", " ", "\n"):
+        with pytest.raises(AccessDenied, match=r"cannot be started.*is it installed and on PATH\?$"):
+            run_plugin({**spec, "installHint": hint}, cluster={}, environ=os.environ)
     with pytest.raises(AccessDenied, match="needs a terminal"):
         run(tmp_path, "true\n", interactiveMode="Always")
     with pytest.raises(AccessDenied, match="v1alpha1"):
