@@ -6,7 +6,6 @@ import asyncio
 import json
 import shlex
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlencode
 
@@ -156,7 +155,7 @@ class Admin:
         moved, text = await _check_moves(plan.verify_with, reader)
         if plan.verify_with.call.state is not None and plan.verify_with.call.state.becomes:
             moved, text = await _check_state(plan.verify_with, reader)
-        return AppliedCheck(replace(plan)) if moved else AppliedCheck(text=text or "nothing that it moves is exported")
+        return AppliedCheck(plan) if moved else AppliedCheck(text=text or "nothing that it moves is exported")
 
     async def fetch_state(self, request: ActionCall, reader: ClusterReader) -> str:
         """As `Guardable.fetch_state`: of the fields that the call sets."""

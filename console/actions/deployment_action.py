@@ -7,7 +7,6 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from console.actions import deployment_preflight as checks
@@ -170,7 +169,7 @@ class DeploymentAction(ABC):
         deployment = await fetch_target(plan.request, reader)
         meta = deployment["metadata"]
         if self.is_in_place(plan, deployment):
-            return AppliedCheck(replace(plan))
+            return AppliedCheck(plan)
         if str(meta["resourceVersion"]) == plan.resource_version:
             return AppliedCheck(text=f"{plan.subject} is unchanged")
         if meta.get("generation") == plan.generation:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import AsyncGenerator
-from dataclasses import replace
 from typing import ClassVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
@@ -81,7 +80,7 @@ class Expire:
     async def check_applied(self, plan: Plan, reader: ClusterReader) -> AppliedCheck:
         silence = await reader.silence(_silence_id(plan.request))
         if silence.state == "expired":
-            return AppliedCheck(replace(plan))
+            return AppliedCheck(plan)
         return AppliedCheck(text=f"the silence is still {silence.state}")
 
     async def check_undone(self, plan: Plan, reader: ClusterReader) -> Progress | None:

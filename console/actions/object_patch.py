@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar, TypeVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
@@ -134,7 +133,7 @@ class ObjectPatch(ABC):
         """The write carries a resourceVersion: once the object has another one, it can no longer take effect."""
         found = await self._read(plan.request, reader)
         if self.is_in_place(plan, found):
-            return AppliedCheck(replace(plan))
+            return AppliedCheck(plan)
         return describe_missing(plan, found)
 
     async def _read(self, request: ActionCall, reader: ClusterReader) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import json
 import shlex
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
@@ -153,7 +152,7 @@ class _RemovePod(ABC):
     async def check_applied(self, plan: Plan, reader: ClusterReader) -> AppliedCheck:
         pod = await _read_pod(plan, reader)
         if pod is None or pod["metadata"].get("deletionTimestamp"):
-            return AppliedCheck(replace(plan))
+            return AppliedCheck(plan)
         return AppliedCheck(text=f"{plan.subject} is not terminating")
 
     async def check_undone(self, plan: Plan, reader: ClusterReader) -> Progress | None:
@@ -211,7 +210,7 @@ class DeletePod(_RemovePod):
     """Does not ask the PodDisruptionBudgets, so it needs a confirmation of its own in every environment."""
 
     name = "delete-pod"
-    title = "Delete past its budget"
+    title = "Delete (bypass PDB)"
     way: ClassVar[str] = "deleted"
     right: ClassVar[dict[str, str]] = {"verb": "delete"}
 

@@ -118,7 +118,7 @@ class Rollback(DeploymentAction):
         number = choice.revision.number
         text = f"revision {number} {choice.text}"
         if choice is default and choice.standing is Standing.READY:
-            return (PreflightCheck(CheckLevel.OK, f"{text}, and nobody rolled back from it", "revisions"),)
+            return (PreflightCheck(CheckLevel.OK, f"{text}, and was never rolled back from", "revisions"),)
         if choice.standing is Standing.READY and default is not None:
             text += f", but {default.revision.number} is the last that was"
         return (PreflightCheck(CheckLevel.ASK, f"{text}: type its number", "revisions", word=str(number)),)

@@ -1,21 +1,11 @@
-"""Looks up the rule behind an alert, and the alerts that a silence would match."""
+"""Looks up the alerts that a silence would match."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from queries.model.alert import Alert, AlertRule, AlertState, TrackedAlert
+from queries.model.alert import AlertState, TrackedAlert
 from queries.model.matcher import Matcher
-
-
-def find_rule(alert: Alert, rules: Iterable[AlertRule]) -> AlertRule | None:
-    """The rule with the alert's name; of several, the one whose labels the alert has."""
-    candidates = [rule for rule in rules if rule.name == alert.name]
-    labels = dict(alert.labels)
-    fitting = (
-        rule for rule in candidates if all(labels.get(name) == value for name, value in rule.labels if "{{" not in value)
-    )
-    return next(fitting, next(iter(candidates), None))
 
 
 def find_matches(alerts: Iterable[TrackedAlert], matchers: Iterable[Matcher]) -> tuple[TrackedAlert, ...]:

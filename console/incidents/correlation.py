@@ -159,7 +159,9 @@ def _find_target(cluster: Cluster | None, container: str, image: str) -> str:
     is not that of its workload.
     """
     found: set[str] = set()
-    for workload in cluster.workloads if cluster else ():
+    if cluster is None:
+        return f"container/{container}"
+    for workload in cluster.workloads:
         templates = (workload.containers, *(item.containers for item in cluster.revisions_of(workload)))
         if any(item.name == container and item.image.rpartition("/")[2] == image for each in templates for item in each):
             found.add(workload.target)

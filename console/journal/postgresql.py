@@ -425,7 +425,7 @@ _CAUSES: tuple[tuple[type[SourceError], tuple[str, ...], tuple[str, ...], str, s
         ("57P",),
         ("the database system is",),
         "PostgreSQL is starting or stopping",
-        "it is asked again by itself",
+        "the console retries by itself",
     ),
     (TimedOut, ("57014", "55P03"), (), "PostgreSQL does not answer in time", "look for what locks the table"),
 )

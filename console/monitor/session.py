@@ -10,7 +10,7 @@ from contextlib import aclosing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from console.alerts.lookup import find_matches, find_rule
+from console.alerts.lookup import find_matches
 from console.config.missing import missing_server
 from console.config.permissions import file_warnings
 from console.config.settings import Settings
@@ -28,7 +28,7 @@ from console.runbooks.index import RunbookFound, RunbookIndex
 from console.state.place import Place
 from console.state.snapshot import Snapshot
 from queries.catalogue.error_codes import use_team_codes
-from queries.model.alert import AlertRule, Suggestion, TrackedAlert
+from queries.model.alert import AlertRule, Suggestion, TrackedAlert, find_rule
 from queries.model.dashboard import DASHBOARDS
 from queries.model.label_selector import matches_selector
 from queries.model.matcher import Matcher
@@ -355,7 +355,7 @@ class Session(JournalSession):
 
     def rule_of(self, tracked: TrackedAlert) -> AlertRule | None:
         """The rule behind an alert; of several with its name, the one whose labels the alert has."""
-        return find_rule(tracked.alert, self.snapshot().rules)
+        return find_rule(tracked.alert.labels, self.snapshot().rules)
 
     def find_runbook(self, text: str) -> RunbookFound:
         """Resolves a path, a URL, a page's name or an alert's name; an alert gives the page of its screen."""

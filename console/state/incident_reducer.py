@@ -398,7 +398,7 @@ class IncidentReducer:
         role, person = payload.role, payload.person
         before = builder.roles.get(role, "")
         if before and payload.over is not None and payload.over != before:
-            builder.add_entry(event, Source.PERSON, f"{role}: stays {before}; {person or 'nobody'} came too late")
+            builder.add_entry(event, Source.PERSON, f"{role}: stays {before}: the change to {person or 'nobody'} came later")
             return
         builder.roles.pop(role, None)
         if person:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from queries.model.action import ActionCall
@@ -154,3 +155,10 @@ class AlertRule:
     last_error: str = ""
     group: str = ""
     interval_seconds: float = 0.0
+
+
+def find_rule(labels: Labels, rules: Iterable[AlertRule]) -> AlertRule | None:
+    """The rule of the alert's name; of several, the one whose own labels the alert has, None if it has those of none."""
+    named = [item for item in rules if item.name == label(labels, "alertname")]
+    fitting = (item for item in named if all(label(labels, name) == value for name, value in item.labels if "{{" not in value))
+    return next(fitting, named[0] if len(named) == 1 else None)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from queries.model.alert import Alert, AlertRule, AlertState
+from queries.model.alert import Alert, AlertRule, AlertState, find_rule
 from queries.model.matcher import MatcherError
 from queries.model.series import Labels, Sample, drop_labels, label
 from queries.model.silence import Silence
@@ -73,7 +73,7 @@ def _build(
     at: float,
     send: Callable[[Labels], Labels | None],
 ) -> Alert:
-    rule = _find_rule(labels, rules)
+    rule = find_rule(labels, rules)
     annotations = tuple(pair for pair in rule.annotations if "{{" not in pair[1]) if rule else ()
     since = since if math.isfinite(since) else 0.0
     if state == "pending":
@@ -91,13 +91,6 @@ def _build(
         starts_at=since,
         updated_at=at,
     )
-
-
-def _find_rule(labels: Labels, rules: tuple[AlertRule, ...]) -> AlertRule | None:
-    """The rule of the alert's name; of several, the one whose own labels the alert has."""
-    named = [item for item in rules if item.name == label(labels, "alertname")]
-    fitting = (item for item in named if all(label(labels, name) == value for name, value in item.labels if "{{" not in value))
-    return next(fitting, named[0] if len(named) == 1 else None)
 
 
 def silence_alerts(alerts: Iterable[Alert], silences: Iterable[Silence]) -> tuple[Alert, ...]:

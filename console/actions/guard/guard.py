@@ -204,7 +204,7 @@ class Guard:
         self._ends = clock_now() + self._watch_seconds
         self._ends_at = self._clock() + self._watch_seconds
         if failure:
-            async with aclosing(self._roll_back(failure, certain=True)) as reports:
+            async with aclosing(self._roll_back(failure, can_call_off=False)) as reports:
                 async for report in reports:
                     yield report
         while self.ended is None:
@@ -212,11 +212,11 @@ class Guard:
             if self._lost:
                 yield self._leave()
             elif self._control.stopped_by:
-                yield await self._end(GuardResult.STOPPED, f"stopped by {self._control.stopped_by}: the change stays, unproved")
+                yield await self._end(GuardResult.STOPPED, f"stopped by {self._control.stopped_by}: change kept, not verified")
             elif self._moved:
                 yield await self._end(GuardResult.CHANGED, f"{self._moved}{NOT_ROLLED_BACK}")
             elif reason := self._why_roll_back():
-                async with aclosing(self._roll_back(reason, certain=self._verdict is not GuardVerdict.WORSE)) as reports:
+                async with aclosing(self._roll_back(reason, can_call_off=self._verdict is GuardVerdict.WORSE)) as reports:
                     async for report in reports:
                         yield report
             elif self._is_proved():
@@ -307,8 +307,8 @@ class Guard:
 
     # Rolling back
 
-    async def _roll_back(self, reason: str, *, certain: bool) -> AsyncGenerator[GuardReport, None]:
-        """Announces, counts down and runs the undo. Signals that recover call it off, unless the reason is `certain`."""
+    async def _roll_back(self, reason: str, *, can_call_off: bool) -> AsyncGenerator[GuardReport, None]:
+        """Announces, counts down and runs the undo. Signals that recover call it off if they are the reason."""
         self._reason = reason
         if self._undo is None:
             yield await self._end(GuardResult.FAILED, f"failed: {reason}; nothing rolls this change back")
@@ -320,7 +320,7 @@ class Guard:
         yield await self._announce(f"{reason}: rolls back in {format_duration(seconds)}: {describe_call(self._undo)}")
 
         async def confirm(preview: Preview) -> bool:
-            return not preview.blocked and await self._count_down(deadline, certain=certain)
+            return not preview.blocked and await self._count_down(deadline, can_call_off=can_call_off)
 
         give_up, conflicts = deadline + self.options.hold_seconds, 0
         while self.ended is None:
@@ -346,14 +346,14 @@ class Guard:
                 yield self._report(f"holds, nothing is sent: {doubts}")
             await self._control.wait(_AFTER_CONFLICT_SECONDS if conflicts else _TRY_AGAIN_SECONDS)
 
-    async def _count_down(self, deadline: float, *, certain: bool) -> bool:
+    async def _count_down(self, deadline: float, *, can_call_off: bool) -> bool:
         """Whether to send the undo; looks at the signals meanwhile, and at the end whether the change is still there."""
         control, interval = self._control, self._source.interval_seconds
         while (left := deadline - clock_now()) > 0 and not control.undo_now:
             await control.wait(min(left, interval))
             if control.stopped_by:
                 return False
-            if not certain and clock_now() < deadline and not control.undo_now:
+            if can_call_off and clock_now() < deadline and not control.undo_now:
                 await self._observe(check_target=False)
                 if self._verdict is GuardVerdict.OK:
                     self._called_off = True
@@ -412,7 +412,7 @@ class Guard:
     def _leave(self) -> GuardReport:
         """The guard is somebody else's now: this process neither acts nor journals an end."""
         self.ended, self._phase, self._acts_at = GuardResult.UNKNOWN, GuardPhase.ENDED, None
-        return GuardReport(f"{self._lost}: this console watches no longer and sends nothing", self.status(), Outcome.UNKNOWN)
+        return GuardReport(f"{self._lost}: this console stopped watching and sends nothing", self.status(), Outcome.UNKNOWN)
 
     async def _write(self, payload: Payload) -> None:
         self._journal_error = await self._record(payload)

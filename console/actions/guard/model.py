@@ -90,7 +90,7 @@ class GuardResult(StrEnum):
     CHANGED = "changed"
     """Somebody else changed it since: theirs is not rolled back."""
     STOPPED = "stopped"
-    """A person ended the guard: the change stays, unproved."""
+    """A person ended the guard: the change stays, not verified."""
     FAILED = "failed"
     """Worse, and nothing rolls the change back."""
     UNKNOWN = "unknown"

@@ -36,14 +36,14 @@ def find_channels(incident: Incident, settings: IncidentSettings) -> tuple[str, 
 
 
 def describe_notices(incidents: Sequence[Incident], settings: IncidentSettings) -> tuple[str, ...]:
-    """What the person confirms: who gets to know what the guard does."""
+    """What the person confirms: who gets the guard events."""
     if not incidents:
-        return ("an incident about it that is declared meanwhile gets what the guard does, and so do its channels",)
+        return ("guard events are also posted to an incident that is declared for it meanwhile, and to its channels",)
     lines = []
     for incident in incidents:
         channels = ", ".join(find_channels(incident, settings))
         sent = f"it is sent to {channels}" if channels else "none of its updates went to a channel, so none is sent"
-        lines.append(f"incident {incident.number} gets what the guard does; {sent}")
+        lines.append(f"incident {incident.number} gets the guard events; {sent}")
     return tuple(lines)
 
 

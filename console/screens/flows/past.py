@@ -155,7 +155,7 @@ class PastFlow:
     def leave(self) -> None:
         """Back to now, to the screen, the cursor and the filters of before."""
         if self.app.replayed:
-            self.app.show_notice("a replay has no now: `:at incident` and a time go to other moments, `:quit` ends it")
+            self.app.show_notice("a replay has no live view: `:at TIME` or `:at incident` moves, `:quit` leaves")
             return
         self.pause()
         self.app.workers.cancel_group(self.app, "past")

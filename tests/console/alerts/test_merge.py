@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import RECORDINGS
 
-from console.alerts.lookup import find_rule
 from console.alerts.merge import AlertMerger, MergedAlerts, find_undelivered
 from queries.alertmanager import Alertmanager
 from queries.http.endpoint import Endpoint
-from queries.model.alert import Alert, AlertState
+from queries.model.alert import Alert, AlertState, find_rule
 from queries.prometheus.responses import RulesDecoder, RulesResult
 from queries.text.times import parse_rfc3339
 
@@ -84,8 +83,11 @@ async def test_a_rule_with_a_template_in_its_labels_is_found(name: str) -> None:
     merged, rules = await recorded("restarted")
     alert = next(alert for alert in merged.alerts if alert.name == name)
     twin = replace(rules.rules[0], name=name, labels=(("severity", "info"),))
-    rule = find_rule(alert, (twin, *rules.rules))
+    rule = find_rule(alert.labels, (twin, *rules.rules))
     assert rule is not None and rule is not twin and rule.name == name
+    # Of two that both do not fit, neither is named as the one behind the alert; a single one is, whatever was relabelled.
+    assert find_rule(alert.labels, (twin, replace(twin, labels=(("severity", "x"),)))) is None
+    assert find_rule(alert.labels, (twin,)) is twin
 
 
 _STATES = (AlertState.ACTIVE, AlertState.SUPPRESSED)

@@ -140,7 +140,7 @@ async def test_an_exporter_that_was_away_changed_nothing() -> None:
 
 
 async def test_an_image_belongs_to_the_workload_that_runs_it() -> None:
-    """A container is rarely named as its Deployment: the one workload with both is the subject, of two or none the container."""
+    """A container is rarely named as its Deployment: the one workload with both is the subject, else the container is."""
 
     def running(name: str, uid: str, image: str) -> Workload:
         return Workload("n", name, uid, "1", 1, 1, 3, 3, 3, 3, 3, False, 2, START - 9e5,

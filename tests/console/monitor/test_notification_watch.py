@@ -246,5 +246,5 @@ def test_a_silence_that_ends_names_no_alert_that_stays_suppressed(changes: dict[
     alert = replace(FIRST.alert, state=AlertState.SUPPRESSED, silenced_by=("s-1",))
     hidden = replace(FIRST, alert=replace(alert, **changes))
     silence = Silence("s-1", (Matcher("alertname", "HighErrorRate"),), NOW - 60, NOW + 600, "ann@vm", "rebuilding")
-    (item,) = [item for item in watch(kinds=("silence",)).collect(replace(build_snapshot(hidden), silences=(silence,)), NOW)]
+    (item,) = watch(kinds=("silence",)).collect(replace(build_snapshot(hidden), silences=(silence,)), NOW)
     assert (item.text, item.severity) == (text, Priority.P4)

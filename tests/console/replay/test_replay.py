@@ -330,7 +330,7 @@ async def test_the_console_on_a_bundle(file: Path, tmp_path: Path, unplugged: li
         assert "[bold red]boom[/]" in shown
         assert "\x1b" not in shown
         await pilot.press("colon", *"live", "enter")
-        await patience.until(pilot, lambda: any("a replay has no now" in item for item in notices_of(app)), "the notice")
+        await patience.until(pilot, lambda: any("a replay has no live view" in item for item in notices_of(app)), "the notice")
         await pilot.press("escape", "colon", *"declare", "enter")
         await patience.until(pilot, lambda: any("nothing can be changed" in item for item in notices_of(app)), "the refusal")
         assert "REPLAY  AS OF" in text_of(app.screen)

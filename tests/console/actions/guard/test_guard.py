@@ -125,7 +125,7 @@ async def test_a_guard_says_that_it_holds_the_newest_verdicts_only(bench: Bench,
 
 
 async def test_one_key_stops_the_countdown(bench: Bench) -> None:
-    """A stopped roll-back sends nothing: the change stays, and the outcome says that it is unproved."""
+    """A stopped roll-back sends nothing: the change stays, and the outcome says that it is not verified."""
     signals, control = Signals(bench.journal), GuardControl()
 
     async def meanwhile(step: RunStep) -> None:
@@ -734,7 +734,7 @@ async def test_a_guard_that_is_somebody_elses_sends_nothing(bench: Bench, ended:
     steps = await bench.act("cordon", NODE, guard=BRIEF, source=signals, meanwhile=meanwhile)
     result, text = outcome(steps)
     assert result is Outcome.UNKNOWN
-    assert text.endswith("this console watches no longer and sends nothing")
+    assert text.endswith("this console stopped watching and sends nothing")
     assert len(bench.writes()) == 1 and cordoned(bench)
     assert kinds(bench).count("guard.ended") == ended
 

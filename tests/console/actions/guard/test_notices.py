@@ -91,7 +91,7 @@ async def test_the_incident_and_its_channel_get_announcement_and_end(bench: Benc
         assert result is Outcome.ROLLED_BACK
         assert text.endswith("; incident 1: chat accepted it")
         assert not any(step.text.endswith("telling the incident") for step in steps)
-        assert "incident 1 gets what the guard does; it is sent to chat" in bench.previews[0].plan.notes
+        assert "incident 1 gets the guard events; it is sent to chat" in bench.previews[0].plan.notes
         sent = [json.loads(body)["text"] for body in server.bodies]
     announced, ended = guard_lines(bench)
     assert sent == [announced, ended]
@@ -156,7 +156,7 @@ async def test_only_the_channels_of_the_incident_get_it(bench: Bench) -> None:
     async with channel(bench, ACCEPTS, used=False) as server:
         steps = await run_worse(bench, signals)
         assert outcome(steps)[1].endswith("; incident 1 has it in its timeline")
-        assert "incident 1 gets what the guard does; none of its updates went to a channel, so none is sent" in (
+        assert "incident 1 gets the guard events; none of its updates went to a channel, so none is sent" in (
             bench.previews[0].plan.notes
         )
         assert not server.requests and len(guard_lines(bench)) == 2
