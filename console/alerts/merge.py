@@ -9,7 +9,7 @@ from itertools import compress
 from operator import is_not
 from typing import NamedTuple
 
-from queries.model.alert import Alert, AlertRule, AlertState, Priority
+from queries.model.alert import Alert, AlertRule, AlertState, Priority, find_rule, labels_agree
 from queries.model.frozen import dataclass
 from queries.model.series import Labels, label
 
@@ -83,7 +83,7 @@ def _match(delivered: Sequence[Alert], evaluated: Sequence[Alert]) -> _Matching:
     missing: list[int] = []
     projected: dict[tuple[str, tuple[str, ...]], Mapping[Labels, list[Alert]]] = {}
     for at, alert in enumerate(evaluated):
-        sent = _sent(alert)
+        sent = alert.labels_to_deliver
         names = tuple([name for name, _ in sent])
         key = (label(sent, "alertname"), names)
         if key not in projected:
@@ -100,7 +100,7 @@ def _match(delivered: Sequence[Alert], evaluated: Sequence[Alert]) -> _Matching:
     missing = [
         at
         for at in missing
-        if not any(_agree(_sent(evaluated[at]), item.labels) for item in unmatched.get(evaluated[at].name, ()))
+        if not any(labels_agree(evaluated[at].labels_to_deliver, item.labels) for item in unmatched.get(evaluated[at].name, ()))
     ]
     return _Matching([twins.get(item.fingerprint, -1) for item in delivered], pending, missing)
 
@@ -142,14 +142,20 @@ def _is_matched_alike(one: Alert, other: Alert) -> bool:
 
 def find_undelivered(missing: Iterable[Alert], rules: Iterable[AlertRule], *, now: float) -> tuple[Alert, ...]:
     """The missing alerts that have been firing long enough to have reached every Alertmanager."""
-    for_seconds: dict[str, float] = {}
+    by_name: dict[str, list[AlertRule]] = defaultdict(list)
     for rule in rules:
-        for_seconds[rule.name] = max(for_seconds.get(rule.name, 0.0), rule.for_seconds)
+        by_name[rule.name].append(rule)
     return tuple(
         replace(alert, state=AlertState.UNDELIVERED)
         for alert in missing
-        if now - (alert.starts_at + for_seconds.get(alert.name, 0.0)) > UNDELIVERED_SECONDS
+        if now - alert.starts_at - _pending_seconds(alert, by_name[alert.name]) > UNDELIVERED_SECONDS
     )
+
+
+def _pending_seconds(alert: Alert, rules: Sequence[AlertRule]) -> float:
+    """How long the alert was pending before it fired; of several rules with its name that do not fit its labels, the least."""
+    rule = find_rule(alert.labels, rules)
+    return rule.for_seconds if rule is not None else min((item.for_seconds for item in rules), default=0.0)
 
 
 def urgency(alert: Alert) -> tuple[int, bool, float, str, str]:
@@ -167,12 +173,3 @@ def _group_by_labels(alerts: Iterable[Alert], names: tuple[str, ...]) -> Mapping
     for alert in alerts:
         groups[tuple(pair for pair in alert.labels if pair[0] in kept)].append(alert)
     return groups
-
-
-def _sent(alert: Alert) -> Labels:
-    return alert.sent_labels or alert.labels
-
-
-def _agree(one: Labels, other: Labels) -> bool:
-    known = dict(other)
-    return all(known.get(name, value) == value for name, value in one)

@@ -7,7 +7,7 @@ from itertools import compress
 from operator import is_not
 
 from console.checks.result import FAILED_GENERALLY, CheckResult, Result
-from queries.model.alert import Alert, AlertRule
+from queries.model.alert import Alert, AlertRule, labels_agree
 from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.text.durations import format_span
@@ -70,16 +70,20 @@ class Partition:
 def watchdog_state(
     name: str, rules: Iterable[AlertRule], evaluated: Iterable[Alert], delivered: Iterable[Alert]
 ) -> WatchdogState | None:
-    """`evaluated` and `delivered` are its instances in Prometheus and in Alertmanager; None if no rule has its name."""
-    own = [rule for rule in rules if rule.name == name]
-    if not own:
+    """`evaluated` and `delivered` are its instances in Prometheus and in Alertmanager; None if no rule has its name.
+
+    Several clusters may share an Alertmanager: the instance of another one does not prove that ours arrives.
+    """
+    named = [rule for rule in rules if rule.name == name]
+    if not named:
         return None
     firing = [alert for alert in evaluated if alert.firing]
     since = min((alert.starts_at for alert in firing), default=None)
-    was_evaluated = all(rule.health in ("ok", "err") for rule in own)
-    return WatchdogState(
-        name, since, arrived=any(True for _ in delivered), broken=was_evaluated and not firing and not any(evaluated)
-    )
+    was_evaluated = all(rule.health in ("ok", "err") for rule in named)
+    listed = tuple(delivered)
+    ours = [item for item in listed if any(labels_agree(own.labels_to_deliver, item.labels) for own in firing)]
+    arrived = bool(ours if firing else listed)
+    return WatchdogState(name, since, arrived=arrived, broken=was_evaluated and not firing and not any(evaluated))
 
 
 def check(name: str, state: WatchdogState | None, *, now: float) -> CheckResult:

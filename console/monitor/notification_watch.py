@@ -220,7 +220,7 @@ def _find_same(undelivered: Iterable[TrackedAlert], delivered: Iterable[TrackedA
     found: dict[Labels, Labels] = {}
     for item in undelivered:
         if item.alert.state is AlertState.UNDELIVERED:
-            sent = item.alert.sent_labels or item.alert.labels
+            sent = item.alert.labels_to_deliver
             names = frozenset(name for name, _ in sent)
             if names not in projected:
                 projected[names] = {tuple(pair for pair in other.labels if pair[0] in names): other.labels for other in others}

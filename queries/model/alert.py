@@ -45,7 +45,12 @@ class Alert:
     grade: Grade | None = None
     """Set if the configuration grades the labels differently from the built-in words."""
     sent_labels: Labels = ()
-    """The labels that Prometheus sends, if it rewrites them (`alert_relabel_configs`); else empty."""
+    """The labels that Prometheus sends, if it adds some (`external_labels`) or rewrites them; else empty."""
+
+    @property
+    def labels_to_deliver(self) -> Labels:
+        """With these Alertmanager gets an alert that Prometheus lists."""
+        return self.sent_labels or self.labels
 
     @property
     def name(self) -> str:
@@ -162,3 +167,12 @@ def find_rule(labels: Labels, rules: Iterable[AlertRule]) -> AlertRule | None:
     named = [item for item in rules if item.name == label(labels, "alertname")]
     fitting = (item for item in named if all(label(labels, name) == value for name, value in item.labels if "{{" not in value))
     return next(fitting, named[0] if len(named) == 1 else None)
+
+
+def labels_agree(sent: Labels, listed: Labels) -> bool:
+    """Whether the alert listed with these labels can be the one that was sent with those: none of them differs.
+
+    Relabelling on the way may have added some or dropped some.
+    """
+    known = dict(listed)
+    return all(known.get(name, value) == value for name, value in sent)

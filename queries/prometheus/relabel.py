@@ -78,7 +78,7 @@ class SentLabels:
             return alerts
         await self._refresh()
         relabeling, before = self._relabeling, self._added
-        if not relabeling.steps:
+        if not relabeling.steps and not relabeling.external_labels:
             return alerts
         new = [alert for alert in alerts if id(alert) not in before]
         found = await maybe_offload(lambda: [_add_sent_labels(alert, relabeling) for alert in new], len(new))

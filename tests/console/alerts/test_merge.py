@@ -13,7 +13,7 @@ from loopback import RECORDINGS
 from console.alerts.merge import AlertMerger, MergedAlerts, find_undelivered
 from queries.alertmanager import Alertmanager
 from queries.http.endpoint import Endpoint
-from queries.model.alert import Alert, AlertState, find_rule
+from queries.model.alert import Alert, AlertRule, AlertState, find_rule
 from queries.prometheus.responses import RulesDecoder, RulesResult
 from queries.text.times import parse_rfc3339
 
@@ -58,6 +58,33 @@ async def test_an_alert_with_type_and_unit_is_the_same_on_both_sides() -> None:
     assert sorted(dict(alert.labels).get("__type__", "") for alert in merged.alerts) == ["", "", "", "gauge", "gauge", "gauge"]
     assert all(alert.value == 7.0 for alert in merged.alerts)
     assert not find_undelivered(merged.missing, rules.rules, now=2e9)
+
+
+@pytest.mark.parametrize(
+    ("severity", "elapsed", "told"),
+    [("critical", 150.0, False), ("critical", 151.0, True), ("warning", 3630.0, False), ("warning", 3631.0, True),
+     ("page", 150.0, False), ("page", 151.0, True), ("page", 3630.0, True)],
+)  # fmt: skip
+def test_an_alert_of_the_quicker_of_two_rules_is_undelivered_as_soon(severity: str, elapsed: float, told: bool) -> None:
+    """Burn rates share one name: each alert is given the `for` of its own rule and half a minute. One whose labels were
+    changed on the way, so that neither fits, is given the shorter one: it is not hidden.
+    """
+    rules = [
+        AlertRule("Burn", "x", seconds, (("severity", name),), (), "firing", "ok")
+        for name, seconds in (("critical", 120.0), ("warning", 3600.0))
+    ]
+    alert = Alert("rules", AlertState.ACTIVE, (("alertname", "Burn"), ("severity", severity)), starts_at=1e9)
+    found = find_undelivered((alert,), rules, now=1e9 + elapsed)
+    assert [item.state for item in found] == ([AlertState.UNDELIVERED] if told else [])
+
+
+def test_the_same_alert_of_another_cluster_is_not_ours() -> None:
+    """Clusters that share an Alertmanager differ in their external labels: theirs does not show that ours was delivered."""
+    labels = (("alertname", "Disk"), ("pod", "a"))
+    ours = Alert("rules", AlertState.ACTIVE, labels, sent_labels=(labels[0], ("cluster", "prod"), labels[1]))
+    theirs = Alert("f", AlertState.ACTIVE, (labels[0], ("cluster", "staging"), labels[1]))
+    assert AlertMerger().merge((theirs,), (ours,)).missing == (ours,)
+    assert AlertMerger().merge((replace(theirs, labels=ours.sent_labels),), (ours,)).missing == ()
 
 
 async def test_an_alert_that_began_to_fire_is_no_longer_pending() -> None:

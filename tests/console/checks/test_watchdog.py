@@ -45,6 +45,16 @@ def test_one_that_arrived_is_not_told_of(state: AlertState) -> None:
     assert there is not None and there.warning(NOW) == ""
 
 
+def test_the_watchdog_of_another_cluster_proves_nothing() -> None:
+    """Two clusters share an Alertmanager, and ours is cut off from it: only the instance that has our labels has arrived."""
+    ours = replace(beat(), sent_labels=(("alertname", "Watchdog"), ("cluster", "prod"), ("severity", "info")))
+    there = [replace(beat(), labels=(("alertname", "Watchdog"), ("cluster", name))) for name in ("staging", "prod")]
+    lost, both = found(fired=(ours,), arrived=(there[0],)), found(fired=(ours,), arrived=tuple(there))
+    assert lost is not None and "does not reach Alertmanager" in lost.warning(NOW)
+    assert check("Watchdog", lost, now=NOW).result is Result.FAILED
+    assert both is not None and both.warning(NOW) == "" and check("Watchdog", both, now=NOW).result is Result.PASSED
+
+
 def test_a_rule_that_was_evaluated_and_does_not_fire_is_told() -> None:
     """`ok` or `err` without an instance: the switch itself is broken; not evaluated yet, and pending, are not."""
     for health, broken in (("ok", True), ("err", True), ("unknown", False), ("", False)):

@@ -87,13 +87,14 @@ class Server:
     """Two alerts fire; /status/config has CONFIG, or `config_status`."""
 
     config_status: int = 200
+    config: str = CONFIG
     configs: int = 0
     hour: float = 0.0
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         if request.url.path.endswith("/config"):
             self.configs += 1
-            return httpx.Response(self.config_status, json={"status": "success", "data": {"yaml": CONFIG}})
+            return httpx.Response(self.config_status, json={"status": "success", "data": {"yaml": self.config}})
         common = {"alertname": "A", "severity": "critical"}
         state = {"state": "firing", "value": "7", "activeAt": "2026-01-01T00:00:00Z"}
         instances = [{"labels": {**common, "instance": name}, **state} for name in ("one", "two")]
@@ -157,3 +158,11 @@ def test_external_labels_without_any_relabelling_are_read_too() -> None:
     found = decode_config(body, where="http://p")
     assert found.external_labels == (("cluster", "eu"), ("replica", "1")) and not found.steps
     assert found.sent((("alertname", "X"),)) == (("alertname", "X"), ("cluster", "eu"), ("replica", "1"))
+
+
+async def test_external_labels_alone_are_sent_too() -> None:
+    """Without a relabelling step an alert still gets the external labels, as Alertmanager lists it."""
+    server = Server()
+    server.config = "global: {external_labels: {cluster: eu}}\n"
+    sent = [dict(item.sent_labels) for item in (await server.client().rules()).alerts]
+    assert [item.get("cluster") for item in sent] == ["eu", "eu"] and all(item["severity"] == "critical" for item in sent)
