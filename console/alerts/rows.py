@@ -37,7 +37,7 @@ class AlertRows:
     def update(self, alerts: tuple[Alert, ...]) -> tuple[TrackedAlert, ...]:
         """The rows of these alerts; each P1 also offers the actions of the alerts that started with it."""
         gone, new = find_changes(self._alerts, alerts)
-        if self._shown is not None and not gone and not new:
+        if self._shown is not None and len(alerts) == len(self._alerts) and not gone and not new:
             return self._shown
         self._alerts = alerts
         self._change(gone, new)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from console.alerts.correlated import add_correlated
@@ -42,6 +42,7 @@ def _list(known: dict[_Given, Alert], given: Sequence[_Given]) -> tuple[Alert, .
 
 
 @settings(max_examples=300, deadline=None)
+@example([[(0, AlertState.ACTIVE, "critical", 0.0)], 2 * [(0, AlertState.ACTIVE, "critical", 0.0)]])
 @given(st.lists(st.lists(_ALERT, max_size=8), min_size=2, max_size=6))
 def test_lists_one_after_the_other_give_the_rows_of_each_alone(lists: list[list[_Given]]) -> None:
     """Alerts that come, go, change and stand there twice: rows, offered actions, active ones and counts are those of all."""
