@@ -118,8 +118,8 @@ def update_due_at(incident: Incident, policy: SeverityPolicy) -> float | None:
         return None
     # Completed by hand, the step says that people know, even where nobody wrote an update here.
     completion = incident.completions.get(Step.COMMUNICATE)
-    told = max(incident.communicated_at or 0.0, completion.at if completion else 0.0)
-    return max(told, incident.declared_at) + policy.update_every_seconds
+    last = max(incident.communicated_at or 0.0, completion.at if completion else 0.0)
+    return max(last, incident.declared_at) + policy.update_every_seconds
 
 
 def stable_at(incident: Incident, policy: SeverityPolicy) -> float | None:
