@@ -39,7 +39,6 @@ alerting:
         (RelabelStep(action="labelmap", regex="k8s_(.+)"), {"k8s_pod": "p"}, {"k8s_pod": "p", "pod": "p"}),
         (RelabelStep(action="labelmap", regex="x(.+)"), {"xxa": "1", "xa": "2"}, {"xxa": "1", "xa": "1", "a": "2"}),
         (RelabelStep("replace", ("a",), target_label="k8s.pod", replacement="eu"), {"a": "1"}, {"a": "1", "k8s.pod": "eu"}),
-        (RelabelStep("replace", ("a",), target_label="$1", replacement="eu"), {"a": "b c"}, {"a": "b c"}),
         (RelabelStep(action="labelkeep", regex="a|b"), {"a": "1", "c": "2"}, {"a": "1"}),
         (RelabelStep(action="lowercase", source_labels=("a",), target_label="a"), {"a": "Page"}, {"a": "page"}),
         (RelabelStep(action="hashmod", source_labels=("a",), modulus=8, target_label="m"), {"a": "x"}, {"a": "x", "m": "6"}),
