@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from console.checklists import alert_evidence
@@ -25,7 +26,7 @@ from console.checklists.evidence_queries import CollectedEvidence, samples_at
 from console.checklists.incidents import incident_text, incident_verdict
 from console.checklists.platform_item import evaluate_platform_item
 from console.checklists.result import Detail, ItemResult, NavigationTarget
-from console.checks.panels import NO_ANSWER, describe_contradiction, describe_relation, evaluate_panel, grade
+from console.checks.panels import NO_ANSWER, describe_relation, evaluate_panel, grade
 from console.state.guards import GuardRecord
 from console.state.incident import Incidents
 from console.state.snapshot import Snapshot
@@ -105,25 +106,43 @@ def limit_text(limits: Threshold, unit: Unit, *, below: bool) -> str:
     return ", ".join(parts)
 
 
+def _grade_again(state: PanelState, limits: Threshold) -> PanelState:
+    """The panel with the item's own thresholds: under laxer ones a doubt shows that its own verdict outranked."""
+    if not state.samples:
+        below, allowed = state.spec.lower_is_worse, state.spec.allowed
+        return replace(state, verdict=grade(state.value or 0.0, limits, below=below, allowed=allowed))
+    answer = PanelResult(
+        state.spec.id,
+        state.origin,
+        state.query,
+        state.samples,
+        truncated=state.truncated,
+        contradictions=state.contradictions,
+        annotations=state.annotations,
+        partial=state.partial,
+    )
+    graded = evaluate_panel(state.spec, limits, answer, taken_at=0.0, now=0.0, stale_after=math.inf)
+    return replace(state, verdict=graded.verdict, value=graded.value, reason=graded.reason)
+
+
 def _panel(item: Item, evidence: PanelEvidence, facts: EvaluationInput) -> ItemResult:
     state = facts.snapshot.panel(evidence.panel)
     if state is None:
         return ItemResult(item, Verdict.NO_DATA, NO_ANSWER, NO_ANSWER)
     spec = state.spec
     limits = state.threshold.override(evidence.threshold)
+    if spec.source != "kubernetes" and state.verdict.known:
+        state = _grade_again(state, limits)
+    verdict, reason = state.verdict, state.reason
     if spec.source == "kubernetes":
-        verdict, reason = state.verdict, state.reason
         text = f"{visible(state.note)}" if state.value is not None else "not known"
-    elif state.value is None or not state.verdict.known:
-        verdict, reason = state.verdict, state.reason
-        text = format_figure(state.value, spec.unit, spec.decimals) if state.value is not None else "not known"
     else:
-        verdict = grade(state.value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
-        relation = describe_relation(verdict, limits, spec.unit, below=spec.lower_is_worse)
-        reason = format_brief_value(state.value, spec.unit) + (f" is {relation}" if relation else "")
-        named = _worst(state, limits) if verdict in (Verdict.WARN, Verdict.CRITICAL) else ""
-        reason = f"{named}: {reason}" if named else reason
-        text = format_figure(state.value, spec.unit, spec.decimals)
+        text = format_figure(state.value, spec.unit, spec.decimals) if state.value is not None else "not known"
+        if verdict.known and state.value is not None:
+            relation = describe_relation(verdict, limits, spec.unit, below=spec.lower_is_worse)
+            reason = format_brief_value(state.value, spec.unit) + (f" is {relation}" if relation else "")
+            named = _worst(state, limits) if verdict in (Verdict.WARN, Verdict.CRITICAL) else ""
+            reason = f"{named}: {reason}" if named else reason
     return ItemResult(
         item,
         verdict,
@@ -313,26 +332,36 @@ def _kpi(spec: PanelSpec, facts: EvaluationInput) -> Detail:
     state = facts.snapshot.panel(spec.id)
     limits = state.threshold if state is not None else spec.threshold
     limit = limit_text(limits, spec.unit, below=spec.lower_is_worse)
-    pair = figure_pair(spec, evidence)
-    before, value = pair or (None, None)
-    partial = figure_partial(spec, evidence)
-    if value is None:
-        reason = partial or (spec.no_data_reason if evidence is not None else facts.pending)
+    graded = _grade_figure(spec, limits, evidence)
+    if graded is None or graded.value is None:
+        reason = graded.reason if graded is not None else spec.no_data_reason if evidence is not None else facts.pending
         return Detail(f"{spec.title}  not known{f': {reason}' if reason else ''}", Verdict.NO_DATA)
-    since = f"; at midnight {comparison_text(before, value, spec)}"
-    verdict = grade(value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
-    caveat = ""
-    reasons = [describe_contradiction(found) for found in (evidence.contradictions.get(spec.id, ()) if evidence else ())]
-    if state is not None and state.verdict is Verdict.IN_DOUBT:
-        reasons = [state.reason]
-    if partial:
-        reasons = [partial]
-    if reasons:
-        verdict, caveat = Verdict.IN_DOUBT, f": {'; '.join(reasons)}"
-    return Detail(
-        f"{spec.title}  {format_figure(value, spec.unit, spec.decimals)}{f'  ({limit})' if limit else ''}{since}{caveat}",
-        verdict,
+    pair = figure_pair(spec, evidence)
+    since = f"; at midnight {comparison_text(pair[0] if pair else None, graded.value, spec)}"
+    verdict, caveat = graded.verdict, ""
+    if not verdict.known:
+        caveat = f": {graded.reason}"
+    elif state is not None and state.verdict is Verdict.IN_DOUBT:
+        verdict, caveat = Verdict.IN_DOUBT, f": {state.reason}"
+    figure = format_figure(graded.value, spec.unit, spec.decimals) + (f"  ({limit})" if limit else "")
+    return Detail(f"{spec.title}  {figure}{since}{caveat}", verdict)
+
+
+def _grade_figure(spec: PanelSpec, limits: Threshold, evidence: CollectedEvidence | None) -> PanelState | None:
+    """A KPI's last value as a panel; None where it was not fetched, or Prometheus rejected its query."""
+    figures = _figures_with(spec, evidence)
+    if figures is None or evidence is None:
+        return None
+    answer = PanelResult(
+        spec.id,
+        Origin.RAW,
+        spec.raw,
+        samples_at(figures.items[spec.id], evidence.fetched_at),
+        contradictions=evidence.contradictions.get(spec.id, ()),
+        annotations=figures.annotations.get(spec.id, ()),
+        partial=figures.partial,
     )
+    return evaluate_panel(spec, limits, answer, taken_at=0.0, now=0.0, stale_after=math.inf)
 
 
 def figure_pair(spec: PanelSpec, evidence: CollectedEvidence | None) -> tuple[float | None, float | None] | None:
@@ -418,7 +447,8 @@ def _incidents(item: Item, evidence: IncidentsEvidence, facts: EvaluationInput) 
     now = facts.now
     start = local_midnight(now) if evidence.today else math.inf
     found = [each for each in facts.incidents.all if each.closed_at is None or each.closed_at >= start]
-    details = tuple(Detail(incident_text(each, now), incident_verdict(each)) for each in found[-_SHOWN:])
+    every = tuple(Detail(incident_text(each, now), incident_verdict(each)) for each in found)
+    details = every[-_SHOWN:]
     targets = (NavigationTarget("screen", "incident", "incidents"),)
     count = float(len(found))
     if not found:
@@ -427,8 +457,9 @@ def _incidents(item: Item, evidence: IncidentsEvidence, facts: EvaluationInput) 
     if evidence.today:
         reason = "only a person knows whether the tickets are up to date"
         return ItemResult(item, None, f"{len(found)} today", reason, count, details=details, targets=targets)
-    worst = max((detail.verdict or Verdict.OK for detail in details), key=lambda verdict: verdict.rank)
-    reason = "; ".join(detail.text for detail in details[:2])
+    worst = max((detail.verdict or Verdict.OK for detail in every), key=lambda verdict: verdict.rank)
+    first = sorted(every, key=lambda detail: -(detail.verdict or Verdict.OK).rank)[:2]
+    reason = "; ".join(detail.text for detail in first)
     return ItemResult(item, worst, f"{len(found)} open", reason, count, limit="none open", details=details, targets=targets)
 
 
@@ -502,8 +533,8 @@ def _maintenance(item: Item, evidence: MaintenanceEvidence, facts: EvaluationInp
     rows = maintenance_ahead(facts.snapshot, evidence, now)
     limit = f"within {format_span(evidence.within_seconds)}"
     known = facts.snapshot.source("alertmanager")
-    if known is None or known.last_good_at is None:
-        text = "the silences are not known: Alertmanager has not answered"
+    if known is None or not known.answers:
+        text = "the silences are not known: Alertmanager does not answer"
         return ItemResult(item, Verdict.NO_DATA, "not known", text, limit=limit, details=rows)
     targets = (NavigationTarget("screen", "silences", "silences"),)
     text = f"{len(rows)} planned" if rows else "nothing planned"

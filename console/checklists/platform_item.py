@@ -22,7 +22,7 @@ def evaluate_platform_item(item: Item, snapshot: Snapshot) -> ItemResult:
     if state is None or state.health is Health.NOT_CONFIGURED:
         reason = "the platform's API is not configured"
         return ItemResult(item, Verdict.NO_DATA, "not known", reason, limit=_LIMIT, targets=targets)
-    if platform is None or state.paused or not state.health.answers:
+    if platform is None or not state.answers:
         why = visible(state.fault.sentence()) if state.fault else "polling is paused" if state.paused else "no answer yet"
         verdict = Verdict.NO_DATA if platform is None else Verdict.STALE
         return ItemResult(item, verdict, "not known", why, limit=_LIMIT, targets=targets)

@@ -113,15 +113,22 @@ def _changes(facts: EvaluationInput, kinds: tuple[str, ...], title: str, empty: 
         Detail(f"{format_local(change.at)}  {change.text}{f', {visible(change.author)}' if change.author else ''}")
         for change in reversed(changes)
     ]
-    if facts.snapshot.cluster is None and "rollout" in kinds:
-        return ReportSection(title, tuple(lines), empty="not known: the cluster has not answered", known=False)
+    cluster = facts.snapshot.source("kubernetes")
+    missing = ""
+    if "rollout" in kinds and (facts.snapshot.cluster is None or cluster is None or not cluster.answers):
+        missing = "the cluster does not answer"
+    if "action" in kinds and facts.incidents is None:
+        missing = "the journal could not be read"
+    if missing:
+        rest = [*lines[-_SHOWN:], Detail(f"further ones are not known: {missing}", Verdict.NO_DATA)] if lines else []
+        return ReportSection(title, tuple(rest), empty=f"not known: {missing}", known=False)
     return ReportSection(title, tuple(lines[-_SHOWN:]), empty=empty)
 
 
 def _silences(facts: EvaluationInput) -> ReportSection:
     manager = facts.snapshot.source("alertmanager")
-    if manager is None or manager.last_good_at is None:
-        return ReportSection("Silences in force", empty="not known: Alertmanager has not answered", known=False)
+    if manager is None or not manager.answers:
+        return ReportSection("Silences in force", empty="not known: Alertmanager does not answer", known=False)
     return ReportSection("Silences in force", tuple(Detail(text) for text in in_force(facts.snapshot.silences, facts.now)))
 
 

@@ -65,6 +65,11 @@ class SourceState:
     def paused(self) -> bool:
         return self.paused_at is not None
 
+    @property
+    def answers(self) -> bool:
+        """Whether what it returned last describes it now; an answer of long ago does not."""
+        return not self.paused and self.health.answers
+
 
 @dataclass(frozen=True, slots=True)
 class PollResult(Generic[T]):

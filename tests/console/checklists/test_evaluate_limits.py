@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +39,7 @@ from console.checklists.evidence_queries import CollectedEvidence, samples_at
 from console.checklists.incidents import incident_metric_lines, incident_text, incident_verdict
 from console.checklists.result import ItemResult
 from console.checklists.summary import build_summary, in_force, silence_text
+from console.checks.panels import evaluate_panel
 from console.journal.payloads import GuardStarted
 from console.state.guards import GuardRecord, Guards
 from console.state.incident import Incident, Incidents, Step, StepCompletion
@@ -46,10 +49,11 @@ from queries.model.alert import Priority
 from queries.model.change import Change
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
-from queries.model.panel import PanelSpec, Threshold, Unit
+from queries.model.panel import Origin, PanelSpec, Range, Threshold, Unit
+from queries.model.panel_result import PanelResult
 from queries.model.series import Sample, Series
 from queries.model.silence import Silence
-from queries.model.source import PollResult
+from queries.model.source import Health, PollResult
 from queries.model.verdict import Verdict
 from queries.model.workload import BatchJob
 from queries.prometheus.query_batch import BatchResult
@@ -303,7 +307,7 @@ def test_of_two_open_incidents_the_worse_one_decides() -> None:
     """Both are named, with their limit and where to look; a resolved P1 only warns."""
     result = found(IncidentsEvidence(), incidents=Incidents((incident(1), incident(2, Priority.P1))))
     assert (result.verdict, result.value, result.value_text, result.limit) == (Verdict.CRITICAL, 2.0, "2 open", "none open")
-    assert result.reason == "P2 T1 (1), open for 10m, no commander; P1 T2 (2), open for 20m, no commander"
+    assert result.reason == "P1 T2 (2), open for 20m, no commander; P2 T1 (1), open for 10m, no commander"
     assert [target.subject for target in result.targets] == ["incident"]
     mended = incident(3, Priority.P1, completions={Step.RESOLVE: StepCompletion(NOW - 60.0, "ann")})
     assert [incident_verdict(item) for item in (mended, incident(1, closed_at=NOW))] == [Verdict.WARN, None]
@@ -521,3 +525,90 @@ def test_what_of_the_budget_was_spent_today(midnight: float | None, now: float |
     assert summary(facts)["Error budget spent today"] == ["not known: the remaining budget is not known"]
     alone = Item("k", "K", "?", KpisEvidence(("error_ratio",), (other,)))
     assert summary(facts, alone)["Error budget spent today"] == ["not known: the remaining budget is not known"]
+
+
+# What is in doubt or no longer answers
+
+
+ENDLESS = PanelSpec("k", "K", Unit.SECONDS, raw="k", group_by="p", threshold=Threshold(1.0))
+
+
+def by_provider(*values: float) -> tuple[Sample, ...]:
+    return tuple(Sample((("p", f"p{at}"),), value) for at, value in enumerate(values))
+
+
+@pytest.mark.parametrize(("other", "verdict"), [(math.inf, Verdict.NO_DATA), (-4.0, Verdict.IN_DOUBT), (0.5, Verdict.OK)])
+def test_a_laxer_threshold_of_an_item_hides_no_doubt(other: float, verdict: Verdict) -> None:
+    """The panel warns, which outranks that another series is impossible; with a laxer threshold the doubt remains."""
+    spec = replace(ENDLESS, range=Range(low=0.0))
+    answer = PanelResult("k", Origin.RAW, "k", by_provider(1.5, other))
+    state = evaluate_panel(spec, Threshold(), answer, taken_at=NOW, now=NOW, stale_after=60.0)
+    assert state.verdict is Verdict.WARN
+    shown = replace(CALM, panels=(state,))
+    assert found(PanelEvidence("k", Threshold(warn=2.0)), shown=shown).verdict is verdict
+    assert found(PanelEvidence("k", Threshold(warn=1.2)), shown=shown).verdict is Verdict.WARN
+
+
+@pytest.mark.parametrize(
+    ("other", "annotations", "verdict"),
+    [
+        (math.inf, {}, Verdict.NO_DATA),
+        (0.3, {"k": ("PromQL warning: mixed histograms",)}, Verdict.IN_DOUBT),
+        (0.3, {"l": ("PromQL warning: mixed histograms",)}, Verdict.OK),
+        (0.3, {}, Verdict.OK),
+    ],
+)
+def test_a_key_figure_is_as_known_as_its_panel(other: float, annotations: dict[str, Any], verdict: Verdict) -> None:
+    """An infinite series and a warning of the server count as they do on the overview."""
+    ends = local_midnight(NOW), NOW
+    series = [Series(item.labels, tuple((at, item.value) for at in ends)) for item in by_provider(0.2, other)]
+    answer = reading(BatchResult({"k": series}, annotations=annotations))
+    result = found(KpisEvidence(("k",), (ENDLESS,)), figures=answer)
+    shown = evaluate_panel(
+        ENDLESS, Threshold(), PanelResult("k", Origin.RAW, "k", by_provider(0.2, other), annotations=annotations.get("k", ())),
+        taken_at=NOW, now=NOW, stale_after=60.0,
+    )  # fmt: skip
+    assert result.details[0].verdict is result.verdict is shown.verdict is verdict
+
+
+def test_the_worst_of_many_open_incidents_decides_wherever_it_stands() -> None:
+    """An old P1 behind a dozen newer incidents is critical, and is named first."""
+    many = (incident(1, Priority.P1), *(incident(number) for number in range(2, 16)))
+    result = found(IncidentsEvidence(), incidents=Incidents(many))
+    assert result.verdict is Verdict.CRITICAL and result.value == 15.0 and result.reason.startswith("P1 T1 (1)")
+
+
+@pytest.mark.parametrize("health", [Health.DOWN, Health.STALE])
+def test_a_server_that_answered_once_is_not_one_that_answers(health: Health) -> None:
+    """Silences and rollouts of a server that is down since hours are not known, whatever it said before; what is known of
+    before is shown.
+    """
+    last = {name: replace(source, health=health, last_good_at=NOW - 40_000.0) for name, source in _sources().items()}
+    shown = replace(CALM, sources=tuple(last.values()), silences=(), changes=(), panels=CALM.panels)
+    plans = found(MaintenanceEvidence(3600.0), shown=shown)
+    assert (plans.verdict, plans.value_text) == (Verdict.NO_DATA, "not known")
+    sections = {item.title: item for item in _summary(shown, Incidents())}
+    assert not sections["Silences in force"].known and not sections["Rolled out and scaled today"].known
+    before = replace(shown, changes=(Change(NOW - 60.0, "rollout", "deployment/api", "api 1→2"),))
+    lines = {item.title: item for item in _summary(before, Incidents())}["Rolled out and scaled today"].lines
+    assert [line.verdict for line in lines] == [None, Verdict.NO_DATA]
+    good = {item.title: item for item in _summary(replace(shown, sources=tuple(_sources().values())), Incidents())}
+    assert good["Silences in force"].known and good["Rolled out and scaled today"].known
+
+
+def test_actions_of_an_unreadable_journal_are_not_none() -> None:
+    """No action is known, which is not the same as none."""
+    unread = {item.title: item for item in _summary(replace(CALM, changes=()), None)}["Actions of the day"]
+    read = {item.title: item for item in _summary(replace(CALM, changes=()), Incidents())}["Actions of the day"]
+    assert (unread.known, unread.empty) == (False, "not known: the journal could not be read")
+    assert (read.known, read.empty) == (True, "none from this journal")
+
+
+def _sources() -> dict[str, Any]:
+    return {item.name: replace(item, health=Health.UP) for item in CALM.sources}
+
+
+def _summary(shown: Snapshot, incidents: Any) -> Sequence[Any]:
+    facts = EvaluationInput(shown, CollectedEvidence(NOW), NOW, incidents)
+    checklist = Checklist("day", "Day", (Item("it", "It", "Is it so?", MaintenanceEvidence(3600.0)),))
+    return build_summary(checklist, evaluate(checklist, facts), facts)
