@@ -13,6 +13,7 @@ from console.state.snapshot import ALERTMANAGER, Snapshot
 from queries.model.alert import Alert, AlertState, TrackedAlert
 from queries.model.frozen import dataclass
 from queries.model.identity_cache import IdentityCache
+from queries.model.series import Labels
 from queries.model.severity import Priority
 from queries.model.text import visible
 from queries.text.durations import format_age
