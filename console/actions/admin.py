@@ -91,7 +91,7 @@ class Admin:
                 state_error = str(error)
         before: tuple[float | None, ...]
         try:
-            before = tuple(await asyncio.gather(*(reader.metric_value(item.query) for item in call.moves)))
+            before = tuple(await asyncio.gather(*(_read_before(item.query, reader) for item in call.moves)))
         except SourceError as error:
             before, unread = (None,) * len(call.moves), str(error)
         return AdminFacts(call, server.where, server.key_files, state, state_error, before, unread)
@@ -373,6 +373,12 @@ async def _check_moves(facts: _Before, reader: ClusterReader) -> tuple[bool, str
         shown = ["no series" if value is None else format_brief(value) for value in (before, now)]
         lines.append(f"{item.query} {shown[0] if shown[0] == shown[1] else ' → '.join(shown)}")
     return moved, "; ".join(lines)
+
+
+async def _read_before(query: str, reader: ClusterReader) -> float | None:
+    """The value now, or the last of the past hour: a target that is not scraped still has its counts. Raises SourceError."""
+    value = await reader.metric_value(query)
+    return value if value is not None else await reader.metric_value(f"last_over_time(({query})[1h:1m])")
 
 
 def _has_moved(expect: str, before: float | None, now: float | None) -> bool:
