@@ -39,6 +39,8 @@ WATCH_SECONDS = 300
 """How long the server keeps one watch open before it is resumed."""
 FORBIDDEN_SECONDS = 60.0
 """How long to wait before listing a kind again that may not be listed: somebody may grant the right."""
+ABSENT_SECONDS = 60.0
+"""How long to wait before asking again for a custom resource that the server lacks: somebody may install it."""
 IDLE_SECONDS = 90.0
 """The first idle bookmark arrives after about 59 s; a watch that is silent for longer than this is dead."""
 
@@ -119,13 +121,13 @@ NOT_CONFIGURATION = "cad-console/journal notin (segment, presence)"
 """Selects the ConfigMaps of everybody else."""
 
 
-def is_served(api: KubeApi, kind: Kind) -> bool:
-    """Whether the server has this kind; for a custom resource, what it said the first time. Raises SourceError, also where
-    it has the custom resource in another version only.
+def is_served(api: KubeApi, kind: Kind, *, again: bool = False) -> bool:
+    """Whether the server has this kind; for a custom resource, what it said the last time that it was asked, or now with
+    `again`. Raises SourceError, also where it has the custom resource in another version only.
     """
     if not kind.custom:
         return True
-    if kind.prefix not in api.served:
+    if again or kind.prefix not in api.served:
         try:
             found: k8s.ServedKinds = api.call_decoded(k8s.ServedKinds, "GET", kind.prefix)
             api.served[kind.prefix] = frozenset(item.name for item in found.resources or ())
@@ -261,17 +263,21 @@ class Watcher:
             return self._items.rows()
 
     def _run(self) -> None:
+        absent = False
         while not self._stopped:
             began = time.monotonic()
             try:
-                if not is_served(self._api, self.kind):
+                if is_served(self._api, self.kind, again=absent):
+                    absent = False
+                    if not self._version:
+                        self._list()
+                    self._watch()
+                    pause = max(0.0, 1.0 - (time.monotonic() - began))
+                else:
                     self._recover()
-                    self._changed()
-                    return
-                if not self._version:
-                    self._list()
-                self._watch()
-                pause = max(0.0, 1.0 - (time.monotonic() - began))
+                    if not absent:
+                        self._changed()
+                    absent, pause = True, ABSENT_SECONDS
             except SourceError as error:
                 if self._stopped:
                     return

@@ -249,7 +249,7 @@ class PanelFetcher:
         kept = self._rare.get(spec.id)
         if kept is None or kept.query != spec.raw:
             return True
-        return bool(kept.partial) or not 0 <= now - kept.fetched_at < spec.raw_every_seconds
+        return bool(kept.fault or kept.partial) or not 0 <= now - kept.fetched_at < spec.raw_every_seconds
 
     def _cache_rare(self, spec: PanelSpec, answer: BatchResult[Sample], now: float) -> None:
         if spec.raw_every_seconds:

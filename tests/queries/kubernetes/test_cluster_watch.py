@@ -180,7 +180,7 @@ def count_requests(cluster: SteerableCluster, plural: str, *, watch: bool = Fals
 
 
 async def test_every_kind_costs_one_list_and_one_watch(kube: Open, cluster: SteerableCluster) -> None:
-    """At rest nothing more is asked than the pulse; where no Rollouts are defined, that is asked once and never again."""
+    """At rest nothing more is asked than the pulse; where no Rollouts are defined, that is not asked at every pulse."""
     cluster.apply([stateful_set()])
     client = kube()
     ear = Ear(client)

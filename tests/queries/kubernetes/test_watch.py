@@ -18,10 +18,11 @@ from limits import extend
 from queries.errors import AccessDenied, InvalidResponse, RequestRejected, SourceError, TimedOut
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes import objects as k8s
+from queries.kubernetes import watch
 from queries.kubernetes.api import KubeApi
 from queries.kubernetes.auth import KubeAccess
 from queries.kubernetes.pod_decode import build_pod
-from queries.kubernetes.watch import Backoff, Kind, Watcher, list_kind
+from queries.kubernetes.watch import ROLLOUTS, Backoff, Kind, Watcher, list_kind
 
 PODS = Kind("pods", "/api/v1", k8s.PodObject, build_pod)
 Answer = Callable[["Scripted", dict[str, str]], None]
@@ -133,9 +134,9 @@ def api(tmp_path: Path) -> Iterator[Callable[..., tuple[KubeApi, list[dict[str, 
 class Watching:
     """A running watcher and what it said."""
 
-    def __init__(self, api: KubeApi) -> None:
+    def __init__(self, api: KubeApi, kind: Kind = PODS) -> None:
         self.changes = 0
-        self.watcher = Watcher(api, PODS, "ns", changed=self._changed, backoff_cap_seconds=0.3)
+        self.watcher = Watcher(api, kind, "ns", changed=self._changed, backoff_cap_seconds=0.3)
         self.watcher.start()
 
     def _changed(self) -> None:
@@ -243,6 +244,20 @@ async def test_a_server_that_ends_every_watch_at_once_is_not_hammered(api: Any) 
     watching = Watching(made)
     await asyncio.sleep(1.6)
     assert len(asked) <= 4
+    watching.stop(made)
+
+
+async def test_a_custom_kind_that_is_installed_later_appears(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A definition that the server lacks is no fault and is asked for again; once it is installed, its objects appear."""
+    monkeypatch.setattr(watch, "ABSENT_SECONDS", 0.05)
+    kinds = json.dumps({"resources": [{"name": "rollouts"}]}).encode()
+    lacks = refused(404)
+    made, _ = api(lacks, lacks, lacks, lacks, lambda server, _: server.whole(200, kinds), listed("a"), IDLE)
+    watching = Watching(made, ROLLOUTS)
+    await watching.until(lambda: watching.watcher.settled)
+    assert watching.watcher.fault is None and not watching.watcher.listed
+    await watching.until(lambda: watching.names() == ["a"], seconds=extend(5.0))
+    assert made.served[ROLLOUTS.prefix] == {"rollouts"} and watching.watcher.fault is None
     watching.stop(made)
 
 

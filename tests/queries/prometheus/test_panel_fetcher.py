@@ -263,6 +263,24 @@ async def test_rare_expressions_are_asked_rarely(fake: FakePrometheus) -> None:
     await source.close()
 
 
+async def test_a_refused_rare_expression_is_asked_again_as_soon_as_any_other(fake: FakePrometheus) -> None:
+    """A refusal does not count for minutes as an answer does: after two seconds the expression is tried again."""
+    specs = [spec("a"), spec("budget", raw_every_seconds=300.0)]
+    fake.series = {"raw_a": [({}, "1")], "raw_budget": [({}, "80")]}
+    fake.refuses = {"raw_budget": (503, "timeout")}
+    source = fake.source()
+    (_, refused) = (await source.panels(specs)).results
+    assert refused.fault is not None and not refused.samples
+    fake.refuses.clear()
+    fake.take()
+    assert (await source.panels(specs)).results[1].fault is not None
+    assert fake.take() == [("query", "alone")]  # that of `a`: the refused one is not sent yet
+    fake.now += 2.1
+    (_, answered) = (await source.panels(specs)).results
+    assert answered.fault is None and answered.samples[0].value == 80.0
+    await source.close()
+
+
 async def test_a_dashboard_asks_once_for_the_window_of_a_rare_expression(fake: FakePrometheus) -> None:
     """Its trend begins with samples of the window, alone in a request of its own, and is then extended; a refusal or a partial
     answer of one leaves the others their trends.
