@@ -19,9 +19,17 @@ _OURS = re.compile(r"cad[-_]?ml|cad[-_]render|ocr|vision")
 
 
 def check_scrape_targets(
-    found: Sequence[Target], fault: Fault | None, *, namespace: str, jobs: Collection[str], strict: bool
+    found: Sequence[Target],
+    fault: Fault | None,
+    *,
+    namespace: str,
+    jobs: Collection[str],
+    strict: bool,
+    jobs_error: str = "",
 ) -> tuple[CheckResult, ...]:
-    """Whether the scrape targets are up. `jobs` are those of the platform; other targets that are down are noted."""
+    """Whether the scrape targets are up. `jobs` are those of the platform, `jobs_error` says why they could not be read; other
+    targets that are down are noted.
+    """
     if fault is not None:
         return (CheckResult("targets", "up", Result.FAILED, visible(fault.sentence()), METRICS),)
     if not found:
@@ -30,7 +38,12 @@ def check_scrape_targets(
     ours = [item for item in found if _is_ours(item, namespace, jobs)]
     down = [item for item in ours if item.health == "down" or (strict and item.health != "up")]
     others = [item for item in found if item not in ours and item.health == "down"]
-    results = [_report_targets("up", Result.FAILED, down, f"all {len(ours)} targets of the platform are up")]
+    if ours:
+        results = [_report_targets("up", Result.FAILED, down, f"all {len(ours)} targets of the platform are up")]
+    else:
+        why = f"; its jobs could not be read: {jobs_error}" if jobs_error else ""
+        text = f"none of the {len(found)} scrape targets is known to be the platform's{why}"
+        results = [CheckResult("targets", "up", Result.FAILED if strict else Result.NOTED, visible(text), METRICS)]
     if others:
         results.append(_report_targets("others", Result.NOTED, others, ""))
     return tuple(results)

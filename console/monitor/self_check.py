@@ -238,8 +238,11 @@ async def _check_around(
 ) -> tuple[CheckResult, ...]:
     """Targets, rules and recorded series."""
     (found, fault), (groups, rules_fault) = await asyncio.gather(_catch(discovery.targets()), _catch(prometheus.rule_groups()))
-    jobs = await _platform_jobs(prometheus)
-    target_results = servers.check_scrape_targets(found or (), fault, namespace=settings.namespace, jobs=jobs, strict=strict)
+    jobs, jobs_fault = await _platform_jobs(prometheus)
+    jobs_error = jobs_fault.sentence() if jobs_fault else ""
+    target_results = servers.check_scrape_targets(
+        found or (), fault, namespace=settings.namespace, jobs=jobs, strict=strict, jobs_error=jobs_error
+    )
     if groups is None:
         error = visible(rules_fault.sentence()) if rules_fault else "no response"
         return (*target_results, CheckResult("rules", "loaded", Result.FAILED, error, METRICS))
@@ -280,11 +283,11 @@ def _check_own_rules(settings: Settings, groups: Sequence[RuleGroup], *, strict:
     return compare_rules(expected_rules(settings), groups, same_expression, strict=strict)
 
 
-async def _platform_jobs(prometheus: Prometheus) -> frozenset[str]:
-    """The jobs with series of the platform in the last hour, even if they are down now."""
+async def _platform_jobs(prometheus: Prometheus) -> tuple[frozenset[str], Fault | None]:
+    """The jobs with series of the platform in the last hour, even if they are down now, and why they could not be read."""
     names = "|".join(name for item in load_contract().metrics if item.exporter == PLATFORM for name in item.series)
-    answer, _ = await _catch(prometheus.query(f'group by (job) (last_over_time({{__name__=~"{names}"}}[1h]))'))
-    return frozenset(sample.label("job") for sample in answer.samples) if answer else frozenset()
+    answer, fault = await _catch(prometheus.query(f'group by (job) (last_over_time({{__name__=~"{names}"}}[1h]))'))
+    return frozenset(sample.label("job") for sample in answer.samples) if answer else frozenset(), fault
 
 
 async def _last_samples(prometheus: Prometheus, back: Mapping[str, float]) -> tuple[dict[str, float], Fault | None]:

@@ -205,6 +205,17 @@ def test_targets_of_the_platform_answer(found: list[Target], strict: bool, resul
     assert [item.result for item in told] == results
 
 
+@pytest.mark.parametrize("error", ["", "no answer"])
+def test_where_no_target_is_ours_nothing_is_said_to_be_up(error: str) -> None:
+    """A platform that is down for an hour has no series that would name its job: noted, failed in strict mode, never passed."""
+    for strict, kind in ((False, Result.NOTED), (True, Result.FAILED)):
+        found = [target("api-gw", "down")]
+        first, second = servers.check_scrape_targets(found, None, namespace="n", jobs=(), strict=strict, jobs_error=error)
+        assert (first.result, second.result) == (kind, Result.NOTED)
+        assert first.text.startswith("none of the 1 scrape targets is known to be the platform's")
+        assert first.text.endswith(f"; its jobs could not be read: {error}") is bool(error)
+
+
 @pytest.mark.parametrize(
     ("peers", "results"),
     [
