@@ -61,6 +61,15 @@ class AlertSummary:
         return bool(self.alerts)
 
     @property
+    def unlisted(self) -> bool:
+        """Whether Prometheus said at the end of the window that it fires, while nothing lists it now."""
+        return not self.alerts and self.history is not None and self.history.still_firing
+
+    @property
+    def resolved(self) -> bool:
+        return not self.firing and not self.unlisted
+
+    @property
     def flapping(self) -> bool:
         return self.history is not None and self.history.flapping
 
@@ -69,14 +78,17 @@ class AlertSummary:
         """None where it is for information only: silenced, inhibited, or resolved and not a P1."""
         if self.firing and not self.quiet:
             return Verdict.CRITICAL if self.priority is Priority.P1 else Verdict.WARN
-        if self.flapping or (self.priority is Priority.P1 and not self.firing):
+        if self.unlisted or self.flapping or (self.priority is Priority.P1 and not self.firing):
             return Verdict.WARN
         return None
 
     @property
     def brief(self) -> str:
         """`P3 ProviderTimeout deepseek firing`."""
-        what = self.quiet or ("firing" if self.firing else "flapped" if self.flapping else "fired")
+        if self.unlisted:
+            what = "firing by Prometheus, not listed"
+        else:
+            what = self.quiet or ("firing" if self.firing else "flapped" if self.flapping else "fired")
         return f"{self.priority.value} {self.name}{f' {self.place}' if self.place else ''} {what}"
 
     def sentence(self, now: float) -> str:
@@ -88,7 +100,8 @@ class AlertSummary:
             since = f" for {format_span(now - min(starts))}" if starts else ""
             parts.append(f"{f'{self.quiet}, ' if self.quiet else ''}firing{since}")
         elif self.history is not None:
-            parts.append(f"resolved {format_local(self.history.intervals[-1].ends_at, now=now)}")
+            at = format_local(self.history.intervals[-1].ends_at, now=now)
+            parts.append(f"firing by Prometheus at {at}, not listed" if self.unlisted else f"resolved {at}")
         if self.history is not None and self.history.times > 1:
             parts.append(f"{self.history.times} times{', flapping' if self.flapping else ''}")
         if self.history is not None:
@@ -123,14 +136,14 @@ def _find_quiet(alerts: Iterable[TrackedAlert]) -> str:
 
 def _order(item: AlertSummary) -> tuple[bool, str, float, Labels]:
     total = item.history.total_seconds if item.history else 0.0
-    return (not item.firing or bool(item.quiet), item.priority.value, -total, item.labels)
+    return (item.resolved or bool(item.quiet), item.priority.value, -total, item.labels)
 
 
 def _group_by_identity(alerts: tuple[TrackedAlert, ...]) -> dict[Labels, tuple[TrackedAlert, ...]]:
     found: dict[Labels, list[TrackedAlert]] = {}
     for tracked in alerts:
         if tracked.alert.firing:
-            found.setdefault(identity_labels(tracked.alert.labels), []).append(tracked)
+            found.setdefault(identity_labels(tracked.alert.labels_to_deliver), []).append(tracked)
     return {labels: tuple(items) for labels, items in found.items()}
 
 
@@ -161,18 +174,20 @@ def first_firing(alerts: tuple[TrackedAlert, ...], names: Iterable[str], *, most
 def evaluate_alerts(
     item: Item, reading: PollResult[AlertWindow] | None, snapshot: Snapshot, *, now: float, pending: str
 ) -> ItemResult:
-    """Critical while a P1 fires that is neither silenced nor inhibited; warn for any other firing alert, for a flapping one,
-    and for a resolved P1. Never ok where one of the two servers did not answer.
+    """Critical while a P1 fires that is neither silenced nor inhibited; warn for any other firing alert, for one that fires by
+    Prometheus and is listed nowhere, for a flapping one, and for a resolved P1. Never ok where one of the two
+    servers did not answer.
     """
     window = reading.value if reading else None
     alerts = summarize_alerts(window, snapshot.alerts, severities=snapshot.severities)
     firing = [alert for alert in alerts if alert.firing and not alert.quiet]
-    resolved = [alert for alert in alerts if not alert.firing]
+    unlisted = [alert for alert in alerts if alert.unlisted]
+    resolved = [alert for alert in alerts if alert.resolved]
     flapping = [alert for alert in alerts if alert.flapping]
     worst = max((alert.verdict for alert in alerts if alert.verdict), key=lambda each: each.rank, default=Verdict.OK)
     caveat = _caveat(reading, snapshot, now, pending)
     verdict = worst if worst is not Verdict.OK or not caveat else Verdict.NO_DATA
-    counts = [(firing, "firing"), (resolved, "resolved"), (flapping, "flapping")]
+    counts = [(firing, "firing"), (unlisted, "not listed"), (resolved, "resolved"), (flapping, "flapping")]
     counts += [([alert for alert in alerts if alert.quiet == word], word) for word in _QUIET]
     value_text = " · ".join(f"{len(items)} {state}" for items, state in counts if items)
     notable = [alert for alert in alerts if alert.verdict is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from console.checklists.alert_evidence import summarize_alerts
+from console.checklists.alert_evidence import AlertSummary, summarize_alerts
 from console.checklists.alert_history import AlertWindow
 from console.checklists.definition import AlertsEvidence, BatchEvidence, Checklist, KpisEvidence, MaintenanceEvidence
 from console.checklists.evaluate import EvaluationInput, figure_pair, figure_partial
@@ -86,14 +86,15 @@ def _alerts(window: AlertWindow | None, facts: EvaluationInput) -> ReportSection
     if window is None:
         return ReportSection(title, empty="not known: Prometheus did not return what fired", known=False)
     lines = []
-    by_name: dict[str, list[tuple[str, int, float, bool]]] = {}
+    by_name: dict[str, list[tuple[str, int, float, AlertSummary]]] = {}
     for alert in summarize_alerts(window, facts.snapshot.alerts, severities=facts.snapshot.severities):
         times, total = (alert.history.times, alert.history.total_seconds) if alert.history else (1, 0.0)
-        by_name.setdefault(alert.name, []).append((alert.place, times, total, alert.firing))
+        by_name.setdefault(alert.name, []).append((alert.place, times, total, alert))
     for name, found in sorted(by_name.items(), key=lambda pair: (-sum(each[2] for each in pair[1]), pair[0])):
         count, total = sum(each[1] for each in found), sum(each[2] for each in found)
         places = ", ".join(sorted({each[0] for each in found if each[0]}))
-        now = ", firing now" if any(each[3] for each in found) else ""
+        now = ", firing now" if any(each[3].firing for each in found) else ""
+        now += ", firing by Prometheus, not listed" if any(each[3].unlisted for each in found) else ""
         where = f" ({places})" if places else ""
         lines.append(Detail(f"{name}{where}  {count} {'time' if count == 1 else 'times'}, {format_span(total)} in total{now}"))
     ended = [item.intervals[:-1] if item.still_firing else item.intervals for item in window.histories]

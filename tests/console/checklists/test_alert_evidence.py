@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from console.checklists.alert_evidence import AlertSummary, summarize_alerts
+from console.checklists.alert_evidence import AlertSummary, evaluate_alerts, summarize_alerts
 from console.checklists.alert_history import AlertHistory, AlertWindow, FiringInterval
+from console.checklists.definition import AlertsEvidence, Item
+from console.state.snapshot import Snapshot
 from queries.model.alert import Alert, AlertState, TrackedAlert
 from queries.model.series import Labels
+from queries.model.source import PollResult
 from queries.model.verdict import Verdict
+from queries.text.times import format_local
 
 NOW = 1_767_276_000.0
 
@@ -113,3 +119,26 @@ def test_one_that_is_over_and_one_of_an_unknown_severity() -> None:
         "(no name)",
         "api",
     )
+
+
+def test_what_prometheus_still_fires_is_not_called_resolved() -> None:
+    """Nothing lists it: it says when Prometheus last fired it, comes before what is over, and is never ok."""
+    ended, still = history(labels("Over"), 60.0), replace(history(labels("Still"), 60.0), still_firing=True)
+    found = summarize_alerts(window(ended, still), ())
+    assert [(item.name, item.unlisted, item.resolved) for item in found] == [("Still", True, False), ("Over", False, True)]
+    assert (found[0].verdict, found[0].brief) == (Verdict.WARN, "P3 Still firing by Prometheus, not listed")
+    at = format_local(NOW - 1000.0, now=NOW)
+    assert found[0].sentence(NOW) == f"P3 Still  firing by Prometheus at {at}, not listed, 1m in total"
+    item = Item("a", "A", "?", AlertsEvidence())
+    shown = Snapshot("e", "n", False, False, "ann", NOW, alerts_known=True)
+    result = evaluate_alerts(item, PollResult("prometheus", NOW, 0.0, window(still)), shown, now=NOW, pending="")
+    assert (result.verdict, result.value_text) == (Verdict.WARN, "1 not listed") and "firing by Prometheus" in result.reason
+
+
+def test_an_alert_of_prometheus_is_joined_by_the_labels_it_is_sent_with() -> None:
+    """Where Prometheus lists what fires, its own labels are those before relabelling."""
+    sent = labels("A", "page")
+    live = alert(labels("A"))
+    live = replace(live, alert=replace(live.alert, sent_labels=sent))
+    (found,) = summarize_alerts(window(replace(history(sent, 60.0), still_firing=True)), [live])
+    assert found.firing and found.labels == sent
