@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -61,25 +62,27 @@ def seen_query(source: CodeSource, window_seconds: float) -> str:
 
 
 async def date_codes(taxonomy: Taxonomy, seen: Mapping[CodeSource, Sequence[Sample]], window: RangeQuery) -> Counts | Fault:
-    """The codes of `seen`; those that map to none of the nine also with count and date: at most one request. The fault if the
-    server refuses it.
+    """The codes of `seen`; those that map to none of the nine also with count and date: at most one request, and one more where
+    the scrapes must tell whether a counter is new. The fault if the server refuses one.
     """
     gaps = {source: tuple(dict.fromkeys(code for who, code in _pairs(source, items) if not taxonomy.map(code, provider=who)))
             for source, items in seen.items()}  # fmt: skip
     parts = [part for source, codes in gaps.items() if codes for part in _parts(source, codes[:_MOST_CODES], window.step)]
     found: dict[str, list[Series]] = {}
+    scraped: Mapping[str, float] = {}
     if parts:
         try:
             answer = await QueryBatch[Series](window.fetch, clock=time.monotonic).fetch(parts)
+            for fault in answer.faults.values():
+                return fault
+            found = answer.items
+            scraped = await _first_scrapes(found, tuple(gaps), window)
         except SourceError as error:
             return error.fault
-        for fault in answer.faults.values():
-            return fault
-        found = answer.items
     return {
         source: (
             *(CodeCount(who, code) for who, code in _pairs(source, items) if code not in gaps[source]),
-            *_dated(source, found.get(source.metric, ()), found.get(source.created, ()), window),
+            *_dated(source, found.get(source.metric, ()), found.get(source.created, ()), scraped, window),
             *(CodeCount("", code) for code in gaps[source][_MOST_CODES:]),
         )
         for source, items in seen.items()
@@ -114,33 +117,78 @@ def _parts(source: CodeSource, codes: Sequence[str], step: float) -> tuple[Batch
     )
 
 
+async def _first_scrapes(
+    found: Mapping[str, Sequence[Series]], sources: Iterable[CodeSource], window: RangeQuery
+) -> Mapping[str, float]:
+    """The first step, Unix seconds, at which each job was scraped; only of jobs with a counter that appears within the window
+    and has no creation time. Raises SourceError.
+    """
+    jobs = set[str]()
+    for source in sources:
+        born = {_own(series.labels) for series in found.get(source.created, ())}
+        jobs |= {
+            label(series.labels, "job")
+            for series in found.get(source.metric, ())
+            if series.points and series.points[0][0] >= window.start + 1.5 * window.step and _own(series.labels) not in born
+        }
+    jobs.discard("")
+    if not jobs:
+        return {}
+    named = quote("|".join(map(re.escape, sorted(jobs))))
+    up = f"max by (job) (max_over_time(up{{job=~{named}}}[{max(_LOOKBACK_SECONDS, window.step):.0f}s])) > 0"
+    series, _ = await window.fetch(up)
+    return {label(item.labels, "job"): item.points[0][0] for item in series if item.points}
+
+
 def _dated(
-    source: CodeSource, counters: Iterable[Series], births: Iterable[Series], window: RangeQuery
+    source: CodeSource,
+    counters: Iterable[Series],
+    births: Iterable[Series],
+    scraped: Mapping[str, float],
+    window: RangeQuery,
 ) -> tuple[CodeCount, ...]:
     born = {_own(series.labels): series.points[0][1] for series in births if series.points}
-    found: dict[tuple[str, str], list[tuple[float, float | None]]] = {}
+    found: dict[tuple[str, str], list[tuple[float | None, float | None]]] = {}
     for series in counters:
         key = (label(series.labels, source.by), label(series.labels, "code"))
         found.setdefault(key, []).append(
-            measure_increase(series, born.get(_own(series.labels)), start=window.start, step=window.step)
+            measure_increase(
+                series,
+                born.get(_own(series.labels)),
+                start=window.start,
+                step=window.step,
+                scraped_from=scraped.get(label(series.labels, "job"), math.inf),
+            )
         )
     return tuple(
-        CodeCount(who, code, sum(count for count, _ in several), min((at for _, at in several if at is not None), default=None))
+        CodeCount(who, code, _total(several), min((at for _, at in several if at is not None), default=None))
         for (who, code), several in found.items()
     )
 
 
-def measure_increase(series: Series, born: float | None, *, start: float, step: float) -> tuple[float, float | None]:
+def _total(several: Sequence[tuple[float | None, float | None]]) -> float | None:
+    """The sum of what is known; None if that is nothing and one of them is unknown."""
+    known = sum(count for count, _ in several if count is not None)
+    return None if not known and any(count is None for count, _ in several) else known
+
+
+def measure_increase(
+    series: Series, born: float | None, *, start: float, step: float, scraped_from: float
+) -> tuple[float | None, float | None]:
     """The increase of one counter, and since when.
 
     A counter that appears within the window started at 0, unless its `_created` is older: then Prometheus was down, and its
-    first value belongs to an earlier window. A counter that falls was reset to 0.
+    first value belongs to an earlier window. Without `_created` that is known only if its job was scraped before, from
+    `scraped_from` on; else the increase is None, or what was added later. A counter that falls was reset to 0. All times are in
+    Unix seconds.
     """
-    count, since = 0.0, None
+    count, since, unknown = 0.0, None, False
     before: float | None = None
     for at, value in series.points:
         if before is None:
             there = at < start + 1.5 * step if born is None else born < start
+            if born is None and not there:
+                there = unknown = at < scraped_from + 1.5 * step
             added, moment = (0.0, at) if there else (value, at if born is None else min(born, at))
         else:
             added, moment = (value - before if value >= before else value), at
@@ -148,7 +196,7 @@ def measure_increase(series: Series, born: float | None, *, start: float, step: 
             count += added
             since = moment if since is None else min(since, moment)
         before = value
-    return count, since
+    return (None if unknown and not count else count), since
 
 
 def _own(labels: Labels) -> Labels:

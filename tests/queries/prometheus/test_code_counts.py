@@ -39,7 +39,7 @@ def test_the_increase_of_one_counter(
     points: list[tuple[float, float]], born: float | None, told: tuple[float, float | None]
 ) -> None:
     """Totals from before the window never count, and what came within it is not missed."""
-    assert measure_increase(Series((), tuple(points)), born, start=START, step=STEP) == told
+    assert measure_increase(Series((), tuple(points)), born, start=START, step=STEP, scraped_from=START) == told
 
 
 class Server:
@@ -53,6 +53,8 @@ class Server:
         self.queries.append(text)
         if self.error:
             raise self.error
+        if "__q__" not in text:
+            return RangeResult(tuple(track for name, tracks in self.tracks.items() if name in text for track in tracks))
         return RangeResult(
             tuple(
                 Series(tuple(sorted((*track.labels, ("__q__", name)))), track.points)
@@ -82,6 +84,34 @@ async def test_only_unmapped_codes_are_dated() -> None:
     assert told[ocr] == (CodeCount("a", "a.b|c", 3.0, 300.0),)
     assert len(server.queries) == 1
     assert r'code=~"a\\.b\\|c"' in server.queries[0]
+
+
+@pytest.mark.parametrize(
+    ("scraped", "points", "expected"),
+    [
+        # Scraped for hours without it: it is new.
+        ((0.0, 3600.0, 40_200.0), ((40_200.0, 7.0), (40_500.0, 7.0)), (7.0, 40_200.0)),
+        # A fresh Prometheus, or the end of an outage: how old the total is, nobody knows.
+        ((39_900.0, 40_200.0), ((40_200.0, 7.0), (40_500.0, 7.0)), (None, None)),
+        ((40_200.0,), ((40_200.0, 7.0), (40_500.0, 7.0)), (None, None)),
+        ((), ((40_200.0, 7.0),), (None, None)),
+        # What is added afterwards is of the window all the same.
+        ((40_200.0,), ((40_200.0, 7.0), (40_500.0, 9.0)), (2.0, 40_500.0)),
+    ],
+)
+async def test_a_total_is_new_only_if_its_job_was_scraped_before(
+    scraped: tuple[float, ...], points: tuple[tuple[float, float], ...], expected: tuple[float | None, float | None]
+) -> None:
+    """A counter without `_created` that appears within the window counts with its total only where earlier scrapes of its job
+    had no such code; else its time is unknown."""
+    ocr, vision, analysis = load_taxonomy().counted
+    labels = (("code", "ODD"), ("instance", "1"), ("job", "api"), ("provider", "a"))
+    up = [Series((("job", "api"),), tuple((at, 1.0) for at in scraped)), Series((("job", "other"),), ((0.0, 1.0),))]
+    server = Server({"ocr_errors_total": [Series(labels, points)], "up": up})
+    asking = RangeQuery(server.ask, start=0.0, end=86_400.0)
+    found = await date_codes(load_taxonomy(), {ocr: [seen("ODD", "a")], vision: [], analysis: []}, asking)
+    assert not isinstance(found, Fault)
+    assert found[ocr] == (CodeCount("a", "ODD", *expected),)
 
 
 async def test_a_refusal_is_told() -> None:
