@@ -12,7 +12,7 @@ from queries.model.alert import Alert, AlertRule
 from queries.model.fault import Fault, FaultKind
 from queries.model.panel import PanelSpec, Unit
 from queries.model.panel_result import HistoryRange, PanelHistory
-from queries.model.series import Labels, Series
+from queries.model.series import Series, drop_labels
 
 if TYPE_CHECKING:
     from queries.loki.panels import LogPanels
@@ -114,18 +114,22 @@ class MetricHistory:
         lowest = parts is not None and parts.operator in ("<", "<=")
         spec = PanelSpec(id=identity, title="", unit=Unit.COUNT, raw=query, lower_is_worse=lowest)
         async for history in self.fetch(spec, requested):
-            own = await maybe_offload(partial(_find_own, history.series, alert.labels), len(history.series))
+            own = await maybe_offload(partial(_find_own, history.series, alert, rule), len(history.series))
+            fault = history.fault
+            if history.series and not own:
+                what = f"none of the rule's {len(history.series)} series in this time range has the alert's labels"
+                fault = Fault(FaultKind.REJECTED, f"NO DATA: {what}", hint=history.note)
             threshold = parts.threshold if parts else None
-            yield RuleHistory(replace(history, series=own or history.series), threshold, lowest)
+            yield RuleHistory(replace(history, series=own, fault=fault), threshold, lowest)
 
     def unavailable(self, identity: str, requested: HistoryRange, fault: Fault) -> PanelHistory:
         now = self._clock()
         return PanelHistory(identity, now - requested.seconds, now, 0.0, fault=fault)
 
 
-def _find_own(found: Iterable[Series], labels: Labels) -> tuple[Series, ...]:
-    """The series of which no label contradicts the alert's."""
-    known = dict(labels)
+def _find_own(found: Iterable[Series], alert: Alert, rule: AlertRule) -> tuple[Series, ...]:
+    """The series of which no label contradicts the alert's; those that the rule sets overwrite a series' own."""
+    known = dict(drop_labels(alert.labels, *(name for name, _ in rule.labels)))
     return tuple(
         series
         for series in found
