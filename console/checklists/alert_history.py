@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from statistics import median
 
 from queries.model.frozen import dataclass
 from queries.model.series import Labels, Point, Series, label, quote
@@ -16,8 +17,6 @@ FLAPS = 3
 """How often an alert fires in one window to be called flapping."""
 _LEAST_STEP = 15.0
 _POINTS = 1500
-_LOOK_BACK = 300.0
-"""Prometheus marks a series stale after five minutes, which hides shorter outages of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +83,11 @@ def fired_query(step: float, heartbeat: str) -> str:
     return f"max by ({', '.join(IDENTITY)}) (count_over_time(ALERTS{{{picked}}}[{step:.0f}s]))"
 
 
-SEEN_QUERY = "group(up)"
-"""Has a value wherever Prometheus scraped anything, and none while Prometheus was down."""
+def seen_query(step: float) -> str:
+    """Has a value for each step in which Prometheus scraped anything. Counts samples: `up` alone keeps its last value for five
+    minutes after Prometheus went down.
+    """
+    return f"group(count_over_time(up[{step:.0f}s]))"
 
 
 @lru_cache(maxsize=50_000)
@@ -103,24 +105,27 @@ def build_window(
     ends_at: float,
     step_seconds: float,
     intervals: Mapping[str, float],
+    sent: Callable[[Labels], Labels | None] = lambda labels: labels,
 ) -> AlertWindow:
-    """Evaluates the series of `fired_query` and SEEN_QUERY, which cover `queried_from` to `ends_at` with this step.
+    """Evaluates the series of `fired_query` and `seen_query`, which cover `queried_from` to `ends_at` with this step.
 
     `intervals` is the evaluation interval of each alert's rule, by alert name: it makes times exact to one evaluation instead
-    of one step.
+    of one step. `sent` gives the labels with which Prometheus sends an alert, so those that Alertmanager lists.
     """
-    alerts = [(identity_labels(series.labels), series.points) for series in fired]
+    seen = tuple(seen)
+    alerts = _group_as_sent(fired, sent)
+    scraped = sorted({at for series in seen for at, _ in series.points})
+    usual = max(step_seconds, median([after - before for before, after in pairwise(scraped)] or [0.0]))
+    holes = [FiringInterval(*pair) for pair in pairwise(scraped) if pair[1] - pair[0] > usual * 1.5]
     histories = []
-    for labels, points in alerts:
+    for labels, (name, points) in alerts.items():
         inside = [point for point in points if point[0] > starts_at]
         if inside:
-            interval = intervals.get(label(labels, "alertname"), 0.0)
-            histories.append(_history(labels, inside, ends_at, step_seconds, interval))
-    scraped = sorted({at for series in seen for at, _ in series.points if at >= starts_at})
+            histories.append(_history(labels, inside, ends_at, step_seconds, intervals.get(name, 0.0), holes=holes))
     steps = round((ends_at - queried_from) / step_seconds)
     moments = [ends_at - step_seconds * back for back in range(steps, -1, -1)]
     firing: dict[int, int] = {}
-    for _, points in alerts:
+    for _, points in alerts.values():
         for at, _ in points:
             slot = round((ends_at - at) / step_seconds)
             firing[slot] = firing.get(slot, 0) + 1
@@ -131,17 +136,46 @@ def build_window(
         ends_at,
         step_seconds,
         tuple(sorted(histories, key=lambda item: (-item.total_seconds, item.labels))),
-        _gaps(scraped, starts_at, ends_at, step_seconds),
+        _gaps([at for at in scraped if at >= starts_at], starts_at, ends_at, usual),
         tuple((at, float(firing.get(slot, 0))) for at, slot in zip(moments, slots, strict=True) if slot in known),
     )
 
 
-def _history(labels: Labels, points: Sequence[Point], ends_at: float, step: float, interval: float) -> AlertHistory:
-    """Each point covers the step before it; its value counts the evaluations in which the alert fired."""
+def _group_as_sent(
+    fired: Iterable[Series], sent: Callable[[Labels], Labels | None]
+) -> dict[Labels, tuple[str, Sequence[Point]]]:
+    """The rule's name and the points of each alert, by the identity with which it is sent; those sent alike are one."""
+    found: dict[Labels, tuple[str, Sequence[Point]]] = {}
+    for series in fired:
+        own = identity_labels(series.labels)
+        try:
+            labels = identity_labels(sent(own) or own)
+        except ValueError:  # a regular expression that this RE2 rejects
+            labels = own
+        name, points = label(own, "alertname"), series.points
+        if labels in found:
+            most = dict(points)
+            for at, count in found[labels][1]:
+                most[at] = max(count, most.get(at, 0.0))
+            points = tuple(sorted(most.items()))
+        found[labels] = (name, points)
+    return found
+
+
+def _history(
+    labels: Labels, points: Sequence[Point], ends_at: float, step: float, interval: float, *, holes: Sequence[FiringInterval]
+) -> AlertHistory:
+    """Each point covers the step before it; its value counts the evaluations in which the alert fired.
+
+    A time in which Prometheus looked at nothing ends no run, but adds nothing to the total.
+    """
     runs: list[list[Point]] = []
+    apart = max(step, interval) * 1.001
+    resumes = apart + 2.0 * interval
     for at, count in points:
         length = min(step, count * interval) if interval > 0 else step
-        if runs and at - runs[-1][-1][0] <= step * 1.001:
+        last = runs[-1][-1][0] if runs else float("-inf")
+        if at - last <= apart or _is_unseen(holes, last, at, apart=apart, resumes=resumes):
             runs[-1].append((at, length))
         else:
             runs.append([(at, length)])
@@ -150,19 +184,22 @@ def _history(labels: Labels, points: Sequence[Point], ends_at: float, step: floa
     return AlertHistory(labels, intervals, sum(length for run in runs for _, length in run), still_firing)
 
 
+def _is_unseen(holes: Sequence[FiringInterval], before: float, after: float, *, apart: float, resumes: float) -> bool:
+    """Whether an alert fired until Prometheus went down and again once it was back. The first evaluation after a restart
+    makes an alert pending, only the next one lets it fire.
+    """
+    return any(
+        hole.starts_at - apart <= before < hole.ends_at and hole.starts_at < after <= hole.ends_at + resumes for hole in holes
+    )
+
+
 def _interval(run: Sequence[Point], step: float, *, still_firing: bool) -> FiringInterval:
     """Of consecutive steps, each with the seconds during which it fired: at the end of the first, at the start of the last."""
     (first, first_seconds), (last, last_seconds) = run[0], run[-1]
     return FiringInterval(first - first_seconds, last if still_firing or len(run) == 1 else last - step + last_seconds)
 
 
-def _gaps(scraped: Sequence[float], starts_at: float, ends_at: float, step: float) -> tuple[FiringInterval, ...]:
-    """Between neighbours more than a step apart; the first minutes of a server count as a gap."""
+def _gaps(scraped: Sequence[float], starts_at: float, ends_at: float, usual: float) -> tuple[FiringInterval, ...]:
+    """Between neighbours much more than the usual seconds apart; the first minutes of a server count as a gap."""
     edges = [starts_at, *scraped, ends_at]
-    gaps = []
-    for before, after in pairwise(edges):
-        if after - before > step * 2.5:
-            # For five minutes after the last scrape, Prometheus returns the last value: the gap started before that.
-            start = before if before == starts_at else max(starts_at, before - min(_LOOK_BACK, before - starts_at))
-            gaps.append(FiringInterval(start, after))
-    return tuple(gaps)
+    return tuple(FiringInterval(before, after) for before, after in pairwise(edges) if after - before > usual * 2.5)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from functools import partial
 from itertools import chain
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from console.checklists import alert_history as windows
 from console.checklists.alert_history import AlertWindow
@@ -37,6 +37,9 @@ from queries.prometheus.responses import InstantResult, RangeResult
 from queries.prometheus.witnesses import Pair
 from queries.text.times import local_midnight, local_yesterday
 
+if TYPE_CHECKING:
+    from queries.prometheus.relabel import AlertRelabeling
+
 T = TypeVar("T")
 
 _HOURS = 24
@@ -56,6 +59,8 @@ class MetricsSource(Protocol):
     def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]: ...
 
     async def query_range(self, text: str, *, start: float, end: float, step_seconds: float) -> RangeResult: ...
+
+    async def current_relabeling(self) -> AlertRelabeling: ...
 
 
 class ClusterSource(Protocol):
@@ -188,7 +193,7 @@ class _EvidenceFetcher:
         step = windows.step_for(self.now - queried_from)
         parts = [
             BatchQuery(windows.FIRED, windows.fired_query(step, self.snapshot.heartbeat_alert)),
-            BatchQuery(windows.SEEN, windows.SEEN_QUERY),
+            BatchQuery(windows.SEEN, windows.seen_query(step)),
         ]
         found = await self._ranges(parts, start=queried_from, step=step)
         fault = found.faults.get(windows.FIRED)
@@ -197,15 +202,18 @@ class _EvidenceFetcher:
         if found.partial:
             raise partial_answer(found.partial)
         rules = {rule.name: rule.interval_seconds for rule in self.snapshot.rules}
+        fired = found.items[windows.FIRED]
+        send = (await self.metrics.current_relabeling()).sent if fired else lambda labels: labels
         fold = partial(
             windows.build_window,
-            found.items[windows.FIRED],
+            fired,
             found.items.get(windows.SEEN, ()),
             starts_at=begins,
             queried_from=queried_from,
             ends_at=self.now,
             step_seconds=step,
             intervals=rules,
+            sent=send,
         )
         return await run_cpu_bound(fold)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from console.checklists.alert_history import AlertWindow, build_window, fired_query, step_for
-from queries.model.series import Series
+from console.checklists.alert_history import AlertWindow, build_window, fired_query, seen_query, step_for
+from queries.model.series import Labels, Series, label
 
 END = 1_767_276_000.0
 STEP = 60.0
@@ -17,7 +19,7 @@ def track(*fired: tuple[int, float], labels: tuple[tuple[str, str], ...] = LABEL
     return Series(labels, tuple((END - STEP * back, value) for back, value in sorted(fired, reverse=True)))
 
 
-def seen(hours: float = 2.0, *, without: range = range(0)) -> Series:
+def seen(hours: float = 2.0, *, without: Sequence[int] = ()) -> Series:
     return Series((), tuple((END - STEP * back, 1.0) for back in range(int(hours * 60), -1, -1) if back not in without))
 
 
@@ -72,10 +74,10 @@ def test_what_fired_before_the_window_is_only_in_the_counts() -> None:
 
 @pytest.mark.parametrize(
     ("without", "minutes"),
-    [(range(10, 40), (45, 9)), (range(50, 200), (60, 49)), (range(10), (15, 0)), (range(20, 21), None)],
+    [(range(10, 40), (40, 9)), (range(50, 200), (60, 49)), (range(10), (10, 0)), (range(20, 21), None)],
 )
 def test_where_prometheus_did_not_look_is_a_gap(without: range, minutes: tuple[int, int] | None) -> None:
-    """Down in between, not yet up, or gone: each is named, with the five minutes of old values before it; one step is none."""
+    """Down in between, not yet up, or gone: each is named, from the last scrape to the next one; one step is none."""
     window = fold(watched=seen(without=without))
     if minutes is None:
         assert window.gaps == ()
@@ -134,10 +136,94 @@ def test_two_runs_are_two_only_with_a_step_between_them() -> None:
 def test_alerts_are_sorted_by_how_long_they_fired() -> None:
     """The longest first, equal ones by their labels; each has its rule's own interval."""
     other = (("alertname", "Other"), ("severity", "warning"))
+    more = (*LABELS, ("team", "x"))
     window = fold(
-        track((20, 4)), track((20, 2), (19, 2)), track((9, 1), labels=other), track((9, 1), labels=(("alertname", "More"),))
+        track((20, 4)),
+        track((20, 2), (19, 2), labels=more),
+        track((9, 1), labels=other),
+        track((9, 1), labels=(("alertname", "More"),)),
     )
     assert [(item.name, item.total_seconds) for item in window.histories] == [
         ("More", 60.0), ("Other", 60.0), ("ProviderTimeout", 60.0), ("ProviderTimeout", 60.0)
     ]  # fmt: skip
     assert [item.total_seconds for item in fold(track((20, 1)), track((20, 4), labels=other)).histories] == [60.0, 15.0]
+
+
+def steps(first: int, last: int) -> list[tuple[int, float]]:
+    """It fires in each evaluation of these steps before the end, both included."""
+    return [(back, 4.0) for back in range(first, last - 1, -1)]
+
+
+def test_a_time_in_which_prometheus_was_down_ends_no_alert() -> None:
+    """Two outages of ten minutes in one alert are one time, not three that flap; what nobody saw adds nothing to the total."""
+    window = fold(track(*steps(50, 40), *steps(30, 20), *steps(10, 0)), watched=seen(without=(*range(31, 40), *range(11, 20))))
+    (record,) = window.histories
+    assert (record.times, record.flapping, record.total_seconds) == (1, False, 33 * 60.0)
+    assert [(END - gap.starts_at, END - gap.ends_at) for gap in window.gaps] == [(2400.0, 1800.0), (1200.0, 600.0)]
+
+
+@pytest.mark.parametrize(
+    ("down", "again", "times"),
+    [
+        (range(30, 32), 29, 1), (range(30, 31), 29, 1), (range(30, 32), 28, 1), (range(30, 32), 27, 2), (range(0), 30, 2),
+        (range(28, 30), 27, 2),
+    ],
+)  # fmt: skip
+def test_an_alert_goes_on_after_a_restart(down: range, again: int, times: int) -> None:
+    """A hole of one or two steps that begins within a step of its last time; it fires again a step later, for the first
+    evaluation makes it pending. One that was over before, or begins later, is another time.
+    """
+    (record,) = fold(track(*steps(40, 32), *steps(again, 20)), watched=seen(without=down)).histories
+    assert record.times == times
+
+
+def test_rare_scrapes_and_evaluations_are_no_holes() -> None:
+    """Where Prometheus scrapes and evaluates every five minutes, a minute without either is nothing unknown and no end."""
+    watched = Series((), tuple((END - STEP * back, 1.0) for back in range(120, -1, -5)))
+    window = fold(track(*((back, 1.0) for back in (40, 35, 30, 5, 0))), watched=watched, interval=300.0)
+    assert window.gaps == () and window.histories[0].times == 2
+
+
+def test_the_heartbeat_of_scrapes_counts_samples() -> None:
+    """The value of `up` would last five minutes longer than Prometheus."""
+    assert seen_query(60.0) == "group(count_over_time(up[60s]))"
+
+
+def test_an_alert_has_the_labels_with_which_it_is_sent() -> None:
+    """So it is the one that Alertmanager lists; two that are sent alike are one, and one that is not sent keeps its labels."""
+
+    def send(given: Labels) -> Labels | None:
+        if label(given, "alertname") == "Dropped":
+            return None
+        return tuple((name, "page" if name == "severity" else value) for name, value in given if name != "provider")
+
+    other = (("alertname", "ProviderTimeout"), ("provider", "paddle"), ("severity", "critical"))
+    dropped = (("alertname", "Dropped"),)
+    window = build_window(
+        [track((20, 4), (19, 1)), track((19, 4), (18, 4), labels=other), track((5, 4), labels=dropped)],
+        [seen()],
+        starts_at=END - 3600.0,
+        queried_from=END - 7200.0,
+        ends_at=END,
+        step_seconds=STEP,
+        intervals={"ProviderTimeout": 15.0},
+        sent=send,
+    )
+    sent = (("alertname", "ProviderTimeout"), ("severity", "page"))
+    assert [(item.labels, item.times, item.total_seconds) for item in window.histories] == [
+        (sent, 1, 180.0),
+        (dropped, 1, 60.0),
+    ]
+
+
+def test_a_bad_regular_expression_of_a_relabelling_leaves_the_labels() -> None:
+    """As for the alerts that fire now."""
+
+    def send(given: Labels) -> Labels | None:
+        raise ValueError(given)
+
+    window = build_window(
+        [track((20, 4))], [seen()], starts_at=END - 3600.0, queried_from=END - 7200.0, ends_at=END, step_seconds=STEP,
+        intervals={}, sent=send,
+    )  # fmt: skip
+    assert window.histories[0].labels == LABELS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import parse_qs
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from screen_samples import NOW, snapshot
 
+from console.checklists import alert_history as windows
 from console.checklists.definition import AlertsEvidence, Checklist
 from console.checklists.evidence_queries import CollectedEvidence, fetch_evidence, window_start
 from console.checklists.loader import ChecklistNames, Checklists, parse
@@ -18,14 +20,20 @@ from queries.http.endpoint import Endpoint
 from queries.model.alert import AlertRule
 from queries.model.workload import BatchJob
 from queries.prometheus.client import Prometheus
+from queries.prometheus.query_batch import BATCH_LABEL
 
 VOCABULARY = ChecklistNames(load_board("overview"))
+
+RELABELLING = """
+alerting: {alert_relabel_configs: [{source_labels: [severity], target_label: severity, regex: warning, replacement: page}]}
+"""
 
 
 class Server:
     """A Prometheus on the transport: gives an empty answer, or one series for a query that holds a word."""
 
-    def __init__(self, *, refuse: str = "") -> None:
+    def __init__(self, *, refuse: str = "", result: Sequence[object] = ()) -> None:
+        self.result = [*result]
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.refuse = refuse
 
@@ -35,8 +43,10 @@ class Server:
         self.asked.append((request.url.path.rpartition("/")[2], told))
         if self.refuse and self.refuse in told["query"]:
             return httpx.Response(400, json={"status": "error", "errorType": "bad_data", "error": "no"})
+        if request.url.path.endswith("config"):
+            return httpx.Response(200, json={"status": "success", "data": {"yaml": RELABELLING}})
         kind = "matrix" if request.url.path.endswith("range") else "vector"
-        return httpx.Response(200, json={"status": "success", "data": {"resultType": kind, "result": []}})
+        return httpx.Response(200, json={"status": "success", "data": {"resultType": kind, "result": self.result}})
 
 
 class Cluster:
@@ -87,6 +97,17 @@ async def test_a_query_brings_yesterday_and_trend_with_it() -> None:
     _, told = server.asked[0]
     assert (float(told["start"]), float(told["end"]), float(told["step"])) == (NOW - 86_400, NOW, 3600.0)
     assert answers.series["a"].fault is None and answers.series["b"].fault is not None
+
+
+async def test_what_fired_is_told_with_the_labels_that_alertmanager_gets() -> None:
+    """The server's relabelling is asked for once something fired."""
+    checklist = Checklists.load("", VOCABULARY).get("morning")
+    assert checklist is not None
+    metric = {"alertname": "X", "severity": "warning", BATCH_LABEL: windows.FIRED}
+    server = Server(result=[{"metric": metric, "values": [[NOW, "2"]]}])
+    (reading,) = (await collect(checklist, server)).alerts.values()
+    assert reading.value is not None
+    assert [item.labels for item in reading.value.histories] == [(("alertname", "X"), ("severity", "page"))]
 
 
 async def test_sources_that_are_not_there_are_faults_of_their_items() -> None:
