@@ -195,6 +195,7 @@ def evaluate_alerts(
     reason += f" and {len(notable) - 3} more" if len(notable) > 3 else ""
     if caveat:
         reason = f"{caveat}; {reason}" if notable else caveat
+    reason += _lost_peer(snapshot)
     since = f"since {format_local(window.starts_at, now=now)} ({format_span(now - window.starts_at)})" if window else ""
     details = [Detail(alert.sentence(now), alert.verdict) for alert in alerts]
     if window is not None:
@@ -225,9 +226,9 @@ def _caveat(reading: PollResult[AlertWindow] | None, snapshot: Snapshot, now: fl
         parts.append("what fires now is not known: neither Alertmanager nor Prometheus answered")
     else:
         manager = snapshot.source("alertmanager")
-        if manager is not None and manager.fault is not None and manager.last_good_at is not None:
-            age = format_span(now - manager.last_good_at)
-            parts.append(f"Alertmanager last answered {age} ago: {visible(manager.fault.what)}")
+        if manager is not None and manager.last_good_at is not None and not manager.answers:
+            why = f": {visible(manager.fault.what)}" if manager.fault else ""
+            parts.append(f"Alertmanager last answered {format_span(now - manager.last_good_at)} ago{why}")
         if snapshot.delivery_doubt:
             parts.append(snapshot.delivery_doubt)
     if reading is None:
@@ -243,6 +244,15 @@ def _caveat(reading: PollResult[AlertWindow] | None, snapshot: Snapshot, now: fl
             when = f"{format_local(gap.starts_at, now=now)} to {format_local(gap.ends_at, now=now)}"
             parts.append(f"Prometheus has no data for {format_span(window.unknown_seconds)} of it ({when})")
     return "; ".join(parts)
+
+
+def _lost_peer(snapshot: Snapshot) -> str:
+    """What is wrong with an Alertmanager that answers; empty if nothing is."""
+    manager = snapshot.source("alertmanager")
+    if manager is None or manager.fault is None or not manager.answers:
+        return ""
+    peers = f" ({visible(manager.detail)})" if manager.detail else ""
+    return f"; Alertmanager answers only in part{peers}: {visible(manager.fault.sentence())}"
 
 
 def _before(window: AlertWindow, now: float) -> str:

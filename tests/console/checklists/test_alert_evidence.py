@@ -11,8 +11,9 @@ from console.checklists.alert_history import AlertHistory, AlertWindow, FiringIn
 from console.checklists.definition import AlertsEvidence, Item
 from console.state.snapshot import Snapshot
 from queries.model.alert import Alert, AlertState, TrackedAlert
+from queries.model.fault import Fault, FaultKind
 from queries.model.series import Labels
-from queries.model.source import PollResult
+from queries.model.source import Health, PollResult, SourceState
 from queries.model.verdict import Verdict
 from queries.text.times import format_local
 
@@ -142,3 +143,35 @@ def test_an_alert_of_prometheus_is_joined_by_the_labels_it_is_sent_with() -> Non
     live = replace(live, alert=replace(live.alert, sent_labels=sent))
     (found,) = summarize_alerts(window(replace(history(sent, 60.0), still_firing=True)), [live])
     assert found.firing and found.labels == sent
+
+
+REFUSED = Fault(FaultKind.UNREACHABLE, "refused", "http://am-b.test")
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict", "reason"),
+    [
+        (
+            SourceState("alertmanager", Health.DEGRADED, "1/2", last_good_at=NOW - 3.0, fault=REFUSED),
+            Verdict.OK,
+            "nothing fired; Alertmanager answers only in part (1/2): refused at http://am-b.test",
+        ),
+        (SourceState("alertmanager", Health.UP, "2/2", last_good_at=NOW - 3.0), Verdict.OK, "nothing fired"),
+        (
+            SourceState("alertmanager", Health.DOWN, last_good_at=NOW - 60.0, fault=REFUSED),
+            Verdict.NO_DATA,
+            "Alertmanager last answered 1m ago: refused",
+        ),
+        (
+            SourceState("alertmanager", Health.UP, "2/2", last_good_at=NOW - 60.0, paused_at=NOW - 60.0),
+            Verdict.NO_DATA,
+            "Alertmanager last answered 1m ago",
+        ),
+    ],
+)
+def test_a_lost_peer_is_no_lost_alertmanager(state: SourceState, verdict: Verdict, reason: str) -> None:
+    """The other peer lists the alerts: the lost one is named. What no peer confirms is not known."""
+    shown = Snapshot("e", "n", False, False, "ann", NOW, sources=(state,), alerts_known=True)
+    reading = PollResult("prometheus", NOW, 0.0, window())
+    result = evaluate_alerts(Item("a", "A", "?", AlertsEvidence()), reading, shown, now=NOW, pending="")
+    assert (result.verdict, result.reason) == (verdict, reason)
