@@ -83,7 +83,7 @@ def fired_query(step: float, heartbeat: str) -> str:
     return f"max by ({', '.join(IDENTITY)}) (count_over_time(ALERTS{{{picked}}}[{step:.0f}s]))"
 
 
-def seen_query(step: float) -> str:
+def scraped_query(step: float) -> str:
     """Has a value for each step in which Prometheus scraped anything. Counts samples: `up` alone keeps its last value for five
     minutes after Prometheus went down.
     """
@@ -107,7 +107,7 @@ def build_window(
     intervals: Mapping[str, float],
     sent: Callable[[Labels], Labels | None] = lambda labels: labels,
 ) -> AlertWindow:
-    """Evaluates the series of `fired_query` and `seen_query`, which cover `queried_from` to `ends_at` with this step.
+    """Evaluates the series of `fired_query` and `scraped_query`, which cover `queried_from` to `ends_at` with this step.
 
     `intervals` is the evaluation interval of each alert's rule, by alert name: it makes times exact to one evaluation instead
     of one step. `sent` gives the labels with which Prometheus sends an alert, so those that Alertmanager lists.

@@ -193,7 +193,7 @@ class _EvidenceFetcher:
         step = windows.step_for(self.now - queried_from)
         parts = [
             BatchQuery(windows.FIRED, windows.fired_query(step, self.snapshot.heartbeat_alert)),
-            BatchQuery(windows.SEEN, windows.seen_query(step)),
+            BatchQuery(windows.SEEN, windows.scraped_query(step)),
         ]
         found = await self._ranges(parts, start=queried_from, step=step)
         fault = found.faults.get(windows.FIRED)

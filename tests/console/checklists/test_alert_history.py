@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from console.checklists.alert_history import AlertWindow, build_window, fired_query, seen_query, step_for
+from console.checklists.alert_history import AlertWindow, build_window, fired_query, scraped_query, step_for
 from queries.model.series import Labels, Series, label
 
 END = 1_767_276_000.0
@@ -186,7 +186,7 @@ def test_rare_scrapes_and_evaluations_are_no_holes() -> None:
 
 def test_the_heartbeat_of_scrapes_counts_samples() -> None:
     """The value of `up` would last five minutes longer than Prometheus."""
-    assert seen_query(60.0) == "group(count_over_time(up[60s]))"
+    assert scraped_query(60.0) == "group(count_over_time(up[60s]))"
 
 
 def test_an_alert_has_the_labels_with_which_it_is_sent() -> None:
