@@ -44,7 +44,7 @@ def _import_httpx() -> None:
     with stand_in(USED_LATER, _LaterModule):
         for package, name in absent:
             setattr(package, name, sys.modules[f"{package.__name__}.{name}"])
-        from httpx import _models  # noqa: PLC0415
+        from httpx import _models  # noqa: PLC0415  # the first import of httpx, with the stand-ins in place
     for package, name in absent:
         if package is email:
             # It looks the module up when it is used.

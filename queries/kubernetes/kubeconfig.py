@@ -222,7 +222,7 @@ def _recall_content(path: Path, text: str) -> object:
     their places in the text are kept, because some are secrets. Raises NotConfigured.
     """
     # Imported here: a console without a kubeconfig starts without them.
-    from queries.shipped import recall  # noqa: PLC0415
+    from queries.shipped import recall  # noqa: PLC0415  # as above
 
     content: list[object] = []
 
@@ -237,7 +237,7 @@ def _recall_content(path: Path, text: str) -> object:
 
 
 def _parse(path: Path, text: str) -> object:
-    from queries.yaml import YamlError, load_yaml  # noqa: PLC0415
+    from queries.yaml import YamlError, load_yaml  # noqa: PLC0415  # only if no earlier read of these bytes is kept
 
     try:
         return load_yaml(text, where=str(path))

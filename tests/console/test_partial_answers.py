@@ -46,7 +46,7 @@ MISSING = "store 10.0.0.2:10901 did not respond"
 
 
 class Server:
-    """Gives every query the value 0.1, and every key of a joined one, with `warnings`."""
+    """Gives every query the value 0.1, and every key of a joined one, with `warnings`; a number of samples is 8."""
 
     def __init__(self, *warnings: str) -> None:
         self.warnings = warnings
@@ -54,6 +54,7 @@ class Server:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         told = {name: values[0] for name, values in parse_qs((request.content or request.url.query).decode()).items()}
         keys = [part.split('"')[0] for part in told["query"].split('"__q__", "')[1:]]
+        value = "8" if "count_over_time" in told["query"] else "0.1"
         labels: list[dict[str, str]] = [{"__q__": key} for key in keys] or [{}]
         if request.url.path.endswith("range"):
             start, end, step = (float(told[name]) for name in ("start", "end", "step"))
@@ -61,7 +62,7 @@ class Server:
             result: list[Any] = [{"metric": each, "values": [[at, "0.1"] for at in times]} for each in labels]
             data = {"resultType": "matrix", "result": result}
         else:
-            data = {"resultType": "vector", "result": [{"metric": each, "value": [0, "0.1"]} for each in labels]}
+            data = {"resultType": "vector", "result": [{"metric": each, "value": [0, value]} for each in labels]}
         return httpx.Response(200, json={"status": "success", "data": data, "warnings": list(self.warnings)})
 
 
