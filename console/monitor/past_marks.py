@@ -72,15 +72,21 @@ async def _read_alerts(
 
 
 def _alert_marks(series: Iterable[Series], rules: tuple[AlertRule, ...], *, start: float, step: float) -> Iterator[ChartMark]:
-    """When each alert began to fire: to the second where ALERTS_FOR_STATE and the rule tell, else to one step."""
+    """When each alert began to fire: to the second where ALERTS_FOR_STATE and the rule tell, else to one step.
+
+    One that is there again after a hole, and according to ALERTS_FOR_STATE was never over, did not begin then.
+    """
     active: dict[Labels, dict[float, float]] = {}
     firing: dict[Labels, tuple[float, ...]] = {}
+    pending: dict[Labels, tuple[float, ...]] = {}
     for item in series:
         own = drop_labels(item.labels, "__name__", "alertstate")
         if item.label("__name__") == "ALERTS_FOR_STATE":
             active[own] = dict(item.points)
         elif item.label("alertstate") == "firing":
             firing[own] = tuple(at for at, _ in item.points)
+        else:
+            pending[own] = tuple(at for at, _ in item.points)
     for labels, times in firing.items():
         before = -math.inf
         for at in times:
@@ -90,10 +96,20 @@ def _alert_marks(series: Iterable[Series], rules: tuple[AlertRule, ...], *, star
                 if since is not None:
                     samples.append(Sample((("__name__", "ALERTS_FOR_STATE"), *labels), since))
                 (alert,) = alert_series.read_alerts(samples, rules, at=at, send=lambda sent: sent)
-                began = min(at, alert.starts_at + _FRACTION_SECONDS) if alert.starts_at > at - step else at
-                where = ", ".join(visible(value) for name, value in labels if name in _PLACES)
-                yield ChartMark(began, "!", "alert", f"{visible(label(labels, 'alertname'))}{f' {where}' if where else ''}")
+                if before > -math.inf:
+                    lasted = since is not None and since <= before
+                else:
+                    waited = any(moment < at for moment in pending.get(labels, ()))
+                    lasted = since is not None and alert.starts_at <= start and not waited
+                if not lasted:
+                    began = min(at, alert.starts_at + _FRACTION_SECONDS) if alert.starts_at > at - step else at
+                    yield ChartMark(began, "!", "alert", _describe(labels))
             before = at
+
+
+def _describe(labels: Labels) -> str:
+    where = ", ".join(visible(value) for name, value in labels if name in _PLACES)
+    return f"{visible(label(labels, 'alertname'))}{f' {where}' if where else ''}"
 
 
 _PLACES = ("component", "provider", "deployment", "pod", "service")

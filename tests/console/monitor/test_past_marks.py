@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from told_platform import told_platform
 
 from console.monitor.past_marks import read_marks
 from console.state.snapshot import Snapshot
 from queries.http.endpoint import Endpoint
+from queries.model.alert import AlertRule
 from queries.model.cluster import Cluster
 from queries.model.workload import Container, Revision, Workload
 from queries.prometheus.client import Prometheus
@@ -64,3 +68,49 @@ async def test_a_rollout_has_its_image(
         finally:
             await prometheus.close()
     assert [(mark.at, mark.text) for mark in marks if mark.letter == "R"] == expected
+
+
+START = BEGAN - 3600.0
+RULE = AlertRule("Slow", "latency > 5", 300.0, (), (), "firing", "ok")
+
+
+def _series(name: str, times: list[float], value: float = 1.0, **labels: str) -> dict[str, Any]:
+    return {"metric": {"__name__": name, "alertname": "Slow", **labels}, "values": [[at, str(value)] for at in times]}
+
+
+@pytest.mark.parametrize(
+    ("since", "pending", "firing", "expected"),
+    [
+        # A hole of 20 minutes in an alert that has fired for two hours: it did not begin at the hole's end.
+        (START - 3600.0, [], [(0, 20), (100, 120)], []),
+        # A hole at the beginning of the window.
+        (START - 3600.0, [], [(80, 120)], []),
+        # It was over, and its expression is true again since the hole.
+        (START + 450.0, [], [(0, 20), (100, 120)], [START + 1500.0]),
+        # It was pending before.
+        (START + 880.0, [(59, 79)], [(79, 120)], [START + 1181.0]),
+        # Pending since before the window, of a rule whose `for` was longer then.
+        (START - 3600.0, [(0, 80)], [(80, 120)], [START + 1200.0]),
+        # Nothing tells since when: its first point counts.
+        (None, [], [(0, 20), (100, 120)], [START + 1500.0]),
+    ],
+)
+async def test_an_alert_that_fired_all_along_does_not_begin_after_a_hole(
+    since: float | None, pending: list[tuple[int, int]], firing: list[tuple[int, int]], expected: list[float]
+) -> None:
+    """Where Prometheus says that the alert's expression was true before its last point, or that it fired before the window."""
+
+    def at(spans: list[tuple[int, int]]) -> list[float]:
+        return [START + 15.0 * number for first, end in spans for number in range(first, end)]
+
+    ranges = [_series("ALERTS", at(pending), alertstate="pending"), _series("ALERTS", at(firing), alertstate="firing")]
+    if since is not None:
+        ranges.append(_series("ALERTS_FOR_STATE", at([*pending, *firing]), since))
+    snapshot = replace(Snapshot("test", "shop", False, False, "ann", BEGAN), rules=(RULE,))
+    with told_platform(ranges=lambda _query: ranges) as told:
+        prometheus = Prometheus(Endpoint(told.url))
+        try:
+            marks = await read_marks(prometheus, None, snapshot, cluster=None, heartbeat="", start=START, end=BEGAN)
+        finally:
+            await prometheus.close()
+    assert [mark.at for mark in marks] == expected
