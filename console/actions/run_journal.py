@@ -12,7 +12,7 @@ from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.payloads import ActionIntent, ActionOutcome, Payload, create_event, event_kinds
 from console.journal.sqlite import Journal
-from console.state.news import describe_action
+from console.state.news import describe_action, find_console
 from queries.text.durations import format_span
 
 _ACTION_KINDS = event_kinds(ActionIntent, ActionOutcome)
@@ -30,10 +30,10 @@ class RunJournal:
         settings: Settings,
         clock: Callable[[], float],
         fetch: Callable[[], Awaitable[object]] | None,
-        clock_ahead_seconds: Callable[[str], float],
+        clock_ahead_seconds: Callable[[str, str], float],
     ) -> None:
         """`error` is why there is no journal; `fetch` reads what other consoles wrote, `clock_ahead_seconds` returns how far
-        the clock of an author is ahead of this one.
+        the clock of an author's console is ahead of this one.
         """
         self.journal = journal
         self.error = error or "there is no journal"
@@ -86,5 +86,6 @@ class RunJournal:
         others = [event for event in events if event.subject != self._identity and event.data.get("target") == target]
         if not others:
             return ""
-        seconds = self._clock() - others[-1].at + self.clock_ahead_seconds(others[-1].author)
+        ahead = self.clock_ahead_seconds(others[-1].author, find_console(others))
+        seconds = self._clock() - others[-1].at + ahead
         return describe_action(others, format_span(seconds))

@@ -77,7 +77,8 @@ class RunContext:
     """What the runs of one console share.
 
     `journal_fault` says why there is no journal. `fetch_journal` reads what other consoles wrote, `clock_ahead_seconds` returns
-    how far the clock of an author is ahead of this one. `guard_source` is what a guard reads; None where none can watch.
+    how far the clock of an author's console is ahead of this one. `guard_source` is what a guard reads; None where none can
+    watch.
     """
 
     settings: Settings
@@ -87,7 +88,7 @@ class RunContext:
     journal_fault: str = ""
     clock: Callable[[], float] = time.time
     fetch_journal: Callable[[], Awaitable[object]] | None = None
-    clock_ahead_seconds: Callable[[str], float] = lambda author: 0.0
+    clock_ahead_seconds: Callable[[str, str], float] = lambda author, console: 0.0
     guard_source: GuardSource | None = None
 
 

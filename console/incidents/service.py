@@ -32,7 +32,7 @@ from console.journal.payloads import (
     UpdateDelivered,
     UpdateWritten,
 )
-from console.state.incident import FollowUp, Incident, Incidents, StepCompletion, Update
+from console.state.incident import FollowUp, Incident, Incidents, StepCompletion, Update, find_entry
 from console.state.public_status import public_status
 from queries.model.alert import TrackedAlert
 from queries.model.frozen import dataclass
@@ -164,10 +164,11 @@ class IncidentService:
         """Returns the id of the new timeline entry; `corrects` is the id of the entry that it corrects."""
         if not text.strip():
             raise IncidentError("a note needs a text")
-        if corrects and all(entry.id != corrects for entry in incident.entries):
+        corrected = find_entry(incident.entries, corrects) if corrects else None
+        if corrects and corrected is None:
             raise IncidentError(f"there is no entry {visible(corrects)!r}; `incident show --format json` lists the ids")
         identity = _new_part_id()
-        await self._session.record(incident.id, IncidentNoteAdded(identity, text, corrects))
+        await self._session.record(incident.id, IncidentNoteAdded(identity, text, corrected.id if corrected else ""))
         return identity
 
     async def add_follow_up(self, incident: Incident, text: str, *, owner: str = "", due: str = "") -> str:

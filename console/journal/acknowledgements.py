@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field
 from enum import Enum
@@ -172,16 +173,21 @@ def outcome_sentence(name: str, result: AcknowledgeResult, *, taking: bool, to: 
 
 
 def find_resolved(
-    acknowledgements: Mapping[str, Acknowledgement], present: Collection[str], *, taken_at: float
+    acknowledgements: Mapping[str, Acknowledgement],
+    present: Collection[str],
+    *,
+    taken_at: float,
+    arrived: Mapping[str, float],
 ) -> tuple[str, ...]:
     """The fingerprints of acknowledged alerts that no longer exist.
 
     `present` must be a complete answer of Alertmanager, taken at `taken_at`: a failed request resolves nothing, and an
-    acknowledgement younger than the answer may belong to an alert that the answer could not have yet. A fingerprint with a
-    colon is Prometheus' own, which Alertmanager does not know.
+    acknowledgement younger than the answer may belong to an alert that the answer could not have yet. `arrived` is when each
+    acknowledgement arrived here, by the clock of `taken_at`: its author's clock may be slow. A fingerprint with a colon is
+    Prometheus' own, which Alertmanager does not know.
     """
     return tuple(
         fingerprint
-        for fingerprint, acknowledgement in acknowledgements.items()
-        if acknowledgement.at < taken_at and fingerprint not in present and ":" not in fingerprint
+        for fingerprint in acknowledgements
+        if arrived.get(fingerprint, math.inf) < taken_at and fingerprint not in present and ":" not in fingerprint
     )

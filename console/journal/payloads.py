@@ -369,8 +369,8 @@ class AlertAcknowledged(Payload, frozen=True, tag="alert.owned"):
 
 
 class AlertReleased(Payload, frozen=True, tag="alert.released"):
-    """An acknowledgement ended: a person released the alert (`of` is the id of the event that acknowledged it), or the
-    console saw the alert resolve (`why`).
+    """An acknowledgement ended: a person released the alert, or the console saw the alert resolve (`why`). `of` is the id of
+    the event that acknowledged it; an older release wrote none where the alert resolved.
     """
 
     RESOLVED: ClassVar[str] = "resolved"

@@ -90,11 +90,15 @@ class Presence:
         return any(item.user == user for item in self.others)
 
     def clock_ahead_seconds(self, author: str, console: str = "") -> float:
-        """How far the clock of an event's author is ahead; 0 where that is not known."""
-        found = [item for item in self.others if item.console == console] or [
-            item for item in self.others if item.user == author
+        """How far the clock of an event's author is ahead; 0 where that is not known.
+
+        `console` is the process that wrote the event. Without it, or where it is not on, the author's consoles count as long as
+        their clocks agree.
+        """
+        found = [item.clock_ahead_seconds for item in self.others if item.console == console] or [
+            item.clock_ahead_seconds for item in self.others if item.user == author
         ]
-        return found[0].clock_ahead_seconds if found else 0.0
+        return found[0] if found and max(found) - min(found) < _SKEW_SECONDS else 0.0
 
     @property
     def previews(self) -> tuple[PresentConsole, ...]:

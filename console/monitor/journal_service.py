@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -85,6 +85,9 @@ class JournalService:
         self._present: tuple[float, frozenset[str]] | None = None
         self._listed: tuple[tuple[Alert, ...], frozenset[str]] = ((), frozenset())
         """The alerts of the last list, and their fingerprints."""
+        self._owners: Mapping[str, Acknowledgement] = {}
+        self._arrived: dict[str, float] = {}
+        """The acknowledgements of the last read, and when each was first read here, by this machine's clock."""
         self._woken = asyncio.Event()
         self._recorder: TimelineRecorder | None = None
         self._watched: Future[None] | None = None
@@ -315,10 +318,24 @@ class JournalService:
 
     def _read_slice(self, present: tuple[float, frozenset[str]] | None) -> bool:
         new = self._refresh()
-        gone = find_resolved(self._ledger.state.owners, present[1], taken_at=present[0]) if present else ()
+        owners, arrived = self._ledger.state.owners, self._note_arrivals()
+        gone = find_resolved(owners, present[1], taken_at=present[0], arrived=arrived) if present else ()
         for fingerprint in gone:
-            self._write(fingerprint, AlertReleased(why=AlertReleased.RESOLVED))
+            # It names what it ends: one that is still on its way here is another one, of an alert that fires again.
+            self._write(fingerprint, AlertReleased(of=owners[fingerprint].id, why=AlertReleased.RESOLVED))
         return self._collect_news() or new or bool(gone)
+
+    def _note_arrivals(self) -> dict[str, float]:
+        """When each acknowledgement arrived here, by fingerprint."""
+        owners = self._ledger.state.owners
+        if owners is not self._owners:
+            before, arrived, now = self._owners, self._arrived, self._clock()
+            self._owners = owners
+            self._arrived = {
+                fingerprint: arrived[fingerprint] if fingerprint in before and before[fingerprint].id == held.id else now
+                for fingerprint, held in owners.items()
+            }
+        return self._arrived
 
     def _collect_news(self) -> bool:
         """Passes what other consoles did to the state store; returns whether there is any.

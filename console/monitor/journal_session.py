@@ -78,9 +78,9 @@ class JournalSession:
         if self._presence is not None:
             self._presence.announce(screen=screen, preview=preview, target=target)
 
-    def clock_ahead_seconds(self, author: str) -> float:
-        """How far the clock of this person's console is ahead of this machine's; 0 where it is not on."""
-        return self._store.presence.clock_ahead_seconds(author)
+    def clock_ahead_seconds(self, author: str, console: str) -> float:
+        """How far the clock of this person's console is ahead of this machine's; 0 where that is not known."""
+        return self._store.presence.clock_ahead_seconds(author, console)
 
     def _on_presence(self) -> None:
         if self._presence is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import field
+from collections.abc import Mapping, Sequence
+from dataclasses import field, replace
 from types import MappingProxyType
 
 from console.journal.acknowledgements import Acknowledgement
@@ -28,6 +28,8 @@ __all__ = (
     "StepCompletion",
     "TimelineEntry",
     "Update",
+    "find_entry",
+    "resolve_corrections",
     "update_target",
 )
 
@@ -36,6 +38,9 @@ __all__ = (
 class TimelineEntry:
     """One line of the timeline. `at` is when it happened and `recorded_at` when it was written, Unix seconds. `corrects` is the
     id of the entry that this one corrects, which stays as it is.
+
+    The id is the same on every console and in a bundle. `old_id` is the id that older releases gave it, without the event's
+    number in the console's own file at its end; empty where the event names the entry.
     """
 
     at: float
@@ -45,6 +50,7 @@ class TimelineEntry:
     id: str
     recorded_at: float
     corrects: str = ""
+    old_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,8 @@ class StepCompletion:
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One attempt to publish an update. `where` is a channel's name, a file, or what a person entered; `why` is the reason of a
-    failure; `at` is when it went out as far as is known, Unix seconds.
+    failure; `at` is when it went out as far as is known, Unix seconds. `run` is the id of the action that sends it, empty where
+    a person published it by hand.
     """
 
     at: float
@@ -83,6 +90,7 @@ class Delivery:
     where: str
     state: DeliveryState
     why: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +265,23 @@ class Incidents:
     def current(self) -> Incident | None:
         """The default where no incident is named: the only open one, or, where none is open, the newest."""
         return self.open[-1] if len(self.open) == 1 else self.all[-1] if self.all and not self.open else None
+
+
+def find_entry(entries: Sequence[TimelineEntry], identity: str) -> TimelineEntry | None:
+    """The entry with this id, or with an id that an older release gave it."""
+    for entry in entries:
+        if entry.id == identity:
+            return entry
+    start, _, number = identity.rpartition(":")
+    return next((entry for entry in entries if start and entry.old_id == start and number.isdecimal()), None)
+
+
+def resolve_corrections(entries: tuple[TimelineEntry, ...]) -> tuple[TimelineEntry, ...]:
+    """The entries, each correction under the present id of what it corrects."""
+    return tuple(
+        replace(entry, corrects=found.id) if entry.corrects and (found := find_entry(entries, entry.corrects)) else entry
+        for entry in entries
+    )
 
 
 def update_target(incident: str, update: str) -> str:

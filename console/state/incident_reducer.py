@@ -52,6 +52,7 @@ from console.state.incident import (
     StepCompletion,
     TimelineEntry,
     Update,
+    find_entry,
 )
 from queries.model.matcher import MatcherError, parse_matchers
 from queries.text.times import to_datetime
@@ -113,15 +114,17 @@ class _IncidentBuilder:
 def _entry(
     event: Event, source: Source, text: str, *, at: float | None = None, id: str = "", corrects: str = ""
 ) -> TimelineEntry:
-    """Every console derives the same id."""
+    """Every console derives the same id: what an event is called does not depend on the file that it is read from."""
+    old_id = "" if id else f"{event.kind}:{event.subject}:{event.author}:{event.at:.3f}"
     return TimelineEntry(
         at=event.at if at is None else at,
         source=source,
         author=event.author,
         text=text,
-        id=id or f"{event.kind}:{event.subject}:{event.author}:{event.at:.3f}:{event.sequence}",
+        id=id or event.id,
         recorded_at=event.at,
         corrects=corrects,
+        old_id=old_id,
     )
 
 
@@ -334,14 +337,15 @@ class IncidentReducer:
             return
         update = builder.updates[name]
         if isinstance(payload, ActionIntent):
-            delivery = Delivery(event.at, event.author, channel, DeliveryState.SENDING)
+            delivery = Delivery(event.at, event.author, channel, DeliveryState.SENDING, run=event.subject)
         else:
             why = payload.text or payload.outcome
             state = _DELIVERY.get(payload.outcome, DeliveryState.NOT_SENT)
             sent = state is DeliveryState.SENT
-            delivery = Delivery(event.at, event.author, channel, state, "" if sent else why)
+            delivery = Delivery(event.at, event.author, channel, state, "" if sent else why, event.subject)
             builder.add_entry(event, Source.CONSOLE, f"update to {channel}: {why if sent else f'{state}: {why}'}")
-        others = (item for item in update.deliveries if item.state is not DeliveryState.SENDING or item.where != channel)
+        # Another run to this channel may still be on its way.
+        others = (item for item in update.deliveries if item.state is not DeliveryState.SENDING or item.run != event.subject)
         builder.updates[name] = replace(update, deliveries=(*others, delivery))
         if delivery.state.out:
             builder.complete(Step.COMMUNICATE, StepCompletion(event.at, event.author, f"update sent to {channel}"))
@@ -367,7 +371,8 @@ class IncidentReducer:
             case StepChanged():
                 self._change_step(builder, event, payload)
             case IncidentNoteAdded(id=identity, text=text, corrects=corrects):
-                builder.add_entry(event, Source.PERSON, text, id=identity, corrects=corrects)
+                corrected = find_entry(builder.entries, corrects) if corrects else None
+                builder.add_entry(event, Source.PERSON, text, id=identity, corrects=corrected.id if corrected else corrects)
             case FollowUpRecorded():
                 self._record_follow_up(builder, event, payload)
             case AlertLinked():

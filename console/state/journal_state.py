@@ -22,7 +22,7 @@ from console.state.checklist_runs import ChecklistRuns, ChecklistRunsProjection
 from console.state.drills import DrillRecords, DrillsProjection
 from console.state.guards import Guards, GuardsProjection
 from console.state.handovers import HandoverSignature, HandoversProjection
-from console.state.incident import Incident, Incidents, TimelineEntry
+from console.state.incident import Incident, Incidents, TimelineEntry, resolve_corrections
 from console.state.incident_projection import INCIDENT, OUTLINE, TIMELINE, IncidentsProjection
 from console.state.revisions import NO_RECORDS, Records, RevisionRecords
 from queries.model.frozen import dataclass
@@ -347,7 +347,7 @@ class JournalReader:
             entry for part, body in parts if part < found.earlier for entry in decode_snapshot(body, tuple[TimelineEntry, ...])
         ]
         entries = sorted((*earlier, *found.entries), key=lambda entry: entry.at)
-        return replace(found, entries=tuple(entries), earlier=max(0, found.earlier - len(earlier)))
+        return replace(found, entries=resolve_corrections(tuple(entries)), earlier=max(0, found.earlier - len(earlier)))
 
     def find_incident(self, words: str) -> Incident | None:
         """Finds an incident by its number, its id or a unique prefix of it. Raises JournalError."""

@@ -90,6 +90,16 @@ def describe_action(events: Sequence[Event], elapsed: str) -> str:
     return ""
 
 
+def find_console(events: Sequence[Event]) -> str:
+    """The process that wrote the newest of these intents and outcomes, as its run's intent names it; empty where none does."""
+    newest = events[-1]
+    for event in reversed(events):
+        same = (event.subject, event.author) == (newest.subject, newest.author)
+        if same and isinstance(payload := p.try_decode(event), p.ActionIntent):
+            return payload.process or ""
+    return ""
+
+
 def _main_difference(intent: p.ActionIntent | None) -> str:
     """`image 1.9.0 → 1.8.2`: the image, else the first value that changes."""
     changed = [row for row in (intent.differences if intent else ()) if len(row) == 3 and row[1] != row[2]]

@@ -114,7 +114,8 @@ class AcknowledgeFlow:
         held, snapshot = result.acknowledgement, self.app.context.snapshot
         presence = snapshot.presence if snapshot is not None else Presence()
         absent: list[str] = []
-        ahead = presence.clock_ahead_seconds(held.by or held.author, held.console)
+        console = held.console if not held.by else held.before_console if held.by == held.before else ""
+        ahead = presence.clock_ahead_seconds(held.by or held.author, console)
         owner = held_sentence(held, result.ownership, format_age(max(0.0, self.app.clock() - held.at + ahead)))
         if presence.known and result.ownership is Ownership.ANOTHER and not presence.is_on(held.author):
             absent.append(f"no console of {held.author} is on now")

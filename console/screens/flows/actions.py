@@ -17,7 +17,7 @@ from console.screens.action_preview import render_preview
 from console.screens.action_run import ActionRunScreen
 from console.screens.action_run_model import ActionRunModel, describe_outcome
 from console.screens.guard_view import describe_next
-from console.state.news import describe_action
+from console.state.news import describe_action, find_console
 from queries.model.severity import Priority
 from queries.text.durations import format_age, format_duration
 from widgets.dialogs.confirm import ConfirmDialog
@@ -48,7 +48,7 @@ class OpenPreview:
     def _moved(self, target: str, snapshot: Snapshot, now: float) -> Iterator[str]:
         own = [event for event in snapshot.news if event.id not in self._known and event.data.get("target") == target]
         if own:
-            ahead = snapshot.presence.clock_ahead_seconds(own[-1].author)
+            ahead = snapshot.presence.clock_ahead_seconds(own[-1].author, find_console(own))
             if sentence := describe_action(own, format_age(max(0.0, now - own[-1].at + ahead))):
                 yield sentence
         for other in snapshot.presence.previews:

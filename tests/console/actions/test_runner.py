@@ -748,14 +748,18 @@ async def test_the_slower_of_two_rollbacks_reads_who_was_faster(bench: Bench) ->
 
 
 async def test_the_age_of_what_another_did_does_not_come_from_their_clock(bench: Bench) -> None:
-    """Bob's clock is ten minutes ahead: what he did two seconds ago is two seconds old, once it is known by how much."""
+    """The clock of the console that Bob acted on is ten minutes ahead: what he did there two seconds ago is two seconds old,
+    once it is known by how much. His intent names that console; his others may have other clocks.
+    """
     assert bench.journal is not None
     second_revision(bench.cluster)
     journal, now = bench.journal, time.time()
 
     async def refuse(preview: Preview) -> bool:
         data = {"action": "scale", "target": TARGET, "title": f"Scale {TARGET}", "outcome": "done", "text": "done in 1s"}
-        journal.append(Event(now - 2.0 + 600.0, "action.outcome", "r1", "bob@vm", bench.settings.environment, data))
+        begun = {"action": "scale", "target": TARGET, "title": f"Scale {TARGET}", "process": "vm boot 1 1"}
+        for kind, written in (("action.intent", begun), ("action.outcome", data)):
+            journal.append(Event(now - 2.0 + 600.0, kind, "r1", "bob@vm", bench.settings.environment, written))
         bench.cluster.patch("deployments", API, {"spec": {"paused": True}})
         return True
 
@@ -767,7 +771,7 @@ async def test_the_age_of_what_another_did_does_not_come_from_their_clock(bench:
             Writer(bench.settings),
             journal,
             clock=lambda: now,
-            clock_ahead_seconds=lambda author: {"bob@vm": 600.0}.get(author, 0.0),
+            clock_ahead_seconds=lambda author, console: {("bob@vm", "vm boot 1 1"): 600.0}.get((author, console), 0.0),
         ),
         refuse,
     )

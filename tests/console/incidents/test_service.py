@@ -308,6 +308,14 @@ async def test_a_follow_up_is_finished_once(bench: Bench) -> None:
     assert (await bench.service.finish_follow_up(made, second)).id == second
 
 
+async def test_a_note_may_name_a_generated_entry_by_its_old_id(bench: Bench) -> None:
+    """A script that kept the id of an older release's list still corrects the entry, and the note names it by its new id."""
+    made = await bench.service.declare(title="t", severity=Priority.P3)
+    entry = made.entries[-1]
+    second = await bench.service.add_note(made, "two", corrects=f"{entry.old_id}:1")
+    assert bench.written("incident.note")[-1]["corrects"] == entry.id != second
+
+
 async def test_a_note_corrects_only_an_entry_that_is_there(bench: Bench) -> None:
     """An empty one and one about nothing are refused; the entry that it corrects stays named."""
     made = await bench.service.declare(title="t", severity=Priority.P3)

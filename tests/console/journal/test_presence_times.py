@@ -12,7 +12,7 @@ import pytest
 from memory_board import Clock, MemoryBoard, worker
 
 from console.journal import process
-from console.journal.presence import PresenceWorker
+from console.journal.presence import Presence, PresenceWorker, PresentConsole
 from queries.errors import Unreachable
 from queries.model.fault import Fault, FaultKind
 
@@ -144,7 +144,16 @@ def test_a_clock_that_is_off_by_five_seconds_is_said(ahead: float, shown: float)
         "other boot 1 1": 50.0,
     }
     assert ann.view.clock_ahead_seconds("bob", "other boot 1 1") == 50.0
-    assert ann.view.clock_ahead_seconds("bob", "nowhere") == shown and ann.view.clock_ahead_seconds("eve") == 0.0
+    assert ann.view.clock_ahead_seconds("bob", "bob boot 1 1") == shown and ann.view.clock_ahead_seconds("eve") == 0.0
+
+
+@pytest.mark.parametrize(("other", "shown"), [(600.0, 600.0), (604.0, 600.0), (605.0, 0.0), (0.0, 0.0), (-600.0, 0.0)])
+def test_two_consoles_of_one_account_whose_clocks_differ_are_not_taken_for_one(other: float, shown: float) -> None:
+    """Where it is not known which of them wrote an event, their clocks count only if they agree; 0 says that it is unknown."""
+    consoles = tuple(PresentConsole(name, "bob", clock_ahead_seconds=at) for name, at in (("a", 600.0), ("b", other)))
+    view = Presence(consoles, known=True)
+    assert view.clock_ahead_seconds("bob") == view.clock_ahead_seconds("bob", "gone") == shown
+    assert [view.clock_ahead_seconds("bob", name) for name in "ab"] == [600.0, other]
 
 
 @pytest.mark.parametrize(("later", "shown"), [(104.9, 100.0), (105.0, 105.0), (95.1, 100.0), (95.0, 95.0)])

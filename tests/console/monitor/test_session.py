@@ -191,6 +191,24 @@ async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session)
     service.on_alerts(PollResult("alertmanager", now + 60, 0.0, empty))
     await service.read()
     assert [item.kind for item in journal.events()] == ["alert.owned", "alert.released"]
+    owned, released = journal.events()
+    assert released.data == {"of": owned.id, "why": "resolved"}
+    await service.close()
+
+
+async def test_a_mark_from_a_slow_clock_outlives_an_answer_from_before_it_arrived(session: Session) -> None:
+    """Bob's clock is an hour slow: by its time his mark is older than the answer, which is from before it arrived here."""
+    settings, journal, now = session.settings, session.journal, time.time()
+    assert journal is not None
+    service = JournalService(journal, StateStore(settings, (), runbooks=session.runbooks), settings, clock=lambda: now)
+    empty = AlertmanagerState((), (), (), 1, 1, "")
+    service.on_alerts(PollResult("alertmanager", now - 1.0, 0.0, empty))
+    await service.read()
+    journal.append(Event(now - 3600.0, "alert.owned", "abc", "bob", settings.environment))
+    for taken_at, kinds in ((now - 1.0, ["alert.owned"]), (now + 1.0, ["alert.owned", "alert.released"])):
+        service.on_alerts(PollResult("alertmanager", taken_at, 0.0, empty))
+        await service.read()
+        assert [item.kind for item in journal.events()] == kinds
     await service.close()
 
 

@@ -101,6 +101,25 @@ def test_a_preview_notices_a_change_of_any_kind_of_workload() -> None:
         assert OpenPreview(ConfirmDialog((), verb="Go"), (target,), before).moved(after, now=NOW) == sentences
 
 
+def test_a_preview_dates_what_another_did_by_the_clock_of_their_console() -> None:
+    """Bob has two consoles, one with a clock that is ten minutes ahead; the intent names the one on which he acted."""
+    target = "deployment/cad-ml-api"
+    presence = Presence(
+        (replace(BOB, preview="", clock_ahead_seconds=600.0), replace(BOB, console="b", preview="")), known=True
+    )
+    preview = OpenPreview(ConfirmDialog((), verb="Go"), (target,), snapshot())
+    for console, ahead in (("vm boot 1 1", 600.0), ("b", 0.0), ("gone", 0.0)):
+        data: dict[str, Any] = {"action": "scale", "title": "Scale it", "target": target}
+        events = (
+            Event(NOW - 6.0 + ahead, "action.intent", "r1", BOB.user, "", {**data, "process": console}, 1, "e1"),
+            Event(
+                NOW - 5.0 + ahead, "action.outcome", "r1", BOB.user, "", {**data, "outcome": "done", "text": "done"}, 2, "e2"
+            ),
+        )
+        (first, *_) = preview.moved(snapshot(presence=presence, news=events), now=NOW)
+        assert first == "bob@vm: Scale it, 5s ago: done"
+
+
 def news(*payloads: Payload, author: str = "bob@vm", first: int = 1) -> tuple[Event, ...]:
     """As the journal delivers them."""
     made = (create_event(item, at=NOW, subject=f"s{at}", author=author) for at, item in enumerate(payloads))

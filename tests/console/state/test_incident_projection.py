@@ -26,7 +26,17 @@ from console.journal.payloads import (
     encode,
     event_kind,
 )
-from console.state.incident import DeliveryState, Incident, Incidents, LinkedAlert, Role, Source, Step
+from console.state.incident import (
+    DeliveryState,
+    Incident,
+    Incidents,
+    LinkedAlert,
+    Role,
+    Source,
+    Step,
+    find_entry,
+    resolve_corrections,
+)
 from console.state.incident_projection import IncidentsProjection
 from queries.model.alert import Priority
 
@@ -46,7 +56,8 @@ class Journal:
 
     def add_raw(self, kind: str, subject: str, data: dict[str, Any], *, author: str = "ann", at: float | None = None) -> Event:
         when = T + len(self.events) if at is None else at
-        event = Event(when, kind, subject, author, "prod", json.loads(json.dumps(data)), len(self.events) + 1)
+        number = len(self.events) + 1
+        event = Event(when, kind, subject, author, "prod", json.loads(json.dumps(data)), number, f"e{number}")
         self.events.append(event)
         return event
 
@@ -280,6 +291,24 @@ def test_an_update_is_kept_and_tells_where_it_went() -> None:
     assert len(found.updates[0].deliveries) == 4
 
 
+def test_two_consoles_send_one_update_to_one_channel() -> None:
+    """Each attempt stands for itself: the outcome of one neither ends nor hides the other, whose console may have died."""
+    for ended in ("r1", "r2"):
+        journal = Journal()
+        journal.declare()
+        journal.add("i1", UpdateWritten("u1", "we look at it"))
+        target = "update/i1/u1/chat"
+        for run, author in (("r1", "ann"), ("r2", "bob")):
+            journal.add_raw("action.intent", run, {"action": "notify", "title": "Send", "target": target}, author=author)
+        assert [item.author for item in journal.incident().updates[0].deliveries] == ["ann", "bob"]
+        journal.add_raw("action.outcome", ended, outcome("notify", target=target), author="x")
+        other = ("r2", "bob") if ended == "r1" else ("r1", "ann")
+        assert [(item.run, item.author, item.state) for item in journal.incident().updates[0].deliveries] == [
+            (*other, DeliveryState.SENDING),
+            (ended, "x", DeliveryState.SENT),
+        ]
+
+
 def test_a_person_says_when_an_update_went_out() -> None:
     """Marked as sent it communicates, from the moment that was named: not before it was written, and not in the future."""
     for named, expected in ((None, T + 60), (T + 30, T + 30), (T - 500, T + 10), (T + 9000, T + 60), (float("nan"), None)):
@@ -302,6 +331,52 @@ def test_a_correction_is_an_entry_of_its_own() -> None:
     journal.add("i1", IncidentNoteAdded("n2", "80 % fail", corrects=first.data["id"]))
     old, new = journal.incident().entries[-2:]
     assert (old.text, new.text, new.corrects) == ("8 % fail", "80 % fail", old.id)
+
+
+def numbered(journal: Journal, first: int) -> Incident:
+    """The incident as a console reads it whose file has other events before these."""
+    events = [replace(event, id=f"id{at}", sequence=first + at) for at, event in enumerate(journal.events)]
+    found = PROJECTION.fold_understood(Incidents(), events)[0].get("i1")
+    assert found is not None
+    return found
+
+
+def test_a_generated_entry_has_the_same_id_on_every_console() -> None:
+    """Whatever place its event has in the file: a correction of it is one at every console and in a bundle."""
+    journal = Journal()
+    journal.declare()
+    journal.add_raw("action.outcome", "r1", outcome("rollback", fingerprint="fp1"))
+    assert numbered(journal, 1).entries == numbered(journal, 40).entries
+    corrected = numbered(journal, 1).entries[-1]
+    journal.add("i1", IncidentNoteAdded("n1", "it was Vision", corrects=corrected.id))
+    for first in (1, 40):
+        found = numbered(journal, first)
+        assert find_entry(found.entries, found.entries[-1].corrects) == corrected
+
+
+def test_a_correction_under_an_id_of_an_older_release_still_names_its_entry() -> None:
+    """That id ended in the number of the event in the file of its console; it means the same entry in every file."""
+    journal = Journal()
+    journal.declare()
+    journal.add_raw("action.outcome", "r1", outcome("rollback", fingerprint="fp1"), at=T + 5)
+    journal.add_raw("action.outcome", "r2", outcome("rollback", fingerprint="fp1"), at=T + 5)
+    for run, number in (("r1", 2), ("r2", 3)):
+        old = f"action.outcome:{run}:ann:{T + 5:.3f}:{number}"
+        journal.add("i1", IncidentNoteAdded(f"n{number}", "it was Vision", corrects=old), at=T + 10 + number)
+    journal.add("i1", IncidentNoteAdded("n9", "of what is gone", corrects=f"action.outcome:r9:ann:{T:.3f}:7"), at=T + 20)
+    for first in (1, 40):
+        notes = numbered(journal, first).entries[-3:]
+        assert [item.corrects for item in notes] == ["id1", "id2", f"action.outcome:r9:ann:{T:.3f}:7"]
+
+
+def test_a_correction_of_an_entry_that_was_cut_off_names_it_in_the_complete_timeline() -> None:
+    """The state holds only the newer part; put together, the older id is replaced as well."""
+    journal = Journal()
+    journal.declare()
+    entry = numbered(journal, 1).entries[-1]
+    note = replace(entry, id="n1", old_id="", corrects=f"incident.declared:i1:ann:{T:.3f}:1")
+    assert resolve_corrections((entry, note)) == (entry, replace(note, corrects=entry.id))
+    assert find_entry((note,), "") is None and find_entry((entry,), f"{entry.old_id}:x") is None
 
 
 def test_how_an_incident_is_named() -> None:
