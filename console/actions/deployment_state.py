@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Awaitable, Container
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import field, replace
 from typing import Any
 
@@ -130,8 +130,8 @@ async def _read_surroundings(deployment: dict[str, Any], reader: ClusterReader) 
     kind = decode_workload(deployment).kind
     sets, (scalers, no_scalers), (budgets, no_budgets) = await asyncio.gather(
         reader.replica_sets(deployment) if kind == "Deployment" else reader.controller_revisions(deployment),
-        _list_if_allowed("HPAs", reader.autoscalers()),
-        _list_if_allowed("PodDisruptionBudgets", reader.budgets()),
+        _list_if_allowed("HPAs", reader.autoscalers),
+        _list_if_allowed("PodDisruptionBudgets", reader.budgets),
     )
     return DeploymentState(
         raw=deployment,
@@ -144,10 +144,12 @@ async def _read_surroundings(deployment: dict[str, Any], reader: ClusterReader) 
     )
 
 
-async def _list_if_allowed(kind: str, call: Awaitable[list[dict[str, Any]]]) -> tuple[list[dict[str, Any]] | None, str]:
+async def _list_if_allowed(
+    kind: str, read: Callable[[], Awaitable[list[dict[str, Any]]]]
+) -> tuple[list[dict[str, Any]] | None, str]:
     """The list, or None and why this identity may not see it. Raises SourceError for every other failure."""
     try:
-        return await call, ""
+        return await read(), ""
     except SourceError as error:
         if error.fault.status in (403, 404):
             return None, f"{kind}: {error.fault.what}"
