@@ -147,7 +147,7 @@ class PodLogSource:
         now = {pod.uid: pod for pod in pods}
         self.pods = pods
         started = [pod.name for pod in pods if pod.uid not in known]
-        self._name_replacements(started, [pod.name for uid, pod in known.items() if uid not in now], sink)
+        await self._name_replacements(started, [pod.name for uid, pod in known.items() if uid not in now], sink)
         for (uid, _), reader in self._readers.items():
             if uid not in now:
                 reader.end()
@@ -175,22 +175,27 @@ class PodLogSource:
         query = ",".join(f"{name}={value}" for name, value in labels)
         return await self._logs.list_pods(replace(target, query=query, selector=labels))
 
-    def _name_replacements(self, started: list[str], ended: list[str], sink: LogSink) -> None:
+    async def _name_replacements(self, started: list[str], ended: list[str], sink: LogSink) -> None:
         now = self._clock()
         now_ns = int(now * _NANO)
+
+        async def remark(text: str) -> None:
+            # A full sink makes its caller wait, and this event loop may be what empties it.
+            await asyncio.to_thread(sink.remark, now_ns, text)
+
         earlier = [name for name, at in self._started if now - at < _REPLACED_SECONDS]
         waiting = [name for name, at in self._ended if now - at < _REPLACED_SECONDS]
         for name in ended:
             if earlier or started:
-                sink.remark(now_ns, f"pod {name} ended, replaced by {(earlier or started).pop(0)}")
+                await remark(f"pod {name} ended, replaced by {(earlier or started).pop(0)}")
             else:
-                sink.remark(now_ns, f"pod {name} ended")
+                await remark(f"pod {name} ended")
                 self._ended.append((name, now))
         for name in started:
             if waiting:
-                sink.remark(now_ns, f"pod {waiting.pop(0)} ended, replaced by {name}")
+                await remark(f"pod {waiting.pop(0)} ended, replaced by {name}")
             else:
-                sink.remark(now_ns, f"pod {name} started")
+                await remark(f"pod {name} started")
                 earlier.append(name)
         self._started = [*((name, at) for name, at in self._started if name in earlier)]
         self._started += [(name, now) for name in started if name in earlier]

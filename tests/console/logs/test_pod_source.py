@@ -7,6 +7,7 @@ the kubelet's source and recorded answers (whole seconds of `sinceTime`, nine de
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -214,6 +215,33 @@ async def test_a_followed_log_survives_the_replacement_of_a_pod(reader: Reader, 
     cluster.write_log(new, "cad-render", [b"the first words"])
     await reader.until(lambda: "the first words" in reader.texts)
     assert reader.log.window(reader.log.count() - 1, reader.log.count())[0].source == new
+
+
+class FullLog(MergedLog):
+    """Its notices wait until it is `emptied`, as they do while too many lines are pending."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting, self.emptied = threading.Event(), threading.Event()
+        self.stuck = False
+
+    def remark(self, at_ns: int, text: str) -> None:
+        self.waiting.set()
+        self.stuck = not self.emptied.wait(5.0) or self.stuck
+        super().remark(at_ns, text)
+
+
+async def test_a_pod_is_replaced_while_the_log_is_full(reader: Reader, cluster: SteerableCluster) -> None:
+    """The notice waits for room without the event loop, which is what makes room in `cad-console logs --follow`."""
+    log = reader.log = FullLog()
+    reader.open(RENDER, follow=True)
+    await reader.until(lambda: cluster.followed_logs == 2)
+    (old, _) = pods(cluster)
+    cluster.delete("pods", old)
+    await reader.until(log.waiting.is_set)
+    log.emptied.set()
+    await reader.until(lambda: any(f"pod {old} ended" in line for line in reader.texts))
+    assert not log.stuck
 
 
 async def test_a_waiting_container_is_read_once_it_starts(reader: Reader, cluster: SteerableCluster) -> None:
