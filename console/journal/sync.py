@@ -13,7 +13,7 @@ from console.journal.errors import JournalError
 from console.journal.event import Event, validate
 from console.journal.shared_store import READ_ONLY, SharedStore
 from queries.errors import SourceError, TimedOut
-from queries.model.fault import Fault
+from queries.model.fault import Fault, FaultKind
 from queries.model.frozen import dataclass
 from queries.text.durations import format_duration, format_span
 
@@ -49,16 +49,20 @@ class SyncStatus:
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     """Entries of the store that every console rejects, and events of this journal that the store rejects; one sentence each."""
+    local: bool = False
+    """The fault is one of this console's journal file, not of the store."""
 
     @property
     def word(self) -> str:
         if self.fault:
-            return "UNREACHABLE"
+            return "FAILED" if self.local else "UNREACHABLE"
         return "no answer yet" if self.last_good_at is None else "IN DOUBT" if self.left_out else "ok"
 
     def sentence(self) -> str:
         """The state in one sentence, with what happens next or what to do."""
         waiting = f"{self.waiting} {'event waits' if self.waiting == 1 else 'events wait'} here"
+        if self.fault is not None and self.local:
+            return f"{self.fault.sentence()}; until then no events arrive or are shared"
         if self.fault is not None:
             then = f"; {waiting} and will be shared once it answers" if self.waiting else "; new events will wait here"
             return f"{self.fault.sentence()}{then if self.writes else ''}"
@@ -112,6 +116,8 @@ class SyncWorker:
         self._read = False
         self._counted: tuple[tuple[int, int], tuple[int, Mapping[str, int], int]] | None = None
         self._fault: Fault | None = None
+        self._local = False
+        """The fault is one of the journal file."""
         self._busy_since: float | None = None
         self._pinged_at = time.monotonic()
         self._retry_at = self._pause_ends = 0.0
@@ -158,7 +164,7 @@ class SyncWorker:
         return self.status().fault or late.fault
 
     def flush(self, seconds: float) -> None:
-        """Waits until everything is pulled and pushed, until a fault is known, or for `seconds`."""
+        """Waits until everything is pulled and pushed, until a fault of the store is known, or for `seconds`."""
         self.start()
         self.wake()
         with self._lock:
@@ -170,7 +176,8 @@ class SyncWorker:
             self._store.close()
             return
         ends = time.monotonic() + seconds
-        if self._writes and not self.status().fault:
+        status = self.status()
+        if self._writes and (status.fault is None or status.local):
             self.flush(seconds)
         self._stopped = True
         self._store.close()
@@ -180,7 +187,8 @@ class SyncWorker:
 
     def _is_settled(self) -> bool:
         status = self._status
-        return self._stopped or status.fault is not None or (self._read and not (status.writes and self._pending()))
+        failed = status.fault is not None and not status.local  # the file may only be busy for a moment
+        return self._stopped or failed or (self._read and not (status.writes and self._pending()))
 
     def _pending(self) -> int:
         try:
@@ -223,6 +231,7 @@ class SyncWorker:
         except JournalError as error:
             if not self._stopped:
                 _log.warning("the journal cannot be shared now: %s", error)
+                self._mark_failed(Fault(FaultKind.UNREACHABLE, str(error)), local=True)
         except Exception as error:  # a thread that dies silently would leave an old status on the screen
             _log.exception("the journal cannot be shared")
             self._mark_failed(TimedOut(f"sharing failed: {type(error).__name__}", hint="see the log").fault)
@@ -293,12 +302,12 @@ class SyncWorker:
         self._mark_healthy()
 
     def _mark_healthy(self) -> None:
-        self._fault = None
+        self._fault, self._local = None, False
         self._pinged_at = time.monotonic()
         self._retry_at, self._backoff = self._pause_ends, 0.5
 
-    def _mark_failed(self, fault: Fault) -> None:
-        self._fault = fault
+    def _mark_failed(self, fault: Fault, *, local: bool = False) -> None:
+        self._fault, self._local = fault, local
         self._pinged_at = time.monotonic()
         self._pause_ends = self._pinged_at + min(fault.retry_after_seconds or 0.0, 60.0)
         self._retry_at = max(self._pinged_at + self._backoff, self._pause_ends)
@@ -336,6 +345,7 @@ class SyncWorker:
             last_good_at,
             self._store.warnings,
             left_out,
+            self._local,
         )
         with self._lock:
             self._status = status

@@ -16,6 +16,7 @@ from memory_store import MemoryStore
 from shared_host import until
 
 from console.journal.anchors import compare
+from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.shared_store import READ_ONLY
 from console.journal.sqlite import Journal
@@ -211,6 +212,30 @@ def test_a_fetch_says_why_the_store_did_not_answer(open_desk: Open) -> None:
     assert fault is not None and fault.what == "the watch broke"
 
 
+def test_a_journal_that_takes_no_event_is_a_fault(open_desk: Open) -> None:
+    """The store answers, but the disk is full: nothing is `ok`, and a fetch says which file fails. Once it works, the event
+    arrives and the fault ends.
+    """
+    desk = open_desk()
+    assert desk.worker.fetch(extend(10.0)) is None
+    full = "the journal j cannot be written: the disk is full; free some space"
+
+    def refuse(*_: object, **__: object) -> int:
+        raise JournalError(full)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(desk.journal, "merge", refuse)
+        desk.store.events.append(event("o", id="o", stamp=1))
+        fault = desk.worker.fetch(extend(10.0))
+        assert fault is not None and fault.sentence() == full
+        until(lambda: desk.status().word == "FAILED")
+        assert desk.status().sentence() == f"{full}; until then no events arrive or are shared"
+    until(lambda: [item.subject for item in desk.journal.events()] == ["o"])
+    desk.clock.at += 1.5
+    until(lambda: desk.status().word == "ok")
+    assert desk.worker.fetch(extend(10.0)) is None
+
+
 def test_an_end_waits_for_the_last_events_only_where_they_can_be_shared(tmp_path: Path) -> None:
     """The last one is pushed by a close that gives it time, also if the worker never ran; a fault is not waited for."""
     for started in (True, False):
@@ -276,6 +301,7 @@ STATUS = SyncStatus("a store", last_good_at=NOW)
             "no answer at x; 1 event waits here and will be shared",
         ),
         ({"fault": FAULT, "writes": False}, "UNREACHABLE", "no answer at x"),
+        ({"fault": FAULT, "local": True}, "FAILED", "no answer at x; until then no events arrive or are shared"),
         ({"writes": False, "waiting": 1}, "ok", "read-only: other consoles' events arrive"),
     ],
 )
