@@ -302,10 +302,11 @@ class LokiSource:
         seconds = min(end - self._counted_until, _MOST_COUNTED_SECONDS)
         end_ns, start_ns = end * _NANO, (end - seconds) * _NANO
         counted = await self._loki.count(self.selector, seconds=seconds, end_ns=end_ns)
+        late = 0
+        if counted > self._delivered.count(start_ns, end_ns):
+            late = await self._read_again(sink, start_ns + 1, end_ns + 1)
+        # Only now: after a read that failed, the same time is counted again.
         self._counted_until, self._complete_until = end, max(self._complete_until, end)
-        if counted <= self._delivered.count(start_ns, end_ns):
-            return
-        late = await self._read_again(sink, start_ns + 1, end_ns + 1)
         if late:
             lines = "a line" if late == 1 else f"{late:,} lines"
             await asyncio.to_thread(sink.remark, end_ns, f"{lines} before {format_clock(end)} reached Loki late")

@@ -122,6 +122,33 @@ async def test_lines_that_come_later_than_what_is_read_again(kept: KeptLines) ->
     reading.task.cancel()
 
 
+async def test_late_lines_whose_read_fails(kept: KeptLines) -> None:
+    """The server counts them and then fails once: they are counted and read again, not lost without a notice."""
+    push(kept, NOW - 1, "before")
+    reading = Reading(kept, LogQuery("deployment/api", tail_lines=10, follow=True))
+    await reading.until(lambda: reading.texts() == ["before"])
+    for at in range(1, 100):
+        push(kept, NOW + at, f"line {at}")
+    kept.now = NOW + 50
+    await reading.until(lambda: "line 99" in reading.texts())
+    push(kept, NOW + 80.5, "very late")
+    counted, failed = [], []
+
+    def fail_after_count(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path == "/loki/api/v1/query":
+            counted.append(request)
+        elif counted and not failed:
+            failed.append(request)
+            return httpx.Response(504, text="request timed out, decrease the duration of the request")
+        return None
+
+    kept.fails = fail_after_count
+    kept.now = NOW + 140
+    await reading.until(lambda: any(text.startswith("# a line before") for text in reading.texts()))
+    assert failed and len(counted) == 2 and reading.texts().count("very late") == 1
+    reading.task.cancel()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
