@@ -38,8 +38,8 @@ from queries.model.alert import TrackedAlert
 from queries.model.frozen import dataclass
 from queries.model.severity import Priority
 from queries.model.text import visible
-from queries.text.durations import YEAR_SECONDS, parse_duration
-from queries.text.times import InvalidTime, format_time
+from queries.text.durations import UNIT_SECONDS, YEAR_SECONDS, parse_duration
+from queries.text.times import InvalidTime, local_date
 
 if TYPE_CHECKING:
     from console.journal.event import Event
@@ -301,15 +301,18 @@ class IncidentService:
 
 
 def parse_due(text: str, *, now: float) -> str:
-    """The date of `2026-12-05` or of `3d` from now, as YYYY-MM-DD in the local zone. Raises IncidentError."""
+    """The date of `2026-12-05` or of `3d` from now, as YYYY-MM-DD in the local zone; `1d` is always tomorrow, also where the
+    clocks change. Raises IncidentError.
+    """
     try:
         return str(datetime.date.fromisoformat(text))
     except ValueError:
         pass
     try:
-        return format_time(now + parse_duration(text, least=1.0, most=YEAR_SECONDS), "%Y-%m-%d", local=True)
+        days, rest = divmod(parse_duration(text, least=1.0, most=YEAR_SECONDS), UNIT_SECONDS["d"])
     except InvalidTime:
         raise IncidentError(f"{visible(text)!r} is not a date; write it like 2026-12-05, or 3d for 3 days from now") from None
+    return local_date(now + rest, days=int(days))
 
 
 def open_steps(incident: Incident) -> tuple[Step, ...]:

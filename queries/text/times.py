@@ -194,6 +194,14 @@ def local_midnight(now: float) -> float:
     return _seconds(_local(now).replace(hour=0, minute=0, second=0, microsecond=0))
 
 
+def local_date(at: float, *, days: int = 0) -> str:
+    """The local date, or the one so many days later, as `2026-12-05`: a day counts as one, whether it has 23 hours or 25."""
+    try:
+        return str(_local(at).date() + timedelta(days=days))
+    except OverflowError:
+        return UNKNOWN
+
+
 def local_hour(now: float) -> float:
     """The beginning of the local hour, Unix seconds; some zones are half an hour off."""
     return _seconds(_local(now).replace(minute=0, second=0, microsecond=0))

@@ -14,7 +14,7 @@ from screen_samples import NOW, alerts, settings, snapshot
 from console.config.settings import IncidentSettings
 from console.incidents.postmortem import as_markdown
 from console.incidents.postmortem_html import as_html
-from console.incidents.service import IncidentError, IncidentService, open_steps
+from console.incidents.service import IncidentError, IncidentService, open_steps, parse_due
 from console.journal.payloads import RoleAssigned
 from console.journal.presence import Presence, PresentConsole
 from console.logs.pattern_report import PatternReport
@@ -23,6 +23,7 @@ from console.state.incident import DeliveryState, Role, Step
 from console.state.public_status import PublicStatus, public_status
 from queries.http.endpoint import Endpoint
 from queries.model.severity import Priority
+from queries.text.times import parse_rfc3339, use_zone
 
 
 class Bench:
@@ -314,6 +315,27 @@ async def test_a_note_may_name_a_generated_entry_by_its_old_id(bench: Bench) -> 
     entry = made.entries[-1]
     second = await bench.service.add_note(made, "two", corrects=f"{entry.old_id}:1")
     assert bench.written("incident.note")[-1]["corrects"] == entry.id != second
+
+
+@pytest.mark.parametrize(
+    ("now", "due", "date"),
+    [
+        ("2027-03-27T23:30:00+01:00", "1d", "2027-03-28"),
+        ("2027-03-27T23:30:00+01:00", "2d", "2027-03-29"),
+        ("2027-03-27T23:30:00+01:00", "1h", "2027-03-28"),
+        ("2027-03-27T23:30:00+01:00", "1d1h", "2027-03-29"),
+        ("2027-10-31T00:30:00+02:00", "1d", "2027-11-01"),
+        ("2027-10-31T00:30:00+02:00", "1w", "2027-11-07"),
+        ("2027-10-31T00:30:00+02:00", "2026-12-05", "2026-12-05"),
+    ],
+)
+def test_days_until_a_follow_up_is_due(now: str, due: str, date: str) -> None:
+    """Days of the calendar in the local zone, where the clocks change too; hours are hours."""
+    use_zone("Europe/Berlin")
+    try:
+        assert parse_due(due, now=parse_rfc3339(now)) == date
+    finally:
+        use_zone("")
 
 
 async def test_a_note_corrects_only_an_entry_that_is_there(bench: Bench) -> None:

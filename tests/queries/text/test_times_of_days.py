@@ -20,6 +20,7 @@ from queries.text.times import (
     format_shown,
     in_zone,
     is_same_period,
+    local_date,
     local_hour,
     local_midnight,
     local_minute,
@@ -139,6 +140,15 @@ def test_one_run_of_a_day_or_an_hour(started: float, now: float, daily: bool, ho
 def test_a_run_that_has_no_date() -> None:
     """It is not of this day."""
     assert is_same_period(1e300, THURSDAY, due="09:00") is False and is_same_period(math.nan, THURSDAY, due="hourly") is False
+
+
+def test_the_date_so_many_days_later() -> None:
+    """A day counts as one where the clocks change, too; the calendar has an end."""
+    use_zone("Europe/Berlin")
+    before = AUTUMN - 1.5 * HOUR - DAY  # 24 Oct 01:30, the day before the one of 25 hours
+    assert [local_date(before, days=days) for days in (0, 1, 2)] == ["2026-10-24", "2026-10-25", "2026-10-26"]
+    assert local_date(AUTUMN - 2.5 * HOUR, days=1) == "2026-10-26"
+    assert local_date(253_402_250_000.0, days=1) == UNKNOWN
 
 
 def test_the_beginnings_of_hour_and_day() -> None:
