@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from console.checklists.alert_evidence import summarize_alerts
 from console.checklists.alert_history import AlertWindow
@@ -31,16 +31,18 @@ _UNSEEN = 0.02
 """The share of a shift that may lack data before its alerts are not known: enough for a restart of Prometheus."""
 _ENDS_SECONDS = 12 * 3600.0
 _CHANGES_SECONDS = 86_400.0
-SHOWN = 40
-"""Lines of a section that are listed, and recorded with the signature."""
+_SHOWN = 40
+"""Lines of a section that are listed; how many more there are follows them."""
 _LEAST_SECONDS = 900.0
 """A younger shift says nothing about a rate."""
+_LEAST_POINTS = 0.005
+"""Less rounds to 0.00."""
 _MONTH = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class HandoverInput:
-    """Everything that a handover is built from. `incidents` is None where the journal could not be read."""
+    """Everything that a handover is built from. `incidents` is None where the journal is not known."""
 
     snapshot: Snapshot
     shift: Shift
@@ -50,6 +52,13 @@ class HandoverInput:
     now: float
     alerts: PollResult[AlertWindow] | None = None
     """What fired over the shift; None while nobody has fetched it."""
+    journal_fault: str = ""
+    """Why the journal is not known."""
+
+    @property
+    def unknown(self) -> str:
+        """What a section of the journal says where that is not known; empty where it is."""
+        return "" if self.incidents is not None else f"not known: {self.journal_fault or 'the journal could not be read'}"
 
 
 def build_sections(facts: HandoverInput) -> tuple[ReportSection, ...]:
@@ -70,6 +79,12 @@ def build_sections(facts: HandoverInput) -> tuple[ReportSection, ...]:
 def _shift(facts: HandoverInput) -> ReportSection:
     shift, now = facts.shift, facts.now
     since = f"since {format_local(shift.since, now=now)} ({format_span(now - shift.since)})"
+    if facts.unknown:
+        lines = [Detail(f"{since}: the configured length of a shift")]
+        if shift.signed is not None:
+            lines = [Detail(f"{since}: a handover signed by {visible(shift.signed.name)}, perhaps not the last one")]
+        lines.append(Detail(f"the last handover is {facts.unknown}", Verdict.NO_DATA))
+        return ReportSection("This shift", tuple(lines), known=False)
     if shift.signed is None:
         return ReportSection(
             "This shift", (Detail(f"{since}: no signed handover yet, so this is the configured length of a shift"),)
@@ -84,11 +99,11 @@ def _shift(facts: HandoverInput) -> ReportSection:
 def _incidents(facts: HandoverInput) -> ReportSection:
     title = "Incidents"
     if facts.incidents is None:
-        return ReportSection(title, empty="not known: the journal could not be read", known=False)
+        return ReportSection(title, empty=facts.unknown, known=False)
     recent = [item for item in facts.incidents.all if item.closed_at is None or item.closed_at >= facts.shift.since]
     ordered = sorted(recent, key=lambda item: (not item.open, item.severity.value, item.began_at))
-    lines = tuple(Detail(incident_text(item, facts.now), incident_verdict(item)) for item in ordered)
-    return ReportSection(title, lines, empty="none open, none closed in this shift")
+    lines = [Detail(incident_text(item, facts.now), incident_verdict(item)) for item in ordered]
+    return ReportSection(title, _shorten(lines), empty="none open, none closed in this shift")
 
 
 def _firing(facts: HandoverInput) -> ReportSection:
@@ -99,16 +114,16 @@ def _firing(facts: HandoverInput) -> ReportSection:
         Detail(summary.sentence(facts.now), summary.verdict)
         for summary in summarize_alerts(None, snapshot.alerts, severities=snapshot.severities)
     ]
-    if len(lines) > SHOWN:
-        lines = [*lines[:SHOWN], Detail(f"and {len(lines) - SHOWN} more")]
     caveats = []
+    if lines and facts.unknown:
+        caveats.append(Detail(f"who acknowledged them is {facts.unknown}", Verdict.NO_DATA))
     if snapshot.alerts_caveat:
         caveats.append(
             Detail(visible(snapshot.alerts_caveat), Verdict.STALE if snapshot.alerts_from == "alertmanager" else None)
         )
     if snapshot.delivery_doubt:
         caveats.append(Detail(snapshot.delivery_doubt))
-    return ReportSection(title, (*lines, *caveats), empty="none")
+    return ReportSection(title, (*_shorten(lines), *caveats), empty="none")
 
 
 def _resolved(facts: HandoverInput) -> ReportSection:
@@ -119,9 +134,7 @@ def _resolved(facts: HandoverInput) -> ReportSection:
         return ReportSection(title, empty=f"not known: {why}", known=False)
     window = reading.value
     summaries = [item for item in summarize_alerts(window, snapshot.alerts, severities=snapshot.severities) if not item.firing]
-    lines = [Detail(item.sentence(facts.now), item.verdict) for item in summaries[:SHOWN]]
-    if len(summaries) > SHOWN:
-        lines.append(Detail(f"and {len(summaries) - SHOWN} more"))
+    lines = [*_shorten([Detail(item.sentence(facts.now), item.verdict) for item in summaries])]
     complete = window.unknown_seconds <= max(2.5 * window.step_seconds, _UNSEEN * (window.ends_at - window.starts_at))
     if not complete:
         unseen = f"Prometheus has no data for {format_span(window.unknown_seconds)} of the shift"
@@ -131,7 +144,9 @@ def _resolved(facts: HandoverInput) -> ReportSection:
 
 def _remarks(facts: HandoverInput) -> ReportSection:
     """What people overrode and noted: the reason for a verdict that the data does not show."""
-    since, now = facts.shift.since, facts.now
+    title, since, now = "Overrides and notes in this shift", facts.shift.since, facts.now
+    if facts.unknown:
+        return ReportSection(title, empty=facts.unknown, known=False)
     remarks: list[tuple[float, str, Verdict | None]] = []
     for name, runs in facts.snapshot.ledger.checklist_runs.by_checklist:
         checklist = facts.checklists.get(name)
@@ -157,8 +172,8 @@ def _remarks(facts: HandoverInput) -> ReportSection:
         if isinstance(payload, NoteWritten):
             remarks.append((event.at, f"{visible(event.author)} noted: {visible(payload.text)}", None))
     ordered = sorted(remarks, key=lambda each: each[0], reverse=True)
-    lines = tuple(Detail(f"{format_local(at, now=now)}  {text}", verdict) for at, text, verdict in ordered[:SHOWN])
-    return ReportSection("Overrides and notes in this shift", lines, empty="nothing")
+    lines = [Detail(f"{format_local(at, now=now)}  {text}", verdict) for at, text, verdict in ordered]
+    return ReportSection(title, _shorten(lines), empty="nothing")
 
 
 def _silences(facts: HandoverInput) -> ReportSection:
@@ -177,28 +192,30 @@ def _silences(facts: HandoverInput) -> ReportSection:
             continue
         why = " and ".join(text for text, applies in (("ends soon", ends), ("matches nothing now", not matches)) if applies)
         lines.append(Detail(f"{silence_text(silence, now)}  ({why})"))
-    return ReportSection(title, (*lines[:SHOWN], *_staleness(snapshot, "alertmanager", now)), empty="none")
+    return ReportSection(title, (*_shorten(lines), *_staleness(snapshot, "alertmanager", now)), empty="none")
 
 
 def _changes(facts: HandoverInput) -> ReportSection:
     now = facts.now
     changes = [change for change in facts.snapshot.changes if change.at > now - _CHANGES_SECONDS]
-    lines = tuple(
+    made = [
         Detail(
             f"{format_local(change.at, now=now)}  {_change_text(change)}"
             + (f", {visible(change.author)}" if change.author else "")
         )
-        for change in changes[:SHOWN]
-    )
+        for change in changes
+    ]
     # The next shift has to know what may still be running.
     running = (f"{item.sentence(format_span(now - item.intent.at))}" for item in facts.snapshot.unfinished)
-    lines = (*(Detail(visible(text), Verdict.WARN) for text in running), *lines)
+    lines = (*(Detail(visible(text), Verdict.WARN) for text in running), *_shorten(made))
+    if facts.unknown:
+        lines = (*lines, Detail(f"which actions may still be running is {facts.unknown}", Verdict.NO_DATA))
     title = "Changes of the last 24h"
     cluster = facts.snapshot.source("kubernetes")
     if facts.snapshot.cluster is None and cluster is not None and cluster.health is not Health.NOT_CONFIGURED:
         unknown = Detail("rollouts are not known: the cluster has not answered", Verdict.NO_DATA)
         return ReportSection(title, (*lines, unknown), known=False)
-    return ReportSection(title, lines, empty="none that the console has seen")
+    return ReportSection(title, lines, empty="none that the console has seen", known=not facts.unknown)
 
 
 def _change_text(change: Change) -> str:
@@ -208,14 +225,14 @@ def _change_text(change: Change) -> str:
 
 
 def _checklists(facts: HandoverInput) -> ReportSection:
-    runs = facts.snapshot.ledger.checklist_runs
-    lines: list[Detail] = []
-    for checklist in facts.checklists.lists:
-        lines += _open_lines(checklist, runs, facts.now)
-    lines += [
+    title, runs = "Open items of today's checklists", facts.snapshot.ledger.checklist_runs
+    broken = [
         Detail(f"{visible(item.name)} cannot be read: {visible(item.why)}", Verdict.NO_DATA) for item in facts.checklists.broken
     ]
-    return ReportSection("Open items of today's checklists", tuple(lines), empty="nothing")
+    if facts.unknown:
+        return ReportSection(title, (Detail(facts.unknown, Verdict.NO_DATA), *broken), known=False)
+    lines = [line for checklist in facts.checklists.lists for line in _open_lines(checklist, runs, facts.now)]
+    return ReportSection(title, (*_shorten(lines), *broken), empty="nothing")
 
 
 def _open_lines(checklist: Checklist, runs: ChecklistRuns, now: float) -> Iterable[Detail]:
@@ -259,12 +276,19 @@ def _budget(facts: HandoverInput) -> ReportSection:
         rate = f", {spent / length * 3600.0:.3f} an hour"
         seconds = last / spent * length
         forecast = f"; at this rate it is exhausted in {format_span(seconds)}" if 0 < seconds < _MONTH else ""
-    change = f"{spent:.2f} points spent{rate}" if spent > 0 else f"nothing spent, {-spent:.2f} points recovered"
+    recovered = f", {-spent:.2f} points recovered" if spent <= -_LEAST_POINTS else ""
+    change = f"{spent:.2f} points spent{rate}" if spent > 0 else f"nothing spent{recovered}"
     text = f"{first:.2f} % left {format_local(started, now=facts.now)}, {last:.2f} % {when}: {change}{forecast}"
     state = facts.snapshot.panel(BUDGET)
     if state is not None and state.verdict is Verdict.IN_DOUBT:
         return ReportSection(title, (Detail(f"{text} ({visible(state.reason)})", state.verdict),), known=False)
     return ReportSection(title, (Detail(text),))
+
+
+def _shorten(lines: Sequence[Detail]) -> tuple[Detail, ...]:
+    """The first lines, and how many more there are."""
+    more = len(lines) - _SHOWN
+    return (*lines[:_SHOWN], Detail(f"and {more} more")) if more > 0 else tuple(lines)
 
 
 def _staleness(snapshot: Snapshot, name: str, now: float) -> tuple[Detail, ...]:

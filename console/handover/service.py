@@ -10,13 +10,14 @@ from console.checklists.evidence_queries import fetch_alert_window
 from console.checklists.incidents import known_incidents
 from console.checklists.loader import Checklists
 from console.handover.report import HandoverReport
-from console.handover.sections import SHOWN, HandoverInput, build_sections
+from console.handover.sections import HandoverInput, build_sections
 from console.handover.shift import current_shift, fetch_budget
 from console.journal.elapsed import boot_timestamp
 from console.journal.payloads import HandoverSigned, Payload
 from console.state.snapshot import Snapshot
 from queries.model.series import Point
 from queries.model.source import PollResult
+from queries.model.text import visible
 
 if TYPE_CHECKING:
     from console.checklists.evidence_queries import MetricsSource
@@ -36,6 +37,9 @@ class HandoverSession(Protocol):
 
     @property
     def journal_known(self) -> bool: ...
+
+    @property
+    def journal_error(self) -> str: ...
 
     async def record(self, subject: str, payload: Payload) -> Event: ...
 
@@ -67,14 +71,16 @@ class HandoverService:
     ) -> HandoverReport:
         """The handover as of `now`, Unix seconds; `budget` and `alerts` are None while nobody has fetched them."""
         shift = current_shift(snapshot.ledger.handovers, now=now, hours=self._session.settings.shift_hours)
-        incidents = known_incidents(snapshot.ledger, known=self._session.journal_known)
-        sections = build_sections(HandoverInput(snapshot, shift, checklists, incidents, budget, now, alerts))
-        return HandoverReport(sections, snapshot, shift, snapshot.ledger.head)
+        # The snapshot may be older than what the session knows by now.
+        incidents = known_incidents(snapshot.ledger, known=self._session.journal_known and snapshot.ledger.known)
+        fault = visible(self._session.journal_error or snapshot.ledger.error)
+        facts = HandoverInput(snapshot, shift, checklists, incidents, budget, now, alerts, journal_fault=fault)
+        return HandoverReport(build_sections(facts), snapshot, shift, snapshot.ledger.head)
 
     async def sign(self, report: HandoverReport, *, name: str, to: str = "", remark: str = "") -> str:
         """Signs a handover: the next shift starts. Returns the journal's new head. Raises JournalError."""
         handed_over = {
-            section.title: tuple(line.text for line in section.lines[:SHOWN]) or (section.empty,) for section in report.sections
+            section.title: tuple(line.text for line in section.lines) or (section.empty,) for section in report.sections
         }
         payload = HandoverSigned(name, report.shift.since, handed_over, boot_timestamp(), to or None, remark or None)
         await self._session.record(uuid.uuid4().hex[:12], payload)

@@ -62,6 +62,13 @@ class LogNews:
     fault: str = ""
     since: str = ""
 
+    @property
+    def unknown(self) -> str:
+        """Why it is not known what was new; empty if it is."""
+        if self.report is None or self.report.known:
+            return self.fault
+        return self.report.note or "there are no lines from before: what is new is unknown"
+
 
 @dataclass(frozen=True, slots=True)
 class Postmortem:
@@ -229,9 +236,9 @@ def _log_json(news: LogNews | None) -> dict[str, Any] | None:
     return {
         "target": news.target,
         "moment": _utc(news.moment),
-        "unknown": news.fault or None,
+        "unknown": news.unknown or None,
         "note": (news.report.note if news.report else "") or None,
-        "changed_patterns": news.report.count_telling() if news.report else None,
+        "changed_patterns": news.report.count_telling() if news.report and news.report.known else None,
         "changes": [change_object(change) for change in found],
     }
 
@@ -412,8 +419,8 @@ def _log_blocks(news: LogNews) -> Iterable[Block]:
         yield ReportTable(("change", "a line of it", "written by"), rows, "No pattern appeared, multiplied or vanished.")
         if (count := news.report.count_telling()) > len(rows):
             yield Paragraph(f"These are {len(rows)} of {count} patterns that changed.")
-    if news.report.note:
-        yield Paragraph(news.report.note)
+    if text := news.unknown or news.report.note:
+        yield Paragraph(text)
 
 
 def _change_row(change: Change) -> tuple[Cell, ...]:
@@ -486,8 +493,10 @@ def _questions(report: Postmortem) -> Iterable[str]:
         yield f"For {format_span(impact.unseen_seconds)} of the window there was no error ratio."
     for fault in report.correlation.faults:
         yield f"The list of changes may be incomplete: {fault}"
-    if report.log_news is not None and report.log_news.fault:
-        yield f"What was new in the log of {report.log_news.target} is unknown: {report.log_news.fault}"
+    if (news := report.log_news) is not None and news.report is None:
+        yield f"What was new in the log of {news.target} is unknown: {news.fault}"
+    elif news is not None and news.report is not None and (text := news.unknown or news.report.note):
+        yield f"The log of {news.target}: {text}"
     for entry in incident.entries:
         if entry.source is Source.PERSON and entry.text.rstrip().endswith("?"):
             yield f"{entry.text} ({entry.author})"

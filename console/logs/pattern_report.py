@@ -89,8 +89,8 @@ class PatternReport:
 
     @property
     def known(self) -> bool:
-        """Whether there are lines from before, with which others can be compared."""
-        return any(change.before for change in self.changes)
+        """Whether there are lines from before, with which others can be compared: without them nothing has changed."""
+        return any(change.before or change.novelty is not Novelty.SAME for change in self.changes)
 
     def count_telling(self) -> int:
         """How many patterns changed."""

@@ -119,6 +119,8 @@ class KeptPattern(msgspec.Struct):
     pattern: str
     line: str
     sources: list[str] = []
+    note: str = ""
+    """Where less was compared than was asked for, or fewer patterns are kept: one sentence for all patterns of a target."""
 
 
 def keep_settings(session: Session) -> bytes:

@@ -55,6 +55,9 @@ async def collect_logs(
         except SourceError as error:
             faults.append(f"{target}: {explain_failure(error)}")
             continue
+        note, count = compared.note, compared.count_telling()
+        if count > _MOST_PATTERNS:
+            note = "; ".join(filter(None, (note, f"the bundle has {_MOST_PATTERNS} of {count} patterns that changed")))
         for change in compared.changes[:_MOST_PATTERNS]:
             patterns.append(
                 KeptPattern(
@@ -62,6 +65,7 @@ async def collect_logs(
                     moment=incident.began_at,
                     before_seconds=compared.before.seconds,
                     after_seconds=compared.after.seconds,
+                    note=note,
                     **change_object(change),
                 )
             )

@@ -12,6 +12,7 @@ from console.logs.pattern_report import PatternReport
 from console.logs.patterns import WILD, Novelty, Pattern, PatternChange, Span
 from queries.errors import NotKnownThen
 from queries.model.log import LogCounts, LogLevel, LogLine, LogSink, LogStatus
+from queries.model.text import visible
 from queries.text.times import format_moment
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def restore_report(patterns: Sequence[KeptPattern], target: str, *, moment: floa
     before = Span(at_ns - int(first.before_seconds * _NANO), at_ns)
     after = Span(at_ns, at_ns + int(first.after_seconds * _NANO))
     changes = tuple(_restore(item, before, after) for item in own)
-    return PatternReport(changes, before, after, sum(item.before + item.after for item in own), target)
+    return PatternReport(changes, before, after, sum(item.before + item.after for item in own), target, visible(first.note))
 
 
 def _restore(item: KeptPattern, before: Span, after: Span) -> PatternChange:

@@ -177,9 +177,12 @@ def test_what_is_not_known_is_not_none() -> None:
         alerts=(), alerts_known=False, silences=(), cluster=None, changes=(), sources=(SourceState("kubernetes", Health.DOWN),)
     )
     found = sections_of(bare, incidents=None)
-    for name in ("Incidents", "Alerts", "Silences", "Error"):
+    for name in ("Incidents", "Overrides", "Alerts", "Silences", "Error"):
         assert str(found[name]).startswith("not known"), name
-    assert found["Changes"] == ["rollouts are not known: the cluster has not answered"]
+    assert found["Changes"] == [
+        "which actions may still be running is not known: the journal could not be read",
+        "rollouts are not known: the cluster has not answered",
+    ]
     assert sections_of(snapshot(alerts=(), delivery_doubt="Watchdog does not reach"))["Alerts"] == ["Watchdog does not reach"]
     fault = Fault(FaultKind.UNREACHABLE, "Alertmanager is not there")
     lost = SourceState("alertmanager", Health.DOWN, last_good_at=NOW - 120, fault=fault)
@@ -194,15 +197,19 @@ def test_what_is_not_known_is_not_none() -> None:
         (points(61.0, 60.5, 60.0), "60.00 % now: 1.00 points spent, 0.125 an hour; at this rate it is exhausted in 20d"),
         (points(61.0, 60.9), "61.00 % left 06:03 UTC, 60.90 % now: 0.10 points spent, 0.013 an hour"),
         (points(60.0, 61.0), "nothing spent, 1.00 points recovered"),
+        (points(60.0, 60.0), "60.00 % left 06:03 UTC, 60.00 % now: nothing spent"),
         (points(60.0, 61.0, taken_at=NOW + 900), "not known: Prometheus has no present value"),
         (PollResult("prometheus", NOW, 0.0, ((NOW, 60.0),)), "how much was left when the shift started is not known"),
         (PollResult("prometheus", NOW, 0.0, fault=Fault(FaultKind.TIMED_OUT, "too slow")), "not known: too slow"),
     ],
 )  # fmt: skip
 def test_the_budgets_trend(reading: PollResult[Any], words: str) -> None:
-    """How much was spent, how fast, and when it would be used up; not known where one end is missing."""
+    """How much was spent, how fast, and when it would be used up; not known where one end is missing; an unchanged budget has
+    recovered nothing.
+    """
     found = sections_of(budget=reading)["Error"]
-    assert words in (found if isinstance(found, str) else found[0])
+    text = found if isinstance(found, str) else found[0]
+    assert words in text and "-0.00" not in text and " 0.00 points" not in text
 
 
 @pytest.mark.parametrize(("origin", "steps"), [(Origin.RECORDED, 12), (Origin.RAW, 1)])
@@ -240,3 +247,59 @@ async def test_what_is_signed_is_what_was_read(tmp_path: Path) -> None:
     data = event.data
     assert (data["name"], data["to"], data["remark"], data["since"]) == ("Ann", "Bob", "watch the queue", handover.shift.since)
     assert data["handed_over"]["Incidents"] == ["none open, none closed in this shift"]
+
+
+async def test_an_unknown_journal_is_not_signed_as_nothing(tmp_path: Path) -> None:
+    """While the journal is read again, every section from it says so, and with the signature too: no notes, checklists or
+    handovers of before, and no "nothing".
+    """
+    session = JournalledSession(settings(tmp_path), snapshot())
+    await session.record("n", NoteWritten("call the vendor"))
+    before = HandoverSignature(NOW - HOUR, "ann", "Ann", "Bob", "all is well")
+    shown = session.snapshot()
+    shown = replace(shown, ledger=replace(shown.ledger, read=5, behind=10, handovers=(before,)))
+    lists = Checklists((MORNING, HOURLY), (BrokenChecklist("weekly", "w", "w:3: no such panel"),))
+    handover = session.handovers.build(shown, lists, None, None, now=NOW)
+    await session.handovers.sign(handover, name="Ann")
+    assert session.journal is not None
+    signed = list(session.journal.events())[-1].data["handed_over"]
+    known = {section.title: section.known for section in handover.sections}
+    why = f"not known: {shown.ledger.error}"
+    assert "the journal is being read again: 5 of 15 events" in why
+    for title, lines in (
+        ("Incidents", [why]),
+        ("Overrides and notes in this shift", [why]),
+        ("Open items of today's checklists", [why, "weekly cannot be read: w:3: no such panel"]),
+    ):
+        assert signed[title] == lines and not known[title]
+    assert signed["This shift"] == [
+        "since 13:03 UTC (1h): a handover signed by Ann, perhaps not the last one",
+        f"the last handover is {why}",
+    ]
+    assert signed["Changes of the last 24h"][-1] == f"which actions may still be running is {why}"
+    assert signed["Alerts still firing"][-1] == f"who acknowledged them is {why}"
+    assert not known["This shift"] and not known["Changes of the last 24h"]
+    unread = sections_of(incidents=None)
+    assert unread["This"] == [
+        "since 06:03 UTC (8h): the configured length of a shift",
+        "the last handover is not known: the journal could not be read",
+    ]
+
+
+async def test_a_cut_list_says_how_many_more_there_are(tmp_path: Path) -> None:
+    """41 notes, silences and changes: 40 are listed, the last line counts the rest, and all of that is signed."""
+    session = JournalledSession(settings(tmp_path), snapshot())
+    shown = session.snapshot()
+    notes = tuple(create_event(NoteWritten(f"note {at}"), at=NOW - at - 1, subject=f"n{at}", author="eve") for at in range(41))
+    silence = Silence("s", (Matcher("alertname", "Gone"),), NOW - 60, NOW + 90 * HOUR, "ops", "x")
+    shown = replace(
+        shown,
+        ledger=replace(shown.ledger, recent=notes),
+        silences=tuple(replace(silence, id=f"s{at}") for at in range(42)),
+        changes=tuple(replace(shown.changes[0], at=NOW - at) for at in range(43)),
+    )
+    await session.handovers.sign(session.handovers.build(shown, Checklists(), None, None, now=NOW), name="Ann")
+    assert session.journal is not None
+    signed = {title.split(" ")[0]: lines for title, lines in list(session.journal.events())[-1].data["handed_over"].items()}
+    for title, more in (("Overrides", 1), ("Silences", 2), ("Changes", 3)):
+        assert len(signed[title]) == 41 and signed[title][-1] == f"and {more} more"

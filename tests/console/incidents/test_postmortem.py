@@ -465,3 +465,26 @@ def test_what_was_new_in_the_log() -> None:
     assert "unknown. 504 the server timed out" in as_markdown(unknown)
     assert any("504" in question for question in as_json(unknown)["open_questions"])
     assert "New in the log" not in as_markdown(report()) and as_json(report())["log"] is None
+
+
+def test_without_lines_from_before_what_is_new_in_the_log_is_unknown() -> None:
+    """The JSON has no count then, but the reason, which is an open question; so is that only a part was compared."""
+    miner = PatternMiner()
+    miner.add(LogLine(at * 10**9, at, "pod-a", f"INFO served {at}") for at in range(10, 20))
+    miner.sort()
+    spans = {"before": Span(0, 10 * 10**9), "after": Span(10 * 10**9, 20 * 10**9)}
+    note = "Loki has no lines of it in the 15m before: what is new is unknown"
+    found = PatternReport(compare_patterns(miner.patterns, **spans), **spans, lines=10, note=note)
+    shown = replace(report(), log_news=LogNews("deployment/cad-ml-api", T, found))
+    log = as_json(shown)["log"]
+    assert (log["unknown"], log["changed_patterns"], log["changes"]) == (note, None, [])
+    assert f"The log of deployment/cad-ml-api: {note}" in as_json(shown)["open_questions"]
+    bare = replace(shown, log_news=LogNews("deployment/cad-ml-api", T, replace(found, note="")))
+    assert "there are no lines from before" in as_json(bare)["log"]["unknown"] and "no lines from before" in as_markdown(bare)
+    miner.add(LogLine(at * 10**9, at, "pod-a", f"INFO served {at}") for at in range(10))
+    miner.sort()
+    partial = replace(found, changes=compare_patterns(miner.patterns, **spans), note="before: only 4m of 15m were compared")
+    shown = replace(report(), log_news=LogNews("deployment/cad-ml-api", T, partial))
+    log = as_json(shown)["log"]
+    assert (log["unknown"], log["changed_patterns"], log["note"]) == (None, 0, partial.note)
+    assert f"The log of deployment/cad-ml-api: {partial.note}" in as_json(shown)["open_questions"]
