@@ -247,9 +247,15 @@ class Kubernetes:
         """The last write of each ConfigMap; only metadata is fetched, never a value."""
         path = f"/api/v1/namespaces/{self.namespace}/configmaps"
         query = [("limit", str(PAGE)), ("labelSelector", NOT_CONFIGURATION)]
-        content = await self.call("GET", path, query, None, METADATA)
-        page = await _decode(partial(self.api.decode, content, k8s.ObjectList[k8s.TouchedObject]), content)
-        return tuple(build_last_write(item) for item in page.items or ())
+        found: list[LastWrite] = []
+        token = ""
+        while True:
+            content = await self.call("GET", path, [*query, *([("continue", token)] if token else [])], None, METADATA)
+            page = await _decode(partial(self.api.decode, content, k8s.ObjectList[k8s.TouchedObject]), content)
+            found += (build_last_write(item) for item in page.items or ())
+            token = page.metadata.next or ""
+            if not token:
+                return tuple(found)
 
     async def _batch(self, kind: Kind) -> tuple[BatchJob, ...]:
         found: dict[str, Workload]

@@ -272,6 +272,15 @@ async def test_the_last_write_of_each_config_map(kube: Open, cluster: SteerableC
     assert "as=PartialObjectMetadataList;" in cluster.requests[-1].headers["accept"]
 
 
+async def test_config_maps_are_read_page_by_page(kube: Open, cluster: SteerableCluster) -> None:
+    """A write to a ConfigMap beyond the first page counts too; the selection goes with each page."""
+    pages = [listed({"metadata": {"name": "a"}}, token="t1"), listed({"metadata": {"name": "b"}})]
+    cluster.on_request(lambda request: cluster.serve_document(request.path, pages.pop(0)))
+    assert [item.name for item in await kube().config_maps()] == ["a", "b"]
+    first, second = (dict(item.query) for item in cluster.requests)
+    assert first["limit"] == str(PAGE) and "labelSelector" in first and second == {**first, "continue": "t1"}
+
+
 async def test_a_call_that_hangs_ends(cluster: SteerableCluster, kube: Open) -> None:
     """Whatever blocks, the limit is four times the timeout and fifteen seconds; what `close` stops is stopped."""
     client = kube(timeout=-3.72)  # four times that leaves 0.12 of the 15 seconds
