@@ -44,7 +44,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=tuple(_FORMATS), default="text")
     parser.add_argument("--at", metavar="TIME", default="", help="as of then: 03:12, -2h, '2026-11-29 03:12', 'incident 4'")
     parser.add_argument("--output", metavar="FILE", help="write the report to this file instead of printing it")
-    parser.add_argument("--lint", action="store_true", help="validate every checklist")
+    parser.add_argument(
+        "--lint", action="store_true", help="validate every checklist; exit codes: 0 valid, 1 errors, 2 a query not checked"
+    )
     parser.add_argument("--print", action="store_true", dest="shipped", help="print the built-in file, as a start for your own")
     parser.epilog = (
         "exit codes: 0 all ok; 1 an item is critical or warns (a target is missed); 2 an item could not be evaluated, or there "
@@ -115,21 +117,21 @@ def _report_broken(known: Checklists) -> int:
 
 
 def _lint(known: Checklists, settings: Settings) -> int:
-    """0 where every file is valid and Prometheus accepts every query, else 1."""
+    """0 where every file is valid and Prometheus accepts every query, 1 where not, 2 where it did not answer for one."""
     failed = len(known.broken)
     for broken in known.broken:
         print(visible(broken.why))
-    rejected = _rejected_queries(known, settings)
+    rejected, unchecked = _rejected_queries(known, settings)
     for error in rejected:
         print(visible(error))
     if not failed and not rejected:
         count = sum(len(item.items) for item in known.lists)
-        print(f"{len(known.lists)} checklists, {count} items: all valid")
-    return 1 if failed or rejected else 0
+        print(f"{len(known.lists)} checklists, {count} items: {'the files are valid' if unchecked else 'all valid'}")
+    return 1 if failed or rejected else 2 if unchecked else 0
 
 
-def _rejected_queries(known: Checklists, settings: Settings) -> tuple[str, ...]:
-    """Prometheus' errors about the checklists' queries; without an answer they remain unchecked, with a message."""
+def _rejected_queries(known: Checklists, settings: Settings) -> tuple[tuple[str, ...], bool]:
+    """Prometheus' errors about the checklists' queries, and whether it did not answer for one, which is printed."""
     specs = {
         (item.path, spec.id): spec
         for item in known.lists
@@ -140,9 +142,9 @@ def _rejected_queries(known: Checklists, settings: Settings) -> tuple[str, ...]:
     }
     if settings.prometheus is None or not specs:
         print("no Prometheus is configured: queries not checked")
-        return ()
+        return (), False
 
-    async def try_queries(session: Session) -> tuple[str, ...]:
+    async def try_queries(session: Session) -> tuple[tuple[str, ...], bool]:
         errors = []
         for (path, name), spec in specs.items():
             try:
@@ -151,7 +153,7 @@ def _rejected_queries(known: Checklists, settings: Settings) -> tuple[str, ...]:
                 errors.append(f"{path}: query {name}: {error.fault.what}")
             except SourceError as error:
                 print(f"queries not checked: {visible(error.fault.sentence())}")
-                break
-        return tuple(errors)
+                return tuple(errors), True
+        return tuple(errors), False
 
     return with_session(settings, try_queries)

@@ -116,6 +116,17 @@ def test_a_query_that_prometheus_refuses_fails_the_lint(run: Any, tmp_path: Path
     assert code == 1 and "own.yaml: query bad: " in out
 
 
+def test_the_lint_does_not_pass_what_it_could_not_check(run: Any, tmp_path: Path) -> None:
+    """Where Prometheus does not answer it exits with 2, and only the files are valid; an error in a file is still 1."""
+    own = "title: x\nitems: [{id: a, query: up}]\nqueries: {up: {title: Up, expr: 'sum(up)', unit: count}}\n"
+    (tmp_path / "checklists" / "own.yaml").write_text(own)
+    with told_platform(pages={"/api/v1/query": (502, "bad gateway")}) as platform:
+        code, out, _ = run(platform, "--lint")
+        assert code == 2 and "queries not checked: " in out and "items: the files are valid" in out and "all valid" not in out
+        (tmp_path / "checklists" / "mine.yaml").write_text("title: x\nitems: [{id: a, panel: nothing}]\n")
+        assert run(platform, "--lint")[0] == 1
+
+
 def test_the_shipped_file_is_printed_to_begin_with(run: Any) -> None:
     """--print gives the YAML of a shipped list."""
     with told_platform() as platform:
