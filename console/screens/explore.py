@@ -93,7 +93,10 @@ class ExploreScreen(ConsoleScreen):
             self._result.show(tuple(((f" {part}", "critical"),) for part in wrap(text(str(error))[0], width)))
             return
         lines: list[Line] = [(text(f" {warning}", "warn"),) for warning in result.warnings]
-        lines.append(((f" {len(result.samples)} series", "dim"),))
+        if result.samples:
+            lines.append(((f" {len(result.samples)} series", "dim"),))
+        else:
+            lines.append(((" NO DATA: the expression returns no series now", "unknown"),))
         for sample in result.samples[:MOST]:
             name = sample.label("__name__")
             lines.append(
@@ -102,8 +105,6 @@ class ExploreScreen(ConsoleScreen):
                     text(name + format_labels(drop_labels(sample.labels, "__name__"))),
                 )
             )
-        if not result.samples:
-            lines = [((" NO DATA: the expression returns no series now", "unknown"),)]
-        elif len(result.samples) > MOST:
+        if len(result.samples) > MOST:
             lines.append(((f" and {len(result.samples) - MOST} more", "dim"),))
         self._result.show(tuple(lines))
