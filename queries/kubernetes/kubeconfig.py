@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from queries.errors import NotConfigured
@@ -17,6 +17,8 @@ from queries.model.frozen import dataclass
 _MOST_VALUES = 100_000
 _MOST_LEVELS = 40
 """A kubeconfig has six, the settings of an exec plugin a few more."""
+_Texts: TypeAlias = tuple[tuple[Path, str], ...]
+"""Each file with its text."""
 _PATHS = {
     "clusters": ("cluster", ("certificate-authority",)),
     "users": ("user", ("client-certificate", "client-key", "tokenFile")),
@@ -91,8 +93,12 @@ def kubeconfig_files(named: str) -> tuple[Path, ...]:
 
 def choose_context(files: Iterable[Path], context: str = "") -> ChosenContext:
     """The named context, or the current one. Raises NotConfigured, naming the file and the missing entry."""
-    known = tuple(files)
-    merged = _merge(known)
+    return _choose(_read_texts(files), context)
+
+
+def _choose(texts: _Texts, context: str) -> ChosenContext:
+    known = tuple(path for path, _ in texts)
+    merged = _merge(texts)
     name = context or str(merged.get("current-context") or "")
     own = _find_entry(merged, "contexts", name, "context", known)
     cluster_name, user_name = str(own.get("cluster") or ""), str(own.get("user") or "")
@@ -106,10 +112,11 @@ def recall_choice(files: Iterable[Path], context: str = "") -> KnownChoice:
     """As `choose_context`; of files that were read before on this machine and are the same, without YAML. Raises as that."""
     from queries.shipped import recall  # noqa: PLC0415  # not before the first frame without a kubeconfig
 
-    known = tuple(files)
+    # Read once: a choice from a later text would be kept for this one, for good.
+    texts = _read_texts(files)
 
     def choose() -> list[object]:
-        chosen = choose_context(known, context)
+        chosen = _choose(texts, context)
         secrets = [str(chosen.user[key]) for key in ("client-key", "tokenFile") if chosen.user.get(key)]
         return [
             [getattr(chosen.place, field.name) for field in fields(ClusterPlace)],
@@ -118,7 +125,7 @@ def recall_choice(files: Iterable[Path], context: str = "") -> KnownChoice:
             secrets,
         ]
 
-    facts = (context, [(str(path), _read_text(path)) for path in known], _code_stamp())
+    facts = (context, [(str(path), text) for path, text in texts], _code_stamp())
     place, namespace, names, secrets = recall("kubeconfig", repr(facts), choose)
     return KnownChoice(ClusterPlace(*place), namespace, tuple(names), tuple(secrets))
 
@@ -131,7 +138,7 @@ def _code_stamp() -> str:
 
 def list_contexts(files: Iterable[Path]) -> tuple[ContextSummary, ...]:
     """Every context, in the files' order. Raises NotConfigured for a file that cannot be read."""
-    merged = _merge(tuple(files))
+    merged = _merge(_read_texts(files))
     servers = {item["name"]: item.get("cluster") for item in merged["clusters"]}
     found = []
     for item in merged["contexts"]:
@@ -185,11 +192,15 @@ def redact_server(url: object) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}" if parts.netloc else ""
 
 
-def _merge(files: tuple[Path, ...]) -> dict[str, Any]:
+def _read_texts(files: Iterable[Path]) -> _Texts:
+    return tuple((path, _read_text(path)) for path in files)
+
+
+def _merge(texts: _Texts) -> dict[str, Any]:
     """Merge as kubectl does: the first file that names an entry wins; paths are relative to their own file."""
     merged: dict[str, Any] = {"clusters": [], "contexts": [], "users": []}
-    for path in files:
-        content = _read(path)
+    for path, text in texts:
+        content = _read(path, text)
         if content.get("current-context"):
             merged.setdefault("current-context", content["current-context"])
         for section in ("clusters", "contexts", "users"):
@@ -206,8 +217,7 @@ def _merge(files: tuple[Path, ...]) -> dict[str, Any]:
     return merged
 
 
-def _read(path: Path) -> dict[str, Any]:
-    text = _read_text(path)
+def _read(path: Path, text: str) -> dict[str, Any]:
     content = _recall_content(path, text)
     if not _is_bounded(content):
         message = f"the kubeconfig {path} is too large, or full of nested aliases"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from queries import shipped
 from queries.errors import NotConfigured
 from queries.kubernetes.kubeconfig import (
     ContextSummary,
@@ -102,6 +104,25 @@ def test_the_same_files_are_read_once(files: tuple[Path, Path], tmp_path: Path, 
     assert recall_choice(files, "three").secret_files == (str(files[1].parent / "token"),)
     files[0].write_text(json.dumps({**FIRST, "current-context": "three"}))
     assert recall_choice(files).place.context == "three"
+
+
+def test_a_choice_is_kept_for_the_text_it_was_made_from(
+    files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`kubectl config use-context` in another shell, while a choice is made, does not put its context under the old text."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    recall = shipped.recall
+
+    def recall_late(kind: str, facts: str, build: Callable[[], Any]) -> Any:
+        files[0].write_text(json.dumps({**FIRST, "current-context": "three"}))
+        return recall(kind, facts, build)
+
+    with monkeypatch.context() as late:
+        late.setattr(shipped, "recall", recall_late)
+        assert recall_choice(files).place.context == "one"
+    assert recall_choice(files).place.context == "three"
+    files[0].write_text(json.dumps(FIRST))
+    assert recall_choice(files).place.context == "one"
 
 
 @pytest.mark.parametrize(
