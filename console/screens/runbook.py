@@ -20,6 +20,7 @@ from console.screens.base import ConsoleScreen, section
 from console.screens.messages import ActionRequested, CopyRequested, OpenExploreRequested
 from console.screens.render_context import RenderContext
 from queries.model.alert import Suggestion, TrackedAlert
+from queries.model.series import format_labels
 from queries.model.text import visible
 from widgets.styled_text import Line, text, wrap
 from widgets.text_view import TextView
@@ -75,6 +76,7 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
             part = "the session is not open yet" if context.session is None else f"there is no runbook {self._runbook_id}"
             self._head.show(((text(f" {part}", "warn"),),))
             return
+        self.current_alert()  # forgets the results of another alert
         if context.now - self._fetched_at > REFRESH_SECONDS:
             self._fetched_at = context.now
             self.run_worker(self._fetch_steps(runbook), "running the runbook's steps", "steps", exclusive=True)
@@ -87,10 +89,29 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
         if self._fingerprint and self.context and self.context.snapshot:
             self._last = self.context.snapshot.alert(self._fingerprint) or self._last
         elif not self._fingerprint and self.context:
-            served = [item for item in self.context.alerts if item.runbook and item.runbook.id == self._runbook_id]
-            # Prefer an alert of this cluster: nothing can be looked up here for another one.
-            self._last = next((item for item in served if item.elsewhere is None), next(iter(served), self._last))
+            before = self._last
+            self._last = self._choose_alert(self.context)
+            if self._last is not None and (before is None or not _is_same(before, self._last)):
+                self._steps.clear()
+                self._subject_error, self._fetched_at = "", 0.0
         return self._last
+
+    def _choose_alert(self, context: RenderContext) -> TrackedAlert | None:
+        """The chosen alert while the server lists it, however the list is sorted; else another one of this runbook."""
+        served = [item for item in context.alerts if item.runbook and item.runbook.id == self._runbook_id]
+        if self._last is not None:
+            for item in served:
+                if _is_same(item, self._last):
+                    return item
+        # Prefer an alert of this cluster: nothing can be looked up here for another one.
+        return next((item for item in served if item.elsewhere is None), next(iter(served), self._last))
+
+    def _describe_subject(self, tracked: TrackedAlert) -> str:
+        """The alert's name, with the labels in which it differs from the others of that name."""
+        listed = self.context.alerts if self.context else ()
+        namesakes = [item.alert.labels for item in listed if item.alert.name == tracked.alert.name]
+        own = tuple(pair for pair in tracked.alert.labels if any(pair not in labels for labels in namesakes))
+        return tracked.alert.name + format_labels(own)
 
     def menu_entries(self) -> Iterable[tuple[str, str]]:
         """The calls of the platform's administration that the runbook names."""
@@ -146,7 +167,7 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
 
     def _lines(self, runbook: Runbook, width: int) -> Iterable[Line]:
         tracked = self.current_alert()
-        subject = f"  for {tracked.alert.name}" if tracked else ""
+        subject = f"  for {self._describe_subject(tracked)}" if tracked else ""
         yield (text(f" {runbook.headline}", "title"), text(subject, "dim"))
         if tracked is not None and tracked.runbook and tracked.runbook.id == runbook.id:
             matched_by = tracked.runbook.matched_by
@@ -215,3 +236,8 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
             yield (text(f"  {item.to:<10}", "strong"), text(first))
             yield from ((text(f"{'':12}{part}"),) for part in rest)
             yield (text(f"{'':12}{contact.ways if contact else 'no contact is configured'}", "dim"),)
+
+
+def _is_same(one: TrackedAlert, other: TrackedAlert) -> bool:
+    """Whether both are one alert; a pending one has another fingerprint as soon as it fires, but the same labels."""
+    return one.alert.labels_to_deliver == other.alert.labels_to_deliver

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from screen_samples import snapshot, tracked
+
 from console.config.settings import Contact, IncidentSettings
 from console.runbooks.index import RunbookIndex
+from console.runbooks.page import Runbook
+from console.runbooks.steps import StepResult
+from console.screens.messages import OpenRunbookRequested
+from queries.model.alert import TrackedAlert
 
 PAGE = """---
 title: Everything is slow
@@ -63,3 +70,30 @@ async def test_contacts_are_the_configured_ones(stage: Callable[..., Any], tmp_p
         await scene.press(pilot, "enter")
         shown = await scene.until(pilot, "no contact is configured")
         assert "#night" in shown and "#devops" not in shown
+
+
+async def test_the_subject_changes_only_with_its_alert_and_is_named(stage: Callable[..., Any]) -> None:
+    """Opened without an alert, of several of one name: the header tells which, another order keeps it, and the results of one
+    that is over are not those of the next.
+    """
+    one, two = (tracked("ProviderDown", "critical", runbook="provider-down", provider=name) for name in ("deepseek", "paddle"))
+    scene = stage(snapshot(alerts=(one, two)))
+
+    async def steps(runbook: Runbook, alert: TrackedAlert | None) -> AsyncIterator[StepResult]:
+        if alert != one:
+            await asyncio.Event().wait()
+        yield StepResult(0, "Confirm", "the answer for deepseek", None, "", "")
+
+    scene.session.runbook_steps = steps
+    async with scene.app.run_test(size=(120, 40)) as pilot:
+        await scene.until(pilot, "ProviderDown")
+        scene.app.flows.navigation.open(OpenRunbookRequested("provider-down"))
+        shown = await scene.until(pilot, "the answer for deepseek")
+        assert 'for ProviderDown{provider="deepseek"}' in shown
+        scene.session.deliver(snapshot(alerts=(two, one)))
+        await pilot.pause()
+        assert scene.app.screen.current_alert() == one
+        assert 'for ProviderDown{provider="deepseek"}' in scene.text and "the answer for deepseek" in scene.text
+        scene.session.deliver(snapshot(alerts=(two, tracked("ProviderDown", "critical", provider="other"))))
+        shown = await scene.until(pilot, 'for ProviderDown{provider="paddle"}')
+        assert scene.app.screen.current_alert() == two and "the answer for deepseek" not in shown
