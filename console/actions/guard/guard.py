@@ -363,7 +363,8 @@ class Guard:
         if not await self._find_move():
             return False  # it may be somebody else's change by now
         self._lost, self._doubt = await self._find_loss(True)
-        if self._moved or self._lost or self._doubt:
+        # Both were read with the countdown still shown, and with it what stops it.
+        if control.stopped_by or self._moved or self._lost or self._doubt:
             return False
         self._phase = GuardPhase.UNDO
         return True

@@ -164,6 +164,15 @@ def test_a_person_is_obeyed_at_once(tmp_path: Path, at: float, who: str) -> None
         assert (watch.sent, watch.outcome) == ([pytest.approx(at)], Outcome.ROLLED_BACK)
 
 
+@pytest.mark.parametrize("at", [23.5, 25.5, 26.9])
+def test_a_stop_counts_until_the_roll_back_is_sent(tmp_path: Path, at: float) -> None:
+    """Also after the countdown's end at 23, while the guard reads the target and then the shared store: the change stays."""
+    watch = Watch(tmp_path, read_seconds=2.0).run((11.0, set_ratio(8.0)), (at, lambda watch: watch.control.stop("ann")))
+    assert (watch.sent, watch.outcome, watch.states[-1].result) == ([], Outcome.UNKNOWN, GuardResult.STOPPED)
+    assert watch.when(GuardAnnounced) + OPTIONS.countdown_seconds == 23.0
+    assert watch.when(GuardEnded, starts="stopped by ann: the change stays") == 27.0
+
+
 @pytest.mark.parametrize("watch_seconds", [60.0, 61.0, 64.999])
 def test_a_change_is_kept_within_an_interval_of_the_end_of_its_watch(tmp_path: Path, watch_seconds: float) -> None:
     watch = Watch(tmp_path, replace(OPTIONS, watch_seconds=watch_seconds)).run()
