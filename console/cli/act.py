@@ -242,7 +242,7 @@ async def start_watching(session: Session) -> None:
     session.start(lambda snapshot: None)
     ends = time.monotonic() + _JOURNAL_SECONDS
     while time.monotonic() < ends:
-        if session.journal_known:
+        if session.journal_known or session.journal is None:
             return
         await asyncio.sleep(0.1)
 

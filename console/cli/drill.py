@@ -182,7 +182,10 @@ async def _stop(settings: Settings) -> int:
     session, code = await asyncio.to_thread(Session.open, settings), 0
     try:
         await start_watching(session)
-        ledger = await read_ledger(session)
+        ledger, caveat = await session.newest_ledger()
+        if caveat:
+            print(f"cad-console: {visible(caveat)}; drills may be missing", file=sys.stderr)
+            code = 1
         presence = session.snapshot().presence
         guards = [item for item in ledger.guards.open if item.start.drill]
         for record in guards:
@@ -204,7 +207,7 @@ async def _stop(settings: Settings) -> int:
         closed = await close_abandoned(session.drills, session)
         for text in closed:
             print(visible(text))
-        if not guards and not closed:
+        if not guards and not closed and not caveat:
             print("nothing to roll back: no drill lost its console")
         return code
     finally:

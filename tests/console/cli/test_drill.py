@@ -38,3 +38,21 @@ def test_a_shared_journal_that_cannot_be_read_is_said(shell: ClusterShell, verb:
     """The drills of other hosts stand in the shared store: a list or report without it says that it may lack them."""
     shell.environ["CAD_CONSOLE_STORE"] = "postgresql://nobody@127.0.0.1:9/none"
     assert "the shared journal cannot be read now" in shell.run("drill", verb)[2]
+
+
+@pytest.mark.parametrize("lost", ["own", "shared"])
+def test_stop_claims_nothing_without_the_whole_journal(shell: ClusterShell, lost: str) -> None:
+    """A fault may be in place whose drill stands in the events that could not be read: it says so, and exits with 1."""
+    if lost == "own":
+        shell.journal.mkdir(parents=True)
+    else:
+        shell.environ["CAD_CONSOLE_STORE"] = "postgresql://nobody@127.0.0.1:9/none"
+    code, output, complaint = shell.run("drill", "stop")
+    assert (code, output) == (1, "")
+    why = "cannot be opened" if lost == "own" else "the shared journal cannot be read now"
+    assert why in complaint and "; drills may be missing" in complaint
+
+
+def test_stop_says_that_there_is_nothing_to_do(shell: ClusterShell) -> None:
+    """The whole journal is read, and no drill lost its console."""
+    assert shell.run("drill", "stop")[:2] == (0, "nothing to roll back: no drill lost its console\n")
