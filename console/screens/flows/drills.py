@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from console.actions.plan import Preview, Request
-from console.drills.run import DrillPhase, DrillRun, DrillStep
+from console.drills.run import DrillRun, DrillStep
 from console.drills.service import DrillRefused
 from console.journal.errors import JournalError
 from console.screens.action_run_model import ActionRunModel
@@ -28,6 +28,8 @@ class DrillFlow:
         self.app = app
         self.model = DrillsModel()
         self._run: DrillRun | None = None
+        self._followed: ActionRunModel | None = None
+        """The run as `actions` knows it, which says whether a person confirmed it."""
         self._closed: set[str] = set()
 
     def open(self, argument: str) -> str:
@@ -91,13 +93,19 @@ class DrillFlow:
         await self._follow(run)
 
     async def _confirm(self, preview: Preview) -> bool:
-        return await self.app.flows.actions.confirm(preview)
+        """From a person's yes on the drill is in progress: its start is journalled before the fault is sent."""
+        followed = self._followed
+        if followed is None:
+            return False
+        followed.confirmed = False
+        followed.confirmed = await self.app.flows.actions.confirm(preview)
+        return followed.confirmed
 
     async def _follow(self, run: DrillRun) -> None:
         model, actions = self.model, self.app.flows.actions
         followed = ActionRunModel(Request(run.drill.action, run.target, cause=f"drill {run.drill.id}"))
         followed.control = run.control
-        self._run, model.running, model.status, model.text = run, True, run.status, ""
+        self._followed, self._run, model.running, model.status, model.text = followed, run, True, run.status, ""
         actions.running.append(followed)
         self.open("")
         try:
@@ -105,14 +113,13 @@ class DrillFlow:
                 async for step in steps:
                     self._show(step, followed)
         finally:
-            model.running, followed.finished, self._run = False, True, None
+            model.running, followed.finished, self._run, self._followed = False, True, None, None
             actions.forget(followed)
             self._redraw()
         self._report_end(run)
 
     def _show(self, step: DrillStep, followed: ActionRunModel) -> None:
         self.model.status, self.model.text = step.status, step.text
-        followed.confirmed = followed.confirmed or step.status.phase is DrillPhase.FAULT
         if step.run is not None and step.run.outcome is None:
             followed.steps.append(step.run)
         self._redraw()

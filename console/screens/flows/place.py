@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _NAMED = 12
 """Namespaces that an error lists."""
-_CLOSED_BY_A_SWITCH = ("action", "silence", "own", "incident", "leave")
+_CLOSED_BY_A_SWITCH = ("action", "drill", "silence", "own", "incident", "leave")
 """The groups of the application's workers that may wait in a dialog."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import patience
 import pytest
 from painting import notices_of
 from screen_samples import NOW
@@ -41,6 +42,9 @@ class Script:
         self.control = GuardControl()
         self.stopped_by = ""
         self.stopped = asyncio.Event()
+        self.journalled = asyncio.Event()
+        """From the yes on until then its start is journalled and its fault planned again."""
+        self.journalled.set()
         self.status = DrillStatus(DRILL, TARGET, DrillPhase.PREPARE, GOALS)
 
     def stop(self, who: str) -> None:
@@ -52,6 +56,7 @@ class Script:
         plan = Plan(request, "Drill scale-to-zero: Scale", TARGET, (), ("a drill: after 10m",), "kubectl", "cad-ml-api", {})
         if not await self.confirm(Preview(plan, (), False)):
             return
+        await self.journalled.wait()
         fault = replace(self.status, phase=DrillPhase.FAULT, times=TIMES, undo=UNDO, fault_at=NOW - 41.0, ends_at=NOW + 559.0)
         yield DrillStep("accepted by the server", NOW, 41.0, fault)
         await self.stopped.wait()
@@ -99,6 +104,37 @@ async def test_a_drill_from_the_list_to_its_end(
         await made.until(pilot, "rolled back")
         assert runs[0].stopped_by
         assert not made.app.flows.actions.running
+
+
+async def test_a_drill_is_in_progress_from_its_confirmation_on(
+    stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its start is journalled before its fault is sent: the console is not left meanwhile without a question."""
+    runs: list[Script] = []
+
+    def start(self: DrillService, name: str, target: str, *, confirm: Any, limit: str = "") -> Script:
+        runs.append(Script(confirm))
+        runs[0].journalled.clear()
+        return runs[0]
+
+    monkeypatch.setattr(DrillService, "start", start)
+    made = stage(protected=False)
+    async with made.app.run_test(size=(160, 45)) as pilot:
+        await made.until(pilot, "HighErrorRate")
+        made.app.flows.drills.open("scale-to-zero cad-ml-api")
+        await made.until(pilot, "a drill: after 10m")
+        actions = made.app.flows.actions
+        assert not actions.in_progress and actions.running
+        await made.press(pilot, "tab", "enter")
+        await patience.until(pilot, lambda: actions.in_progress == (f"scale {TARGET}",), "the drill in progress")
+        await made.press(pilot, "q")
+        await made.until(pilot, f"scale {TARGET} is in progress")
+        await made.press(pilot, "escape")
+        runs[0].journalled.set()
+        await made.until(pilot, "THE FAULT IS IN PLACE")
+        await made.press(pilot, "s")
+        await made.until(pilot, "rolled back")
+        assert not actions.running
 
 
 async def test_a_protected_environment_is_refused_by_name(stage: Callable[..., Any]) -> None:

@@ -50,9 +50,9 @@ class Two:
             "refresh: {settle: {hpa: 0}}\n"
         )
 
-    def app(self) -> ConsoleApp:
+    def app(self, environment: str = "production") -> ConsoleApp:
         environ = {"HOME": str(self.folder), "USER": "you"}
-        source = SettingsSource({"config": str(self.folder / "config.yaml"), "environment": "production"}, environ)
+        source = SettingsSource({"config": str(self.folder / "config.yaml"), "environment": environment}, environ)
         self.settings = source.load()
         return ConsoleApp(self.settings, source=source, ascii_only=False)
 
@@ -154,6 +154,22 @@ async def test_an_unconfirmed_preview_is_closed_and_a_confirmed_action_keeps_the
         await until(app, pilot, "restart deployment/cad-ml-api has no outcome yet in staging/", "STAGING")
         assert app.settings.environment == "staging" and app.settings.kubernetes is not None
         assert app.settings.kubernetes.context == "stage"
+
+
+async def test_a_drill_that_nobody_confirmed_ends_with_its_place(two: Two) -> None:
+    """At once, while it waits up to 15 s for its sources, so that its preview cannot open over another place."""
+    app = two.app("staging")
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await until(app, pilot, "STAGING", "Workloads", "ready")
+        drills = app.flows.drills
+        run_command(app, "drill scale-to-zero cad-ml-api")
+        await patience.until(pilot, lambda: drills.model.running, "the drill")
+        app.flows.place.switch("environment", "production")
+        await until(app, pilot, "PRODUCTION", "scale deployment/cad-ml-api was not confirmed: nothing was sent")
+        await patience.until(pilot, lambda: not drills.model.running, "the end of the drill", seconds=5.0)
+        assert len(app.screen_stack) == 1
+        assert not app.flows.actions.running
+    assert two.staging.deployment(API).desired > 0
 
 
 async def test_a_context_is_chosen_from_the_list_and_an_unknown_name_says_what_there_is(two: Two) -> None:
