@@ -81,7 +81,7 @@ async def _examine(session: Session, settings: Settings) -> int:
     _section("Journal", _journal(session, snapshot))
     recorder = await asyncio.to_thread(probe_recorder, settings) if settings.recorder is not None else None
     if recorder is not None:
-        _section("Recorder", [(str(recorder.state), visible(recorder.folder), visible(recorder.error))])
+        _section("Recorder", [(str(recorder.state), visible(recorder.folder), visible(recorder.error or recorder.note))])
     configured = [item for item in snapshot.sources if item.health is not Health.NOT_CONFIGURED]
     healthy = [item for item in configured if item.health in (Health.UP, Health.DEGRADED)]
     if not any(item.health.answers for item in configured):

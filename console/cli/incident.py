@@ -236,6 +236,8 @@ async def _note(session: Session, arguments: argparse.Namespace) -> int:
 async def _step(session: Session, arguments: argparse.Namespace) -> int:
     incident = await session.incidents.find(arguments.incident)
     step, done = Step(arguments.step), arguments.verb == "tick"
+    if done and step is Step.RESOLVE and incident.alerts:
+        await session.once()  # the note of a resolution says whether its alerts fire
     before = await session.incidents.change_step(incident, step, done=done, note=arguments.note)
     if done and before is not None:
         print(f"recorded; {visible(before.author)} completed {step} at {format_json_time(before.at)}, and that counts")

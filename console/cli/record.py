@@ -42,6 +42,8 @@ async def _record(settings: Settings) -> int:
             print(f"cad-console record: {visible(status.error)}", file=sys.stderr, flush=True)
         else:
             print(f"{status.state}: {visible(status.folder)}", flush=True)
+            if status.note:
+                print(f"cad-console record: {visible(status.note)}", file=sys.stderr, flush=True)
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

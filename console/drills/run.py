@@ -189,6 +189,8 @@ class DrillRun:
         self._result = self._text = ""
         self._open = False
         self._deleted = 0
+        self._unsure = ""
+        """Why it is not known whether a pod was deleted; empty while that is known of every one."""
         self._runs: set[asyncio.Task[None]] = set()
 
     @property
@@ -282,10 +284,15 @@ class DrillRun:
             for name in pods[1:]:
                 self._delete(name, self._agree)
         await self._repeat()
-        self._ended_as = ROLLED_BACK
-        self._ended_text = f"{self._deleted} pods deleted, no more are" if self.drill.every else "no more pods are deleted"
         self._stop_breaking()
         await asyncio.gather(*self._runs, return_exceptions=True)
+        if self._deleted:
+            self._ended_as = ROLLED_BACK
+            self._ended_text = f"{self._deleted} pods deleted, no more are" if self.drill.every else "no more pods are deleted"
+        elif self._unsure:
+            self._ended_as, self._ended_text = UNKNOWN, self._unsure
+        else:
+            self._ended_as = NOT_MADE
 
     async def _repeat(self) -> None:
         every, ends = self.drill.every_seconds, time.monotonic() + self._limit
@@ -315,10 +322,13 @@ class DrillRun:
 
     async def _run_pod(self, request: Request, confirm: Confirm) -> None:
         last = await self._follow(request, confirm)
-        if last is not None and last.outcome is not Outcome.REFUSED:
-            self._deleted += 1
-        if last is not None and not self._ended_text:
-            self._ended_text = last.text
+        if last is None:
+            return
+        self._ended_text = self._ended_text or last.text
+        if last.outcome is Outcome.UNKNOWN and last.fault is not None:
+            self._unsure = self._unsure or last.text
+        elif last.outcome is not Outcome.REFUSED and last.fault is None:
+            self._deleted += 1  # a failure without a fault is of the recovery: the server has deleted the pod
 
     async def _list_ready_pods(self) -> list[str]:
         kind, name = parse_target(ActionCall(self.drill.action, self.target))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from console.journal.payloads import Source
-from console.state.incident import FIRING, RESOLVED, Incident
+from console.state.incident import FIRING, RESOLVED, Incident, LinkedAlert
 from console.state.revisions import image_change
 from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState, TrackedAlert
@@ -82,6 +82,16 @@ def observe_resolved(incident: Incident, snapshot: Snapshot) -> tuple[Observatio
     return tuple(_resolved(item, names.get(item, ""), taken_at) for item in gone if item not in present)
 
 
+def find_listed(incident: Incident, snapshot: Snapshot) -> tuple[LinkedAlert, ...] | None:
+    """Its alerts that are listed now, firing or silenced; None where nothing answers that lists them."""
+    if not incident.alerts:
+        return ()
+    if _alert_source(snapshot) is None:
+        return None
+    present = _watched_fingerprints(snapshot.alerts)
+    return tuple(item for item in incident.alerts if item.fingerprint in present)
+
+
 def initial_values(snapshot: Snapshot) -> dict[str, str]:
     """The present value of every watched thing, for a declaration; the most severe alerts come first."""
     observations = [item for item in observe_sources(snapshot) if item.value not in ("", "expired")]
@@ -142,8 +152,13 @@ def _list_fingerprints(alerts: tuple[TrackedAlert, ...]) -> frozenset[str]:
     return frozenset(item.alert.fingerprint for item in alerts if item.alert.state in _STATES)
 
 
+def _list_watched_fingerprints(alerts: tuple[TrackedAlert, ...]) -> frozenset[str]:
+    return frozenset(item.alert.fingerprint for item, _ in _watched(alerts))
+
+
 _watched: IdentityCache[tuple[TrackedAlert, ...], tuple[tuple[TrackedAlert, str], ...]] = IdentityCache(_watch)
 _fingerprints: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = IdentityCache(_list_fingerprints)
+_watched_fingerprints: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = IdentityCache(_list_watched_fingerprints)
 
 
 def _observe_panels(snapshot: Snapshot) -> Iterable[Observation]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from console.incidents.severity_policy import SeverityPolicies, SeverityPolicy
 from console.journal.payloads import Step
-from console.state.incident import Incident, StepCompletion
+from console.state.incident import Incident, LinkedAlert, StepCompletion
 from queries.model.frozen import dataclass
 from queries.text.durations import format_brief_age, format_span
 
@@ -77,6 +77,9 @@ STABLE = "stable"
 """The end of the stability window: good news, so it is never overdue."""
 
 
+ALERTS_UNKNOWN = "while it is not known whether its alerts fire"
+
+
 def list_deadlines(incident: Incident, policy: SeverityPolicy, now: float) -> tuple[Deadline, ...]:
     """The response time until the response is complete, the next update, and the end of the stability window; the nearest
     first. None for a closed incident.
@@ -130,14 +133,19 @@ def stable_at(incident: Incident, policy: SeverityPolicy) -> float | None:
     return max(incident.mitigated_at, incident.quiet_since or 0.0) + window
 
 
-def early_resolution(incident: Incident, policy: SeverityPolicy, now: float) -> str:
-    """What a resolution now would miss of the stability window; empty where nothing."""
+def early_resolution(
+    incident: Incident, policy: SeverityPolicy, now: float, *, listed: tuple[LinkedAlert, ...] | None = ()
+) -> str:
+    """What a resolution now would miss of the stability window; empty where nothing. `listed` are those of its alerts that are
+    listed now, None where nobody knows.
+    """
     if incident.mitigated_at is None:
         return "without a mitigation"
-    until = stable_at(incident, policy)
-    if until is None:
-        return "while alerts still fire: " + ", ".join(item.name for item in incident.firing)
-    return f"{format_span(until - now)} before the stability window ended" if now < until else ""
+    until, firing = stable_at(incident, policy), incident.firing or listed
+    if until is None or firing:
+        return "while alerts still fire: " + ", ".join(item.name for item in firing or ())
+    early = f"{format_span(until - now)} before the stability window ended" if now < until else ""
+    return ", ".join(filter(None, (early, ALERTS_UNKNOWN if listed is None else "")))
 
 
 def escalate_at(incident: Incident, policy: SeverityPolicy) -> float | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from console.incidents.correlation import Correlation
 from console.incidents.declaration import declaration, linked_alert
+from console.incidents.observations import find_listed
 from console.incidents.postmortem import Postmortem
 from console.incidents.postmortem_data import PostmortemSources, changes_before, review
 from console.incidents.response_timers import early_resolution
@@ -205,7 +206,9 @@ class IncidentService:
 
     def early_resolution(self, incident: Incident) -> str:
         """What a resolution now would miss of the stability window; empty where nothing."""
-        return early_resolution(incident, self._session.severity_policies.for_severity(incident.severity), self._clock())
+        policy = self._session.severity_policies.for_severity(incident.severity)
+        listed = find_listed(incident, self._session.snapshot())
+        return early_resolution(incident, policy, self._clock(), listed=listed)
 
     def people(self, incident: Incident) -> tuple[str, ...]:
         """Who can take a role: this person, those of the config, those whose consoles are on, and those who did something."""

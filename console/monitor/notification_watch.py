@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from console.config.settings import NotifySettings, QuietHours
 from console.handover.shift import current_shift
+from console.incidents.observations import find_listed
 from console.incidents.response_timers import TimerState, response_timers
 from console.incidents.severity_policy import SeverityPolicies
 from console.state.snapshot import ALERTMANAGER, Snapshot
@@ -99,6 +100,8 @@ class NotificationWatch:
                 stable = timer.state is TimerState.STABLE and timer.due_at is not None and now >= timer.due_at
                 if not stable and timer.state is not TimerState.OVERDUE:
                     continue
+                if stable and not first and find_listed(incident, snapshot) != ():
+                    continue  # it rings once it is known that none of its alerts fires
                 if not self._is_new("timer", incident.id, timer.step, f"{timer.due_at or 0.0:.0f}") or first:
                     continue
                 what = "the stability window ended; ready to resolve" if stable else f"{timer.step} is overdue"

@@ -26,13 +26,17 @@ LATE_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
 
+MOST_JITTER = 0.1
+"""By how much of itself a wait is longer or shorter, so that many consoles do not ask at once."""
+
+
 def next_delay(*, every: float, failures: int, cap: float, retry_after: float | None, jitter: float) -> float:
     """How long to wait: the cadence after a success, then doubled up to `cap`, but never less than the cadence.
 
     A Retry-After is honoured up to ten minutes. `jitter` is -1..1 and changes the wait by a tenth, never below Retry-After.
     """
     delay = every if failures == 0 else max(every, min(cap, every * 2.0 ** min(failures, 32)))
-    delay *= 1.0 + jitter / 10.0
+    delay *= 1.0 + jitter * MOST_JITTER
     return max(delay, min(retry_after or 0.0, RETRY_AFTER_CAP_SECONDS))
 
 

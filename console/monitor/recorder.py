@@ -7,20 +7,23 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from console import __version__
 from console.config.settings import RecorderSettings, Settings
+from console.monitor.poller import MOST_JITTER
 from console.monitor.source_results import ALERTMANAGER, KUBERNETES
 from console.recording.files import RecorderLock, require_space
-from console.recording.lines import RecordingError
+from console.recording.lines import LONGEST_HOLD_SECONDS, RecordingError
 from console.recording.objects import ALERTS, CLUSTER, SILENCES, ObjectEncoder
-from console.recording.writer import RecordingWriter
+from console.recording.writer import RecordingWriter, choose_hold
 from queries.concurrency import CPU_LOCK
 from queries.model.frozen import dataclass
 from queries.model.source import PollResult
+from queries.text.durations import format_duration
 from queries.text.secrets import redact_text
 
 if TYPE_CHECKING:
@@ -46,11 +49,12 @@ class RecorderState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecorderStatus:
-    """Whether this console records; `error` says why it cannot, in one sentence."""
+    """Whether this console records; `error` says why it cannot, in one sentence, and `note` what a recording will lack."""
 
     state: RecorderState
     folder: str
     error: str = ""
+    note: str = ""
 
 
 def probe_recorder(settings: Settings) -> RecorderStatus:
@@ -63,7 +67,18 @@ def probe_recorder(settings: Settings) -> RecorderStatus:
     except RecordingError as problem:
         state, error = RecorderState.FAILED, str(problem)
     lock.release()
-    return RecorderStatus(state, str(folder), error)
+    return RecorderStatus(state, str(folder), error, describe_gaps(settings.refresh_seconds))
+
+
+def describe_gaps(every_seconds: float) -> str:
+    """What a recording lacks of a source that is polled so rarely; empty where nothing."""
+    if every_seconds * (1.0 + MOST_JITTER) <= LONGEST_HOLD_SECONDS:
+        return ""
+    every, longest = format_duration(every_seconds), format_duration(LONGEST_HOLD_SECONDS)
+    return (
+        f"alerts and silences are polled every {every}, and what is not confirmed for {longest} is not known: "
+        "set a shorter `refresh`"
+    )
 
 
 class Recorder:
@@ -74,7 +89,7 @@ class Recorder:
     ) -> None:
         kept = settings.recorder or RecorderSettings()
         folder = Path(settings.recording_dir)
-        self.status = RecorderStatus(RecorderState.STARTING, str(folder))
+        self.status = RecorderStatus(RecorderState.STARTING, str(folder), note=describe_gaps(settings.refresh_seconds))
         """Replaced in one step by the recorder's thread."""
         self._lock = RecorderLock(folder)
         self._writer = RecordingWriter(
@@ -83,6 +98,7 @@ class Recorder:
             by=f"cad-console {__version__}",
             keep_seconds=kept.keep_seconds,
             max_bytes=kept.max_bytes,
+            hold_seconds=choose_hold(settings.refresh_seconds),
             clock=clock,
         )
         self._encoder = ObjectEncoder()
@@ -174,4 +190,4 @@ class Recorder:
                 _log.error("recorder: %s", error)
             elif self.status.error:
                 _log.warning("recorder: %s again", state)
-            self.status = RecorderStatus(state, self.status.folder, error)
+            self.status = replace(self.status, state=state, error=error)

@@ -21,6 +21,7 @@ from console.recording.files import (
 )
 from console.recording.lines import (
     FORMAT,
+    LONGEST_HOLD_SECONDS,
     MOST_FILE_BYTES,
     Line,
     MemberEncoder,
@@ -31,11 +32,18 @@ from console.recording.lines import (
 )
 
 HOLD_SECONDS = 60.0
-"""For how long a state counts as known without another line of its source."""
+"""For how long a state counts as known without another line of its source, unless its source is asked more rarely."""
 _SAME_SECONDS = HOLD_SECONDS / 4.0
 """How often an unchanged source is confirmed."""
+_ANSWERS = 2.5
+"""A state holds for so many polls, where that is longer."""
 _PARTS = 10
 """A file takes at most this part of the space."""
+
+
+def choose_hold(every_seconds: float) -> float:
+    """The hold for sources that are polled so often: one answer may be lost, within what the format allows."""
+    return min(LONGEST_HOLD_SECONDS, max(HOLD_SECONDS, _ANSWERS * every_seconds))
 
 
 class _Source:
@@ -59,9 +67,13 @@ class RecordingWriter:
         keep_seconds: float,
         max_bytes: int,
         sync_seconds: float = 10.0,
+        hold_seconds: float = HOLD_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`sync_seconds` is how much a power failure may cost."""
+        """`sync_seconds` is how much a power failure may cost. `hold_seconds` is for how long a state counts as known without
+        another line of its source.
+        """
+        self._hold_seconds = hold_seconds
         self._sync_seconds = sync_seconds
         self._folder = folder
         self._about = dict(about)
@@ -140,7 +152,7 @@ class RecordingWriter:
     def _begin(self, at: float) -> None:
         self._delete_old()
         encoder = MemberEncoder()
-        header = Line(at, recording=FORMAT, hold_seconds=HOLD_SECONDS, about=self._about, by=self._by)
+        header = Line(at, recording=FORMAT, hold_seconds=self._hold_seconds, about=self._about, by=self._by)
         content = encoder.add(header)
         for name, known in self._sources.items():
             if known.lost:

@@ -169,8 +169,9 @@ class SourcesScreen(ConsoleScreen):
             return
         yield section("Recorder", width)
         yield ((f" {status.state}", "critical" if status.error else ""), text(f"  {status.folder}", "dim"))
-        for part in wrap(text(status.error)[0], width - 4) if status.error else ():
-            yield ((f"   {part}", "critical"),)
+        for sentence, tone in ((status.error, "critical"), (status.note, "warn")):
+            for part in wrap(text(sentence)[0], width - 4) if sentence else ():
+                yield ((f"   {part}", tone),)
 
     def _render_panels(self, context: RenderContext, width: int) -> Iterable[Line]:
         panels = context.snapshot.panels if context.snapshot else ()

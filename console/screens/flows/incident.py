@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from console.actions.plan import ActionRefused, Request
 from console.config.errors import ConfigError
+from console.incidents.observations import find_listed
 from console.incidents.postmortem import as_markdown
 from console.incidents.postmortem_html import as_html
-from console.incidents.response_timers import STABLE, list_passed_deadlines, response_timers
+from console.incidents.response_timers import ALERTS_UNKNOWN, STABLE, list_passed_deadlines, response_timers
 from console.incidents.service import IncidentError, open_steps, save_text
 from console.incidents.templates import STATUS_PAGE, TemplateError
 from console.incidents.text import follow_up_text, timer_text
@@ -239,7 +240,12 @@ class IncidentFlow:
             return
         passed = list_passed_deadlines(incidents, session.severity_policies, after=before.taken_at, until=after.taken_at)
         for incident, deadline in passed:
-            message = "stable for the whole window" if deadline.name == STABLE else f"the {deadline.name} is overdue"
+            message = f"the {deadline.name} is overdue"
+            if deadline.name == STABLE:
+                listed = find_listed(incident, after)
+                if listed:
+                    continue
+                message = f"the stability window ended, {ALERTS_UNKNOWN}" if listed is None else "stable for the whole window"
             title = f"{incident.severity} incident {incident.number}"
             self.app.notify(message, title=title, severity="warning", timeout=30, markup=False)
 

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from postgresql_fixture import Server
+from told_platform import told_platform
 
 from console.cli.main import main
+from console.config.load import load_settings
+from console.journal.payloads import ChangeSeen, Source, create_event
+from console.journal.sqlite import Journal
+
+ALERT = {
+    "fingerprint": "abc",
+    "labels": {"alertname": "HighErrorRate", "severity": "critical"},
+    "annotations": {"summary": "errors"},
+    "startsAt": "2026-01-01T09:00:00Z",
+    "endsAt": "2036-01-01T10:00:00Z",
+    "updatedAt": "2026-01-01T09:00:00Z",
+    "generatorURL": "",
+    "receivers": [{"name": "pager"}],
+    "status": {"state": "active", "silencedBy": [], "inhibitedBy": [], "mutedBy": []},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +143,36 @@ def test_which_one_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
     assert incident(capsys, "close", "2")[0] == 1
     with pytest.raises(SystemExit):
         main(["incident", "tick", "2", "celebrate"])
+
+
+@pytest.mark.parametrize(
+    ("alerts", "note"),
+    [
+        ([], ""),
+        ([ALERT], "while alerts still fire: HighErrorRate"),
+        ((503, "no"), "while it is not known whether its alerts fire"),
+    ],
+)
+def test_a_resolution_asks_whether_the_alerts_fire(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alerts: Any, note: str
+) -> None:
+    """The journal has the alert as resolved; Alertmanager may list it again, or not answer."""
+    with told_platform(pages={"/api/v2/alerts": [ALERT]}) as platform:
+        for name, value in platform.environ(str(tmp_path)).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("PROMETHEUS_URL")
+        assert incident(capsys, "declare", "--alert", "HighErrorRate", "--stability", "1s")[0] == 0
+        found = json.loads(incident(capsys, "show", "--format", "json")[1])
+        assert incident(capsys, "tick", "mitigate")[0] == 0
+        at = time.time() - 5.0
+        seen = ChangeSeen("alert:abc", "resolved", 1, at, Source.ALERTMANAGER, "HighErrorRate resolved")
+        with Journal.open(load_settings({}).paths.journal_file) as journal:
+            journal.append(create_event(seen, at=at, subject=f"{found['id']}/1", author="ann", environment="test"))
+        platform.pages["/api/v2/alerts"] = alerts
+        time.sleep(1.1)
+        assert incident(capsys, "tick", "resolve")[0] == 0
+        texts = [item["text"] for item in json.loads(incident(capsys, "show", "--format", "json")[1])["timeline"]]
+    assert f"resolve: done{note and f': {note}'}" in texts
 
 
 def test_a_command_knows_what_another_host_wrote(

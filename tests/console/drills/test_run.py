@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from action_bench import API, outcome, quiet
@@ -25,6 +26,7 @@ from console.drills.run import DrillPhase
 from console.drills.service import DrillRefused
 from console.journal.payloads import AlertAcknowledged, DrillFault, DrillStarted, IncidentDeclared, create_event
 from console.state.drills import MET, NOT_EXPECTED, NOT_OBSERVED
+from queries.errors import RequestRejected, SourceError, TimedOut, Unreachable
 from queries.model.severity import Priority
 from queries.model.source import Health
 
@@ -140,6 +142,51 @@ async def test_pods_are_deleted_again_and_again_until_the_time_is_up(drills: Dri
     assert "confirming this confirms all of them" in " ".join(team.previews[0].plan.notes)
     await asyncio.sleep(1.5)
     assert len([item for item in drills.bench.writes() if item.method == "DELETE"]) == len(deleted)
+
+
+def fail_deletions(monkeypatch: pytest.MonkeyPatch, fail: Callable[[str], SourceError]) -> None:
+    """Every deletion that is no dry run raises what `fail` returns for the name of the pod."""
+    delete = Writer.delete
+
+    async def refuse(
+        writer: Writer, resource: str, name: str, options: Mapping[str, Any], *, dry_run: bool = False
+    ) -> dict[str, Any]:
+        if not dry_run:
+            raise fail(name)
+        return await delete(writer, resource, name, options, dry_run=dry_run)
+
+    monkeypatch.setattr(Writer, "delete", refuse)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (RequestRejected("an admission webhook denied it", status=403), "failed, nothing was changed: "),
+        (RequestRejected("the object was modified", status=409), "failed, nothing was changed: "),
+        (Unreachable("no connection"), "nothing was sent: "),
+    ],
+)
+async def test_a_deletion_that_the_server_rejects_is_no_fault(
+    drills: DrillBench, monkeypatch: pytest.MonkeyPatch, error: SourceError, text: str
+) -> None:
+    """The pod is still there: the drill was not made, nothing was timed, and it says why at once."""
+    fail_deletions(monkeypatch, lambda name: error)
+    end = await drills.drive(drills.start("kill-pod", limit="5s"))
+    assert (end.result, end.text.startswith(text)) == ("not made", True), end.text
+    assert drills.drills.ended[-1].times == ()
+    assert drills.bench.writes() == []
+
+
+async def test_a_deletion_that_may_have_arrived_is_unknown(drills: DrillBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a response, and with nothing that shows whether the pod goes, nobody knows whether the fault was made."""
+
+    def lose(name: str) -> SourceError:
+        drills.bench.cluster.break_path(f"/pods/{name}")
+        return TimedOut("no response")
+
+    fail_deletions(monkeypatch, lose)
+    end = await drills.drive(drills.start("kill-pod", limit="5s"))
+    assert (end.result, end.text.startswith("unknown: ")) == ("unknown", True), end.text
 
 
 # Refusals

@@ -15,7 +15,7 @@ from console.config.settings import IncidentSettings
 from console.incidents.postmortem import as_markdown
 from console.incidents.postmortem_html import as_html
 from console.incidents.service import IncidentError, IncidentService, open_steps, parse_due
-from console.journal.payloads import RoleAssigned
+from console.journal.payloads import ChangeSeen, RoleAssigned, Source
 from console.journal.presence import Presence, PresentConsole
 from console.logs.pattern_report import PatternReport
 from console.logs.patterns import Span
@@ -23,6 +23,7 @@ from console.state.incident import DeliveryState, Role, Step
 from console.state.public_status import PublicStatus, public_status
 from queries.http.endpoint import Endpoint
 from queries.model.severity import Priority
+from queries.model.source import Health
 from queries.text.times import parse_rfc3339, use_zone
 
 
@@ -137,6 +138,25 @@ async def test_steps_and_what_a_resolution_misses(bench: Bench) -> None:
     assert found.completions[Step.MITIGATE].note == ""
     assert public_status(found) is PublicStatus.RESOLVED
     assert open_steps(found) == (Step.ACKNOWLEDGE, Step.ASSESS, Step.COMMUNICATE)
+
+
+async def test_a_resolution_says_that_nobody_knows_the_alerts(bench: Bench) -> None:
+    """With Alertmanager down the note of a resolution says so; an incident without alerts waits for none."""
+    made = await bench.service.declare(alerts=alerts()[:1], stability_seconds=90.0)
+    alone = await bench.service.declare(title="by hand", stability_seconds=90.0)
+    for item in (made, alone):
+        await bench.service.change_step(item, Step.MITIGATE, done=True)
+    thing = f"alert:{made.alerts[0].fingerprint}"
+    await bench.session.record(f"{made.id}/1", ChangeSeen(thing, "resolved", 1, NOW, Source.ALERTMANAGER, "resolved"))
+    bench.now = NOW + 90.0
+    made, alone = await bench.service.find(made.id), await bench.service.find(alone.id)
+    assert bench.service.early_resolution(made) == ""
+    down = tuple(replace(item, health=Health.DOWN) for item in bench.session.shown.sources)
+    bench.session.deliver(replace(bench.session.shown, sources=down))
+    for item in (made, alone):
+        await bench.service.change_step(item, Step.RESOLVE, done=True)
+    notes = [(await bench.service.find(item.id)).completions[Step.RESOLVE].note for item in (made, alone)]
+    assert notes == ["while it is not known whether its alerts fire", ""]
 
 
 async def test_a_role_is_taken_over_only_when_confirmed(bench: Bench) -> None:

@@ -20,7 +20,7 @@ from console.monitor.notification_watch import (
     is_quiet,
 )
 from console.state.handovers import HandoverSignature
-from console.state.incident import Incident, Incidents, StepCompletion
+from console.state.incident import RESOLVED, Incident, Incidents, LastRecorded, LinkedAlert, StepCompletion
 from console.state.journal_state import JournalState
 from console.state.snapshot import Snapshot
 from queries.model.alert import Alert, AlertState
@@ -149,6 +149,28 @@ def test_an_incident_that_was_quiet_for_long_enough_says_so() -> None:
     titles(found, opened(completions=done), NOW)
     rung = titles(found, opened(completions=done), NOW + policy.stability_seconds)
     assert "P1 incident 4: the stability window ended; ready to resolve" in rung
+
+
+@pytest.mark.parametrize("health", [Health.DOWN, Health.DENIED, Health.STALE])
+def test_no_window_is_stable_while_nothing_lists_the_alerts(health: Health) -> None:
+    """It ends with Alertmanager down: that rings only once Alertmanager lists none of the incident's alerts, and then once."""
+    policy = load_severity_policies(IncidentSettings()).for_severity(Priority.P1)
+    done = {step: StepCompletion(NOW, "ann@vm") for step in (Step.ACKNOWLEDGE, Step.ASSESS, Step.MITIGATE)}
+    alert = LinkedAlert(FIRST.alert.fingerprint, FIRST.alert.name)
+    calm = opened(completions=done, alerts=(alert,), seen={f"alert:{alert.fingerprint}": LastRecorded(RESOLVED, NOW)})
+    sources = tuple(replace(item, health=health) if item.name == "alertmanager" else item for item in calm.sources)
+    found, ends = watch(kinds=("timer",)), NOW + policy.stability_seconds
+    shown = (
+        calm,
+        replace(calm, sources=sources),
+        replace(calm, alerts_known=False),
+        replace(calm, alerts=(FIRST,)),
+        calm,
+        calm,
+    )
+    rung = [titles(found, item, ends + at) for at, item in enumerate(shown, -1)]
+    ready = "P1 incident 4: the stability window ended; ready to resolve"
+    assert [ready in item for item in rung] == [False, False, False, False, True, False]
 
 
 def test_a_silence_that_ends_soon_names_what_notifies_again() -> None:

@@ -6,6 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -35,8 +36,6 @@ MANAGER = AlertmanagerState((Alert("f1", AlertState.ACTIVE, (("alertname", "A"),
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    from dataclasses import replace
-
     with past_platform() as platform:
         return replace(past_settings(platform, tmp_path), recorder=RecorderSettings())
 
@@ -77,6 +76,21 @@ def test_what_is_polled_is_recorded(settings: Settings) -> None:
     assert later.cluster is None
     assert later.cluster_unknown.startswith("Kubernetes did not respond: token=(hidden")
     assert later.manager is not None
+
+
+@pytest.mark.parametrize(("every", "note"), [(120.0, ""), (540.0, ""), (900.0, "polled every 15m")])
+def test_alerts_are_known_between_rare_polls(settings: Settings, every: float, note: str) -> None:
+    """With a poll every two minutes too; where polls are too rare for the format, the recorder says so and is no failure."""
+    recorder = Recorder(replace(settings, refresh_seconds=every))
+    recorder.start()
+    for at in (0.0, every, 2 * every):
+        recorder.ingest(PollResult("alertmanager", BEGIN + at, 0.0, MANAGER))
+    recorder.close()
+    assert recorder.status.state is RecorderState.ON
+    assert note in recorder.status.note and bool(note) == bool(recorder.status.note)
+    recording = Recording.of_folder(Path(settings.recording_dir), about=settings.recorded_place)
+    then = read_recorded(recording, BEGIN + 1.5 * every, namespace="cad")
+    assert (then.manager is None) == bool(note)
 
 
 def test_a_second_console_waits_until_the_first_has_ended(settings: Settings) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from console.recording.files import RecorderLock, list_files
 from console.recording.lines import RecordingError
 from console.recording.reader import Recording, Unknown
-from console.recording.writer import HOLD_SECONDS, RecordingWriter
+from console.recording.writer import HOLD_SECONDS, RecordingWriter, choose_hold
 
 BEGIN = 1_764_472_320.0
 
@@ -123,6 +123,20 @@ def test_a_change_a_second_takes_little_space(tmp_path: Path) -> None:
     found = Recording.of_folder(tmp_path).states_at("cluster", BEGIN + 2398.5)
     assert not isinstance(found, Unknown)
     assert sum(json.loads(value)["restarts"] for value in found.values()) == 2399
+
+
+@pytest.mark.parametrize(("every", "hold"), [(5.0, 60.0), (24.0, 60.0), (60.0, 150.0), (240.0, 600.0), (86_400.0, 600.0)])
+def test_a_state_is_known_between_two_rare_answers(tmp_path: Path, every: float, hold: float) -> None:
+    """The hold leaves room for a lost answer, and never more than the format allows; up to it a state is known, not beyond."""
+    assert choose_hold(every) == hold
+    recorder = writer(tmp_path, hold_seconds=choose_hold(every))
+    recorder.record(BEGIN, "alerts", {"a": {"ready": 1}})
+    recorder.record(BEGIN + hold, "alerts", {"a": {"ready": 1}})
+    recorder.record(BEGIN + 2 * hold + 1.0, "alerts", {"a": {"ready": 1}})
+    recorder.close()
+    recording = Recording.of_folder(tmp_path)
+    assert not isinstance(recording.states_at("alerts", BEGIN + hold / 2), Unknown)
+    assert isinstance(recording.states_at("alerts", BEGIN + hold * 1.5), Unknown)
 
 
 def test_old_and_too_many_files_go(tmp_path: Path) -> None:

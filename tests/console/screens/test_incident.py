@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from textual.widgets import Input
 
 from console.config.settings import Channel, IncidentSettings, Settings
 from console.incidents.declaration import declaration
+from console.incidents.severity_policy import load_severity_policies
 from console.journal.payloads import (
     ActionOutcome,
     IncidentNoteAdded,
@@ -31,7 +33,18 @@ from console.journal.payloads import (
     create_event,
 )
 from console.screens.app import ConsoleApp
-from console.state.incident import DeliveryState, Incident, Incidents, Role, Step
+from console.screens.flows.incident import IncidentFlow
+from console.state.incident import (
+    RESOLVED,
+    DeliveryState,
+    Incident,
+    Incidents,
+    LastRecorded,
+    LinkedAlert,
+    Role,
+    Step,
+    StepCompletion,
+)
 from console.state.incident_projection import IncidentsProjection
 from console.state.journal_state import JournalState
 from console.state.snapshot import Snapshot
@@ -287,6 +300,31 @@ async def test_the_severity_that_it_has_is_no_change(tmp_path: Path) -> None:
             await pilot.pause(0.05)
         assert notices_of(app) == ["incident 1 is already P1: nothing was changed"]
         assert session.journal is not None and not list(session.journal.events(kinds=("incident.severity",)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ["stable for the whole window"]),
+        ({"alerts_known": False}, ["the stability window ended, while it is not known whether its alerts fire"]),
+        ({"alerts": snapshot().alerts}, []),
+    ],
+)
+def test_the_end_of_a_stability_window_says_what_is_known(changes: dict[str, Any], said: list[str]) -> None:
+    """It is stable only if something lists the alerts, and none of the incident's is listed."""
+    (first, *_) = snapshot().alerts
+    incident = Incident(
+        "i1", 1, "errors", Priority.P1, NOW - 60.0, "ann", stability_seconds=30.0,
+        alerts=(LinkedAlert(first.alert.fingerprint, first.alert.name),),
+        completions={step: StepCompletion(NOW, "ann") for step in (Step.ACKNOWLEDGE, Step.ASSESS, Step.MITIGATE)},
+        seen={f"alert:{first.alert.fingerprint}": LastRecorded(RESOLVED, NOW)},
+    )  # fmt: skip
+    before = snapshot(alerts=(), ledger=JournalState(incidents=Incidents((incident,))))
+    found: list[str] = []
+    session = SimpleNamespace(severity_policies=load_severity_policies())
+    app: Any = SimpleNamespace(session=session, notify=lambda message, **_: found.append(message))
+    IncidentFlow(app).report_deadlines(before, replace(before, taken_at=NOW + 31.0, **changes))
+    assert found == said
 
 
 async def test_a_copied_update_counts_as_sent_once_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
