@@ -76,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(snapshot_json.dumps([snapshot_json.alert(item) for item in alerts]))
     elif not alerts:
         text = _empty_text(known=snapshot.alerts_known, filtered=bool(matchers))
-        print("; ".join(filter(None, (text, visible(snapshot.alerts_caveat), snapshot.delivery_doubt))))
+        caveats = (snapshot.alerts_caveat, snapshot.ends_caveat if snapshot.alerts_known else "", snapshot.delivery_doubt)
+        print("; ".join((text, *map(visible, filter(None, caveats)))))
     else:
         rows = [alert_row(item, snapshot.taken_at) for item in alerts]
         print(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from console.alerts.resolution import has_ended
 from console.journal.payloads import Source
 from console.state.incident import FIRING, RESOLVED, Incident, LinkedAlert
 from console.state.revisions import image_change
@@ -67,19 +68,25 @@ def observe_sources(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Observa
 
 
 def observe_resolved(incident: Incident, snapshot: Snapshot) -> tuple[Observation, ...]:
-    """Its alerts that a complete answer of Alertmanager (without one, of Prometheus) no longer lists."""
+    """Its alerts that a complete answer of Alertmanager (without one, of Prometheus) no longer lists, also not by another
+    fingerprint, while Prometheus evaluates the rules.
+    """
     alerting = _alert_source(snapshot)
-    if alerting is None or alerting.health is not Health.UP:
+    if alerting is None or alerting.health is not Health.UP or snapshot.ends_caveat:
         return ()
     present = _fingerprints(snapshot.alerts)
-    names = {item.fingerprint: item.name for item in incident.alerts}
+    known = {item.fingerprint: item for item in incident.alerts}
     gone = [
         thing.removeprefix("alert:")
         for thing, seen in incident.seen.items()
         if thing.startswith("alert:") and seen.value != RESOLVED
     ]
     taken_at = alerting.last_good_at or snapshot.taken_at
-    return tuple(_resolved(item, names.get(item, ""), taken_at) for item in gone if item not in present)
+    return tuple(
+        _resolved(item, known[item].name if item in known else "", taken_at)
+        for item in gone
+        if item not in present and has_ended(item, known[item].labels if item in known else (), snapshot)
+    )
 
 
 def find_listed(incident: Incident, snapshot: Snapshot) -> tuple[LinkedAlert, ...] | None:

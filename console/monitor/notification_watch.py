@@ -83,8 +83,8 @@ class NotificationWatch:
         yield from _summarize("alert", new, "fires")
         if not gone or snapshot.alerts_from != ALERTMANAGER:
             return
-        if snapshot.alerts_caveat:
-            # An old or partial list ends nothing: what it lacks may come back, and is not new then.
+        if snapshot.alerts_caveat or snapshot.ends_caveat:
+            # An old list ends nothing, and neither does one without Prometheus: what it lacks may return, and is not new.
             self._alerts = (*alerts, *gone)
             return
         listed = {item.alert.labels for item in snapshot.alerts}

@@ -11,6 +11,7 @@ from textual.widget import Widget
 from console.actions.guard.model import GuardPhase, SignalReading
 from console.actions.plan import Outcome, RunStep, Stage
 from console.alerts.chart import build_chart
+from console.alerts.resolution import find_tracked, has_ended
 from console.journal.acknowledgements import Ownership, ownership_of
 from console.screens.action_run_model import ActionRunModel, collapse_steps, describe_outcome, summarize_run
 from console.screens.base import ConsoleScreen, section
@@ -23,6 +24,7 @@ from queries.model.chart import ChartData, ChartMark
 from queries.model.panel import PanelState
 from queries.model.panel_result import HistoryRange, PanelHistory
 from queries.model.rollout import rollout_status
+from queries.model.series import Labels
 from queries.model.verdict import Verdict
 from queries.model.workload import Workload
 from queries.text.durations import format_elapsed, format_span
@@ -79,6 +81,8 @@ class ActionRunScreen(ConsoleScreen):
         self._alert_limit: tuple[float | None, bool] = (None, False)
         """The threshold of the alert's rule, and whether it fires below it."""
         self._fetched_at = 0.0
+        self._alert_labels: Labels = ()
+        """Of the alert that led to the action, as it was sent; empty until it is listed."""
         self._counting = False
         self._status = TextView(id="run-status")
         self._chart = Chart(id="run-chart")
@@ -127,6 +131,7 @@ class ActionRunScreen(ConsoleScreen):
 
     def draw(self, context: RenderContext) -> None:
         width = self.size.width
+        self._note_labels(context)
         self._note_recovery(context)
         self._status.show(tuple(self._status_lines(context, width)))
         self._chart.display = self._has_chart()
@@ -227,6 +232,12 @@ class ActionRunScreen(ConsoleScreen):
 
     # What came of it
 
+    def _note_labels(self, context: RenderContext) -> None:
+        """While the alert is listed: an undelivered one has another fingerprint once Alertmanager gets it."""
+        if context.snapshot is not None and self.run.request.fingerprint and not self._alert_labels:
+            listed = find_tracked(self.run.request.fingerprint, (), context.snapshot)
+            self._alert_labels = listed.alert.labels_to_deliver if listed is not None else ()
+
     def _note_recovery(self, context: RenderContext) -> None:
         """After the outcome, while a person watches on: whether it has recovered now; then count what failed."""
         run = self.run
@@ -248,9 +259,10 @@ class ActionRunScreen(ConsoleScreen):
     def _has_recovered(self, context: RenderContext) -> bool:
         """Whether current responses say that the alert is gone, or without an alert that the panel is ok."""
         if self.run.request.fingerprint:
-            snapshot = context.snapshot
-            gone = snapshot is not None and snapshot.alerts_known and snapshot.alert(self.run.request.fingerprint) is None
-            return gone and not alerts_caveat(context)
+            snapshot, fingerprint = context.snapshot, self.run.request.fingerprint
+            if snapshot is None or not snapshot.alerts_known or alerts_caveat(context):
+                return False
+            return has_ended(fingerprint, self._alert_labels, snapshot)
         state = self._panel_state()
         return state is not None and state.verdict is Verdict.OK
 

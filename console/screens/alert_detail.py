@@ -14,6 +14,7 @@ from textual.widget import Widget
 from console.actions.plan import Request
 from console.alerts.cause import find_last_change, find_log_moment, find_log_target
 from console.alerts.correlated import list_acting_suggestions
+from console.alerts.resolution import find_tracked, has_ended
 from console.logs.pattern_report import brief_line, describe_change, name_sources
 from console.screens import keys, time_range
 from console.screens.alert_actions import AlertActionsMixin
@@ -106,18 +107,20 @@ class AlertDetailScreen(ChartScreen, AlertActionsMixin):
     def draw(self, context: RenderContext) -> None:
         tracked = self.current_alert()
         width = self.size.width
-        unlisted = context.snapshot is not None and context.snapshot.alert(self._fingerprint) is None
+        snapshot = context.snapshot
+        unlisted = snapshot is not None and snapshot.alert(self._fingerprint) is None
         if tracked is None:
             self._head.show(((text(" this alert no longer exists", "warn"),),))
             return
         if not unlisted:
             self._resolved_at = None
-        elif self._resolved_at is None and not alerts_caveat(context):
-            self._resolved_at = context.now
+        elif self._resolved_at is None and not alerts_caveat(context) and snapshot is not None:
+            ended = has_ended(self._fingerprint, tracked.alert.labels_to_deliver, snapshot)
+            self._resolved_at = context.now if ended else None
         resolved = self._resolved_at is not None
         if not resolved:  # the page keeps its content: current values belong to another time
             self.refresh_chart(context, REFRESH_SECONDS)
-        self._head.show((_render_headline(tracked, context, unlisted=unlisted),))
+        self._head.show((_render_headline(tracked, context, unlisted=unlisted, resolved=resolved),))
         self._facts.show(tuple(self._fact_lines(tracked, context, self._facts.size.width or width // 2)))
         thresholds = (("fires at", self._threshold),) if self._threshold is not None else ()
         self._range.show((((f" {self.name_range((self._range.inner_width or width // 2) - 1)}", "dim"),),))
@@ -127,8 +130,8 @@ class AlertDetailScreen(ChartScreen, AlertActionsMixin):
         self._step.show((*render_elsewhere(tracked, width), *self._step_lines(tracked, width)))
         self._log.show(tuple(self._log_lines(width)))
         self._log.set_class(not self._log.lines, "hidden")
-        ended = "resolved: no action is suggested" if resolved else "no action is suggested for this alert"
-        self._actions.show(() if resolved else _offered_actions(tracked), empty=ended)
+        none = "resolved: no action is suggested" if resolved else "no action is suggested for this alert"
+        self._actions.show(() if resolved else _offered_actions(tracked), empty=none)
 
     @property
     def place(self) -> str:
@@ -136,7 +139,10 @@ class AlertDetailScreen(ChartScreen, AlertActionsMixin):
 
     def current_alert(self) -> TrackedAlert | None:
         if self.context and self.context.snapshot:
-            self._last = self.context.snapshot.alert(self._fingerprint) or self._last
+            labels = self._last.alert.labels_to_deliver if self._last is not None else ()
+            found = find_tracked(self._fingerprint, labels, self.context.snapshot)
+            if found is not None:
+                self._last, self._fingerprint = found, found.alert.fingerprint
         return self._last
 
     @on(Rows.Selected)
@@ -355,15 +361,15 @@ def render_elsewhere(tracked: TrackedAlert, width: int) -> Iterable[Line]:
         yield ((" instead   " if at == 0 else " " * 11, "dim"), text(part, "accent"))
 
 
-def _render_headline(tracked: TrackedAlert, context: RenderContext, *, unlisted: bool) -> Line:
+def _render_headline(tracked: TrackedAlert, context: RenderContext, *, unlisted: bool, resolved: bool) -> Line:
     alert = tracked.alert
     since = (
         f"since {format_minute(alert.starts_at, now=context.now)} ({format_age(context.now - alert.starts_at)})"
         if alert.starts_at
         else ""
     )
-    caveat = alerts_caveat(context)
-    ended = "  no longer listed; it may not be resolved" if caveat else "  RESOLVED: no longer listed"
+    doubtful = bool(alerts_caveat(context)) or not resolved
+    ended = "  no longer listed; it may not be resolved" if doubtful else "  RESOLVED: no longer listed"
     owner = f"  owner {tracked.owner}" if tracked.owner else "  unacknowledged"
     tone = severity_tone(alert.priority)
     return (
@@ -372,7 +378,7 @@ def _render_headline(tracked: TrackedAlert, context: RenderContext, *, unlisted:
         text(f"{affected_component(tracked)}  "),
         text(since, "dim"),
         text(owner, "dim"),
-        (ended if unlisted else "", "unknown" if caveat else "ok"),
+        (ended if unlisted else "", "unknown" if doubtful else "ok"),
     )
 
 

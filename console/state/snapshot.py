@@ -17,6 +17,7 @@ from queries.model.alert import AlertRule, AlertState, TrackedAlert
 from queries.model.change import Change
 from queries.model.cluster import Cluster
 from queries.model.dashboard import DashboardState
+from queries.model.fault import Fault, FaultKind
 from queries.model.frozen import dataclass
 from queries.model.identity_cache import IdentityCache
 from queries.model.panel import PanelState
@@ -28,6 +29,8 @@ from queries.model.verdict import Verdict
 from queries.text.durations import format_span
 
 PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
+_HAS_NO_RULES = (FaultKind.MALFORMED, FaultKind.REJECTED)
+"""So answers a server without an API for rules: something else evaluates them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,10 @@ class Snapshot:
     """Prometheus' message about alerts missing from its list; empty if the list is complete or comes from Alertmanager."""
     severities: Severities = BUILT_IN
     rules: tuple[AlertRule, ...] = ()
+    rules_requested: bool = False
+    """Whether Prometheus' rules were requested, and the request has ended."""
+    rules_fault: Fault | None = None
+    """Why the last request for the rules failed."""
     silences: tuple[Silence, ...] = ()
     cluster: Cluster | None = None
     platform: PlatformHealth | None = None
@@ -175,6 +182,34 @@ class Snapshot:
         age = format_span(self.alerts_age_seconds or 0.0)
         whose = f"these alerts are Alertmanager's list of {age} ago{self._added}"
         return f"{whose}: whether they still fire, are silenced or notified is not known ({why})"
+
+    @property
+    def ends_caveat(self) -> str:
+        """Why an alert that is no longer listed may still fire, in one sentence; empty if it has ended.
+
+        Alertmanager drops an alert that nobody sends any more, some minutes after an outage of Prometheus began. Where
+        Prometheus is not configured, Alertmanager's word counts.
+        """
+        state = self.source(PROMETHEUS)
+        if state is None or state.health is Health.NOT_CONFIGURED or self.as_of is not None:
+            return ""
+        fault = state.fault
+        if state.paused:
+            why = "is not polled now"
+        elif state.health.serves:
+            return ""
+        elif state.health is not Health.WAITING:
+            why = state.health.value.upper()
+        elif not self.rules_requested:
+            why = "has not responded yet"
+        elif self.rules_fault is None or self.rules_fault.kind in _HAS_NO_RULES:
+            return ""
+        else:
+            why, fault = Health.DOWN.value.upper(), self.rules_fault
+        reason = f": {fault.sentence()}" if fault and not state.paused else ""
+        return (
+            f"an alert that is not listed may still fire, because no rule is known to be evaluated (Prometheus {why}{reason})"
+        )
 
     @property
     def _added(self) -> str:

@@ -285,6 +285,15 @@ def test_no_alert_proves_nothing_while_the_heartbeat_does_not_arrive(run: Any, c
         assert calm in out and ("Watchdog does not reach Alertmanager" in out) is doubted
 
 
+def test_no_alert_proves_nothing_while_prometheus_is_down(run: Any) -> None:
+    """Alertmanager drops what nobody sends any more: `no alerts` is followed by why one may fire; the exit code stays 0."""
+    with told_platform(pages={"/api/v1/rules": (503, "Service Unavailable"), "/api/v2/alerts": []}) as platform:
+        code, out = run(platform, "alerts")
+    assert code == 0 and out.startswith("no alerts; an alert that is not listed may still fire, because no rule")
+    with told_platform(pages={"/api/v2/alerts": []}) as platform:
+        assert run(platform, "alerts") == (0, "no alerts\n")
+
+
 def test_a_heartbeat_that_does_not_arrive_degrades_alertmanager_for_a_program_too(run: Any) -> None:
     """In JSON the source says degraded, and the heartbeat is in no list of alerts."""
     pages = {"/api/v1/rules": rule_page("Watchdog"), "/health": HEALTH}

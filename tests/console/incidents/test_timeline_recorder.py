@@ -21,7 +21,7 @@ from console.runbooks.index import RunbookIndex
 from console.state.incident import Incident, Incidents, Source
 from console.state.incident_projection import IncidentsProjection
 from console.state.snapshot import Snapshot
-from queries.model.alert import TrackedAlert
+from queries.model.alert import AlertState, TrackedAlert
 from queries.model.matcher import Matcher
 from queries.model.silence import Silence
 from queries.model.source import Health
@@ -123,6 +123,32 @@ def test_an_alertmanager_that_is_not_whole_ends_no_alert(room: Room, health: Hea
     assert room.look(down(without(snapshot(), "HighErrorRate"), "alertmanager", health), at=10.0) == []
     assert room.look(replace(without(snapshot(), "HighErrorRate"), alerts_known=False), at=11.0) == []
     assert room.incident.quiet_since is None
+
+
+@pytest.mark.parametrize("health", [Health.DOWN, Health.DENIED, Health.WAITING])
+def test_without_prometheus_no_alert_ends(room: Room, health: Health) -> None:
+    """Alertmanager drops what nobody sends any more, so the stability window does not start; with Prometheus back it does."""
+    gone = without(snapshot(), "HighErrorRate")
+    assert room.look(down(gone, "prometheus", health), at=10.0) == []
+    assert room.incident.quiet_since is None
+    assert room.look(down(gone, "prometheus", Health.NOT_CONFIGURED), at=20.0) == ["HighErrorRate resolved"]
+    assert room.incident.quiet_since == NOW + 20.0
+
+
+def test_an_undelivered_alert_that_is_delivered_does_not_end(room: Room) -> None:
+    """Alertmanager lists it by another fingerprint and with more labels: the incident's alert fires on, until that one ends."""
+    first = snapshot().alerts[0]
+    lost = replace(first, alert=replace(first.alert, fingerprint="prometheus:1", state=AlertState.UNDELIVERED))
+    more = tuple(sorted((*first.alert.labels, ("cluster", "eu"))))
+    delivered = replace(first, alert=replace(first.alert, labels=more))
+    before = replace(snapshot(), alerts=(lost,))
+    room.events.clear()
+    room.add("i1", declaration(before, alerts=(lost,)))
+    assert room.look(before, at=5.0) == []
+    assert room.look(replace(snapshot(), alerts=(delivered,)), at=10.0) == []
+    assert [item.name for item in room.incident.firing] == ["HighErrorRate"] and room.incident.quiet_since is None
+    assert room.look(replace(snapshot(), alerts=()), at=20.0) == ["HighErrorRate resolved"]
+    assert room.incident.quiet_since == NOW + 20.0
 
 
 def test_a_verdict_that_stays(room: Room) -> None:

@@ -78,6 +78,26 @@ def test_a_list_that_is_old_or_gone_ends_no_alert(health: Health) -> None:
     assert titles(found, build_snapshot(FIRST, WARNING)) == []
 
 
+@pytest.mark.parametrize("health", [Health.DOWN, Health.DENIED, Health.WAITING, Health.UP])
+def test_an_alert_that_only_prometheus_could_send_again_ends_none(health: Health) -> None:
+    """Alertmanager drops an alert some minutes after Prometheus is gone: that resolves nothing, and it is not new afterwards.
+    One that is still missing with Prometheus back is resolved then; a Prometheus that is not polled counts as gone.
+    """
+    found = watch()
+    titles(found, build_snapshot(FIRST, WARNING))
+    paused = NOW - 60.0 if health is Health.UP else None
+    sources = tuple(
+        replace(item, health=health, paused_at=paused) if item.name == "prometheus" else item
+        for item in build_snapshot().sources
+    )
+    assert titles(found, replace(build_snapshot(), sources=sources)) == []
+    assert titles(found, build_snapshot(FIRST)) == ["P3 QueueLong resolved"]
+    unknown = tuple(
+        replace(item, health=Health.NOT_CONFIGURED) if item.name == "prometheus" else item for item in build_snapshot().sources
+    )
+    assert titles(found, replace(build_snapshot(), sources=unknown)) == ["P1 HighErrorRate resolved"]
+
+
 def test_an_alert_that_ended_behind_an_old_list_is_resolved_by_the_next_good_one() -> None:
     """What an old or partial list no longer has is over only when a whole list says so, and then it is said."""
     found = watch()

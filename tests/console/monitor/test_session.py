@@ -29,6 +29,7 @@ from queries.model.matcher import parse_matchers
 from queries.model.panel_result import HistoryRange
 from queries.model.source import Health, PollResult
 from queries.model.verdict import Verdict
+from queries.prometheus.panel_fetcher import PanelResults
 
 ALERT = {
     "fingerprint": "abc",
@@ -172,10 +173,13 @@ async def test_what_another_console_records_is_seen_by_itself(session: Session) 
 
 
 async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session) -> None:
-    """An answer from before the mark, a part of an answer and no answer at all release nothing."""
+    """An answer from before the mark, a part of an answer and no answer at all release nothing, and neither does any answer
+    while Prometheus is gone: Alertmanager drops what nobody sends any more.
+    """
     settings, journal = session.settings, session.journal
     assert journal is not None
-    service = JournalService(journal, StateStore(settings, (), runbooks=session.runbooks), settings, clock=time.time)
+    store = StateStore(settings, (), runbooks=session.runbooks)
+    service = JournalService(journal, store, settings, clock=time.time)
     now = time.time()
     await service.acknowledge("new", "", on=True)
     empty = AlertmanagerState((), (), (), 1, 1, "")
@@ -189,6 +193,12 @@ async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session)
         await service.read()
         assert [item.kind for item in journal.events()] == ["alert.owned"]
     service.on_alerts(PollResult("alertmanager", now + 60, 0.0, empty))
+    for result in (PollResult("prometheus", now, 0.0, fault=lost), PollResult("rules", now, 0.0, fault=lost)):
+        await service.read()
+        store.apply(result)
+    await service.read()
+    assert [item.kind for item in journal.events()] == ["alert.owned"]
+    store.apply(PollResult("prometheus", now, 0.0, PanelResults((), ())))
     await service.read()
     assert [item.kind for item in journal.events()] == ["alert.owned", "alert.released"]
     owned, released = journal.events()
@@ -200,7 +210,9 @@ async def test_a_mark_from_a_slow_clock_outlives_an_answer_from_before_it_arrive
     """Bob's clock is an hour slow: by its time his mark is older than the answer, which is from before it arrived here."""
     settings, journal, now = session.settings, session.journal, time.time()
     assert journal is not None
-    service = JournalService(journal, StateStore(settings, (), runbooks=session.runbooks), settings, clock=lambda: now)
+    store = StateStore(settings, (), runbooks=session.runbooks)
+    store.apply(PollResult("prometheus", now, 0.0, PanelResults((), ())))
+    service = JournalService(journal, store, settings, clock=lambda: now)
     empty = AlertmanagerState((), (), (), 1, 1, "")
     service.on_alerts(PollResult("alertmanager", now - 1.0, 0.0, empty))
     await service.read()

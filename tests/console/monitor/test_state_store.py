@@ -320,6 +320,29 @@ def test_without_alertmanager_prometheus_still_tells_what_fires() -> None:
     assert told.alerts_age_seconds == 5.0
 
 
+def test_whether_the_end_of_an_alert_can_be_known() -> None:
+    """Only with a Prometheus that responds, or where none is configured. A command that requests only the rules goes by them; a
+    server without an API for rules says nothing about whoever evaluates them.
+    """
+    bare = board(replace(SETTINGS, prometheus=None))
+    assert bare.snapshot(NOW).ends_caveat == ""
+    view = board()
+    assert "(Prometheus has not responded yet)" in view.snapshot(NOW).ends_caveat
+    view.apply(reading("rules", fault=DOWN))
+    assert view.snapshot(NOW).ends_caveat == (
+        "an alert that is not listed may still fire, because no rule is known to be evaluated "
+        "(Prometheus DOWN: connection refused at http://p: is it running?)"
+    )
+    view.apply(reading("rules", at=NOW + 1, fault=Fault(FaultKind.REJECTED, "404 page not found")))
+    assert view.snapshot(NOW + 1).ends_caveat == ""
+    view.apply(reading("rules", rules(), at=NOW + 2))
+    assert view.snapshot(NOW + 2).ends_caveat == ""
+    view.apply(reading("prometheus", at=NOW + 3, fault=DOWN))
+    assert "(Prometheus DOWN: connection refused" in view.snapshot(NOW + 3).ends_caveat
+    view.apply(reading("prometheus", panels(0.3), at=NOW + 4))
+    assert view.snapshot(NOW + 4).ends_caveat == ""
+
+
 def test_an_alertmanager_that_answered_before_keeps_its_list_with_its_age() -> None:
     """Gone later, the list is still its own as of then, with what only Prometheus has; with Prometheus gone too nothing is
     added; Prometheus' own list it is only where Alertmanager never answered.

@@ -17,6 +17,7 @@ from console.screens.action_run_model import ActionRunModel, summarize_run
 from console.screens.rollout_view import render_pods
 from console.state.incident import Incident, Incidents
 from console.state.journal_state import JournalState
+from queries.model.alert import AlertState
 from queries.model.pod import Pod
 from queries.model.severity import Priority
 from queries.model.workload import BatchJob, Workload
@@ -100,6 +101,26 @@ def test_without_an_alert_failures_count_from_the_confirmation() -> None:
     run.began_at, run.failed_requests = None, (0.0, "")
     words = "done 40s after confirmation; no alert or panel led to it; 0 requests failed since confirmation"
     assert summarize_run(run) == words
+
+
+async def test_an_alert_that_is_delivered_has_not_recovered(stage: Callable[..., Any]) -> None:
+    """The action followed an undelivered alert: listed by Alertmanager it fires on, by another fingerprint; gone it is over."""
+    made = stage()
+    first, *others = made.session.shown.alerts
+    lost = replace(first, alert=replace(first.alert, fingerprint="prometheus:1", state=AlertState.UNDELIVERED))
+    run = ended(Outcome.FAILED, request=replace(REQUEST, fingerprint="prometheus:1"))
+    run.watch_until = NOW + 600.0
+    made.session.deliver(replace(made.session.shown, alerts=(lost, *others)))
+    async with made.app.run_test(size=(80, 24)) as pilot:
+        await made.until(pilot, "HighErrorRate")
+        made.app.push_screen(ActionRunScreen(run))
+        await made.until(pilot, "not recovered 40s after confirmation")
+        for at, alerts in ((10.0, (first, *others)), (30.0, others)):
+            made.now = NOW + at
+            assert run.recovered_at is None
+            made.session.deliver(replace(made.session.shown, taken_at=made.now, alerts=tuple(alerts)))
+            await pilot.pause()
+        await made.until(pilot, "recovered 1m30s after confirmation")
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)])

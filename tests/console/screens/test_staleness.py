@@ -201,6 +201,44 @@ async def test_a_missing_alert_is_resolved_only_if_both_sources_respond(stage: C
         assert "RESOLVED" not in await scene.until(pilot, "it may not be resolved")
 
 
+@pytest.mark.parametrize("kind", ["pending", "prometheus"])
+async def test_an_alert_that_is_delivered_is_not_resolved(stage: Callable[..., Any], kind: str) -> None:
+    """Alertmanager lists it by another fingerprint: the open page goes on with that one. Until then a pending alert that may
+    fire is unknown; what ends for good is resolved.
+    """
+    state = AlertState.PENDING if kind == "pending" else AlertState.UNDELIVERED
+    first = tracked("HighErrorRate", "critical")
+    early = replace(first, alert=replace(first.alert, fingerprint=f"{kind}:1", state=state))
+    late = replace(first, alert=replace(first.alert, labels=tuple(sorted((*first.alert.labels, ("cluster", "eu"))))))
+    scene = stage(snapshot(alerts=(early,), sources=sources()))
+    async with scene.app.run_test(size=(120, 36)) as pilot:
+        await scene.until(pilot, "prom ok")
+        await scene.press(pilot, "2", "enter")
+        await scene.until(pilot, "HighErrorRate platform")
+        if kind == "pending":
+            scene.session.deliver(quiet())
+            assert "RESOLVED" not in await scene.until(pilot, "it may not be resolved")
+        scene.session.deliver(snapshot(alerts=(late,), sources=sources()))
+        shown = await scene.until(pilot, "cluster     eu")
+        assert "RESOLVED" not in shown and "no longer listed" not in shown and "roll back cad-ml-api" in shown
+        scene.session.deliver(quiet())
+        await scene.until(pilot, "RESOLVED: no longer listed")
+
+
+async def test_a_pending_alert_whose_rule_does_not_fire_is_over(stage: Callable[..., Any]) -> None:
+    """It is neither pending nor can it fire: it is no longer listed because its expression is false."""
+    first = tracked("HighErrorRate", "critical")
+    early = replace(first, alert=replace(first.alert, fingerprint="pending:1", state=AlertState.PENDING))
+    scene = stage(snapshot(alerts=(early,), sources=sources()))
+    async with scene.app.run_test(size=(120, 36)) as pilot:
+        await scene.until(pilot, "prom ok")
+        await scene.press(pilot, "2", "enter")
+        await scene.until(pilot, "HighErrorRate platform")
+        shown = quiet()
+        scene.session.deliver(replace(shown, rules=tuple(replace(item, state="inactive") for item in shown.rules)))
+        await scene.until(pilot, "RESOLVED: no longer listed")
+
+
 async def test_stale_workloads_are_not_ok(stage: Callable[..., Any]) -> None:
     """With the cluster down every row says STALE, every pod `was ready`, and the title since when."""
     scene = stage(snapshot(sources=sources(kubernetes=Health.DOWN)))
