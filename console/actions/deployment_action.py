@@ -13,6 +13,7 @@ from console.actions import deployment_preflight as checks
 from console.actions.action import AppliedCheck, ChangeWriter, ClusterReader, Parameter, Progress
 from console.actions.deployment_state import RESOURCES, DeploymentState, fetch_deployment_state, fetch_target, parse_target
 from console.actions.new_pods import NewPods, check_new_pods
+from console.actions.object_patch import describe_missing
 from console.actions.plan import Difference, Plan, PreflightCheck, Reconciler, Request, plan_digest
 from console.actions.reconcilers import TEMPLATE, last_writer, reconcilers
 from console.actions.rollout_obstacles import Obstacle, add_events, find_obstacle
@@ -170,13 +171,10 @@ class DeploymentAction(ABC):
         meta = deployment["metadata"]
         if self.is_in_place(plan, deployment):
             return AppliedCheck(plan)
-        if str(meta["resourceVersion"]) == plan.resource_version:
-            return AppliedCheck(text=f"{plan.subject} is unchanged")
-        if meta.get("generation") == plan.generation:
+        if meta.get("generation") == plan.generation and str(meta["resourceVersion"]) != plan.resource_version:
             text = f"{plan.subject} has its old spec and a newer resourceVersion, so the server rejects this write"
             return AppliedCheck(text=text, final=True, unchanged=True)
-        text = f"{plan.subject} was modified meanwhile and lacks the change: rejected as a conflict, or reverted at once"
-        return AppliedCheck(text=text, final=True)
+        return describe_missing(plan, deployment)
 
     async def check_undone(self, plan: Plan, reader: ClusterReader) -> Progress | None:
         return self._revert(plan, await fetch_target(plan.request, reader))

@@ -82,12 +82,12 @@ def has_ended(fingerprint: str, labels: Labels, snapshot: Snapshot) -> bool:
     if find_tracked(fingerprint, labels, snapshot) is not None:
         return False
     name = label(labels, "alertname")
-    named = _by_name(snapshot.alerts).get(name, ())
+    named = _by_name(snapshot.alerts).get(name, ()) if labels else snapshot.alerts
     if ":" not in fingerprint:
         lost = (item.alert for item in named if item.alert.state is AlertState.UNDELIVERED)
         return not any(labels_agree(item.labels_to_deliver, labels) for item in lost)
     delivered = (item.alert for item in named if item.alert.listed_by == ALERTMANAGER)
-    if not labels or any(labels_agree(labels, item.labels) for item in delivered):
+    if any(labels_agree(labels, item.labels) for item in delivered):
         return False
     rules = [rule for rule in snapshot.rules if rule.name == name]
     return not fingerprint.startswith("pending:") or (bool(rules) and all(rule.state != "firing" for rule in rules))

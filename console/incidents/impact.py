@@ -135,7 +135,7 @@ class _ImpactQuery:
         interval it would be 0, whatever failed.
         """
         missing = "nobody exported ocr_requests_total or vision_requests_total at the end of the window"
-        short = f"Prometheus has fewer than two samples of these {format_span(window)}"
+        short = f"Prometheus has fewer than two samples in these {format_span(window)}"
         if await self._query("exported", f"count({{{_EXPORTED}}})", empty=missing) is None:
             return self.why.pop("exported")
         samples = await self._query("samples", f"max(count_over_time({{{_EXPORTED}}}[{_window(window)}]))", empty=short)
@@ -241,4 +241,4 @@ def _bad_since(points: Iterable[tuple[float, float]], until: float, step: float)
         elif since is None or at - last > 2.5 * step:
             since = at
         last = at
-    return since
+    return None if until - last > 2.5 * step else since

@@ -320,8 +320,11 @@ class JournalService:
         new = self._refresh()
         owners, arrived = self._ledger.state.owners, self._note_arrivals()
         gone = find_resolved(owners, present[1], taken_at=present[0], arrived=arrived) if present else ()
-        if gone and self._store.snapshot(self._clock()).ends_caveat:
-            gone = ()
+        if gone:
+            from console.alerts.resolution import has_ended  # noqa: PLC0415  # not before an acknowledged alert is gone
+
+            snapshot = self._store.snapshot(self._clock())
+            gone = () if snapshot.ends_caveat else tuple(item for item in gone if has_ended(item, (), snapshot))
         for fingerprint in gone:
             # It names what it ends: one that is still on its way here is another one, of an alert that fires again.
             self._write(fingerprint, AlertReleased(of=owners[fingerprint].id, why=AlertReleased.RESOLVED))

@@ -100,7 +100,7 @@ class NotificationWatch:
                 stable = timer.state is TimerState.STABLE and timer.due_at is not None and now >= timer.due_at
                 if not stable and timer.state is not TimerState.OVERDUE:
                     continue
-                if stable and not first and find_listed(incident, snapshot) != ():
+                if stable and find_listed(incident, snapshot) != ():
                     continue  # it rings once it is known that none of its alerts fires
                 if not self._is_new("timer", incident.id, timer.step, f"{timer.due_at or 0.0:.0f}") or first:
                     continue
@@ -121,7 +121,7 @@ class NotificationWatch:
             if notifying:
                 then = f"then {', '.join(names[:3])}{' …' if len(names) > 3 else ''} will notify again"
             else:
-                then = "what it hides stays suppressed" if hidden else "hides nothing now"
+                then = "its alerts stay suppressed" if hidden else "hides nothing now"
             title = f"a silence ends in {format_age(left)}: {', '.join(map(str, silence.matchers))}"
             yield build_notification("silence", worst, title, f"{then}; {silence.created_by}: {silence.comment}")
 
@@ -218,7 +218,7 @@ def _drop_respelled(new: list[TrackedAlert], gone: list[TrackedAlert]) -> tuple[
 
 
 def _find_same(undelivered: Iterable[TrackedAlert], delivered: Iterable[TrackedAlert]) -> dict[Labels, Labels]:
-    """Of the undelivered ones the labels, and those of the delivered one that has all the labels which Prometheus sends."""
+    """Labels of each undelivered alert, and of the delivered one that has all the labels that Prometheus sends."""
     others = [item.alert for item in delivered if item.alert.state is not AlertState.UNDELIVERED]
     projected: dict[frozenset[str], dict[Labels, Labels]] = {}
     found: dict[Labels, Labels] = {}

@@ -30,7 +30,7 @@ from queries.text.durations import format_span
 
 PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
 _HAS_NO_RULES = (FaultKind.MALFORMED, FaultKind.REJECTED)
-"""So answers a server without an API for rules: something else evaluates them."""
+"""What a server without a rules API returns: something else evaluates the rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,20 +196,17 @@ class Snapshot:
         fault = state.fault
         if state.paused:
             why = "is not polled now"
-        elif state.health.serves:
-            return ""
-        elif state.health is not Health.WAITING:
+        elif not state.health.serves and state.health is not Health.WAITING:
             why = state.health.value.upper()
-        elif not self.rules_requested:
+        elif state.health is Health.WAITING and not self.rules_requested:
             why = "has not responded yet"
         elif self.rules_fault is None or self.rules_fault.kind in _HAS_NO_RULES:
             return ""
         else:
-            why, fault = Health.DOWN.value.upper(), self.rules_fault
+            fault = self.rules_fault
+            why = "did not return its rules" if state.health.serves else Health.DOWN.value.upper()
         reason = f": {fault.sentence()}" if fault and not state.paused else ""
-        return (
-            f"an alert that is not listed may still fire, because no rule is known to be evaluated (Prometheus {why}{reason})"
-        )
+        return f"an alert that is not listed may still be firing: rule evaluation is not confirmed (Prometheus {why}{reason})"
 
     @property
     def _added(self) -> str:

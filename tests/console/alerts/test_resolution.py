@@ -40,23 +40,31 @@ def test_another_fingerprint_of_the_same_alert(
 
 
 @pytest.mark.parametrize(
-    ("fingerprint", "alerts", "ended"),
+    ("fingerprint", "alerts", "ended", "nameless"),
     [
-        ("x", (), True),
-        ("x", (tracked("HighErrorRate", "critical", pod="b"),), True),
-        ("x", (listed("pending:1", AlertState.PENDING),), True),
-        ("prometheus:1", (), True),
-        ("prometheus:1", (tracked("HighErrorRate", "critical", pod="b"),), True),
-        ("prometheus:1", (listed("x", labels=ADDED), listed("y", labels=ADDED)), False),
-        ("prometheus:1", (listed("x", labels=LABELS[:2]),), False),
-        ("pending:1", (), False),
+        ("x", (), True, True),
+        ("x", (tracked("HighErrorRate", "critical", pod="b"),), True, True),
+        ("x", (listed("pending:1", AlertState.PENDING),), True, True),
+        ("prometheus:1", (), True, True),
+        ("prometheus:1", (tracked("HighErrorRate", "critical", pod="b"),), True, False),
+        ("prometheus:1", (listed("x", labels=ADDED), listed("y", labels=ADDED)), False, False),
+        ("prometheus:1", (listed("x", labels=LABELS[:2]),), False, False),
+        ("pending:1", (), False, False),
     ],
 )
 def test_an_end_is_known_only_where_no_other_alert_may_be_it(
-    fingerprint: str, alerts: tuple[TrackedAlert, ...], ended: bool
+    fingerprint: str, alerts: tuple[TrackedAlert, ...], ended: bool, nameless: bool
 ) -> None:
-    """Another instance is not it; two that may be it, one with fewer labels, and a pending one whose rule fires are unknown."""
+    """Another instance is not it; two that may be it, one with fewer labels, and a pending one whose rule fires are unknown.
+    Of an alert whose labels are not known, any that is listed may be it.
+    """
     shown = snapshot(alerts=alerts)
     assert find_tracked(fingerprint, LABELS, shown) is None
     assert has_ended(fingerprint, LABELS, shown) is ended
-    assert has_ended(fingerprint, (), shown) is (":" not in fingerprint)
+    assert has_ended(fingerprint, (), shown) is nameless
+
+
+def test_an_alert_of_unknown_labels_may_be_an_undelivered_one() -> None:
+    """Alertmanager lost all of its alerts: what Prometheus still fires may be each of them."""
+    shown = snapshot(alerts=(listed("prometheus:1", AlertState.UNDELIVERED),))
+    assert not has_ended("x", (), shown) and has_ended("x", (), snapshot(alerts=()))

@@ -140,6 +140,13 @@ async def test_a_gap_of_two_and_a_half_steps_is_bridged(gap: int, since: float) 
     assert metrics.windows[1][0] == since - 6
 
 
+@pytest.mark.parametrize(("last", "since"), [(-2, T - 600), (-20, None)])
+async def test_a_ratio_that_nobody_saw_until_the_detection_did_not_cross_before_it(last: int, since: float | None) -> None:
+    """Over the objective, then no value until the detection: whether it stayed there is not known."""
+    found = await measured(known(points=every_second(-600, last, OVER)))
+    assert found.bad_since == since
+
+
 @pytest.mark.parametrize(("good", "since"), [(0, None), (1, None), (7, T - 30)])
 async def test_a_ratio_that_is_good_by_the_detection_did_not_cross_before_it(good: int, since: float | None) -> None:
     """The point of a second after the detection still decides, as a scrape may lag; what comes later is the recovery."""
@@ -233,8 +240,8 @@ async def test_a_window_within_one_scrape_interval_has_no_count(samples: float |
     metrics.values["count_over_time"] = samples
     count, why = await count_failed(metrics, start=T, end=T + 2.0)
     assert count == failed
-    assert why == ("" if failed else "Prometheus has fewer than two samples of these 2s")
+    assert why == ("" if failed else "Prometheus has fewer than two samples in these 2s")
     impact = await measured(metrics, seconds=2.0)
-    short = "" if failed else "Prometheus has fewer than two samples of these 2s"
+    short = "" if failed else "Prometheus has fewer than two samples in these 2s"
     assert (impact.requests, impact.failed) == ((5000.0, 30.0) if failed else (None, None))
     assert {impact.reason(name) for name in ("requests", "failed", "slow_percent", "budget_percent")} == {short}

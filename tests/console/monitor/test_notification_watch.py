@@ -277,9 +277,9 @@ def test_what_an_alert_says_is_text_in_a_command() -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"silenced_by": ("s-1", "s-2")}, "what it hides stays suppressed; ann@vm: rebuilding"),
-        ({"inhibited_by": ("f-1",)}, "what it hides stays suppressed; ann@vm: rebuilding"),
-        ({"muted_by": ("weekends",)}, "what it hides stays suppressed; ann@vm: rebuilding"),
+        ({"silenced_by": ("s-1", "s-2")}, "its alerts stay suppressed; ann@vm: rebuilding"),
+        ({"inhibited_by": ("f-1",)}, "its alerts stay suppressed; ann@vm: rebuilding"),
+        ({"muted_by": ("weekends",)}, "its alerts stay suppressed; ann@vm: rebuilding"),
         ({"state": AlertState.ACTIVE, "silenced_by": ()}, "hides nothing now; ann@vm: rebuilding"),
     ],
 )

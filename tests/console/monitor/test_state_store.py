@@ -330,7 +330,7 @@ def test_whether_the_end_of_an_alert_can_be_known() -> None:
     assert "(Prometheus has not responded yet)" in view.snapshot(NOW).ends_caveat
     view.apply(reading("rules", fault=DOWN))
     assert view.snapshot(NOW).ends_caveat == (
-        "an alert that is not listed may still fire, because no rule is known to be evaluated "
+        "an alert that is not listed may still be firing: rule evaluation is not confirmed "
         "(Prometheus DOWN: connection refused at http://p: is it running?)"
     )
     view.apply(reading("rules", at=NOW + 1, fault=Fault(FaultKind.REJECTED, "404 page not found")))
@@ -341,6 +341,9 @@ def test_whether_the_end_of_an_alert_can_be_known() -> None:
     assert "(Prometheus DOWN: connection refused" in view.snapshot(NOW + 3).ends_caveat
     view.apply(reading("prometheus", panels(0.3), at=NOW + 4))
     assert view.snapshot(NOW + 4).ends_caveat == ""
+    # A ruler of its own is down while Prometheus serves every panel.
+    view.apply(reading("rules", at=NOW + 5, fault=DOWN))
+    assert "(Prometheus did not return its rules: connection refused" in view.snapshot(NOW + 5).ends_caveat
 
 
 def test_an_alertmanager_that_answered_before_keeps_its_list_with_its_age() -> None:
