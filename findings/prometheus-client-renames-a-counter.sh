@@ -3,7 +3,7 @@
 #   Expected: the samples have the names that the page has. The text format allows any name, and Prometheus stores it as it is.
 #   Observed: the parser for the text format follows a rule of OpenMetrics: the sample `queue_drops` of a counter comes back as
 #   `queue_drops_total`, and nothing tells that it is another name. Untyped samples and gauges keep theirs.
-#   Why it matters: who looks for the metrics of a page in Prometheus by this parser finds nothing under the name, and one that queries
+#   Why it matters: a tool that looks up a page's metrics in Prometheus through this parser finds nothing, and one that queries
 #   `queue_drops` is told that the exporter does not have it. The console keeps the page's names.
 #     page: queue_drops 3          parser: queue_drops_total
 #     page: http_requests_total 7  parser: http_requests_total

@@ -155,7 +155,7 @@ class Admin:
         moved, text = await _check_moves(plan.verify_with, reader)
         if plan.verify_with.call.state is not None and plan.verify_with.call.state.becomes:
             moved, text = await _check_state(plan.verify_with, reader)
-        return AppliedCheck(plan) if moved else AppliedCheck(text=text or "nothing that it moves is exported")
+        return AppliedCheck(plan) if moved else AppliedCheck(text=text or "none of its metrics is exported")
 
     async def fetch_state(self, request: ActionCall, reader: ClusterReader) -> str:
         """As `Guardable.fetch_state`: of the fields that the call sets."""

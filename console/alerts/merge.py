@@ -69,7 +69,7 @@ class _Matching(NamedTuple):
     """Places in the list of evaluated alerts."""
 
     twins: Sequence[int]
-    """For each delivered alert that whose value it has, -1 if there is none."""
+    """For each delivered alert, the evaluated one that gives its value; -1 for none."""
     pending: Sequence[int]
     missing: Sequence[int]
 

@@ -86,7 +86,7 @@ class AlertSummary:
     def brief(self) -> str:
         """`P3 ProviderTimeout deepseek firing`."""
         if self.unlisted:
-            what = "firing by Prometheus, not listed"
+            what = "firing in Prometheus, not listed"
         else:
             what = self.quiet or ("firing" if self.firing else "flapped" if self.flapping else "fired")
         return f"{self.priority.value} {self.name}{f' {self.place}' if self.place else ''} {what}"
@@ -101,7 +101,7 @@ class AlertSummary:
             parts.append(f"{f'{self.quiet}, ' if self.quiet else ''}firing{since}")
         elif self.history is not None:
             at = format_local(self.history.intervals[-1].ends_at, now=now)
-            parts.append(f"firing by Prometheus at {at}, not listed" if self.unlisted else f"resolved {at}")
+            parts.append(f"firing in Prometheus at {at}, not listed" if self.unlisted else f"resolved {at}")
         if self.history is not None and self.history.times > 1:
             parts.append(f"{self.history.times} times{', flapping' if self.flapping else ''}")
         if self.history is not None:
@@ -252,7 +252,7 @@ def _lost_peer(snapshot: Snapshot) -> str:
     if manager is None or manager.fault is None or not manager.answers:
         return ""
     peers = f" ({visible(manager.detail)})" if manager.detail else ""
-    return f"; Alertmanager answers only in part{peers}: {visible(manager.fault.sentence())}"
+    return f"; Alertmanager responds only in part{peers}: {visible(manager.fault.sentence())}"
 
 
 def _before(window: AlertWindow, now: float) -> str:

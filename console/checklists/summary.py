@@ -94,7 +94,7 @@ def _alerts(window: AlertWindow | None, facts: EvaluationInput) -> ReportSection
         count, total = sum(each[1] for each in found), sum(each[2] for each in found)
         places = ", ".join(sorted({each[0] for each in found if each[0]}))
         now = ", firing now" if any(each[3].firing for each in found) else ""
-        now += ", firing by Prometheus, not listed" if any(each[3].unlisted for each in found) else ""
+        now += ", firing in Prometheus, not listed" if any(each[3].unlisted for each in found) else ""
         where = f" ({places})" if places else ""
         lines.append(Detail(f"{name}{where}  {count} {'time' if count == 1 else 'times'}, {format_span(total)} in total{now}"))
     ended = [item.intervals[:-1] if item.still_firing else item.intervals for item in window.histories]
@@ -121,7 +121,7 @@ def _changes(facts: EvaluationInput, kinds: tuple[str, ...], title: str, empty: 
     if "action" in kinds and facts.incidents is None:
         missing = "the journal could not be read"
     if missing:
-        rest = [*lines[-_SHOWN:], Detail(f"further ones are not known: {missing}", Verdict.NO_DATA)] if lines else []
+        rest = [*lines[-_SHOWN:], Detail(f"there may be more: {missing}", Verdict.NO_DATA)] if lines else []
         return ReportSection(title, tuple(rest), empty=f"not known: {missing}", known=False)
     return ReportSection(title, tuple(lines[-_SHOWN:]), empty=empty)
 

@@ -208,7 +208,7 @@ async def _stop(settings: Settings) -> int:
         for text in closed:
             print(visible(text))
         if not guards and not closed and not caveat:
-            print("nothing to roll back: no drill lost its console")
+            print("nothing to roll back: no orphaned drills")
         return code
     finally:
         await session.close()

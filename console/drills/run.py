@@ -288,7 +288,7 @@ class DrillRun:
         await asyncio.gather(*self._runs, return_exceptions=True)
         if self._deleted:
             self._ended_as = ROLLED_BACK
-            self._ended_text = f"{self._deleted} pods deleted, no more are" if self.drill.every else "no more pods are deleted"
+            self._ended_text = f"{self._deleted} pods deleted, then stopped" if self.drill.every else "stopped deleting pods"
         elif self._unsure:
             self._ended_as, self._ended_text = UNKNOWN, self._unsure
         else:
@@ -422,7 +422,7 @@ class DrillRun:
         if self.drill.pods:
             found += await self._check_gates()
         elif preview.plan.undo is None:
-            found.append(PreflightCheck(CheckLevel.BLOCK, "nothing rolls this change back, so it is no drill", HOW))
+            found.append(PreflightCheck(CheckLevel.BLOCK, "this change has no undo, so it cannot be a drill", HOW))
         for other in ledger.drills.open:
             if other.id != self.identity:
                 text = f"the drill {other.title} of {other.author} runs; wait for its end"

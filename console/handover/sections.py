@@ -82,7 +82,7 @@ def _shift(facts: HandoverInput) -> ReportSection:
     if facts.unknown:
         lines = [Detail(f"{since}: the configured length of a shift")]
         if shift.signed is not None:
-            lines = [Detail(f"{since}: a handover signed by {visible(shift.signed.name)}, perhaps not the last one")]
+            lines = [Detail(f"{since}: a handover signed by {visible(shift.signed.name)}, possibly not the latest")]
         lines.append(Detail(f"the last handover is {facts.unknown}", Verdict.NO_DATA))
         return ReportSection("This shift", tuple(lines), known=False)
     if shift.signed is None:
@@ -116,7 +116,7 @@ def _firing(facts: HandoverInput) -> ReportSection:
     ]
     caveats = []
     if lines and facts.unknown:
-        caveats.append(Detail(f"who acknowledged them is {facts.unknown}", Verdict.NO_DATA))
+        caveats.append(Detail(f"acknowledgements are {facts.unknown}", Verdict.NO_DATA))
     if snapshot.alerts_caveat:
         caveats.append(
             Detail(visible(snapshot.alerts_caveat), Verdict.STALE if snapshot.alerts_from == "alertmanager" else None)
@@ -209,7 +209,7 @@ def _changes(facts: HandoverInput) -> ReportSection:
     running = (f"{item.sentence(format_span(now - item.intent.at))}" for item in facts.snapshot.unfinished)
     lines = (*(Detail(visible(text), Verdict.WARN) for text in running), *_shorten(made))
     if facts.unknown:
-        lines = (*lines, Detail(f"which actions may still be running is {facts.unknown}", Verdict.NO_DATA))
+        lines = (*lines, Detail(f"running actions are {facts.unknown}", Verdict.NO_DATA))
     title = "Changes of the last 24h"
     cluster = facts.snapshot.source("kubernetes")
     if facts.snapshot.cluster is None and cluster is not None and cluster.health is not Health.NOT_CONFIGURED:

@@ -89,7 +89,7 @@ async def correlate(
 
 
 class _Absence(Enum):
-    """What a hole of one series, or its late begin, means."""
+    """What a gap in one series, or its late start, means."""
 
     NOTHING = 0
     """The exporter was restarted or lost: the values before and after it are compared."""

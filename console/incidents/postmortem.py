@@ -67,7 +67,7 @@ class LogNews:
         """Why it is not known what was new; empty if it is."""
         if self.report is None or self.report.known:
             return self.fault
-        return self.report.note or "there are no lines from before: what is new is unknown"
+        return self.report.note or "no earlier lines to compare with: what is new is unknown"
 
 
 @dataclass(frozen=True, slots=True)

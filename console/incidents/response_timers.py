@@ -77,7 +77,7 @@ STABLE = "stable"
 """The end of the stability window: good news, so it is never overdue."""
 
 
-ALERTS_UNKNOWN = "while it is not known whether its alerts fire"
+ALERTS_UNKNOWN = "while the state of its alerts is unknown"
 
 
 def list_deadlines(incident: Incident, policy: SeverityPolicy, now: float) -> tuple[Deadline, ...]:

@@ -62,7 +62,7 @@ class SyncStatus:
         """The state in one sentence, with what happens next or what to do."""
         waiting = f"{self.waiting} {'event waits' if self.waiting == 1 else 'events wait'} here"
         if self.fault is not None and self.local:
-            return f"{self.fault.sentence()}; until then no events arrive or are shared"
+            return f"{self.fault.sentence()}; events are neither pulled nor pushed"
         if self.fault is not None:
             then = f"; {waiting} and will be shared once it answers" if self.waiting else "; new events will wait here"
             return f"{self.fault.sentence()}{then if self.writes else ''}"

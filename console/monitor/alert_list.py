@@ -53,7 +53,7 @@ class AlertList:
         self._watchdog: WatchdogState | None = None
         self._tracked: tuple[TrackedAlert, ...] | None = None
         self._graded: dict[int, tuple[Alert, Alert]] = {}
-        """Alerts, and as the configuration grades them, by the identity of the first."""
+        """Each alert and its graded copy, by the identity of the alert."""
         self._rows = AlertRows(self._build_tracked)
         self._matches: dict[tuple[str, str, str], RunbookMatch] = {}
         self._actions: dict[tuple[object, str], _Actions] = {}

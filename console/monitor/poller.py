@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 MOST_JITTER = 0.1
-"""By how much of itself a wait is longer or shorter, so that many consoles do not ask at once."""
+"""The largest jitter, as a fraction of the wait, so that consoles do not poll in step."""
 
 
 def next_delay(*, every: float, failures: int, cap: float, retry_after: float | None, jitter: float) -> float:

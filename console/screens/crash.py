@@ -42,7 +42,7 @@ def log_error(what: str, error: BaseException | None) -> str:
 def render_crash(error: BaseException | None, log_file: str) -> Text:
     """Log the traceback; returns the sentence for the terminal."""
     log_status = _open_log(log_file)
-    return Text(f"cad-console crashed because of a bug of its own: {log_error('the console', error)}; {log_status}")
+    return Text(f"cad-console crashed; this is a bug in cad-console: {log_error('the console', error)}; {log_status}")
 
 
 def _open_log(log_file: str) -> str:

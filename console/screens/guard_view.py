@@ -52,7 +52,7 @@ def describe_next(status: GuardStatus, now: float) -> tuple[str, str]:
             return f"guard ended: {result.value}", _RESULT_TONES.get(result, "critical")
     if status.drill and status.ends_at is not None:
         ends = f"in {format_age(max(0.0, status.ends_at - now))} ({format_clock(status.ends_at)})"
-        return f"drill {status.drill}: rolled back {ends}, r does it now: {undo}", "warn"
+        return f"drill {status.drill}: rolls back {ends}, r rolls back now: {undo}", "warn"
     if status.ends_at is None:
         return f"guarded while the change is made; if it gets worse: {undo}", "dim"
     ends = f"in {format_age(max(0.0, status.ends_at - now))} ({format_clock(status.ends_at)})"

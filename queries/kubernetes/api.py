@@ -337,7 +337,7 @@ class KubeApi:
         raise self.refuse(connection, response.status, content, response.headers)
 
     def refuse(self, connection: Connection, status: int, content: bytes, headers: Mapping[str, str]) -> SourceError:
-        """The error of an answer that is none; after a 401 the next request logs in again."""
+        """The error for a refused request; after a 401 the next request logs in again."""
         if status == 401:
             self._access.reject(connection)
         return self._map_refusal(status, content, headers)

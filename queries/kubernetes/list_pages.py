@@ -31,7 +31,7 @@ class ListPages:
         self._closed = False
 
     def read(self, token: str) -> bytes:
-        """The page of this token, which a page of before named. Raises what `fetch` raises."""
+        """The page of this token, which an earlier page named. Raises what `fetch` raises."""
         with self._lock:
             page = self._ahead.popleft() if self._ahead and self._ahead[0].token == token else None
             if page is None:
@@ -68,7 +68,7 @@ class ListPages:
         self._request_next()
 
     def _request_next(self) -> None:
-        """If the newest page has named the next one, and this line takes two at once."""
+        """Request it if the newest page has named it and the connection is fast enough."""
         with self._lock:
             newest = self._newest
             if newest is None or not newest.next or self._closed or len(self._ahead) >= _AHEAD:

@@ -37,7 +37,7 @@ class ImageReference:
 def parse_image(text: str) -> ImageReference:
     """Raises ValueError with what is wrong. Source: distribution/reference 0.6, which the kubelet uses too."""
     if _ID.fullmatch(text):
-        raise ValueError(f"{text[:12]}… is not an image repository but the ID of an image: name its repository, and its digest")
+        raise ValueError(f"{text[:12]}… is an image ID, not an image repository: give the repository and the digest")
     rest, at, digest = text.partition("@")
     if at and not _DIGEST.fullmatch(digest):
         raise ValueError(f"{digest[:80]!r} is not a digest (e.g. sha256: and 64 hexadecimal digits in lower case)")

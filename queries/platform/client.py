@@ -152,7 +152,7 @@ class Platform:
             return error.fault
         except TimeoutError:
             return Fault(
-                FaultKind.TIMED_OUT, f"{path} gave no answer within {format_duration(self._page_seconds)}", where=self.where
+                FaultKind.TIMED_OUT, f"{path} did not respond within {format_duration(self._page_seconds)}", where=self.where
             )
 
     async def _ready(self) -> Readiness | Fault:

@@ -154,4 +154,4 @@ def test_stop_rolls_it_back_at_once(site: Site) -> None:
     assert "rolled back: a person stopped the drill" in output and "its guard: rolled back" in output
     until(lambda: site.spec() == site.before, "the replicas of before")
     output = site.shell.run("drill", "stop", "--namespace", site.ns.name)[1]
-    assert output == "nothing to roll back: no drill lost its console\n"
+    assert output == "nothing to roll back: no orphaned drills\n"

@@ -97,7 +97,7 @@ def _describe_drill(options: GuardOptions, undo: ActionCall | None) -> tuple[str
     return (
         f"a drill: after {format_duration(options.watch_seconds)}, or at once when you stop it, rolled back by: "
         f"{describe_call(undo)}",
-        "if this console ends before, the next one on this host rolls it back",
+        "if this console exits first, the next one on this host rolls it back",
     )
 
 

@@ -186,7 +186,7 @@ def _check_quiet_hours(quiet: QuietHours | None, now: float) -> tuple[PreflightC
         return (PreflightCheck(CheckLevel.OK, "no quiet hours now", HOW),)
     end = f"{quiet.end_minute // 60:02}:{quiet.end_minute % 60:02}"
     ends = [format_local(at) for day in (now, now + 86_400.0) if (at := due_today(end, day)) is not None and at > now]
-    text = f"quiet hours until {ends[0] if ends else end}: guard notifications may wake nobody"
+    text = f"quiet hours until {ends[0] if ends else end}: guard notifications may go unnoticed"
     return (PreflightCheck(CheckLevel.WARN, text, HOW),)
 
 

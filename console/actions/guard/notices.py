@@ -38,7 +38,7 @@ def find_channels(incident: Incident, settings: IncidentSettings) -> tuple[str, 
 def describe_notices(incidents: Sequence[Incident], settings: IncidentSettings) -> tuple[str, ...]:
     """What the person confirms: who gets the guard events."""
     if not incidents:
-        return ("guard events are also posted to an incident that is declared for it meanwhile, and to its channels",)
+        return ("guard events also go to any incident declared for it in the meantime, and to its channels",)
     lines = []
     for incident in incidents:
         channels = ", ".join(find_channels(incident, settings))

@@ -150,7 +150,7 @@ class GuardTakeover:
         if everybody is None or everybody.process != found.process or (found.process and process.is_running(found.process)):
             raise NotTaken(f"{everybody.author if everybody else 'somebody'} took it over or ended it")
         if start.undo_action and (start.undo_target != start.target or start.undo_action != _undo_of(start.action)):
-            raise NotTaken(_by_hand(record, f"{start.undo_action} is not what rolls {start.action} back"))
+            raise NotTaken(_by_hand(record, f"{start.undo_action} does not undo {start.action}"))
         self._last = rows[-1][0].sequence
         return found
 
@@ -209,7 +209,7 @@ class GuardTakeover:
             return None
         if state == record.start.state:
             return _Ended(GuardResult.ROLLED_BACK, "rolled back: the state before the change is there again")
-        return _Ended(GuardResult.CHANGED, f"{record.start.target} was changed by somebody since: nothing is rolled back")
+        return _Ended(GuardResult.CHANGED, f"{record.start.target} was changed by someone else since: nothing is rolled back")
 
     async def _is_made(self) -> bool:
         """Whether the target is as the change would make it."""

@@ -58,7 +58,7 @@ class DrillFlow:
         if self.app.session is None:
             self.app.show_notice("the session is not open yet", warning=True)
         elif self.model.running:
-            self.app.show_notice("a drill runs already: s on its page (:drill) rolls it back", warning=True)
+            self.app.show_notice("a drill is already running: press s in :drill to roll it back", warning=True)
         else:
             self.app.run_worker(self._start(self.app.session, name, target, limit), f"the drill {name}", "drill")
 

@@ -127,13 +127,13 @@ def test_what_prometheus_still_fires_is_not_called_resolved() -> None:
     ended, still = history(labels("Over"), 60.0), replace(history(labels("Still"), 60.0), still_firing=True)
     found = summarize_alerts(window(ended, still), ())
     assert [(item.name, item.unlisted, item.resolved) for item in found] == [("Still", True, False), ("Over", False, True)]
-    assert (found[0].verdict, found[0].brief) == (Verdict.WARN, "P3 Still firing by Prometheus, not listed")
+    assert (found[0].verdict, found[0].brief) == (Verdict.WARN, "P3 Still firing in Prometheus, not listed")
     at = format_local(NOW - 1000.0, now=NOW)
-    assert found[0].sentence(NOW) == f"P3 Still  firing by Prometheus at {at}, not listed, 1m in total"
+    assert found[0].sentence(NOW) == f"P3 Still  firing in Prometheus at {at}, not listed, 1m in total"
     item = Item("a", "A", "?", AlertsEvidence())
     shown = Snapshot("e", "n", False, False, "ann", NOW, alerts_known=True)
     result = evaluate_alerts(item, PollResult("prometheus", NOW, 0.0, window(still)), shown, now=NOW, pending="")
-    assert (result.verdict, result.value_text) == (Verdict.WARN, "1 not listed") and "firing by Prometheus" in result.reason
+    assert (result.verdict, result.value_text) == (Verdict.WARN, "1 not listed") and "firing in Prometheus" in result.reason
 
 
 def test_an_alert_of_prometheus_is_joined_by_the_labels_it_is_sent_with() -> None:
@@ -154,7 +154,7 @@ REFUSED = Fault(FaultKind.UNREACHABLE, "refused", "http://am-b.test")
         (
             SourceState("alertmanager", Health.DEGRADED, "1/2", last_good_at=NOW - 3.0, fault=REFUSED),
             Verdict.OK,
-            "nothing fired; Alertmanager answers only in part (1/2): refused at http://am-b.test",
+            "nothing fired; Alertmanager responds only in part (1/2): refused at http://am-b.test",
         ),
         (SourceState("alertmanager", Health.UP, "2/2", last_good_at=NOW - 3.0), Verdict.OK, "nothing fired"),
         (

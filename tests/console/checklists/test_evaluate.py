@@ -410,7 +410,7 @@ def test_the_summary_is_put_together_from_the_findings() -> None:
     }
     assert told["Error budget spent today"] == ["1.25 points: 61.50 % left at midnight, 60.25 % left now"]
     assert told["Alerts of the day"] == [
-        "Slow (x, y)  3 times, 20m in total, firing by Prometheus, not listed",
+        "Slow (x, y)  3 times, 20m in total, firing in Prometheus, not listed",
         "False positives, estimated  1 of 2 (50 %) resolved within 5m",
     ]
     assert told["Rolled out and scaled today"] == ["13:58 UTC  cad-ml-api 41→42 image 1.8.2→1.9.0, ci"]

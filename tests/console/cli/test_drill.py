@@ -55,4 +55,4 @@ def test_stop_claims_nothing_without_the_whole_journal(shell: ClusterShell, lost
 
 def test_stop_says_that_there_is_nothing_to_do(shell: ClusterShell) -> None:
     """The whole journal is read, and no drill lost its console."""
-    assert shell.run("drill", "stop")[:2] == (0, "nothing to roll back: no drill lost its console\n")
+    assert shell.run("drill", "stop")[:2] == (0, "nothing to roll back: no orphaned drills\n")

@@ -150,7 +150,7 @@ def test_which_one_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ([], ""),
         ([ALERT], "while alerts still fire: HighErrorRate"),
-        ((503, "no"), "while it is not known whether its alerts fire"),
+        ((503, "no"), "while the state of its alerts is unknown"),
     ],
 )
 def test_a_resolution_asks_whether_the_alerts_fire(

@@ -137,7 +137,7 @@ async def test_pods_are_deleted_again_and_again_until_the_time_is_up(drills: Dri
     end = await team.drive(team.start("often"))
     assert end.result == "rolled back", end.text
     deleted = [item for item in drills.bench.writes() if item.method == "DELETE"]
-    assert len(deleted) > 3 and f"{len(deleted)} pods deleted, no more are" in end.text
+    assert len(deleted) > 3 and f"{len(deleted)} pods deleted, then stopped" in end.text
     assert len(team.previews) == 1
     assert "confirming this confirms all of them" in " ".join(team.previews[0].plan.notes)
     await asyncio.sleep(1.5)

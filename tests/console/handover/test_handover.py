@@ -180,7 +180,7 @@ def test_what_is_not_known_is_not_none() -> None:
     for name in ("Incidents", "Overrides", "Alerts", "Silences", "Error"):
         assert str(found[name]).startswith("not known"), name
     assert found["Changes"] == [
-        "which actions may still be running is not known: the journal could not be read",
+        "running actions are not known: the journal could not be read",
         "rollouts are not known: the cluster has not answered",
     ]
     assert sections_of(snapshot(alerts=(), delivery_doubt="Watchdog does not reach"))["Alerts"] == ["Watchdog does not reach"]
@@ -273,11 +273,11 @@ async def test_an_unknown_journal_is_not_signed_as_nothing(tmp_path: Path) -> No
     ):
         assert signed[title] == lines and not known[title]
     assert signed["This shift"] == [
-        "since 13:03 UTC (1h): a handover signed by Ann, perhaps not the last one",
+        "since 13:03 UTC (1h): a handover signed by Ann, possibly not the latest",
         f"the last handover is {why}",
     ]
-    assert signed["Changes of the last 24h"][-1] == f"which actions may still be running is {why}"
-    assert signed["Alerts still firing"][-1] == f"who acknowledged them is {why}"
+    assert signed["Changes of the last 24h"][-1] == f"running actions are {why}"
+    assert signed["Alerts still firing"][-1] == f"acknowledgements are {why}"
     assert not known["This shift"] and not known["Changes of the last 24h"]
     unread = sections_of(incidents=None)
     assert unread["This"] == [

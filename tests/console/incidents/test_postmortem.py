@@ -480,7 +480,9 @@ def test_without_lines_from_before_what_is_new_in_the_log_is_unknown() -> None:
     assert (log["unknown"], log["changed_patterns"], log["changes"]) == (note, None, [])
     assert f"The log of deployment/cad-ml-api: {note}" in as_json(shown)["open_questions"]
     bare = replace(shown, log_news=LogNews("deployment/cad-ml-api", T, replace(found, note="")))
-    assert "there are no lines from before" in as_json(bare)["log"]["unknown"] and "no lines from before" in as_markdown(bare)
+    assert "no earlier lines to compare with" in as_json(bare)["log"][
+        "unknown"
+    ] and "no earlier lines to compare with" in as_markdown(bare)
     miner.add(LogLine(at * 10**9, at, "pod-a", f"INFO served {at}") for at in range(10))
     miner.sort()
     partial = replace(found, changes=compare_patterns(miner.patterns, **spans), note="before: only 4m of 15m were compared")

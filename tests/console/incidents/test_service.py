@@ -156,7 +156,7 @@ async def test_a_resolution_says_that_nobody_knows_the_alerts(bench: Bench) -> N
     for item in (made, alone):
         await bench.service.change_step(item, Step.RESOLVE, done=True)
     notes = [(await bench.service.find(item.id)).completions[Step.RESOLVE].note for item in (made, alone)]
-    assert notes == ["while it is not known whether its alerts fire", ""]
+    assert notes == ["while the state of its alerts is unknown", ""]
 
 
 async def test_a_role_is_taken_over_only_when_confirmed(bench: Bench) -> None:

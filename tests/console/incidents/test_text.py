@@ -157,7 +157,7 @@ def test_stability_begins_with_the_later_of_mitigation_and_silence() -> None:
     calm = replace(mitigated, seen=seen(f1=("resolved", T + 110), f2=("resolved", T + 130)))
     assert stable_at(calm, POLICY) == T + 190
     assert [early_resolution(calm, POLICY, at) for at in (T + 189, T + 190)] == ["1s before the stability window ended", ""]
-    unknown = "while it is not known whether its alerts fire"
+    unknown = "while the state of its alerts is unknown"
     early = [early_resolution(calm, POLICY, at, listed=None) for at in (T + 189, T + 190)]
     assert early == [f"1s before the stability window ended, {unknown}", unknown]
     assert early_resolution(calm, POLICY, T + 190, listed=calm.alerts[1:]) == "while alerts still fire: ProviderDown"

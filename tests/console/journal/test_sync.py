@@ -229,7 +229,7 @@ def test_a_journal_that_takes_no_event_is_a_fault(open_desk: Open) -> None:
         fault = desk.worker.fetch(extend(10.0))
         assert fault is not None and fault.sentence() == full
         until(lambda: desk.status().word == "FAILED")
-        assert desk.status().sentence() == f"{full}; until then no events arrive or are shared"
+        assert desk.status().sentence() == f"{full}; events are neither pulled nor pushed"
     until(lambda: [item.subject for item in desk.journal.events()] == ["o"])
     desk.clock.at += 1.5
     until(lambda: desk.status().word == "ok")
@@ -301,7 +301,7 @@ STATUS = SyncStatus("a store", last_good_at=NOW)
             "no answer at x; 1 event waits here and will be shared",
         ),
         ({"fault": FAULT, "writes": False}, "UNREACHABLE", "no answer at x"),
-        ({"fault": FAULT, "local": True}, "FAILED", "no answer at x; until then no events arrive or are shared"),
+        ({"fault": FAULT, "local": True}, "FAILED", "no answer at x; events are neither pulled nor pushed"),
         ({"writes": False, "waiting": 1}, "ok", "read-only: other consoles' events arrive"),
     ],
 )

@@ -79,9 +79,9 @@ def ended(outcome: Outcome = Outcome.DONE, *, recovered_at: float | None = None,
         ),
         (Outcome.DONE, NOW - 51.0, None, "recovered 9s after confirmation; counting failed requests …"),
         (
-            Outcome.DONE, None, (None, "Prometheus has fewer than two samples of these 2s"),
+            Outcome.DONE, None, (None, "Prometheus has fewer than two samples in these 2s"),
             "done 40s after confirmation; nothing had to recover; "
-            "failed requests unknown: Prometheus has fewer than two samples of these 2s",
+            "failed requests unknown: Prometheus has fewer than two samples in these 2s",
         ),
         (Outcome.REFUSED, None, None, ""),
     ],

@@ -306,7 +306,7 @@ async def test_the_severity_that_it_has_is_no_change(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({}, ["stable for the whole window"]),
-        ({"alerts_known": False}, ["the stability window ended, while it is not known whether its alerts fire"]),
+        ({"alerts_known": False}, ["the stability window ended, while the state of its alerts is unknown"]),
         ({"alerts": snapshot().alerts}, []),
     ],
 )

@@ -19,7 +19,7 @@ HERE = f"namespaces/{NAMESPACE}"
 Open = Callable[..., Kubernetes]
 
 
-def asked(cluster: SteerableCluster) -> list[tuple[str, dict[str, str]]]:
+def requests_of(cluster: SteerableCluster) -> list[tuple[str, dict[str, str]]]:
     """The path and query of every request, in order."""
     return [(item.path, dict(item.query)) for item in cluster.requests]
 
@@ -43,7 +43,7 @@ async def test_where_an_object_is_read(kube: Open, cluster: SteerableCluster, ki
     """Each kind in its group, in the namespace or, for a node, in the cluster."""
     cluster.serve_document(path, {"kind": "X", "metadata": {"name": "x"}})
     assert await ObjectReader(kube()).read(kind, "x") == {"kind": "X", "metadata": {"name": "x"}}
-    assert [item for item, _ in asked(cluster)] == [path]
+    assert [item for item, _ in requests_of(cluster)] == [path]
     assert set(OBJECT_KINDS) >= {kind} and ObjectReader(kube()).namespace == NAMESPACE
 
 
@@ -99,7 +99,7 @@ async def test_events_of_one_object(kube: Open, cluster: SteerableCluster) -> No
         "kubelet",
     ]
     assert [item.reason for item in await reader.events("deployment", API, "u1")] == ["new", "old", "without"]
-    assert asked(cluster)[0][1] == {
+    assert requests_of(cluster)[0][1] == {
         "fieldSelector": f"involvedObject.kind=Deployment,involvedObject.name={API}",
         "limit": str(PAGE),
     }
@@ -120,7 +120,10 @@ async def test_the_newer_group_where_the_older_is_refused(kube: Open, cluster: S
     cluster.serve_document(new, page(*EVENTS[:2]))
     reader = ObjectReader(kube())
     assert [item.reason for item in await reader.events("deployment", API)] == ["new", "old"]
-    assert asked(cluster)[-1] == (new, {"fieldSelector": f"regarding.kind=Deployment,regarding.name={API}", "limit": str(PAGE)})
+    assert requests_of(cluster)[-1] == (
+        new,
+        {"fieldSelector": f"regarding.kind=Deployment,regarding.name={API}", "limit": str(PAGE)},
+    )
 
 
 async def test_events_that_cannot_be_read(kube: Open, cluster: SteerableCluster) -> None:
@@ -135,7 +138,7 @@ async def test_events_that_cannot_be_read(kube: Open, cluster: SteerableCluster)
     seen = len(cluster.requests)
     with pytest.raises(SourceError):
         await reader.events("deployment", API)
-    assert {path for path, _ in asked(cluster)[seen:]} == {f"/api/v1/{HERE}/events"}
+    assert {path for path, _ in requests_of(cluster)[seen:]} == {f"/api/v1/{HERE}/events"}
 
 
 def job(name: str, *owners: dict[str, Any]) -> dict[str, Any]:
@@ -150,7 +153,7 @@ async def test_the_pods_of_a_cron_job(kube: Open, cluster: SteerableCluster) -> 
     cluster.serve_document(f"/api/v1/{HERE}/pods", page({"metadata": {"name": "p"}}))
     reader = ObjectReader(kube())
     assert await reader.cron_job_pods({"metadata": {"uid": "u"}}) == [{"metadata": {"name": "p"}}]
-    assert asked(cluster)[-1] == (f"/api/v1/{HERE}/pods", {"labelSelector": "job-name in (a,b)", "limit": str(PAGE)})
+    assert requests_of(cluster)[-1] == (f"/api/v1/{HERE}/pods", {"labelSelector": "job-name in (a,b)", "limit": str(PAGE)})
     seen = len(cluster.requests)
     assert await reader.cron_job_pods({"metadata": {"uid": "w"}}) == [] and len(cluster.requests) == seen + 1
 
@@ -181,9 +184,12 @@ async def test_pods_of_nodes_page_by_page(kube: Open, cluster: SteerableCluster)
         ("y", "b", "", ""),
     ]
     ended = "status.phase!=Succeeded,status.phase!=Failed"
-    assert asked(cluster) == [
+    assert requests_of(cluster) == [
         ("/api/v1/pods", {"fieldSelector": ended, "limit": str(PAGE)}),
         ("/api/v1/pods", {"fieldSelector": ended, "limit": str(PAGE), "continue": "more"}),
     ]
     assert await reader.node_pods(everywhere=False, node="n1") == ()
-    assert asked(cluster)[-1] == (f"/api/v1/{HERE}/pods", {"fieldSelector": f"{ended},spec.nodeName=n1", "limit": str(PAGE)})
+    assert requests_of(cluster)[-1] == (
+        f"/api/v1/{HERE}/pods",
+        {"fieldSelector": f"{ended},spec.nodeName=n1", "limit": str(PAGE)},
+    )

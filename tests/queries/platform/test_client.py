@@ -209,7 +209,7 @@ async def test_a_slow_page_keeps_nobody_waiting() -> None:
         source = Platform(Endpoint("http://api"), transport=httpx.MockTransport(answer), page_seconds=0.05)
         found = await source.health(whole=True)
     assert found.readiness is not None and not found.readiness.ready
-    assert "gave no answer within 50ms" in dict(found.unread)["/api/v1/providers/health"]
+    assert "did not respond within 50ms" in dict(found.unread)["/api/v1/providers/health"]
 
 
 async def test_metrics_follow_a_redirect_within_the_origin_only() -> None:

@@ -147,7 +147,7 @@ def test_in_quiet_hours_somebody_may_have_to_wake(tmp_path: Path, hour: float, u
     if until is None:
         assert (check.level, check.text) == (OK, "no quiet hours now")
     else:
-        assert (check.level, check.text) == (WARN, f"quiet hours until {until}: guard notifications may wake nobody")
+        assert (check.level, check.text) == (WARN, f"quiet hours until {until}: guard notifications may go unnoticed")
 
 
 def test_an_open_incident_warns_with_its_number(tmp_path: Path) -> None:

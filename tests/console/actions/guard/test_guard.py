@@ -788,7 +788,7 @@ async def test_a_later_change_is_not_rolled_back(bench: Bench, monkeypatch: pyte
     steps = await bench.act("cordon", NODE, guard=BRIEF, source=signals, meanwhile=once_watching(revert))
     result, text = outcome(steps)
     assert result is Outcome.UNDONE
-    assert text == "node/node-1 was changed by somebody since: nothing is rolled back"
+    assert text == "node/node-1 was changed by someone else since: nothing is rolled back"
     assert len(bench.writes()) == 1
 
 
