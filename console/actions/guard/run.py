@@ -218,7 +218,7 @@ class GuardedRun:
         except ActionRefused as refusal:
             return str(refusal)
         if self._state and state != self._state:
-            return f"{plan.subject} was changed by somebody since"
+            return f"{plan.subject} was changed by someone else since"
         # Of a change outside the cluster nothing else tells whether it is still there.
         known = self._state or changes_cluster(self._action, plan.request, self._settings)
         return "" if known else f"{plan.subject} could not be read when it was changed, so a later change would not be noticed"

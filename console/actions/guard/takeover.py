@@ -253,7 +253,7 @@ class GuardTakeover:
 
         async def find_change() -> str:
             same = await action.fetch_state(self._call(), self._reader) == record.state
-            return "" if same else f"{start.target} was changed by somebody since"
+            return "" if same else f"{start.target} was changed by someone else since"
 
         since = self._clock() - (record.changed_at or record.started_at)
         least = min(start.watch_seconds, _LEAST_INTERVALS * self._source.interval_seconds)

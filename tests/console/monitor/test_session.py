@@ -29,6 +29,7 @@ from queries.model.matcher import parse_matchers
 from queries.model.panel_result import HistoryRange
 from queries.model.source import Health, PollResult
 from queries.model.verdict import Verdict
+from queries.prometheus.client import RulesResult
 from queries.prometheus.panel_fetcher import PanelResults
 
 ALERT = {
@@ -174,7 +175,7 @@ async def test_what_another_console_records_is_seen_by_itself(session: Session) 
 
 async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session) -> None:
     """An answer from before the mark, a part of an answer and no answer at all release nothing, and neither does any answer
-    while Prometheus is gone: Alertmanager drops what nobody sends any more.
+    while Prometheus or its rules are gone: Alertmanager drops what nobody sends any more.
     """
     settings, journal = session.settings, session.journal
     assert journal is not None
@@ -199,6 +200,9 @@ async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session)
     await service.read()
     assert [item.kind for item in journal.events()] == ["alert.owned"]
     store.apply(PollResult("prometheus", now, 0.0, PanelResults((), ())))
+    await service.read()
+    assert [item.kind for item in journal.events()] == ["alert.owned"]
+    store.apply(PollResult("rules", now, 0.0, RulesResult((), (), ())))
     await service.read()
     assert [item.kind for item in journal.events()] == ["alert.owned", "alert.released"]
     owned, released = journal.events()
