@@ -206,7 +206,7 @@ def evaluate_alerts(
         value_text or ("none" if not caveat else "not known"),
         reason,
         value=float(len(firing)) if snapshot.alerts_known else None,
-        limit=f"nothing firing, {since}" if since else "nothing firing",
+        limit=f"nothing firing {since}" if since else "nothing firing",
         details=tuple(details),
         before=_before(window, now) if window else "",
         trend=window.counts if window else (),

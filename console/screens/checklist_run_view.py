@@ -71,10 +71,11 @@ def render_item(view: ChecklistRunView, result: ItemResult, number: int, width: 
     lines += _wrap_lines(visible(item.asks), width)
     lines.append(())
     head: Line = ((f" {result.label} ", verdict_tone(result.verdict)), (f" {result.value_text}", "strong"))
-    limit: Span = (f"  {result.limit}", "dim")
+    target = f"target {result.limit}" if result.limit else ""
+    limit: Span = (f"  {target}", "dim")
     fits = width_of((*head, limit)) <= width
     lines.append((*head, limit) if fits else head)
-    lines += [] if fits else _wrap_lines(result.limit, width, "dim")
+    lines += [] if fits else _wrap_lines(target, width, "dim")
     if result.reason and result.reason not in (result.value_text, item.asks):
         lines += _wrap_lines(result.reason, width, verdict_tone(result.verdict) if result.verdict is not Verdict.OK else "")
     lines.append(())
