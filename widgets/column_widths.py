@@ -49,10 +49,15 @@ def arrange(columns: tuple[Column, ...], width: int) -> Sizes:
     return tuple(sizes)
 
 
-def split_spare(sizes: Sizes, needs: Mapping[int, int]) -> Sizes:
+_READABLE = 12
+"""Cells that are left of a column that is cut so that a name is whole."""
+
+
+def split_spare(sizes: Sizes, needs: Mapping[int, int], *, name: int | None = None) -> Sizes:
     """The same columns, with the width that some do not need given to those that are cut; the narrowest cut first.
 
-    `needs` is the width of each column's widest cell. A column that is not cut keeps its width while nobody needs it.
+    `needs` is the width of each column's widest cell. A column that is not cut keeps its width while nobody needs it. The
+    column `name`, which says what the row is about, also gets what it lacks from columns that are cut themselves.
     """
     widths = dict(sizes)
     spare = {at: size - needs[at] for at, size in sizes if size > needs[at]}
@@ -62,6 +67,11 @@ def split_spare(sizes: Sizes, needs: Mapping[int, int]) -> Sizes:
             widths[at] += given
             widths[giver] -= given
             spare[giver] -= given
+    if name is not None:
+        for giver in sorted((at for at in widths if at != name), key=lambda at: -widths[at]):
+            given = max(0, min(widths[giver] - _READABLE, needs[name] - widths[name])) if widths[giver] < needs[giver] else 0
+            widths[name] += given
+            widths[giver] -= given
     return tuple(widths.items())
 
 

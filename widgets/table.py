@@ -271,7 +271,7 @@ class Table(Rows[T]):
             return layout
         fitted = self._fitted_layout(width)
         needs = {at: self._need(at, size) for at, size in fitted}
-        return split_spare(fitted, needs)
+        return split_spare(fitted, needs, name=self._split()[0][-1])
 
     def _need(self, at: int, size: int) -> int:
         """The cells that a column needs; a narrow one that does not stretch keeps its `size`, so that little moves."""

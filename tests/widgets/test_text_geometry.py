@@ -190,6 +190,15 @@ def test_spare_width_goes_to_the_narrowest_cut_column_first() -> None:
     assert split_spare(((0, 5), (1, 5)), {0: 5, 1: 9}) == ((0, 5), (1, 5))
 
 
+def test_a_name_is_whole_before_a_summary_is() -> None:
+    """It takes from columns that are cut themselves, the widest first and down to twelve cells; other columns do not."""
+    sizes = ((0, 20), (1, 16), (2, 24), (3, 10))
+    assert split_spare(sizes, {0: 26, 1: 30, 2: 90, 3: 10}, name=0) == ((0, 26), (1, 16), (2, 18), (3, 10))
+    assert split_spare(sizes, {0: 60, 1: 30, 2: 90, 3: 10}, name=0) == ((0, 36), (1, 12), (2, 12), (3, 10))
+    assert split_spare(sizes, {0: 26, 1: 30, 2: 90, 3: 10}) == sizes
+    assert split_spare(sizes, {0: 26, 1: 16, 2: 24, 3: 10}, name=0) == sizes
+
+
 def test_the_last_page_ends_with_the_text() -> None:
     """Each page but the last ends with an ellipsis, and the next begins in its cell at the latest; no page is needless."""
     for length in range(1, 40):
