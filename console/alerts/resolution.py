@@ -54,7 +54,7 @@ def find_tracked(fingerprint: str, labels: Labels, snapshot: Snapshot) -> Tracke
 
     None also where several alerts may be it.
     """
-    same = snapshot.alert(fingerprint)
+    same = _by_fingerprint(snapshot.alerts).get(fingerprint)
     if same is not None:
         return same
     named = _by_name(snapshot.alerts).get(label(labels, "alertname"), ()) if labels else snapshot.alerts
@@ -91,6 +91,13 @@ def has_ended(fingerprint: str, labels: Labels, snapshot: Snapshot) -> bool:
         return False
     rules = [rule for rule in snapshot.rules if rule.name == name]
     return not fingerprint.startswith("pending:") or (bool(rules) and all(rule.state != "firing" for rule in rules))
+
+
+def _index(alerts: tuple[TrackedAlert, ...]) -> dict[str, TrackedAlert]:
+    return {item.alert.fingerprint: item for item in reversed(alerts)}
+
+
+_by_fingerprint: IdentityCache[tuple[TrackedAlert, ...], dict[str, TrackedAlert]] = IdentityCache(_index)
 
 
 def _group_by_name(alerts: tuple[TrackedAlert, ...]) -> dict[str, list[TrackedAlert]]:

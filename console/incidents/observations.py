@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from console.alerts.resolution import has_ended
+from console.alerts.resolution import find_tracked, has_ended
 from console.journal.payloads import Source
 from console.state.incident import FIRING, RESOLVED, Incident, LinkedAlert
 from console.state.revisions import image_change
@@ -57,7 +57,7 @@ def observe_sources(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Observa
     alerting = _alert_source(snapshot)
     if alerting is not None:
         if alerts:
-            found += _observe_alerts(snapshot.alerts, alerting.last_good_at or snapshot.taken_at)
+            found += _observe_alerts(_watched(snapshot.alerts), alerting.last_good_at or snapshot.taken_at)
         if alerting.name == "alertmanager":
             found += _observe_silences(snapshot.silences, alerting.last_good_at or snapshot.taken_at)
     kubernetes = _up(snapshot, "kubernetes")
@@ -67,12 +67,22 @@ def observe_sources(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Observa
     return tuple(found)
 
 
+def observe_minor(incident: Incident, snapshot: Snapshot) -> tuple[Observation, ...]:
+    """Those of its alerts that `observe_sources` leaves out: of P4 a timeline has the incident's own only."""
+    alerting = _alert_source(snapshot)
+    minor = _minor(snapshot.alerts) if alerting is not None else {}
+    if alerting is None or not minor:
+        return ()
+    own = [minor[item.fingerprint] for item in incident.alerts if item.fingerprint in minor]
+    return tuple(_observe_alerts(own, alerting.last_good_at or snapshot.taken_at))
+
+
 def observe_resolved(incident: Incident, snapshot: Snapshot) -> tuple[Observation, ...]:
     """Its alerts that a complete answer of Alertmanager (without one, of Prometheus) no longer lists, also not by another
     fingerprint, while Prometheus evaluates the rules.
     """
     alerting = _alert_source(snapshot)
-    if alerting is None or alerting.health is not Health.UP or snapshot.ends_caveat:
+    if alerting is None or not _shows_ends(snapshot):
         return ()
     present = _fingerprints(snapshot.alerts)
     known = {item.fingerprint: item for item in incident.alerts}
@@ -90,13 +100,24 @@ def observe_resolved(incident: Incident, snapshot: Snapshot) -> tuple[Observatio
 
 
 def find_listed(incident: Incident, snapshot: Snapshot) -> tuple[LinkedAlert, ...] | None:
-    """Its alerts that are listed now, firing or silenced; None where nothing answers that lists them."""
+    """Its alerts that are listed now, firing or silenced; None where none is and that shows nothing: no list is current, or the
+    evaluation of the rules is not confirmed.
+    """
     if not incident.alerts:
         return ()
     if _alert_source(snapshot) is None:
         return None
-    present = _watched_fingerprints(snapshot.alerts)
-    return tuple(item for item in incident.alerts if item.fingerprint in present)
+    present = _fingerprints(snapshot.alerts)
+    listed = tuple(item for item in incident.alerts if item.fingerprint in present)
+    return listed if listed or not snapshot.ends_caveat else None
+
+
+def find_linked(item: LinkedAlert, snapshot: Snapshot) -> tuple[TrackedAlert | None, bool]:
+    """An incident's alert as it is listed now, also by another fingerprint, and whether it is known to have ended."""
+    tracked = find_tracked(item.fingerprint, item.labels, snapshot)
+    if tracked is not None or not _shows_ends(snapshot):
+        return tracked, False
+    return None, has_ended(item.fingerprint, item.labels, snapshot)
 
 
 def initial_values(snapshot: Snapshot) -> dict[str, str]:
@@ -114,6 +135,12 @@ def _alert_source(snapshot: Snapshot) -> SourceState | None:
     return _up(snapshot, name)
 
 
+def _shows_ends(snapshot: Snapshot) -> bool:
+    """Whether an alert that is not listed has ended: the list is current and complete, and rules are evaluated."""
+    alerting = _alert_source(snapshot)
+    return alerting is not None and alerting.health is Health.UP and not snapshot.ends_caveat
+
+
 def _up(snapshot: Snapshot, name: str) -> SourceState | None:
     state = snapshot.source(name)
     up = state is not None and state.health.serves and not state.paused
@@ -126,8 +153,8 @@ def _resolved(fingerprint: str, name: str, taken_at: float) -> Observation:
     )
 
 
-def _observe_alerts(alerts: tuple[TrackedAlert, ...], taken_at: float) -> Iterable[Observation]:
-    for alert, value in _watched(alerts):
+def _observe_alerts(alerts: Iterable[tuple[TrackedAlert, str]], taken_at: float) -> Iterable[Observation]:
+    for alert, value in alerts:
         began = alert.alert.starts_at if value == FIRING else None
         yield Observation(
             f"alert:{alert.alert.fingerprint}", value, Source.ALERTMANAGER, taken_at, _alert_text(alert, value), began
@@ -159,13 +186,17 @@ def _list_fingerprints(alerts: tuple[TrackedAlert, ...]) -> frozenset[str]:
     return frozenset(item.alert.fingerprint for item in alerts if item.alert.state in _STATES)
 
 
-def _list_watched_fingerprints(alerts: tuple[TrackedAlert, ...]) -> frozenset[str]:
-    return frozenset(item.alert.fingerprint for item, _ in _watched(alerts))
+def _index_minor(alerts: tuple[TrackedAlert, ...]) -> dict[str, tuple[TrackedAlert, str]]:
+    return {
+        item.alert.fingerprint: (item, _STATES[item.alert.state])
+        for item in alerts
+        if item.alert.state in _STATES and item.alert.priority is Priority.P4
+    }
 
 
 _watched: IdentityCache[tuple[TrackedAlert, ...], tuple[tuple[TrackedAlert, str], ...]] = IdentityCache(_watch)
 _fingerprints: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = IdentityCache(_list_fingerprints)
-_watched_fingerprints: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = IdentityCache(_list_watched_fingerprints)
+_minor: IdentityCache[tuple[TrackedAlert, ...], dict[str, tuple[TrackedAlert, str]]] = IdentityCache(_index_minor)
 
 
 def _observe_panels(snapshot: Snapshot) -> Iterable[Observation]:

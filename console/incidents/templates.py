@@ -8,12 +8,13 @@ from pathlib import Path
 from string import Template
 from types import MappingProxyType
 
+from console.incidents.observations import find_linked
 from console.incidents.response_timers import update_due_at
 from console.incidents.severity_policy import SeverityPolicy
-from console.journal.payloads import Role, Source
+from console.journal.payloads import LinkedAlert, Role, Source
 from console.state.incident import Incident
 from console.state.public_status import PublicStatus, public_status
-from console.state.snapshot import Snapshot
+from console.state.snapshot import ALERTMANAGER, Snapshot
 from queries.model.alert import AlertState
 from queries.model.frozen import dataclass
 from queries.model.series import label
@@ -155,20 +156,18 @@ _NOTICED = {
 
 
 def _alerts(incident: Incident, snapshot: Snapshot | None) -> str:
-    if not incident.alerts:
-        return "none linked"
-    known = {item.alert.fingerprint: item.alert for item in snapshot.alerts} if snapshot and snapshot.alerts_known else None
-    states = []
-    for item in incident.alerts:
-        state = (
-            UNKNOWN
-            if known is None
-            else known[item.fingerprint].suppressed_as or _STATES.get(known[item.fingerprint].state, "pending")
-            if item.fingerprint in known
-            else "resolved"
-        )
-        states.append(f"{visible(item.name)} {state}")
-    return ", ".join(states)
+    states = (f"{visible(item.name)} {_alert_state(item, snapshot)}" for item in incident.alerts)
+    return ", ".join(states) or "none linked"
+
+
+def _alert_state(item: LinkedAlert, snapshot: Snapshot | None) -> str:
+    """`firing`, `resolved` where that is proven, `not known` where the list is old."""
+    if snapshot is None or not snapshot.alerts_known or (snapshot.alerts_from == ALERTMANAGER and snapshot.alerts_caveat):
+        return UNKNOWN
+    tracked, ended = find_linked(item, snapshot)
+    if tracked is None:
+        return "resolved" if ended else UNKNOWN
+    return tracked.alert.suppressed_as or _STATES.get(tracked.alert.state, "pending")
 
 
 _STATES = {AlertState.ACTIVE: "firing", AlertState.UNDELIVERED: "firing"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from console.incidents.observations import Observation, observe_resolved, observe_sources
+from console.incidents.observations import Observation, observe_minor, observe_resolved, observe_sources
 from console.journal.payloads import ChangeSeen
 from console.state.incident import Incident, Incidents, LastRecorded
 from console.state.snapshot import Snapshot
@@ -50,7 +50,7 @@ class TimelineRecorder:
         self, incident: Incident, observations: tuple[Observation, ...], snapshot: Snapshot
     ) -> Iterable[TimelineEntryDraft]:
         alerts = sum(thing.startswith("alert:") for thing in incident.seen)
-        for item in (*observations, *observe_resolved(incident, snapshot)):
+        for item in (*observations, *observe_minor(incident, snapshot), *observe_resolved(incident, snapshot)):
             last = self._last(incident, item)
             if not self._changed(incident, item, last, snapshot.taken_at):
                 continue

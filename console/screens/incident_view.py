@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
+from console.incidents.observations import find_linked
 from console.incidents.response_timers import ResponseTimer, TimerState, escalate_at, response_timers, update_due_at
 from console.journal.payloads import Role, Source, Step
 from console.screens.base import section
@@ -165,11 +166,12 @@ def _alert_lines(incident: Incident, context: RenderContext, width: int) -> Iter
     snapshot = context.snapshot
     labels = {AlertState.ACTIVE: ("FIRING", "critical"), AlertState.UNDELIVERED: ("FIRING", "critical")}
     for item in incident.alerts:
-        tracked = snapshot.alert(item.fingerprint) if snapshot else None
+        tracked, ended = find_linked(item, snapshot) if snapshot else (None, False)
         if snapshot is None or not snapshot.alerts_known:
             word, tone, remark = "?", "unknown", "unknown"
         elif tracked is None:
-            word, tone, remark = ("?", "unknown", "not listed") if alerts_caveat(context) else ("ended", "ok", "")
+            known = ended and not alerts_caveat(context)
+            word, tone, remark = ("ended", "ok", "") if known else ("?", "unknown", "not listed")
         else:
             word, tone = labels.get(tracked.alert.state, ("silenced", "warn"))
             since = format_timer(context.now - tracked.alert.starts_at)

@@ -27,6 +27,7 @@ from console.state.incident_projection import IncidentsProjection
 from console.state.public_status import PublicStatus
 from console.state.snapshot import Snapshot
 from queries.model.alert import Priority
+from queries.model.source import Health
 from queries.model.verdict import Verdict
 
 RESPONSE = load_severity_policies().for_severity(Priority.P1)
@@ -190,3 +191,35 @@ def test_a_team_s_own_texts(tmp_path: Path) -> None:
         templates.fill(CHAT, facts, PublicStatus.MONITORING)
     with pytest.raises(TemplateError, match="cannot be read"):
         Templates.load(str(tmp_path / "nowhere"))
+
+
+def state_of_alerts(item: Incident, shown: Snapshot) -> str:
+    return template_variables(item, shown, RESPONSE, now=NOW + 60)["alerts"]
+
+
+def test_an_update_calls_an_alert_resolved_only_where_that_is_proven() -> None:
+    """Prometheus down behind an Alertmanager that answers, an Alertmanager that does not, and a lost peer prove no end;
+    a whole list and evaluated rules do. An old list does not say that it fires either.
+    """
+    item, gone = incident(), snapshot(alerts=())
+    assert state_of_alerts(item, gone) == "HighErrorRate resolved"
+
+    def changed(name: str, health: Health, shown: Snapshot = gone) -> Snapshot:
+        sources = tuple(replace(each, health=health) if each.name == name else each for each in shown.sources)
+        return replace(shown, sources=sources, alerts_from="alertmanager")
+
+    unproven = [changed("prometheus", Health.DOWN), changed("alertmanager", Health.DEGRADED), replace(gone, alerts_known=False)]
+    unproven += [changed("alertmanager", Health.DOWN), changed("alertmanager", Health.DOWN, snapshot())]
+    assert [state_of_alerts(item, shown) for shown in unproven] == ["HighErrorRate not known"] * 5
+    assert state_of_alerts(item, changed("prometheus", Health.DOWN, snapshot())) == "HighErrorRate firing"
+
+
+def test_an_update_follows_an_alert_to_another_fingerprint() -> None:
+    """Linked before Alertmanager had it, an alert has another fingerprint and more labels once delivered: it still fires."""
+    item, first = incident(), snapshot().alerts[0]
+    linked = LinkedAlert("prometheus:1", first.alert.name, first.alert.starts_at, first.alert.labels)
+    more = tuple(sorted((*first.alert.labels, ("cluster", "eu"))))
+    delivered = replace(first, alert=replace(first.alert, labels=more))
+    shown = replace(item, alerts=(linked,))
+    assert state_of_alerts(shown, snapshot(alerts=(delivered,))) == "HighErrorRate firing"
+    assert state_of_alerts(shown, snapshot(alerts=())) == "HighErrorRate resolved"

@@ -11,6 +11,7 @@ import pytest
 from screen_samples import NOW, settings, snapshot, tracked
 
 from console.incidents.declaration import declaration
+from console.incidents.observations import find_listed
 from console.incidents.timeline_recorder import MANY, TimelineRecorder
 from console.journal.event import Event
 from console.journal.payloads import ActionOutcome, ChangeSeen, IncidentClosed, Payload, create_event
@@ -23,6 +24,7 @@ from console.state.incident_projection import IncidentsProjection
 from console.state.snapshot import Snapshot
 from queries.model.alert import AlertState, TrackedAlert
 from queries.model.matcher import Matcher
+from queries.model.severity import Priority
 from queries.model.silence import Silence
 from queries.model.source import Health
 from queries.model.verdict import Verdict
@@ -330,3 +332,20 @@ async def test_two_consoles_on_one_journal(tmp_path: Path) -> None:
         await watch.close()
     for journal in journals:
         journal.close()
+
+
+def test_an_incident_of_a_minor_alert_sees_it_fire_again(room: Room) -> None:
+    """A timeline leaves out alerts of P4, but not the incident's own: its stability window starts anew."""
+    own, other = tracked("DiskHalfFull", "info"), tracked("CertExpiresSoon", "info")
+    shown = replace(snapshot(), alerts=(own, other))
+    assert own.alert.priority is Priority.P4
+    room.events.clear()
+    room.add("i1", declaration(shown, alerts=(own,)))
+    assert room.look(shown, at=5.0) == []
+    assert room.look(replace(shown, alerts=(other,)), at=10.0) == ["DiskHalfFull resolved"]
+    again = later("DiskHalfFull", "info", 20.0)
+    assert room.look(replace(shown, alerts=(again, later("CertExpiresSoon", "info", 20.0))), at=21.0) == [
+        "DiskHalfFull (platform) firing again"
+    ]
+    assert [item.name for item in room.incident.firing] == ["DiskHalfFull"]
+    assert find_listed(room.incident, replace(shown, alerts=(again,))) == room.incident.alerts

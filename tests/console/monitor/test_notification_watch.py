@@ -290,3 +290,17 @@ def test_a_silence_that_ends_names_no_alert_that_stays_suppressed(changes: dict[
     silence = Silence("s-1", (Matcher("alertname", "HighErrorRate"),), NOW - 60, NOW + 600, "ann@vm", "rebuilding")
     (item,) = watch(kinds=("silence",)).collect(replace(build_snapshot(hidden), silences=(silence,)), NOW)
     assert (item.text, item.severity) == (text, Priority.P4)
+
+
+def test_no_window_is_stable_while_no_rule_is_evaluated() -> None:
+    """Prometheus went down after the incident's alerts had ended: they may fire again unseen, so it rings once it is back."""
+    policy = load_severity_policies(IncidentSettings()).for_severity(Priority.P1)
+    done = {step: StepCompletion(NOW, "ann@vm") for step in (Step.ACKNOWLEDGE, Step.ASSESS, Step.MITIGATE)}
+    alert = LinkedAlert(FIRST.alert.fingerprint, FIRST.alert.name)
+    calm = opened(completions=done, alerts=(alert,), seen={f"alert:{alert.fingerprint}": LastRecorded(RESOLVED, NOW)})
+    sources = tuple(replace(item, health=Health.DOWN) if item.name == "prometheus" else item for item in calm.sources)
+    found, ends = watch(kinds=("timer",)), NOW + policy.stability_seconds
+    titles(found, calm, NOW)
+    rung = [titles(found, item, ends + at) for at, item in enumerate((replace(calm, sources=sources), calm), 1)]
+    ready = "P1 incident 4: the stability window ended; ready to resolve"
+    assert [ready in item for item in rung] == [False, True]

@@ -34,6 +34,8 @@ from console.journal.payloads import (
 )
 from console.screens.app import ConsoleApp
 from console.screens.flows.incident import IncidentFlow
+from console.screens.incident_view import render_side
+from console.screens.render_context import RenderContext
 from console.state.incident import (
     RESOLVED,
     DeliveryState,
@@ -51,7 +53,12 @@ from console.state.snapshot import Snapshot
 from queries.alertmanager import AlertmanagerState
 from queries.http.endpoint import ClusterEndpoint
 from queries.model.alert import Alert, AlertState, Priority
-from queries.model.source import PollResult
+from queries.model.fault import Fault, FaultKind
+from queries.model.source import Health, PollResult
+
+WITHOUT_PROMETHEUS = tuple(
+    replace(item, health=Health.DOWN) if item.name == "prometheus" else item for item in snapshot().sources
+)
 
 
 @pytest.fixture
@@ -308,10 +315,11 @@ async def test_the_severity_that_it_has_is_no_change(tmp_path: Path) -> None:
         ({}, ["stable for the whole window"]),
         ({"alerts_known": False}, ["the stability window ended, while the state of its alerts is unknown"]),
         ({"alerts": snapshot().alerts}, []),
+        ({"sources": WITHOUT_PROMETHEUS}, ["the stability window ended, while the state of its alerts is unknown"]),
     ],
 )
 def test_the_end_of_a_stability_window_says_what_is_known(changes: dict[str, Any], said: list[str]) -> None:
-    """It is stable only if something lists the alerts, and none of the incident's is listed."""
+    """It is stable only if something lists the alerts while rules are evaluated, and none of the incident's is listed."""
     (first, *_) = snapshot().alerts
     incident = Incident(
         "i1", 1, "errors", Priority.P1, NOW - 60.0, "ann", stability_seconds=30.0,
@@ -368,3 +376,28 @@ async def test_a_copied_update_counts_as_sent_once_marked(tmp_path: Path, monkey
         await until(app, pilot, "update marked as sent to status-page")
         assert the(app).completions[Step.COMMUNICATE].author == "you@bastion"
         assert "NOT SENT" not in shown(app) and "paste the last one" not in shown(app)
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "changes", "word"),
+    [
+        ("prometheus:1", {}, "FIRING"),
+        ("prometheus:1", {"alerts": ()}, "ended"),
+        ("prometheus:1", {"alerts": (), "sources": WITHOUT_PROMETHEUS}, "?"),
+        ("prometheus:1", {"alerts": (), "rules_fault": Fault(FaultKind.TIMED_OUT, "too slow")}, "?"),
+        ("pending:1", {"alerts": (), "rules": snapshot().rules}, "?"),
+    ],
+)
+def test_an_alert_of_an_incident_ends_only_where_that_is_known(
+    tmp_path: Path, fingerprint: str, changes: dict[str, Any], word: str
+) -> None:
+    """Delivered by now, it fires under another fingerprint; with no rule evaluated, or with its rule firing, nothing shows that
+    it is over.
+    """
+    (first, *_) = snapshot().alerts
+    linked = LinkedAlert(fingerprint, first.alert.name, first.alert.starts_at, first.alert.labels)
+    incident = Incident("i1", 1, "errors", Priority.P1, NOW - 60.0, "ann", alerts=(linked,))
+    context = RenderContext(settings(tmp_path), NOW, snapshot=snapshot(**changes))
+    lines = ["".join(part for part, _ in line) for line in render_side(incident, context, load_severity_policies(), 60)]
+    row = next(line for line in lines if first.alert.name in line)
+    assert row.split()[0] == word
