@@ -232,16 +232,21 @@ class IncidentReducer:
         self._earlier.append(item)
         self._earlier_changed = True
 
-    def _take_over_earlier(self, builder: _IncidentBuilder, since: float) -> None:
-        """What somebody did to its alerts and targets since it began, and the steps that this completed."""
+    def _take_over_earlier(self, builder: _IncidentBuilder, since: float, before: Incident | None = None) -> None:
+        """What somebody did to its alerts and targets since it began, and the steps that this completed. `before` is
+        the incident without the alert that was linked: what it took note of already may have been about that one.
+        """
         incident = builder.incident
         known = {entry.id for entry in builder.entries}
         completed: list[tuple[Step, StepCompletion]] = []
         for item in self._earlier:
             entry = item.entry
-            if entry.at < since or entry.id in known or not _concerns(item, incident):
+            if entry.at < since or not _concerns(item, incident):
                 continue
-            builder.insert(entry)
+            if entry.id not in known:
+                builder.insert(entry)
+            elif before is None or _concerns(item, before):
+                continue
             step = _step_of(item.action, item.target, incident)
             if step is not None:
                 completed.append((step, StepCompletion(entry.at, entry.author, item.title)))
@@ -308,11 +313,13 @@ class IncidentReducer:
             builder.add_entry(event, Source.CONSOLE, text)
         done = isinstance(payload, ActionOutcome) and payload.outcome == "done"
         action = (payload.action or "") if done else ""
-        entry = _entry(event, Source.CONSOLE, text)
-        self._remember(EarlierEntry(entry, fingerprint, payload.target or "", action, title))
+        item = EarlierEntry(_entry(event, Source.CONSOLE, text), fingerprint, payload.target or "", action, title)
+        self._remember(item)
         if done:
             for builder in builders:
-                step = _step_of(payload.action or "", payload.target or "", builder.incident)
+                # All take note, but what was done to something else mitigates nothing.
+                about = _concerns(item, builder.incident) or not (fingerprint or builder.incident.targets)
+                step = _step_of(action, item.target, builder.incident) if about else None
                 if step is not None:
                     builder.complete(step, StepCompletion(event.at, event.author, title))
 
@@ -438,7 +445,7 @@ class IncidentReducer:
         builder.add_entry(event, Source.PERSON, f"{'linked' if payload.on else 'unlinked'} {alert.name}")
         if payload.on:
             builder.watch_alert(alert, event)
-            self._take_over_earlier(builder, min(builder.incident.began_at, alert.starts_at or event.at))
+            self._take_over_earlier(builder, min(incident.began_at, alert.starts_at or event.at), incident)
 
     def _deliver(self, builder: _IncidentBuilder, event: Event, payload: UpdateDelivered) -> None:
         update, state, where = builder.updates[payload.update], payload.how, payload.where

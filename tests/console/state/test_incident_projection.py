@@ -214,7 +214,7 @@ def test_an_alert_that_is_linked_later_brings_what_was_done_about_it() -> None:
     journal.add("i1", AlertLinked("fp2", "QueueBacklog", T - 20), at=T + 9)
     found = texts(journal.incident())
     assert found.count("restart it: done") == found.count("scale it: done") == 1
-    assert journal.incident().mitigated_at == T + 5  # as it was: the first completion that the incident saw
+    assert journal.incident().mitigated_at == T - 10  # neither was about the incident before
 
 
 def test_an_action_belongs_to_the_incident_of_its_alert() -> None:
@@ -484,3 +484,26 @@ def test_a_slow_clock_answers_no_earlier_than_it_was_asked() -> None:
     found = journal.incident()
     assert texts(found) == ["HighErrorRate started firing", "declared P1: errors", "acknowledge: done", "looking"]
     assert found.completions[Step.ACKNOWLEDGE].at >= found.declared_at == T
+
+
+def test_what_was_done_to_something_else_mitigates_no_incident() -> None:
+    """An incident about one workload takes note of an action on another, for no alert or for one of no incident, and is not
+    mitigated by it; the same action on its workload mitigates it. Without a workload of its own any action for no alert does.
+    """
+    for target, fingerprint, mitigated in (
+        ("deployment/other", "", False),
+        ("deployment/other", "fp9", False),
+        ("deployment/x", "", True),
+        ("deployment/other", "fp1", True),
+    ):
+        journal = Journal()
+        journal.declare(targets=("deployment/x",))
+        journal.add_raw("action.outcome", "r1", outcome("scale", target=target, fingerprint=fingerprint))
+        found = journal.incident()
+        assert "scale it: done" in texts(found)
+        assert (Step.MITIGATE in found.completions) is mitigated, (target, fingerprint)
+    for fingerprint, mitigated in (("", True), ("fp9", False)):
+        journal = Journal()
+        journal.declare()
+        journal.add_raw("action.outcome", "r1", outcome("scale", fingerprint=fingerprint))
+        assert (Step.MITIGATE in journal.incident().completions) is mitigated
