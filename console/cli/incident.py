@@ -51,7 +51,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     declare = verb("declare", "declare an incident; starts response timers and records the timeline", numbered=False)
     declare.add_argument("title", nargs="?", default="", metavar="TITLE", help="what is wrong; defaults to the alert's summary")
     declare.add_argument("--severity", type=_severity, metavar="P1…P4", help="defaults to the alert's own")
-    declare.add_argument("--alert", action="append", default=[], metavar="NAME|FINGERPRINT", help="a related alert")
+    declare.add_argument(
+        "--alert", action="append", default=[], metavar="NAME|FINGERPRINT", help="a related alert, or all alerts of a name"
+    )
     declare.add_argument("--commander", default="", metavar="NAME", help="the incident commander")
     declare.add_argument(
         "--stability", type=_duration, metavar="DURATION", help="the stability window before it counts as resolved (15m)"
@@ -150,7 +152,8 @@ def _duration(text: str) -> float:
 
 async def _declare(session: Session, arguments: argparse.Namespace) -> int:
     snapshot = await session.once()
-    alerts = tuple(_find_alert(snapshot, name) for name in arguments.alert)
+    named = (item for name in arguments.alert for item in _find_alerts(snapshot, name))
+    alerts = tuple({item.alert.fingerprint: item for item in named}.values())
     try:
         incident = await session.incidents.declare(
             title=arguments.title,
@@ -169,10 +172,10 @@ async def _declare(session: Session, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _find_alert(snapshot: Snapshot, name: str) -> TrackedAlert:
-    for item in snapshot.alerts:
-        if name in (item.alert.name, item.alert.fingerprint):
-            return item
+def _find_alerts(snapshot: Snapshot, name: str) -> tuple[TrackedAlert, ...]:
+    """Every alert of that name: while one of them fires, the incident is not over. Raises IncidentError."""
+    if found := tuple(item for item in snapshot.alerts if name in (item.alert.name, item.alert.fingerprint)):
+        return found
     names = ", ".join(sorted({visible(item.alert.name) for item in snapshot.alerts})) or "none"
     near = nearest_names(name, (item.alert.name for item in snapshot.alerts), most=1)
     hint = f", did you mean {visible(near[0])!r}?" if near else ""

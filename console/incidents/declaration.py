@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 
 from console.alerts.correlated import find_correlated, list_acting_suggestions
 from console.incidents.observations import initial_values
@@ -12,6 +13,10 @@ from queries.model.alert import TrackedAlert
 from queries.model.series import label
 from queries.model.severity import Priority
 from queries.model.verdict import Verdict
+
+_MOST_ALERTS, _MOST_CHARACTERS = 200, 100_000
+"""What a declaration links: a larger event cannot be shared, and no other console would see the incident."""
+_TITLE = 300
 
 
 def linked_alert(tracked: TrackedAlert) -> LinkedAlert:
@@ -35,9 +40,7 @@ def declaration(
 
     Raises ValueError where there is neither a title nor an alert.
     """
-    own = tuple(alerts)
-    if not own and snapshot is not None and severity in (None, Priority.P1, Priority.P2):
-        own = tuple(item for item in snapshot.active if item.alert.priority is Priority.P1)
+    own, _ = choose_alerts(snapshot, alerts, severity)
     if not title and not own:
         raise ValueError("an incident needs a title, or an alert that provides one")
     names = {item.alert.name for item in own}
@@ -59,6 +62,26 @@ def declaration(
     )
 
 
+def choose_alerts(
+    snapshot: Snapshot | None, alerts: Iterable[TrackedAlert], severity: Priority | None
+) -> tuple[tuple[TrackedAlert, ...], int]:
+    """The alerts that a declaration links, and the number of those that it leaves out because there are too many."""
+    own = tuple(alerts)
+    if not own and snapshot is not None and severity in (None, Priority.P1, Priority.P2):
+        own = tuple(item for item in snapshot.active if item.alert.priority is Priority.P1)
+    linked = _take_fitting(own)
+    return linked, len(own) - len(linked)
+
+
+def _take_fitting(alerts: Sequence[TrackedAlert]) -> tuple[TrackedAlert, ...]:
+    size = 0
+    for count, item in enumerate(alerts[:_MOST_ALERTS]):
+        size += len(json.dumps((item.alert.name, item.alert.labels)))
+        if size > _MOST_CHARACTERS:
+            return tuple(alerts[:count])
+    return tuple(alerts[:_MOST_ALERTS])
+
+
 def _targets(own: tuple[TrackedAlert, ...], alerts: tuple[TrackedAlert, ...]) -> Iterable[str]:
     """The workloads that its alerts, and those that started with them, are about."""
     for tracked in own:
@@ -67,4 +90,4 @@ def _targets(own: tuple[TrackedAlert, ...], alerts: tuple[TrackedAlert, ...]) ->
 
 
 def _title_of(tracked: TrackedAlert) -> str:
-    return label(tracked.alert.annotations, "summary") or tracked.alert.name
+    return (label(tracked.alert.annotations, "summary") or tracked.alert.name)[:_TITLE]

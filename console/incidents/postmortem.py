@@ -462,7 +462,8 @@ def _went_well(report: Postmortem) -> Iterable[str]:
             yield f"{step}: done {format_span(at - incident.declared_at)} after the declaration, target {format_span(limit)}"
     times = sorted(item.out_at for item in incident.updates if item.out_at is not None)
     gaps = [after - before for before, after in pairwise((incident.declared_at, *times))]
-    if times and max(gaps) <= report.policy.update_every_seconds:
+    # One that was due until the end and never sent was not on time either.
+    if times and max(*gaps, report.end - times[-1]) <= report.policy.update_every_seconds:
         longest = format_span(max(gaps))
         if len(times) == 1:
             yield f"The update went out on time, {longest} after the declaration."

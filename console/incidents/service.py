@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from console.incidents.correlation import Correlation
-from console.incidents.declaration import declaration, linked_alert
+from console.incidents.declaration import choose_alerts, declaration, linked_alert
 from console.incidents.observations import find_listed
 from console.incidents.postmortem import Postmortem
 from console.incidents.postmortem_data import PostmortemSources, changes_before, review
@@ -130,12 +130,14 @@ class IncidentService:
         """Title and severity default to those of the first alert. `seconds_ago` is how long ago it began, where a person says
         so: what was done to its alerts and their workloads since it began belongs to it.
         """
+        snapshot = self._session.snapshot()
+        linked, left_out = choose_alerts(snapshot, alerts, severity)
         try:
             payload = declaration(
-                self._session.snapshot(),
+                snapshot,
                 title=title,
                 severity=severity,
-                alerts=alerts,
+                alerts=linked,
                 commander=commander,
                 stability_seconds=stability_seconds,
                 since=self._clock() - seconds_ago if seconds_ago else None,
@@ -145,6 +147,11 @@ class IncidentService:
         # The id starts with a letter, so that nobody can take it for a number.
         identity = f"i{uuid.uuid4().hex[:7]}"
         await self._session.record(identity, payload)
+        if left_out:
+            text = (
+                f"{left_out:,} more alerts were firing; only {len(linked)} are linked, and only they delay the stability window"
+            )
+            await self._session.record(identity, IncidentNoteAdded(_new_part_id(), text))
         return await self.find(identity)
 
     def propose(self, alerts: Iterable[TrackedAlert]) -> tuple[str, Priority]:
@@ -252,6 +259,9 @@ class IncidentService:
         if incident.open:
             raise IncidentError(f"incident {incident.number} is open")
         await self._session.record(incident.id, IncidentReopened(why))
+        if incident.resolved_at is not None:
+            # It is not over: otherwise no update would be due, and PagerDuty would be told that it is resolved.
+            await self._session.record(incident.id, StepChanged(Step.RESOLVE, done=False, because="the incident was reopened"))
 
     # Public updates
 
@@ -267,7 +277,9 @@ class IncidentService:
         return templates.fill(audience, variables, public_status(incident))
 
     async def write_update(self, incident: Incident, text: str) -> Update:
-        """Keeps an update; nobody outside has it yet."""
+        """Keeps an update; nobody outside has it yet. Raises IncidentError for an empty one."""
+        if not text.strip():
+            raise IncidentError("an update needs a text")
         identity = _new_part_id()
         event = await self._session.record(incident.id, UpdateWritten(identity, text))
         return Update(identity, event.at, event.author, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from pathlib import Path
@@ -196,3 +197,34 @@ def test_a_command_knows_what_another_host_wrote(
     code, out, err = run("two", "list")
     assert code == 0 and "OCR was slow" in out
     assert "the shared journal cannot be read now" in err
+
+
+def test_every_alert_of_a_name_is_linked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two pods, one alert each: by name both belong to the incident, which is not over while one of them fires; by fingerprint
+    and name together each is linked once, by fingerprint one alone.
+    """
+    listed = [
+        {**ALERT, "fingerprint": fingerprint, "labels": {**ALERT["labels"], "pod": pod}}  # type: ignore[dict-item]
+        for fingerprint, pod in (("aaa", "api-1"), ("bbb", "api-2"))
+    ]
+    with told_platform(pages={"/api/v2/alerts": listed}) as platform:
+        for name, value in platform.environ(str(tmp_path)).items():
+            monkeypatch.setenv(name, value)
+        for number, words, linked in (
+            ("1", ("--alert", "HighErrorRate"), {"aaa", "bbb"}),
+            ("2", ("--alert", "bbb", "--alert", "HighErrorRate"), {"aaa", "bbb"}),
+            ("3", ("--alert", "bbb"), {"bbb"}),
+        ):
+            assert incident(capsys, "declare", *words)[0] == 0
+            found = json.loads(incident(capsys, "show", number, "--format", "json")[1])["alerts"]
+            assert len(found) == len(linked) and {item["fingerprint"] for item in found} == linked
+
+
+def test_an_empty_update_is_refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe without a text, because the program before it failed, is no update."""
+    assert incident(capsys, "declare", "Errors")[0] == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    code, out, err = incident(capsys, "update", "--text", "-")
+    assert (code, out) == (1, "") and "an update needs a text" in err

@@ -304,7 +304,7 @@ def test_what_went_well_is_what_the_data_proves() -> None:
     said = entry(T + 90, Source.PERSON, "bob", "Went well: the runbook fitted", "e8")
     sent = Update("u1", T + 60, "ann", "We look.", (Delivery(T + 100, "ann", "chat", DeliveryState.SENT),))
     early = {**STEPS, Step.MITIGATE: StepCompletion(T - 10, "bob", "Roll back api")}
-    shown = replace(INCIDENT, entries=(said,), updates=(sent,), completions=MappingProxyType(early))
+    shown = replace(INCIDENT, entries=(said,), updates=(sent,), completions=MappingProxyType(early), closed_at=T + 1000)
     assert section(as_markdown(report(shown)), "What went well") == [
         "- An alert detected it 30s after it began.",
         "- acknowledge: done 5m after the declaration, target 5m",
@@ -366,11 +366,14 @@ def test_a_step_in_time_went_well_and_none_is_late_and_well(step: Step) -> None:
         ([600.0, 1500.0], "All 2 updates went out on time, at most 15m apart."),
         ([1500.0, 600.0], "All 2 updates went out on time, at most 15m apart."),
         ([600.0, 1500.001], None),
+        ([300.0], None),
         ([], None),
     ],
 )
 def test_updates_went_well_where_no_gap_is_longer_than_the_policy_allows(sent: list[float], line: str | None) -> None:
-    """The first gap counts from the declaration, the others from the update before, in the order in which they went out."""
+    """The first gap counts from the declaration, the others from the update before, in the order in which they went out; the
+    last one up to the end of the incident, when no update was due any more.
+    """
     assert POLICY.update_every_seconds == 900.0
     updates = [
         Update(f"u{at}", T, "ann", "We look.", (Delivery(T + at, "ann", "chat", DeliveryState.SENT),)) for at in sent

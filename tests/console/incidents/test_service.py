@@ -9,19 +9,22 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 from journalled_session import JournalledSession, matrix, vector
-from screen_samples import NOW, alerts, settings, snapshot
+from screen_samples import NOW, alerts, settings, snapshot, tracked
 
 from console.config.settings import IncidentSettings
 from console.incidents.postmortem import as_markdown
 from console.incidents.postmortem_html import as_html
+from console.incidents.response_timers import update_due_at
 from console.incidents.service import IncidentError, IncidentService, open_steps, parse_due
 from console.journal.payloads import ChangeSeen, RoleAssigned, Source
 from console.journal.presence import Presence, PresentConsole
+from console.journal.shared_store import EVENT_BYTES, to_json
 from console.logs.pattern_report import PatternReport
 from console.logs.patterns import Span
 from console.state.incident import DeliveryState, Role, Step
 from console.state.public_status import PublicStatus, public_status
 from queries.http.endpoint import Endpoint
+from queries.model.alert import Alert
 from queries.model.severity import Priority
 from queries.model.source import Health
 from queries.text.times import parse_rfc3339, use_zone
@@ -370,3 +373,55 @@ async def test_a_note_corrects_only_an_entry_that_is_there(bench: Bench) -> None
     second = await bench.service.add_note(made, "two", corrects=first)
     assert len({first, second}) == 2
     assert [item.get("corrects") or "" for item in bench.written("incident.note")] == ["", first]
+
+
+async def test_a_reopened_incident_is_not_resolved(bench: Bench) -> None:
+    """It is not over: its updates are due again, and its public status is no longer "resolved"; the mitigation stays done."""
+    made = await bench.service.declare(title="errors")
+    for step in (Step.MITIGATE, Step.RESOLVE):
+        await bench.service.change_step(made, step, done=True)
+    await bench.service.close(await bench.service.find(made.id))
+    await bench.service.reopen(await bench.service.find(made.id), "it fails again")
+    found = await bench.service.find(made.id)
+    policy = bench.session.severity_policies.for_severity(found.severity)
+    assert found.open and set(found.completions) == {Step.MITIGATE}
+    assert public_status(found) is PublicStatus.MONITORING and update_due_at(found, policy) is not None
+    assert [entry.text for entry in found.entries][-2:] == [
+        "reopened: it fails again",
+        "resolve: reopened: the incident was reopened",
+    ]
+
+
+async def test_an_update_needs_a_text(bench: Bench) -> None:
+    """A program that wrote nothing into the pipe sends nobody an empty update."""
+    made = await bench.service.declare(title="errors")
+    for text in ("", " \n"):
+        with pytest.raises(IncidentError, match=r"^an update needs a text$"):
+            await bench.service.write_update(made, text)
+    assert bench.written("incident.update") == []
+
+
+async def test_a_declaration_in_a_storm_can_be_shared(bench: Bench) -> None:
+    """Of thousands of alerts it links the first two hundred, fewer with long labels, so that every console gets it; a note says
+    how many it leaves out. A long summary is cut.
+    """
+    storm = [tracked("PodDown", "critical", pod=f"pod-{at}", note="x" * 100) for at in range(3000)]
+    for shown, linked in (
+        (storm, 200),
+        ([replace(item, alert=_with_label(item.alert, "y" * 5000)) for item in storm[:300]], 19),
+    ):
+        bench.session.deliver(replace(bench.session.shown, alerts=tuple(shown)))
+        made = await bench.service.declare(title="all pods")
+        assert len(made.alerts) == linked and made.alerts[0].name == "PodDown"
+        event = bench.session.journal.events(kinds=("incident.declared",))[-1]
+        assert len(to_json(event)) < EVENT_BYTES
+        left = f"{len(shown) - linked:,} more alerts were firing; only {linked} are linked"
+        assert any(entry.text.startswith(left) for entry in made.entries)
+    long = replace(storm[0], alert=replace(storm[0].alert, annotations=(("summary", "z" * 400_000),)))
+    assert len((await bench.service.declare(alerts=(long,))).title) == 300
+    few = await bench.service.declare(alerts=storm[:2])
+    assert len(few.alerts) == 2 and not [entry for entry in few.entries if "more alerts" in entry.text]
+
+
+def _with_label(alert: Alert, value: str) -> Alert:
+    return replace(alert, labels=tuple(sorted((*alert.labels, ("long", value)))))
