@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         code = int(module.run(arguments))
+        code = _flush() or code
         # A command that could not read the whole journal does not exit with 0.
         one_shot = sys.modules.get("console.cli.one_shot")
         journal_code = one_shot.exit_code() if one_shot else 0
@@ -49,14 +50,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"cad-console: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # The reader has exited (`| head`). The interpreter must not flush into the closed pipe at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # the reader has exited (`| head`)
         return 141
     except KeyboardInterrupt:
         return 130
     finally:
         if argv is None and (shipped := sys.modules.get("queries.shipped")):
             shipped.save_parsed()
+
+
+def _flush() -> int:
+    """Writes what is left of the output, or 1 where that is not possible; at its own exit the interpreter reports a traceback.
+    Raises BrokenPipeError.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"cad-console: the output cannot be written: {error.strerror}", file=sys.stderr)
+        _discard_output()
+        return 1
+    return 0
+
+
+def _discard_output() -> None:
+    """The interpreter must not flush at exit into what takes nothing."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parse(words: list[str]) -> tuple[SimpleNamespace | Namespace, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -209,3 +210,27 @@ def test_without_a_terminal_the_console_says_so(capsys: pytest.CaptureFixture[st
     """In a pipe nothing is drawn: one line says what to use instead."""
     assert main(["--prometheus-url", "http://127.0.0.1:9"]) == 1
     assert "cad-console status" in capsys.readouterr().err
+
+
+def test_output_that_nobody_takes_ends_without_a_traceback() -> None:
+    """Also a short one, which is written at the end: 141 for a reader that has exited, 1 and the reason for a full disk."""
+    code = "import sys; from console.cli.main import main; sys.exit(main(['journal']))"
+    reader, writer = os.pipe()
+    os.close(reader)
+    for output, expected, reason in (
+        (writer, 141, ""),
+        (os.open("/dev/full", os.O_WRONLY), 1, "cad-console: the output cannot be written: No space left on device\n"),
+    ):
+        try:
+            result = subprocess.run(
+                [sys.executable, "-c", code],
+                stdout=output,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                env={"HOME": "/nonexistent", "PATH": "/usr/bin:/bin", "USER": "you"},
+                check=False,
+            )
+        finally:
+            os.close(output)
+        assert (result.returncode, result.stderr) == (expected, reason)
