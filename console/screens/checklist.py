@@ -21,7 +21,7 @@ from console.screens.render_context import RenderContext
 from console.state.checklist_runs import ChecklistRun, ChecklistRuns, Signature
 from queries.model.text import visible
 from queries.text.durations import format_span
-from queries.text.times import due_today, format_local, local_hour
+from queries.text.times import due_today, format_local, local_hour, local_midnight
 from widgets.column_widths import Column
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
@@ -197,7 +197,9 @@ class ChecklistScreen(FilterableScreen):
         due = _find_due(item, now)
         if due is None:
             return ("", "")
-        if signed is not None and signed.at >= due:
+        # Also one that was signed before it was due today: nobody has to walk it twice.
+        since = due if item.due == HOURLY else local_midnight(now)
+        if signed is not None and signed.at >= since:
             return ("done", "ok")
         if now < due:
             return (f"due in {format_span(due - now)}", "dim")

@@ -22,6 +22,7 @@ from console.journal.event import Event
 from console.journal.payloads import ItemAnswered, RunSigned, RunStarted
 from console.screens.app import ConsoleApp
 from console.screens.checklist_run import ChecklistRunScreen
+from console.state.checklist_runs import ChecklistRun, ChecklistRuns, Signature
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -360,3 +361,20 @@ def test_picture_of_a_walk(snap_compare: Any, tmp_path: Path) -> None:
 def test_picture_of_a_handover(snap_compare: Any, tmp_path: Path) -> None:
     """The sections in the order in which the next person needs them, each with a verdict."""
     assert snap_compare(Walker(tmp_path).app, terminal_size=(80, 24), run_before=taken("colon", *"handover", "enter"))
+
+
+@pytest.mark.parametrize(
+    ("signed_at", "state"), [(NOW - 6 * 3600.0, "done"), (NOW - 3600.0, "done"), (NOW - 20 * 3600.0, "overdue since 09:00 UTC")]
+)
+async def test_a_list_that_was_signed_before_it_was_due_today_is_done(tmp_path: Path, signed_at: float, state: str) -> None:
+    """It is 14:03: signed at 08:03 for 09:00 or at 13:03 it is done, signed at 18:03 yesterday it is overdue."""
+    run = ChecklistRun("w", "morning", signed_at - 60.0, "ann", signatures=(Signature("Ann", "ann", signed_at),))
+    walker = Walker(tmp_path)
+    ledger = replace(walker.session.snapshot().ledger, checklist_runs=ChecklistRuns((("morning", (run,)),)))
+    walker.session.deliver(replace(walker.session.shown, ledger=ledger))
+    async with walker.app.run_test(size=(120, 30)) as pilot:
+        await walker.until(pilot, "HighErrorRate")
+        await walker.press(pilot, "8")
+        await walker.until(pilot, "Morning")
+        row = next(line for line in walker.text.splitlines() if "Morning" in line and "09:00" in line)
+        assert state in row
