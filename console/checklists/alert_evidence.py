@@ -14,14 +14,12 @@ from queries.model.frozen import dataclass
 from queries.model.identity_cache import IdentityCache
 from queries.model.series import Labels, label
 from queries.model.severity import BUILT_IN, Priority, Severities
-from queries.model.source import PollResult
+from queries.model.source import Health, PollResult
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.durations import format_span
 from queries.text.times import format_local, local_yesterday
 
-_MUCH = 0.02
-"""The share of a window that may lack data before the window is unknown: enough for a restart of Prometheus."""
 _TARGETS = 4
 
 _QUIET = ("silenced", "inhibited", "muted")
@@ -226,9 +224,13 @@ def _caveat(reading: PollResult[AlertWindow] | None, snapshot: Snapshot, now: fl
         parts.append("what fires now is not known: neither Alertmanager nor Prometheus answered")
     else:
         manager = snapshot.source("alertmanager")
-        if manager is not None and manager.last_good_at is not None and not manager.answers:
+        expected = manager is not None and (manager.last_good_at is not None or snapshot.as_of is None)
+        if manager is not None and expected and manager.health is not Health.NOT_CONFIGURED and not manager.answers:
             why = f": {visible(manager.fault.what)}" if manager.fault else ""
-            parts.append(f"Alertmanager last answered {format_span(now - manager.last_good_at)} ago{why}")
+            ago = f"last answered {format_span(now - manager.last_good_at)} ago" if manager.last_good_at else "has not answered"
+            parts.append(f"Alertmanager {ago}{why}")
+        if snapshot.alerts_partial:
+            parts.append(f"Prometheus' list of alerts is partial: {visible(snapshot.alerts_partial)}")
         if snapshot.delivery_doubt:
             parts.append(snapshot.delivery_doubt)
     if reading is None:
@@ -238,8 +240,7 @@ def _caveat(reading: PollResult[AlertWindow] | None, snapshot: Snapshot, now: fl
         parts.append(f"what fired and resolved before is not known: {why}")
     else:
         window = reading.value
-        length = window.ends_at - window.starts_at
-        if window.unknown_seconds > max(_MUCH * length, 2.5 * window.step_seconds):
+        if not window.complete:
             gap = max(window.gaps, key=lambda each: each.ends_at - each.starts_at)
             when = f"{format_local(gap.starts_at, now=now)} to {format_local(gap.ends_at, now=now)}"
             parts.append(f"Prometheus has no data for {format_span(window.unknown_seconds)} of it ({when})")

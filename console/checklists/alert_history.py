@@ -15,6 +15,8 @@ IDENTITY = ("alertname", "severity", "priority", "component", "team", "provider"
 FIRED, SEEN = "fired", "seen"
 FLAPS = 3
 """How often an alert fires in one window to be called flapping."""
+_MUCH = 0.02
+"""The share of a window that may lack data before the window is unknown: enough for a restart of Prometheus."""
 _LEAST_STEP = 15.0
 _POINTS = 1500
 
@@ -67,6 +69,11 @@ class AlertWindow:
     @property
     def unknown_seconds(self) -> float:
         return sum(gap.ends_at - gap.starts_at for gap in self.gaps)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it lacks no more data than a restart of Prometheus costs: else an alert may have fired unseen."""
+        return self.unknown_seconds <= max(_MUCH * (self.ends_at - self.starts_at), 2.5 * self.step_seconds)
 
 
 def step_for(seconds: float) -> float:

@@ -57,6 +57,8 @@ class EvaluationInput:
     now: float
     incidents: Incidents | None = None
     pending: str = "fetching …"
+    others_unknown: str = ""
+    """Why what other consoles journalled is not known."""
 
 
 def evaluate(checklist: Checklist, facts: EvaluationInput) -> tuple[ItemResult, ...]:
@@ -451,11 +453,15 @@ def _incidents(item: Item, evidence: IncidentsEvidence, facts: EvaluationInput) 
     details = every[-_SHOWN:]
     targets = (NavigationTarget("screen", "incident", "incidents"),)
     count = float(len(found))
+    if not found and facts.others_unknown:
+        reason = f"none of this console, and {facts.others_unknown}"
+        return ItemResult(item, Verdict.NO_DATA, "not known", reason, targets=targets)
     if not found:
         text = "no incident today" if evidence.today else "none open"
         return ItemResult(item, Verdict.OK, text, f"{text} in the console's journal", value=0.0, targets=targets)
     if evidence.today:
         reason = "only a person knows whether the tickets are up to date"
+        reason += f"; there may be more: {facts.others_unknown}" if facts.others_unknown else ""
         return ItemResult(item, None, f"{len(found)} today", reason, count, details=details, targets=targets)
     worst = max((detail.verdict or Verdict.OK for detail in every), key=lambda verdict: verdict.rank)
     first = sorted(every, key=lambda detail: -(detail.verdict or Verdict.OK).rank)[:2]
@@ -506,6 +512,8 @@ def _guards(item: Item, evidence: GuardsEvidence, facts: EvaluationInput) -> Ite
     ends = [_guard_verdict(each.result) for each in ended]
     worst = max((*ends, *(each.verdict or Verdict.NO_DATA for each in running)), key=lambda each: each.rank, default=Verdict.OK)
     reason = next((detail.text for detail in reversed(details) if detail.verdict is worst), text)
+    if worst is Verdict.OK and facts.others_unknown:
+        worst, reason = Verdict.NO_DATA, f"those of other consoles are not known: {facts.others_unknown}"
     return ItemResult(item, worst, text, reason, float(len(ended)), limit=limit, details=details, targets=targets)
 
 

@@ -266,10 +266,10 @@ class _EvidenceFetcher:
 
 
 def window_start(evidence: AlertsEvidence, runs: ChecklistRuns, now: float) -> float:
-    """Since when alerts count, Unix seconds; a signature in the future (somebody set a clock) does not count."""
+    """Since when alerts count, Unix seconds; one in the future (somebody set a clock) neither counts nor hides another."""
     if not evidence.since:
         return min(local_midnight(now), now - _LEAST_SECONDS)
-    signed = runs.last_signed_at(evidence.since)
-    if signed is None or signed > now:
+    signed = runs.last_signed_at(evidence.since, until=now)
+    if signed is None:
         signed = now - evidence.otherwise_seconds
     return max(min(signed, now - _LEAST_SECONDS), now - evidence.at_most_seconds)

@@ -46,6 +46,9 @@ class ChecklistSession(Protocol):
     @property
     def journal_known(self) -> bool: ...
 
+    @property
+    def others_unknown(self) -> str: ...
+
     async def record(self, subject: str, payload: Payload) -> Event: ...
 
     async def ledger(self) -> JournalState: ...
@@ -84,7 +87,7 @@ class ChecklistService:
     ) -> EvaluationInput:
         """`pending` is the reason of every item whose evidence is not there yet."""
         incidents = known_incidents(snapshot.ledger, known=self._session.journal_known)
-        return EvaluationInput(snapshot, evidence, now, incidents, pending)
+        return EvaluationInput(snapshot, evidence, now, incidents, pending, visible(self._session.others_unknown))
 
     async def run_once(self, checklist: Checklist, snapshot: Snapshot) -> ChecklistReport:
         """Fetches the evidence and evaluates the checklist; writes nothing."""

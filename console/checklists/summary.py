@@ -88,7 +88,8 @@ def _alerts(window: AlertWindow | None, facts: EvaluationInput) -> ReportSection
     lines = []
     by_name: dict[str, list[tuple[str, int, float, AlertSummary]]] = {}
     for alert in summarize_alerts(window, facts.snapshot.alerts, severities=facts.snapshot.severities):
-        times, total = (alert.history.times, alert.history.total_seconds) if alert.history else (1, 0.0)
+        # How often and how long one fired that Prometheus does not have is not known.
+        times, total = (alert.history.times, alert.history.total_seconds) if alert.history else (0, 0.0)
         by_name.setdefault(alert.name, []).append((alert.place, times, total, alert))
     for name, found in sorted(by_name.items(), key=lambda pair: (-sum(each[2] for each in pair[1]), pair[0])):
         count, total = sum(each[1] for each in found), sum(each[2] for each in found)
@@ -96,15 +97,20 @@ def _alerts(window: AlertWindow | None, facts: EvaluationInput) -> ReportSection
         now = ", firing now" if any(each[3].firing for each in found) else ""
         now += ", firing in Prometheus, not listed" if any(each[3].unlisted for each in found) else ""
         where = f" ({places})" if places else ""
-        lines.append(Detail(f"{name}{where}  {count} {'time' if count == 1 else 'times'}, {format_span(total)} in total{now}"))
+        known = f"{count} {'time' if count == 1 else 'times'}, {format_span(total)} in total" if count else "not in Prometheus"
+        lines.append(Detail(f"{name}{where}  {known}{now}"))
     ended = [item.intervals[:-1] if item.still_firing else item.intervals for item in window.histories]
-    intervals = [interval for each in ended for interval in each]
+    # Of one that began before the day, only the end is in the window: how long it lasted is not known.
+    intervals = [interval for each in ended for interval in each if interval.starts_at > window.starts_at]
     if intervals:
         short = [interval for interval in intervals if interval.ends_at - interval.starts_at < _BRIEF_SECONDS]
         share = 100.0 * len(short) / len(intervals)
         text = f"{len(short)} of {len(intervals)} ({share:.0f} %) resolved within {format_span(_BRIEF_SECONDS)}"
         lines.append(Detail(f"False positives, estimated  {text}"))
-    return ReportSection(title, tuple(lines), empty="nothing fired")
+    if not window.complete:
+        unseen = f"Prometheus has no data for {format_span(window.unknown_seconds)} of the day"
+        lines.append(Detail(unseen, Verdict.NO_DATA))
+    return ReportSection(title, tuple(lines), empty="nothing fired", known=window.complete)
 
 
 def _changes(facts: EvaluationInput, kinds: tuple[str, ...], title: str, empty: str) -> ReportSection:

@@ -109,7 +109,10 @@ def fetch_snapshot(settings: Settings, sources: Collection[str] = EVERY_SOURCE, 
 
     async def fetch(session: Session) -> Snapshot:
         if not at:
-            return await session.once()
+            snapshot = await session.once()
+            if session.others_unknown:
+                _report(session.others_unknown)
+            return snapshot
         async with past_moment(session, at) as past:
             return past.snapshot()
 

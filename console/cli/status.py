@@ -123,7 +123,7 @@ def alerts_title(snapshot: Snapshot) -> str:
         return "Alerts: unknown, neither Alertmanager nor Prometheus returned them"
     total = len(snapshot.alerts)
     more = f", the first {_ALERTS_SHOWN} shown" if total > _ALERTS_SHOWN else ""
-    caveats = (visible(snapshot.alerts_caveat), snapshot.delivery_doubt)
+    caveats = (visible(snapshot.alerts_caveat), visible(snapshot.ends_caveat), snapshot.delivery_doubt)
     return "; ".join(filter(None, (f"Alerts: {total}{more}" if total else "Alerts: none", *caveats)))
 
 

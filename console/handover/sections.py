@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from console.checklists.alert_evidence import summarize_alerts
 from console.checklists.alert_history import AlertWindow
@@ -27,8 +28,6 @@ from queries.model.verdict import Verdict
 from queries.text.durations import format_duration, format_span
 from queries.text.times import due_today, format_local, local_hour, local_midnight
 
-_UNSEEN = 0.02
-"""The share of a shift that may lack data before its alerts are not known: enough for a restart of Prometheus."""
 _ENDS_SECONDS = 12 * 3600.0
 _CHANGES_SECONDS = 86_400.0
 _SHOWN = 40
@@ -54,6 +53,8 @@ class HandoverInput:
     """What fired over the shift; None while nobody has fetched it."""
     journal_fault: str = ""
     """Why the journal is not known."""
+    others_unknown: str = ""
+    """Why what other consoles journalled is not known."""
 
     @property
     def unknown(self) -> str:
@@ -64,16 +65,24 @@ class HandoverInput:
 def build_sections(facts: HandoverInput) -> tuple[ReportSection, ...]:
     """The sections in the order in which the next person needs them."""
     return (
-        _shift(facts),
-        _incidents(facts),
+        _without_others(_shift(facts), facts),
+        _without_others(_incidents(facts), facts),
         _firing(facts),
         _resolved(facts),
         _silences(facts),
-        _checklists(facts),
-        _remarks(facts),
-        _changes(facts),
+        _without_others(_checklists(facts), facts),
+        _without_others(_remarks(facts), facts),
+        _without_others(_changes(facts), facts),
         _budget(facts),
     )
+
+
+def _without_others(section: ReportSection, facts: HandoverInput) -> ReportSection:
+    """A section of the journal, which says so if it lacks what other consoles wrote: then "nothing" is not known."""
+    if not facts.others_unknown or facts.unknown:
+        return section
+    missing = Detail(f"other consoles' entries are not known: {facts.others_unknown}", Verdict.NO_DATA)
+    return replace(section, lines=(*section.lines, missing), known=False)
 
 
 def _shift(facts: HandoverInput) -> ReportSection:
@@ -121,9 +130,11 @@ def _firing(facts: HandoverInput) -> ReportSection:
         caveats.append(
             Detail(visible(snapshot.alerts_caveat), Verdict.STALE if snapshot.alerts_from == "alertmanager" else None)
         )
+    if snapshot.ends_caveat:
+        caveats.append(Detail(visible(snapshot.ends_caveat), Verdict.NO_DATA))
     if snapshot.delivery_doubt:
         caveats.append(Detail(snapshot.delivery_doubt))
-    return ReportSection(title, (*_shorten(lines), *caveats), empty="none")
+    return ReportSection(title, (*_shorten(lines), *caveats), empty="none", known=not snapshot.ends_caveat)
 
 
 def _resolved(facts: HandoverInput) -> ReportSection:
@@ -135,11 +146,10 @@ def _resolved(facts: HandoverInput) -> ReportSection:
     window = reading.value
     summaries = [item for item in summarize_alerts(window, snapshot.alerts, severities=snapshot.severities) if not item.firing]
     lines = [*_shorten([Detail(item.sentence(facts.now), item.verdict) for item in summaries])]
-    complete = window.unknown_seconds <= max(2.5 * window.step_seconds, _UNSEEN * (window.ends_at - window.starts_at))
-    if not complete:
+    if not window.complete:
         unseen = f"Prometheus has no data for {format_span(window.unknown_seconds)} of the shift"
         lines.append(Detail(unseen, Verdict.NO_DATA))
-    return ReportSection(title, tuple(lines), empty="none", known=complete)
+    return ReportSection(title, tuple(lines), empty="none", known=window.complete)
 
 
 def _remarks(facts: HandoverInput) -> ReportSection:
@@ -212,9 +222,11 @@ def _changes(facts: HandoverInput) -> ReportSection:
         lines = (*lines, Detail(f"running actions are {facts.unknown}", Verdict.NO_DATA))
     title = "Changes of the last 24h"
     cluster = facts.snapshot.source("kubernetes")
-    if facts.snapshot.cluster is None and cluster is not None and cluster.health is not Health.NOT_CONFIGURED:
-        unknown = Detail("rollouts are not known: the cluster has not answered", Verdict.NO_DATA)
-        return ReportSection(title, (*lines, unknown), known=False)
+    if cluster is not None and cluster.health is not Health.NOT_CONFIGURED and not cluster.answers:
+        since = cluster.last_good_at
+        why = "the cluster has not answered" if since is None else f"the cluster last answered {format_span(now - since)} ago"
+        which = "rollouts" if since is None else "later rollouts"
+        return ReportSection(title, (*lines, Detail(f"{which} are not known: {why}", Verdict.NO_DATA)), known=False)
     return ReportSection(title, lines, empty="none that the console has seen", known=not facts.unknown)
 
 

@@ -41,6 +41,9 @@ class HandoverSession(Protocol):
     @property
     def journal_error(self) -> str: ...
 
+    @property
+    def others_unknown(self) -> str: ...
+
     async def record(self, subject: str, payload: Payload) -> Event: ...
 
     async def ledger(self) -> JournalState: ...
@@ -74,7 +77,10 @@ class HandoverService:
         # The snapshot may be older than what the session knows by now.
         incidents = known_incidents(snapshot.ledger, known=self._session.journal_known and snapshot.ledger.known)
         fault = visible(self._session.journal_error or snapshot.ledger.error)
-        facts = HandoverInput(snapshot, shift, checklists, incidents, budget, now, alerts, journal_fault=fault)
+        others = visible(self._session.others_unknown)
+        facts = HandoverInput(
+            snapshot, shift, checklists, incidents, budget, now, alerts, journal_fault=fault, others_unknown=others
+        )
         return HandoverReport(build_sections(facts), snapshot, shift, snapshot.ledger.head)
 
     async def sign(self, report: HandoverReport, *, name: str, to: str = "", remark: str = "") -> str:

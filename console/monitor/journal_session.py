@@ -103,6 +103,15 @@ class JournalSession:
         """The state of the shared journal; None if the journal stays on this machine."""
         return self._journal_service.sharing if self._journal_service is not None else None
 
+    @property
+    def others_unknown(self) -> str:
+        """Why what other consoles journalled is not known up to now, in one sentence; empty if it is, or nobody shares it."""
+        status = self.sharing
+        if status is None or (status.fault is None and status.last_good_at is not None):
+            return ""
+        why = status.fault.sentence() if status.fault is not None else status.sentence()
+        return f"the shared journal cannot be read now: {why}"
+
     async def record(self, subject: str, payload: Payload) -> Event:
         """Journals what a person did. When this returns it is on disk and in `snapshot().ledger`. Raises JournalError."""
         if self.journal is None or self._journal_service is None:

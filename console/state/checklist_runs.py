@@ -134,10 +134,10 @@ class ChecklistRuns:
         )
         return next(unsigned, None)
 
-    def last_signed_at(self, checklists: tuple[str, ...]) -> float | None:
-        """When somebody last signed one of these, Unix seconds."""
+    def last_signed_at(self, checklists: tuple[str, ...], *, until: float) -> float | None:
+        """When somebody last signed one of these, up to a time; Unix seconds."""
         times = [run.signature.at for name in checklists for run in self.for_checklist(name) if run.signature]
-        return max(times, default=None)
+        return max((at for at in times if at <= until), default=None)
 
 
 class ChecklistRunsProjection(Projection[ChecklistRuns]):

@@ -175,3 +175,24 @@ def test_a_lost_peer_is_no_lost_alertmanager(state: SourceState, verdict: Verdic
     reading = PollResult("prometheus", NOW, 0.0, window())
     result = evaluate_alerts(Item("a", "A", "?", AlertsEvidence()), reading, shown, now=NOW, pending="")
     assert (result.verdict, result.reason) == (verdict, reason)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (SourceState("alertmanager", Health.DOWN, fault=REFUSED), "Alertmanager has not answered: refused"),
+        (SourceState("alertmanager", Health.WAITING), "Alertmanager has not answered"),
+    ],
+)
+def test_an_alertmanager_that_never_answered_makes_nothing_ok(state: SourceState, reason: str) -> None:
+    """A command asks each server once: that Prometheus lists nothing does not make up for the other one. An Alertmanager that
+    is not configured is not missed; a partial list of Prometheus is not the whole one.
+    """
+    shown = Snapshot("e", "n", False, False, "ann", NOW, sources=(state,), alerts_known=True, alerts_from="prometheus")
+    reading, item = PollResult("prometheus", NOW, 0.0, window()), Item("a", "A", "?", AlertsEvidence())
+    result = evaluate_alerts(item, reading, shown, now=NOW, pending="")
+    assert (result.verdict, result.reason) == (Verdict.NO_DATA, reason)
+    without = replace(shown, sources=(SourceState("alertmanager", Health.NOT_CONFIGURED),))
+    assert evaluate_alerts(item, reading, without, now=NOW, pending="").verdict is Verdict.OK
+    partial = evaluate_alerts(item, reading, replace(without, alerts_partial="a store is gone"), now=NOW, pending="")
+    assert partial.verdict is Verdict.NO_DATA and partial.reason == "Prometheus' list of alerts is partial: a store is gone"

@@ -38,6 +38,7 @@ from console.checklists.evaluate import (
 from console.checklists.evidence_queries import CollectedEvidence, samples_at
 from console.checklists.incidents import incident_metric_lines, incident_text, incident_verdict
 from console.checklists.result import ItemResult
+from console.checklists.section import ReportSection
 from console.checklists.summary import build_summary, in_force, silence_text
 from console.checks.panels import evaluate_panel
 from console.journal.payloads import GuardStarted
@@ -612,3 +613,54 @@ def _summary(shown: Snapshot, incidents: Any) -> Sequence[Any]:
     facts = EvaluationInput(shown, CollectedEvidence(NOW), NOW, incidents)
     checklist = Checklist("day", "Day", (Item("it", "It", "Is it so?", MaintenanceEvidence(3600.0)),))
     return build_summary(checklist, evaluate(checklist, facts), facts)
+
+
+def test_a_day_that_prometheus_did_not_see_is_not_a_day_without_alerts() -> None:
+    """Without most of its data nothing is known to have fired or not; an alert that Prometheus does not have has no count."""
+    gap = AlertWindow(NOW - 36_000.0, NOW, 60.0, gaps=(FiringInterval(NOW - 30_000.0, NOW - 10_000.0),))
+    checklist = Checklist("eod", "Eod", (Item("a", "A", "?", AlertsEvidence()),), summary=True)
+
+    def alerts_of(shown: Snapshot, found: AlertWindow) -> ReportSection:
+        facts = EvaluationInput(shown, CollectedEvidence(NOW, alerts={"a": reading(found)}), NOW, Incidents())
+        return next(
+            section
+            for section in build_summary(checklist, evaluate(checklist, facts), facts)
+            if section.title == "Alerts of the day"
+        )
+
+    blind = alerts_of(CALM, gap)
+    assert not blind.known
+    assert [(line.text, line.verdict) for line in blind.lines] == [
+        ("Prometheus has no data for 5h33m of the day", Verdict.NO_DATA)
+    ]
+    seen = alerts_of(CALM, replace(gap, gaps=()))
+    assert seen.known and not seen.lines
+    live = alerts_of(snapshot(alerts=snapshot().alerts[:1]), replace(gap, gaps=()))
+    assert [line.text for line in live.lines] == ["HighErrorRate  not in Prometheus, firing now"]
+
+
+def test_an_alert_that_began_before_the_day_is_no_brief_one() -> None:
+    """It ended three minutes after midnight; how long it lasted is not in the window."""
+    seconds = NOW - local_midnight(NOW)
+    records = (history("A", (seconds, seconds - 180.0), (4000.0, 3900.0)),)
+    found = replace(window(*records).value, starts_at=local_midnight(NOW))
+    facts = EvaluationInput(CALM, CollectedEvidence(NOW, alerts={"a": reading(found)}), NOW, Incidents())
+    lines = summary(facts, Item("a", "A", "?", AlertsEvidence()))["Alerts of the day"]
+    assert lines[-1] == "False positives, estimated  1 of 1 (100 %) resolved within 5m"
+
+
+def test_without_the_shared_store_no_incident_and_no_guard_are_ok() -> None:
+    """What other consoles journalled is not known then: "none open" and "no guarded change" are said of this console only."""
+    why = "the shared journal cannot be read now: refused"
+    for evidence in (IncidentsEvidence(), IncidentsEvidence(today=True), GuardsEvidence(86_400.0)):
+        checklist = Checklist("x", "X", (Item("a", "A", "?", evidence),))
+        for others, verdict in (("", Verdict.OK), (why, Verdict.NO_DATA)):
+            facts = EvaluationInput(CALM, CollectedEvidence(NOW), NOW, Incidents(), others_unknown=others)
+            (result,) = evaluate(checklist, facts)
+            assert result.verdict is verdict and (why in result.reason) is bool(others)
+    open_one = Incidents((Incident("i1", 1, "Errors", Priority.P2, NOW - 600, "ann"),))
+    (today,) = evaluate(
+        Checklist("x", "X", (Item("a", "A", "?", IncidentsEvidence(today=True)),)),
+        EvaluationInput(CALM, CollectedEvidence(NOW), NOW, open_one, others_unknown=why),
+    )
+    assert today.verdict is None and today.reason.endswith(f"there may be more: {why}")

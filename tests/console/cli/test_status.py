@@ -14,8 +14,9 @@ from screen_samples import cluster, snapshot
 from told_platform import Series, ToldPlatform, told_platform
 
 from console.cli.main import main
-from console.cli.status import as_markdown, as_text
+from console.cli.status import alerts_title, as_markdown, as_text
 from queries.model.cluster import KindFault
+from queries.model.source import Health
 from queries.model.workload import BatchJob
 
 ALERT = {
@@ -343,3 +344,13 @@ def test_a_workload_of_any_kind_is_printed_with_its_verdict() -> None:
     assert lines[2].split()[:4] == ["ok", "job/load", "1/3", "done"]
     assert lines[3] == "  not visible: list cronjobs is forbidden"
     assert "not visible: list cronjobs is forbidden" in as_markdown(shown)
+
+
+def test_no_alerts_while_no_rule_is_evaluated_is_not_none() -> None:
+    """With Prometheus down behind an Alertmanager that responds, the title says that an alert may fire unseen."""
+    shown = snapshot(alerts=())
+    sources = tuple(replace(item, health=Health.DOWN) if item.name == "prometheus" else item for item in shown.sources)
+    assert alerts_title(shown) == "Alerts: none"
+    blind = replace(shown, sources=sources)
+    for text in (alerts_title(blind), as_text(blind), as_markdown(blind).replace("\\", "")):
+        assert "Alerts: none; an alert that is not listed may still be firing" in text

@@ -19,6 +19,7 @@ from console.handover.sections import HandoverInput, build_sections
 from console.handover.shift import Shift, current_shift, fetch_budget
 from console.journal.event import Event
 from console.journal.payloads import NoteWritten, create_event
+from console.journal.sync import SyncStatus
 from console.state.checklist_runs import ChecklistRun, ChecklistRuns, ItemAnswer, Note, Signature
 from console.state.handovers import HandoverSignature, HandoversProjection
 from console.state.incident import Incident, Incidents
@@ -303,3 +304,59 @@ async def test_a_cut_list_says_how_many_more_there_are(tmp_path: Path) -> None:
     signed = {title.split(" ")[0]: lines for title, lines in list(session.journal.events())[-1].data["handed_over"].items()}
     for title, more in (("Overrides", 1), ("Silences", 2), ("Changes", 3)):
         assert len(signed[title]) == 41 and signed[title][-1] == f"and {more} more"
+
+
+def test_an_answer_of_long_ago_is_no_present_one() -> None:
+    """A cluster that answered once and is down since does not say that nothing was rolled out; Prometheus down behind an
+    Alertmanager that answers does not say that nothing fires.
+    """
+    shown = snapshot(alerts=(), changes=())
+
+    def build(name: str, **changes: Any) -> dict[str, ReportSection]:
+        sources = tuple(replace(item, **changes) if item.name == name else item for item in shown.sources)
+        made = HandoverInput(replace(shown, sources=sources), SHIFT, Checklists(), Incidents(), None, NOW)
+        return {section.title: section for section in build_sections(made)}
+
+    lost = build("kubernetes", health=Health.DOWN, last_good_at=NOW - 4 * HOUR)["Changes of the last 24h"]
+    assert not lost.known
+    assert [line.text for line in lost.lines] == ["later rollouts are not known: the cluster last answered 4h ago"]
+    blind = build("prometheus", health=Health.DOWN)["Alerts still firing"]
+    assert not blind.known and [line.verdict for line in blind.lines] == [Verdict.NO_DATA]
+    assert blind.lines[0].text.startswith("an alert that is not listed may still be firing")
+    well = build("platform")
+    assert well["Changes of the last 24h"].known and well["Alerts still firing"].known
+    assert not well["Alerts still firing"].lines
+
+
+async def test_what_other_consoles_wrote_is_not_nothing_while_the_store_is_away(tmp_path: Path) -> None:
+    """While the shared store does not answer, every section of the journal says that it lacks the others' entries, and so does
+    what is signed.
+    """
+    fault = Fault(FaultKind.UNREACHABLE, "no connection to PostgreSQL", "db:5432")
+
+    class Alone(JournalledSession):
+        status = SyncStatus("db:5432", fault=fault)
+
+        @property
+        def sharing(self) -> SyncStatus:
+            return self.status
+
+    session = Alone(settings(tmp_path), snapshot())
+    journal = ("This shift", "Incidents", "Open items of today's checklists", "Overrides and notes in this shift",
+               "Changes of the last 24h")  # fmt: skip
+    handover = session.handovers.build(session.snapshot(), Checklists(), None, None, now=NOW)
+    await session.handovers.sign(handover, name="Ann")
+    assert session.journal is not None
+    signed = session.journal.events()[-1].data["handed_over"]
+    known = {section.title: section.known for section in handover.sections}
+    why = "the shared journal cannot be read now: no connection to PostgreSQL at db:5432"
+    for title in journal:
+        assert signed[title][-1] == f"other consoles' entries are not known: {why}" and not known[title], title
+    assert signed["Incidents"] == [f"other consoles' entries are not known: {why}"]
+    for status in (SyncStatus("db:5432", last_good_at=NOW), SyncStatus("db:5432", last_good_at=NOW, waiting=2)):
+        session.status = status
+        again = session.handovers.build(session.snapshot(), Checklists(), None, None, now=NOW)
+        assert all(section.known for section in again.sections if section.title in journal)
+    session.status = SyncStatus("db:5432")
+    again = session.handovers.build(session.snapshot(), Checklists(), None, None, now=NOW)
+    assert not any(section.known for section in again.sections if section.title in journal)

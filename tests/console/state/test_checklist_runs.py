@@ -155,8 +155,8 @@ def test_a_walk_goes_on_until_it_is_signed(log: Told) -> None:
     assert current is not None and current.id == "w1"
     log.say("w1", RunSigned(name="Ann"), at=NOW)
     assert log.walks.current("morning", due="09:00", now=NOW) is None
-    assert log.walks.last_signed_at(("evening", "morning")) == NOW
-    assert log.walks.last_signed_at(("evening",)) is None
+    assert log.walks.last_signed_at(("evening", "morning"), until=NOW) == NOW
+    assert log.walks.last_signed_at(("evening",), until=NOW) is None
 
 
 def test_streaks_and_the_last_walk(log: Told) -> None:
