@@ -202,6 +202,8 @@ class Alertmanager:
         self._peers = tuple(_Peer(Client(item, name="alertmanager", transport=transport), clock) for item in endpoints)
         self._merged: tuple[tuple[tuple[Alert, ...], ...], tuple[Alert, ...]] = ((), ())
         """What the peers last listed, and all of it merged."""
+        self.ahead_seconds = 0.0
+        """The least by which the clock of the first peer that answers is ahead of this machine's, negative if it is behind."""
 
     @property
     def where(self) -> str:
@@ -272,12 +274,14 @@ class Alertmanager:
             raise NotConfigured("no Alertmanager is configured", hint="set ALERTMANAGER_URL")
         good: list[T] = []
         lost: list[SourceError] = []
-        for result in await asyncio.gather(*map(call, self._peers), return_exceptions=True):
+        results = await asyncio.gather(*map(call, self._peers), return_exceptions=True)
+        for peer, result in zip(self._peers, results, strict=True):
             if isinstance(result, SourceError):
                 lost.append(result)
             elif isinstance(result, BaseException):
                 raise result
             else:
+                self.ahead_seconds = self.ahead_seconds if good else peer.ahead_seconds
                 good.append(result)
         return good, lost
 
@@ -325,6 +329,10 @@ class _Peer:
         return self._client.where
 
     @property
+    def ahead_seconds(self) -> float:
+        return self._client.ahead_seconds
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         return (*self._client.warnings, *filter(None, (self._muting_error,)))
 
@@ -368,7 +376,7 @@ class _Peer:
                 self._proof.note_failure(now)
         now = self._clock()
         await self._fetch("/api/v2/alerts", _ALL_ALERTS, decode=self._alerts)
-        self._proof.note_list(now, ends_at=self._ends_at - self._client.ahead_seconds)
+        self._proof.note_list(now, ends_at=self._ends_at - self.ahead_seconds)
         return self._listed
 
     async def silence(self, identity: str) -> dict[str, Any]:
@@ -404,7 +412,7 @@ class _Peer:
         except SourceError as error:
             return PeerStatus(self.where, fault=error.fault)
         members = len(status.cluster.peers or ())
-        return PeerStatus(self.where, status.cluster.status, members, self._client.ahead_seconds)
+        return PeerStatus(self.where, status.cluster.status, members, self.ahead_seconds)
 
     async def _fetch_rare(self) -> _CachedResult:
         """Version, receivers and whether it mutes; a peer that does not report them is not degraded."""

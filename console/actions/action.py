@@ -104,6 +104,10 @@ class ClusterReader(Protocol):
     async def alerts(self) -> tuple[Alert, ...]:
         """The alerts that Alertmanager lists now."""
 
+    @property
+    def alertmanager_ahead_seconds(self) -> float:
+        """How far Alertmanager's clock was ahead of this machine's at its last answer, negative if it was behind."""
+
     async def incident_update(self, incident: str, update: str) -> tuple[Incident, Update]:
         """An incident and one of its updates, from the journal. Raises ActionRefused if it has no such update."""
 

@@ -161,6 +161,10 @@ class LiveClusterReader:
         state = await self._require_alertmanager().state()
         return tuple(state.alerts)
 
+    @property
+    def alertmanager_ahead_seconds(self) -> float:
+        return self._alertmanager.ahead_seconds if self._alertmanager is not None else 0.0
+
     async def incident_update(self, incident: str, update: str) -> tuple[Incident, Update]:
         if self._incident is None:
             raise ActionRefused("updates are kept in the journal, and there is no journal")

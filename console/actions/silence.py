@@ -21,14 +21,23 @@ from queries.text.durations import YEAR_SECONDS, format_duration, parse_duration
 from queries.text.times import parse_rfc3339, utc
 
 _MAX_LISTED = 8
+_EARLY_SECONDS = 60.0
+"""So much earlier a new silence asks to start: Alertmanager starts it now, also where its clock is a little behind ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class SilenceFacts:
-    """The alerts that Alertmanager lists now, and the silence to change, None for a new one."""
+    """The alerts that Alertmanager lists now, and the silence to change, None for a new one. `ahead_seconds` is how far
+    Alertmanager's clock is ahead of this machine's.
+    """
 
     alerts: tuple[Alert, ...]
     old: ExistingSilence | None
+    ahead_seconds: float = 0.0
+
+
+_SCHEDULED = "scheduled"
+"""Of a silence that is to start later, as somebody asked for."""
 
 
 class CreateSilence:
@@ -56,10 +65,10 @@ class CreateSilence:
     async def fetch_facts(self, request: Request, reader: ClusterReader) -> SilenceFacts:
         identity = request.parameters.get("id", "")
         old = await reader.silence(identity) if identity else None
-        return SilenceFacts(await reader.alerts(), old)
+        return SilenceFacts(await reader.alerts(), old, reader.alertmanager_ahead_seconds)
 
     def plan(self, request: Request, facts: SilenceFacts, now: float) -> Plan:
-        old = facts.old
+        old, now = facts.old, now + facts.ahead_seconds  # its times are Alertmanager's
         if old and old.state == "expired":
             raise ActionRefused("that silence has expired; create a new one")
         matchers = _matchers(request.target, old)
@@ -73,7 +82,7 @@ class CreateSilence:
         ends_at, length = _end(given.get("duration", ""), old, now)
         same = old is not None and frozenset(matchers) == frozenset(old.matchers)
         body = {
-            **(old.postable if old else {"startsAt": utc(now)}),
+            **(old.postable if old else {"startsAt": utc(now - _EARLY_SECONDS)}),
             "matchers": old.raw["matchers"] if old and same else [encode_matcher(item) for item in matchers],
             "endsAt": ends_at,
             "createdBy": author,
@@ -90,6 +99,7 @@ class CreateSilence:
             command=_amtool(matchers, old, body, length, same=same),
             confirm_word=silence_subject(matchers),
             body=body,
+            verify_with=_SCHEDULED if _is_scheduled(old) else None,
             digest=plan_digest(
                 self.name,
                 text,
@@ -144,8 +154,11 @@ class CreateSilence:
                 continue
             if silence.state == "pending":
                 times = f"from {silence.starts_at} until {silence.ends_at}"
-                yield Progress(f"silence {identity} is scheduled {times}", done=True)
-                return
+                scheduled = plan.verify_with is _SCHEDULED
+                yield Progress(f"silence {identity} is scheduled {times}", done=True if scheduled else None)
+                if scheduled:
+                    return
+                continue  # it hides nothing before Alertmanager's clock says so
             hidden = _firing_matches(await reader.alerts(), matchers)
             loud = [item for item in hidden if identity not in item.silenced_by]
             if not loud:

@@ -64,6 +64,7 @@ class Facts(Kubernetes):
     """The cluster's half from the real client; Alertmanager's and Prometheus' half as a test sets it."""
 
     alerts_now: tuple[Alert, ...] = ()
+    alertmanager_ahead_seconds = 0.0
     panel: tuple[float | None, str] = (None, "")
     silences: dict[str, dict[str, Any]]
     journal: Journal | None = None

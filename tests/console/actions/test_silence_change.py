@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,27 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
 def shown(tower: Tower) -> dict[str, tuple[str, str]]:
     """The differences of the last preview that are none."""
     return {item.name: (item.before, item.after) for item in tower.previews[-1].plan.differences if item.before != item.after}
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("ahead", [3600.0, -3600.0, 20.0])
+async def test_a_console_whose_clock_is_wrong_silences_at_once(
+    tower: Tower, monkeypatch: pytest.MonkeyPatch, ahead: float
+) -> None:
+    """Its silence is active at once and lasts as long as was asked for, by the clock of Alertmanager that ends it; the next one
+    that it lengthens ends as long after now.
+    """
+    true_time = time.time
+    monkeypatch.setattr(time, "time", lambda: true_time() + ahead)
+    steps = await tower.act("silence", 'alertname="HighErrorRate"', duration="30m", comment="rolling back")
+    assert outcome(steps)[0] is Outcome.DONE, steps
+    assert "1 alert suppressed" in steps[-1].text
+    (made,) = tower.silences()
+    assert made["status"]["state"] == "active"
+    assert parse_rfc3339(made["endsAt"]) == pytest.approx(true_time() + 1800.0, abs=30.0)
+    steps = await tower.act("silence", "", id=made["id"], duration="2h")
+    assert outcome(steps)[0] is Outcome.DONE, steps
+    assert parse_rfc3339(found(tower, made["id"])["endsAt"]) == pytest.approx(true_time() + 7200.0, abs=30.0)
 
 
 @pytest.mark.servers

@@ -58,6 +58,8 @@ class Manager:
     async def alerts(self) -> tuple[Alert, ...]:
         return self.listed.pop(0) if len(self.listed) > 1 else self.listed[0]
 
+    alertmanager_ahead_seconds = 0.0
+
 
 def planned(*alerts: Alert, old: dict[str, Any] | None = None, target: str = TARGET, user: str = "ann", **given: str) -> Plan:
     facts = SilenceFacts(alerts, ExistingSilence.decode(old) if old else None)
@@ -69,9 +71,9 @@ def written(identity: str = "s1") -> Plan:
     return replace(planned(), written=identity)
 
 
-async def reports(manager: Manager) -> list[tuple[str, bool | None]]:
+async def reports(manager: Manager, plan: Plan | None = None) -> list[tuple[str, bool | None]]:
     found = []
-    async for item in CreateSilence().verify(written(), manager):  # type: ignore[arg-type]
+    async for item in CreateSilence().verify(plan or written(), manager):  # type: ignore[arg-type]
         found.append((item.text, item.done))
         assert len(found) < 10, "it never ends"
     return found
@@ -132,12 +134,35 @@ async def test_a_silence_waits_for_every_alert_that_it_matches() -> None:
 
 
 async def test_a_silence_that_has_not_begun_or_has_ended_ends_the_wait() -> None:
-    """Scheduled is done, with both times, and needs no alert; expired is a failure at once."""
+    """One that was scheduled is done, with both times, and needs no alert; expired is a failure at once."""
     text = "silence s1 is scheduled from 2023-11-14T23:13:20Z until 2023-11-15T00:13:20Z"
-    assert await reports(Manager(stored(state="pending", startsAt="2023-11-14T23:13:20Z"))) == [(text, True)]
+    later = stored(state="pending", startsAt="2023-11-14T23:13:20Z")
+    plan = replace(planned(old=later, target="", comment="rolling back"), written="s1")
+    assert await reports(Manager(later), plan) == [(text, True)]
     assert await reports(Manager(stored(state="expired", comment="x"))) == [("silence s1 has expired already", False)]
     with pytest.raises(Unreachable):
         await reports(Manager(Unreachable("no connection")))
+
+
+async def test_a_new_silence_that_alertmanager_has_not_begun_hides_nothing_yet() -> None:
+    """It was to begin at once, and by Alertmanager's clock it has not: the alerts still notify, so it is not done."""
+    early = stored(state="pending", startsAt="2023-11-14T22:13:25Z")
+    text = "silence s1 is scheduled from 2023-11-14T22:13:25Z until 2023-11-15T00:13:20Z"
+    end = "silence s1 is active until 2023-11-15T00:13:20Z; no firing alert matches it"
+    assert await reports(Manager(early, stored())) == [(text, None), (end, True)]
+
+
+async def test_the_times_of_a_silence_are_by_the_clock_of_alertmanager() -> None:
+    """With an hour between the clocks it begins at once all the same, and lasts as long as the preview says."""
+    manager = Manager(stored())
+    manager.alertmanager_ahead_seconds = -3600.0
+    request = Request("silence", TARGET, {"duration": "30m", "comment": "c"}, user="ann")
+    facts = await CreateSilence().fetch_facts(request, manager)  # type: ignore[arg-type]
+    body = CreateSilence().plan(request, facts, NOW).body
+    assert (body["startsAt"], body["endsAt"]) == ("2023-11-14T21:12:20Z", "2023-11-14T21:43:20Z")
+    extended = replace(request, target="", parameters={"id": "s1", "duration": "2h"})
+    facts = await CreateSilence().fetch_facts(extended, manager)  # type: ignore[arg-type]
+    assert CreateSilence().plan(extended, facts, NOW).body["endsAt"] == "2023-11-14T23:13:20Z"
 
 
 @pytest.mark.parametrize(
@@ -344,6 +369,8 @@ async def test_a_silence_is_read_where_one_is_changed(given: dict[str, str], rea
     asked: list[str] = []
 
     class Alertmanager:
+        alertmanager_ahead_seconds = 0.0
+
         async def silence(self, identity: str) -> str:
             asked.append(identity)
             return "the old one"
