@@ -43,6 +43,8 @@ class WireLimit:
         self._bytes = HEAD_BYTES
         self._granted = HEAD_BYTES
         self._until = time.monotonic() + seconds
+        self.awaits_response = False
+        """Whether a request was sent, so that the server may have seen it; also one that opened a way through a proxy."""
 
     def grant(self, count: int, *, seconds: float | None = None) -> None:
         """Allow this many bytes from now on, within `seconds` if given."""
@@ -148,6 +150,7 @@ def _response_class() -> type[Any]:
             super().__init__(sock, *args, **options)
             limit: WireLimit | None = getattr(_current, "limit", None)
             if limit is not None:
+                limit.awaits_response = True
                 self.fp = io.BufferedReader(_Wire(self.fp.detach(), sock, limit))
 
         def _read_status(self) -> tuple[str, int, str]:

@@ -319,7 +319,8 @@ class KubeApi:
         except Exception as error:
             if method != "GET" or not _dropped(error):
                 mapped = self._map_error(error)
-                raise (self._map_lost(method, mapped) if _dropped(error) else mapped) from error
+                # A TLS failure may be that of the connection, or come after the request.
+                raise (self._map_lost(method, mapped) if _dropped(error) or limit.awaits_response else mapped) from error
             try:
                 response = connection.send(*request, timeout=timeout)
             except Exception as second:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import ssl
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from limits import extend
 from loopback import http_answer
 
 from queries.errors import SourceError
 from queries.http.endpoint import ClusterEndpoint
 from queries.kubernetes.api import is_read, quote_segment, resource_group, resource_path
 from queries.kubernetes.client import Kubernetes
-from queries.model.fault import FaultKind
+from queries.model.fault import FaultKind, was_never_sent
 
 FORBIDDEN = (
     'deployments.apps "x" is forbidden: User "a" cannot patch resource "deployments" in API group "apps" in the namespace "n"'
@@ -76,8 +82,8 @@ async def test_a_refusal(
     await client.close()
 
 
-def open_client(folder: Path, url: str) -> Kubernetes:
-    cluster, user = {"name": "c", "cluster": {"server": url}}, {"name": "u", "user": {"token": "t"}}
+def open_client(folder: Path, url: str, **more: Any) -> Kubernetes:
+    cluster, user = {"name": "c", "cluster": {"server": url, **more}}, {"name": "u", "user": {"token": "t"}}
     context = {"name": "x", "context": {"cluster": "c", "user": "u"}}
     path = folder / "kubeconfig"
     path.write_text(json.dumps({"current-context": "x", "contexts": [context], "clusters": [cluster], "users": [user]}))
@@ -126,6 +132,49 @@ async def test_a_connection_that_breaks(serve, tmp_path: Path, method: str, kind
     if method == "PATCH":
         assert (fault.what, fault.hint) == ("the connection broke during the write", "it may or may not have taken effect")
     await client.close()
+
+
+CERTIFICATES = Path(__file__).parents[1] / "certificates"
+
+
+@pytest.mark.parametrize("after", ["the handshake", "the request"])
+async def test_tls_that_fails_after_a_write_was_sent_leaves_its_outcome_unknown(tmp_path: Path, after: str) -> None:
+    """Something between cuts in without TLS. Before the request that is no connection, and nothing was sent; once the server
+    has the request, it may have carried it out, and nobody may say that nothing was sent.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATES / "localhost.pem", CERTIFICATES / "server.key")
+    received = bytearray()
+
+    def answer(listener: socket.socket) -> None:
+        plain, _ = listener.accept()
+        with socket.socket(fileno=os.dup(plain.fileno())) as raw:
+            if after == "the handshake":
+                raw.recv(1 << 16)
+                plain.close()
+            else:
+                plain = context.wrap_socket(plain, server_side=True)
+                while b'"spec"' not in received:
+                    received.extend(plain.recv(1 << 16))
+            with suppress(ConnectionError):  # as soon as it has read that, the client is gone
+                raw.sendall(b"HTTP/1.1 502 this is not TLS\r\n\r\n")
+                raw.shutdown(socket.SHUT_WR)
+                raw.recv(1)
+        plain.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,), daemon=True)
+        thread.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        client = open_client(tmp_path, url, **{"insecure-skip-tls-verify": True})
+        with pytest.raises(SourceError) as refused:
+            await client.call("PATCH", "/api/v1/pods/x", (), {"spec": {}}, {"Content-Type": "application/merge-patch+json"})
+        await client.close()
+        thread.join(extend(5.0))
+    fault = refused.value.fault
+    assert was_never_sent(fault) is (after == "the handshake"), fault
+    assert bool(received) is (after == "the request")
+    assert after == "the handshake" or fault.what == "the connection broke during the write"
 
 
 @pytest.mark.parametrize(
