@@ -61,7 +61,8 @@ class GuardChecks:
             for state, history in zip(states, histories, strict=True)
             if not values_before(state.spec, history, target=name)
         }
-        return check_signals(self.options, self.signals, states, (spec.id for spec in source.specs), alone=alone)
+        known = (spec.id for spec in source.specs if spec.source != "kubernetes")
+        return check_signals(self.options, self.signals, states, known, alone=alone)
 
     def describe(self, undo: ActionCall | None) -> tuple[str, ...]:
         """What the person confirms beside the change."""

@@ -89,6 +89,9 @@ def check_signals(
         if state is None or signal is None:
             choices = ", ".join(sorted(names))
             found.append(PreflightCheck(CheckLevel.BLOCK, f"there is no signal {name}; known: {choices}", HOW))
+        elif state.spec.source == "kubernetes":
+            text = f"{state.spec.title} counts ready pods: neither more nor fewer means worse; name other signals (--signals)"
+            found.append(PreflightCheck(CheckLevel.BLOCK, text, HOW))
         elif signal.before is None:
             text = f"{state.spec.title}: {describe_unknown(state)}: a guard cannot judge it; name others (--signals)"
             found.append(PreflightCheck(CheckLevel.BLOCK, text, HOW))

@@ -16,7 +16,11 @@ BEFORE_SECONDS = 600.0
 """How far back the time before the change goes."""
 _MARGIN = 0.25
 """How much worse than the worst value before, as a share of it, is still the same; at least the unit's floor."""
-_FLOORS = {Unit.PERCENT: 0.5, Unit.SECONDS: 0.1, Unit.COUNT: 1.0}
+_FLOORS = {
+    Unit.PERCENT: 0.5, Unit.SECONDS: 0.1, Unit.COUNT: 1.0, Unit.PER_SECOND: 0.01, Unit.PER_MINUTE: 0.5, Unit.TIMES: 0.1,
+    Unit.CORES: 0.05, Unit.GIBIBYTES: 0.05, Unit.HOURS: 0.1,
+}  # fmt: skip
+"""Of every unit: without one, a value that stays 0 would be at its own limit, and so count as worse."""
 _OWN = "deployment"
 """The label by which a panel's series belong to one workload each."""
 _WITH_SERIES = ("deployment", "rollout")
@@ -124,4 +128,4 @@ def _worst(values: Sequence[float], *, below: bool) -> float:
 
 
 def _margin(value: float, unit: Unit) -> float:
-    return max(_FLOORS.get(unit, 0.0), _MARGIN * abs(value))
+    return max(_FLOORS[unit], _MARGIN * abs(value))

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from screen_samples import settings
 
-from console.actions.guard.gates import GateFacts, check_gates, check_others
+from console.actions.guard.gates import GateFacts, check_gates, check_others, check_signals
+from console.actions.guard.model import GuardOptions
+from console.actions.guard.signals import measure_before
 from console.actions.plan import CheckLevel, PreflightCheck
 from console.checks.panels import evaluate_panel
 from console.checks.result import CheckResult, Result
@@ -21,6 +23,7 @@ from queries.model.alert import Priority
 from queries.model.panel import Origin, PanelSpec, PanelState, Threshold, Unit
 from queries.model.panel_result import PanelResult
 from queries.model.series import Sample
+from queries.model.verdict import Verdict
 
 NOON = 1_767_268_800.0
 """2026-01-01T12:00:00Z."""
@@ -159,6 +162,20 @@ def test_an_open_incident_warns_with_its_number(tmp_path: Path) -> None:
     assert check.text == "incident 7 P1 is open: its effect on the signals would count against the change"
     check = gates(tmp_path, incidents_error="no answer")[-1]
     assert (check.level, check.text, check.unknown) == (WARN, "could not check for open incidents: no answer", True)
+
+
+def test_the_count_of_ready_pods_is_no_signal() -> None:
+    """It falls to 0 where everything is down and rises with a scaling: a guard that took it for a value that must not rise
+    would keep the worst change and roll back a good one. Its line says to name another.
+    """
+    spec = PanelSpec("workloads", "Workloads", Unit.COUNT, source="kubernetes")
+    state = PanelState(spec, Verdict.CRITICAL, value=0.0)
+    signal = measure_before(state, (), target="api")
+    options = GuardOptions(signals=("workloads", "nothing"))
+    found = check_signals(options, (signal,), (state,), ("error_ratio", "p95_latency"))
+    assert [item.level for item in found] == [BLOCK, BLOCK]
+    assert found[0].text == "Workloads counts ready pods: neither more nor fewer means worse; name other signals (--signals)"
+    assert found[1].text == "there is no signal nothing; known: error_ratio, p95_latency"
 
 
 def test_another_guard_of_the_target_blocks() -> None:

@@ -81,6 +81,17 @@ def test_the_margin_is_a_quarter_and_at_least_the_floor_of_the_unit(unit: Unit, 
     assert measure_before(state(spec(unit=unit), api=own), (), target="api").limit == pytest.approx(limit)
 
 
+@pytest.mark.parametrize("unit", list(Unit))
+def test_a_value_that_stays_0_is_not_worse(unit: Unit) -> None:
+    """No failures before and none after is as good as before, in every unit and without a threshold of the panel's own: a guard
+    must not roll that back. A value that is well over 0 then is worse.
+    """
+    of = spec(unit=unit)
+    signal = measure_before(state(of, api=0.0), (history("api", [0.0, 0.0]),), target="api")
+    verdicts = [evaluate_signal(signal, state(of, api=value), target="api").verdict for value in (0.0, 2.0)]
+    assert verdicts == [GuardVerdict.OK, GuardVerdict.WORSE]
+
+
 def test_without_a_warning_threshold_the_critical_one_counts() -> None:
     """And of both the warning."""
     assert measure_before(state(spec(critical=50.0), api=4.0), (), target="api").limit == 50.0
