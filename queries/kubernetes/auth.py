@@ -24,6 +24,8 @@ from queries.text.variables import read_env
 
 _EARLY_SECONDS = 30.0
 """A credential is renewed this long before it expires."""
+FAILED_SECONDS = 1.0
+"""Six watches start at once: a plugin that just failed is not run six times. Not by the clock that somebody may set."""
 
 _Headers: TypeAlias = tuple[tuple[str, str], ...]
 _Loaded: TypeAlias = tuple[Connection, ClusterPlace, _Headers]
@@ -46,6 +48,8 @@ class KubeAccess:
         self._stamps: tuple[tuple[str, int], ...] = ()
         self._expires_at: float | None = None
         self._plugin = ""
+        self._credential: ExecCredential | None = None
+        """The plugin's, in use; None without a plugin."""
         self._closed = False
         self._end_plugin: Callable[[], None] = lambda: None
         self._failed: tuple[float, SourceError] | None = None
@@ -68,13 +72,12 @@ class KubeAccess:
                 raise Unreachable("this client was closed")
             if self._client is not None and self._is_fresh(moment):
                 return self._client, self._headers
-            if self._failed and moment - self._failed[0] < 1.0:
-                # Six watches start at once: a plugin that just failed is not run six times.
+            if self._failed and time.monotonic() - self._failed[0] < FAILED_SECONDS:
                 raise self._failed[1]
             try:
                 self._client = self._load(moment)
             except SourceError as error:
-                self._failed = (time.time() if now is None else now, error)
+                self._failed = (time.monotonic(), error)
                 raise
             self._failed = None
             return self._client, self._headers
@@ -84,7 +87,8 @@ class KubeAccess:
         with self._lock:
             if self._client is client:
                 self._client = None
-                _plugin_credentials.pop(self._plugin, None)
+                if _plugin_credentials.get(self._plugin) is self._credential:
+                    _plugin_credentials.pop(self._plugin, None)
 
     def close(self) -> None:
         """End a running plugin without waiting."""
@@ -97,6 +101,8 @@ class KubeAccess:
     def _is_fresh(self, now: float) -> bool:
         if self._expires_at is not None and now > self._expires_at - _EARLY_SECONDS:
             return False
+        if self._credential is not None and _plugin_credentials.get(self._plugin) is not self._credential:
+            return False  # the server rejected it from another client of this process
         return _stamps(path for path, _ in self._stamps) == self._stamps
 
     def _load(self, now: float) -> Connection:
@@ -130,7 +136,7 @@ class KubeAccess:
                 f"the kubeconfig now leads to {place.sentence()}, unlike when the console started",
                 hint="restart the console",
             )
-        self._expires_at, self._plugin = None, ""
+        self._expires_at, self._plugin, self._credential = None, "", None
         proxy_url = cluster.proxy_url or ""
         socks = SocksProxy.parse(proxy_url) if proxy_url.startswith(f"{SCHEME}://") else None
         watched = [str(path) for path in files]
@@ -179,7 +185,7 @@ class KubeAccess:
             finally:
                 self.running = ""
         _plugin_credentials[key] = credential
-        self._plugin = key
+        self._plugin, self._credential = key, credential
         self._expires_at = credential.expires_at
         return credential
 

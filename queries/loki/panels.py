@@ -128,7 +128,8 @@ class LogPanels:
 
     async def _extend_trends(self, specs: Sequence[PanelSpec], results: Sequence[PanelResult], now: float) -> None:
         """Extend the trends by the values of now, and fetch their window if it is missing."""
-        missing = self._trends.needs_window(now) and now >= self._seed_after
+        waits = 0.0 < self._seed_after - now < 2.0 * _SEED_AGAIN_SECONDS  # unless the clock was set back
+        missing = self._trends.needs_window(now) and not waits
         for spec, result in zip(specs, results, strict=True):
             value = aggregate(spec.aggregation, (sample.value for sample in result.samples))
             self._trends.extend(spec.id, value, now, lowest=spec.lower_is_worse)

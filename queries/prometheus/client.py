@@ -364,7 +364,7 @@ class Prometheus:
     async def refresh_rules(self) -> None:
         """Fetch the rules once a minute if no poller does; `recorded` states if they cannot be read."""
         now = self._clock()
-        if self.rules_expected or now < self._rules_due:
+        if self.rules_expected or 0.0 < self._rules_due - now < 2.0 * _RULES_EVERY_SECONDS:
             return
         self._rules_due = now + _RULES_EVERY_SECONDS
         with suppress(SourceError):

@@ -169,7 +169,7 @@ class HistoryReader:
         if evaluations > _MOST_EVALUATIONS:
             return f"Prometheus would evaluate the expression {evaluations:,.0f} times; record it with a rule"
         until, reason = self._refused.get((query, window.step), (0.0, ""))
-        return reason if self._clock() < until else ""
+        return reason if 0.0 < until - self._clock() < 2.0 * _REFUSED_FOR_SECONDS else ""
 
     async def _add_earlier(self, history: PanelHistory, text: str, window: Window, back: float) -> PanelHistory:
         earlier = window.back(back)

@@ -316,7 +316,8 @@ class PanelFetcher:
 
     async def _extend_trends(self, specs: dict[str, PanelSpec], results: Sequence[PanelResult], now: float) -> None:
         """Extend the trends, and fetch their window if it is missing."""
-        missing = self._trends.needs_window(now) and now >= self._seed_after
+        waits = 0.0 < self._seed_after - now < 2.0 * _SEED_AGAIN_SECONDS  # unless the clock was set back
+        missing = self._trends.needs_window(now) and not waits
         requested: list[PanelResult] = []
         for result in results:
             spec = specs[result.id]

@@ -142,11 +142,11 @@ class QueryBatch(Generic[Item]):
             refused = self._refused.get(part) if self._refused else None
             if refused is None:
                 together.append(part)
-            elif refused.until > now:
+            elif _waits(refused.until, now):
                 answer.faults[part.key] = refused.fault
             else:
                 suspects.append(part)  # retry it alone, so that the rest stays one request
-        if now < self._alone_until or len(together) == 1:
+        if _waits(self._alone_until, now) or len(together) == 1:
             suspects, together = [*together, *suspects], []
         if together:
             joined = self._join(together)
@@ -210,6 +210,11 @@ class QueryBatch(Generic[Item]):
                 answer.items[part.key] = list(items)
                 answer.annotate((part,), annotations)
         return len(failures)
+
+
+def _waits(until: float, now: float) -> bool:
+    """A wait of far more than the longest ends: the clock was set back."""
+    return 0.0 < until - now < 2.0 * _LONGEST_DELAY_SECONDS
 
 
 def _is_refusal(error: SourceError) -> bool:

@@ -117,7 +117,8 @@ class RecordedValueCheck:
 
     def is_due(self, spec: PanelSpec, now: float) -> bool:
         """Whether to query the raw expression along with the recorded series."""
-        return now >= self._due_at.get(spec.id, now)
+        # After a wait of more than it ever is, the clock was set back.
+        return not 0.0 < self._due_at.get(spec.id, now) - now <= 2.0 * EVERY_SECONDS
 
     def ingest(self, spec: PanelSpec, recorded: Sequence[Sample], raw: Sequence[Sample] | None, now: float) -> None:
         """Compare the results; `raw` is None if it was not queried."""

@@ -170,6 +170,44 @@ def test_an_exec_plugin_gives_its_token_once_until_it_expires(tmp_path: Path) ->
     assert count.read_text() == "x\nx\nx\n"
 
 
+def test_a_failure_of_the_plugin_is_forgotten_whatever_the_clock_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its error holds for a moment, so that six watches do not run it six times; a clock that is set back by a day meanwhile
+    keeps nobody from the cluster.
+    """
+    works = tmp_path / "works"
+    body = f"test -e {works} || exit 3\ncat <<'END'\n{credential()}\nEND\n"
+    given = access(config(tmp_path / "k", user={"exec": {"apiVersion": V1, "command": plugin(tmp_path, body)}}))
+    passed = time.monotonic()
+    monkeypatch.setattr("queries.kubernetes.auth.time.monotonic", lambda: passed)
+    with pytest.raises(AccessDenied, match="exit code 3"):
+        given.client()
+    works.touch()
+    with pytest.raises(AccessDenied, match="exit code 3"):
+        given.client()
+    passed += 2.0
+    yesterday = time.time() - 86_400.0
+    monkeypatch.setattr("queries.kubernetes.auth.time.time", lambda: yesterday)
+    assert bearer(given) == "Bearer t1"
+
+
+def test_two_clients_of_one_plugin_share_the_credential_that_works(tmp_path: Path) -> None:
+    """The console reads and writes with a client each. Once the server rejected a token from one of them, the other one uses
+    the next token too, without a 401 of its own; and if it still gets one for the old token, the new one stays.
+    """
+    count = tmp_path / "count"
+    body = f"echo x >> {count}\ncat <<END\n{credential('t$(wc -l < ' + str(count) + ')')}\nEND\n"
+    path = config(tmp_path / "k", user={"exec": {"apiVersion": V1, "command": plugin(tmp_path, body)}})
+    reader, writer = access(path), access(path)
+    rejected, late = reader.client(), writer.client()
+    assert (rejected.authorization, late.authorization) == ("Bearer t1", "Bearer t1")
+    reader.reject(rejected)
+    assert bearer(reader) == "Bearer t2"
+    writer.reject(late)
+    assert (bearer(writer), bearer(reader)) == ("Bearer t2", "Bearer t2")
+    reader.reject(reader.client())
+    assert (bearer(reader), bearer(writer)) == ("Bearer t3", "Bearer t3")
+
+
 def test_a_plugin_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     """The limit holds although a child of the plugin keeps the pipes open; afterwards neither lives."""
     marker = tmp_path / "pid"

@@ -183,6 +183,26 @@ async def test_a_query_that_stays_bad_is_asked_ever_less_often(fake: FakePrometh
     await source.close()
 
 
+async def test_a_clock_that_is_set_back_holds_up_nothing(fake: FakePrometheus) -> None:
+    """An hour back: what was refused a moment ago is asked again, and not only once the old time has come again; so is the hour
+    of the trends.
+    """
+    fake.series = {f"raw_{name}": [({}, "1")] for name in "abc"}
+    fake.refuses = {"raw_b": (422, "execution")}
+    source = fake.source()
+    for _ in range(2):
+        refused = (await source.panels([spec(name) for name in "abc"])).results[1]
+        assert refused.fault is not None and not refused.samples
+        fake.now += 1.0
+    fake.refuses = {}
+    fake.now -= 3600.0
+    fake.take()
+    answers = (await source.panels([spec(name) for name in "abc"])).results
+    assert [answer.fault for answer in answers] == [None] * 3
+    assert ("query_range", "joined") in fake.take()
+    await source.close()
+
+
 async def test_a_refused_recording_has_raw_to_stand_in(fake: FakePrometheus) -> None:
     """A recorded expression that is refused is told as a warning, and the raw one answers."""
     fake.series = {"raw_a": [({}, "9")], "raw_b": [({}, "2")]}

@@ -207,6 +207,7 @@ def test_a_contradiction_by_value_is_told_at_once_and_ends_when_the_series_catch
     held.ingest(SPEC, value(2.4), None, NOW + 30)
     assert held.contradictions(SPEC, NOW + 30) == ()
     assert held.is_due(SPEC, NOW + 2 * EVERY_SECONDS)
+    assert held.is_due(SPEC, NOW - 3600.0), "the clock was set back"
 
 
 def test_what_agreed_before_gets_a_minute_to_catch_up_and_not_more() -> None:
