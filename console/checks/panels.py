@@ -103,7 +103,7 @@ def evaluate_panel(
     value = aggregate(spec.aggregation, [sample.value for sample in known])
     if value is None or not math.isfinite(value):
         return unknown("the sum of the series is too large for a number")
-    age = max(0.0, now - taken_at)
+    age = now - taken_at
     verdict = grade(value, limits, below=spec.lower_is_worse, allowed=spec.allowed)
     infinite = next((sample for sample in answer.samples if math.isinf(sample.value)), None)
     if infinite is not None and verdict is Verdict.OK:
@@ -112,13 +112,13 @@ def evaluate_panel(
     caveat = _explain_doubt(value, verdict, known, answer, spec)
     if caveat:
         verdict, reason = Verdict.IN_DOUBT, caveat
-    if math.isnan(now) or math.isnan(taken_at) or age > stale_after:
+    if not abs(age) <= stale_after:  # nobody knows the age of a result from the future: the clock was set back
         verdict = Verdict.STALE
         reason = unanswered or TOO_OLD
     return build(
         verdict=verdict,
         value=value,
-        age_seconds=age,
+        age_seconds=max(0.0, age),
         reason=reason,
         note=_note(spec, answer, verdict, limits),
         contradictions=answer.contradictions,

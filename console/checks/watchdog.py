@@ -7,7 +7,7 @@ from itertools import compress
 from operator import is_not
 
 from console.checks.result import FAILED_GENERALLY, CheckResult, Result
-from queries.model.alert import Alert, AlertRule, labels_agree
+from queries.model.alert import Alert, AlertRule, find_rule, labels_agree
 from queries.model.frozen import dataclass
 from queries.model.text import visible
 from queries.text.durations import format_span
@@ -78,12 +78,18 @@ def watchdog_state(
     if not named:
         return None
     firing = [alert for alert in evaluated if alert.firing]
-    since = min((alert.starts_at for alert in firing), default=None)
+    # Prometheus counts from the moment on that the expression is true, and sends nothing before `for` has passed.
+    since = min((alert.starts_at + _pending_seconds(alert, named) for alert in firing), default=None)
     was_evaluated = all(rule.health in ("ok", "err") for rule in named)
     listed = tuple(delivered)
     ours = [item for item in listed if any(labels_agree(own.labels_to_deliver, item.labels) for own in firing)]
     arrived = bool(ours if firing else listed)
     return WatchdogState(name, since, arrived=arrived, broken=was_evaluated and not firing and not any(evaluated))
+
+
+def _pending_seconds(alert: Alert, rules: Sequence[AlertRule]) -> float:
+    rule = find_rule(alert.labels, rules)
+    return rule.for_seconds if rule is not None else 0.0
 
 
 def check(name: str, state: WatchdogState | None, *, now: float) -> CheckResult:

@@ -272,7 +272,7 @@ def evaluate_workloads(
         assessment = WorkloadAssessor().assess(cluster, now=now, restarted_at=restarted_at or {})
     verdict, reason, worst = _worst(cluster, assessment.verdicts)
     age = max(0.0, now - taken_at)
-    if not age <= stale_after:
+    if not abs(now - taken_at) <= stale_after:
         verdict, reason = Verdict.STALE, unanswered or TOO_OLD
     elif verdict is Verdict.STALE:
         age = max([age, *(now - item.since for item in cluster.faults if item.since and not item.forbidden)])

@@ -106,7 +106,7 @@ class AlertList:
         """Why an empty list is not reliable; only while both servers respond."""
         if self._watchdog is None or self._alertmanager_failed or self._rules_failed:
             return ""
-        return self._watchdog.warning(now)
+        return self._watchdog.warning(self._server_time(now))
 
     def runbook_of(self, alert: Alert) -> RunbookMatch:
         annotation = label(alert.annotations, "runbook_url") or label(alert.annotations, "runbook")
@@ -161,7 +161,12 @@ class AlertList:
             # Whether they were delivered is unknown; that they fire is known.
             return (*merged.alerts, *merged.missing)
         missing = [item for item in merged.missing if item.fingerprint in self._missing]
-        return (*merged.alerts, *find_undelivered(missing, self._rules.rules if self._rules else (), now=now))
+        rules = self._rules.rules if self._rules else ()
+        return (*merged.alerts, *find_undelivered(missing, rules, now=self._server_time(now)))
+
+    def _server_time(self, now: float) -> float:
+        """By the clock of the server whose alerts the rules list."""
+        return now + (self._rules.ahead_seconds if self._rules else 0.0)
 
     def _build_tracked(self, alert: Alert) -> TrackedAlert:
         match = self.runbook_of(alert)

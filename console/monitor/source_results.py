@@ -124,7 +124,7 @@ class SourceResults:
             health = _HEALTHS.get(fault.kind, Health.DOWN)
             if fault.kind is FaultKind.THROTTLED and fault.status == 503 and not fault.retry_after_seconds:
                 # Too many concurrent requests: it responds, and gives no time after which to retry.
-                current = good is not None and now - good.taken_at <= self._silence_limit(source)
+                current = good is not None and abs(now - good.taken_at) <= self._silence_limit(source)
                 health = Health.DEGRADED if current else Health.STALE
         elif source == PROMETHEUS:
             panels: PanelResults = self.value(PROMETHEUS)
@@ -156,7 +156,7 @@ class SourceResults:
             health = health if health is Health.PARTIAL else Health.DEGRADED
             detail = f"no answer for {format_span(now - self.late[source])}"
         paused_at = self.paused_at(source, now)
-        silent = paused_at is None and self._silent_seconds(source, now) > self._silence_limit(source)
+        silent = paused_at is None and abs(self._silent_seconds(source, now)) > self._silence_limit(source)
         if health.answers and silent:
             # Its task hangs where no timeout applies: do not leave an old `up` on the screen.
             health, detail = Health.DOWN, "no answer any more"

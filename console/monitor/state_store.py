@@ -257,7 +257,7 @@ class StateStore:
                 assessment=self._assess(value, now) if value is not None else None,
             )
         result, age = _result_of(spec, value), now - taken_at
-        basis = (spec, result, threshold, unanswered, age > stale_after)
+        basis = (spec, result, threshold, unanswered, abs(age) > stale_after)
         known = self._evaluated.get(spec.id)
         if known is None or not _same(known[0], basis) or not _same_age(known[1], age):
             state = evaluate_panel(

@@ -85,6 +85,8 @@ class RulesResult:
     """The recording rules by group with their evaluation state, which does not count as a change."""
     is_thanos: bool | None = field(default=None, compare=False)
     """Whether the groups have the field by which a Thanos Query is known; None without a group."""
+    ahead_seconds: float = 0.0
+    """How far the clock of these times is ahead of this machine's, negative if it is behind; 0 for a little."""
 
 
 class _Item(msgspec.Struct):

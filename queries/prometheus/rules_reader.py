@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from queries.http.client import Client
+from queries.http.clock_skew import NOTABLE_SECONDS
 from queries.http.endpoint import Endpoint
 from queries.http.lean_httpx import httpx
 from queries.prometheus.relabel import SentLabels
@@ -41,7 +42,8 @@ class RulesReader:
     async def read(self) -> RulesResult:
         """The rules with their pending and firing alerts, with the labels that Alertmanager gets. Raises SourceError."""
         answer = await self.ruler.fetch("/api/v1/rules", decode=self._decoder.decode)
-        answer = replace(answer, alerts=await self.sent_labels.add(answer.alerts))
+        ahead = self.ruler.ahead_seconds if abs(self.ruler.ahead_seconds) >= NOTABLE_SECONDS else 0.0
+        answer = replace(answer, alerts=await self.sent_labels.add(answer.alerts), ahead_seconds=ahead)
         if self.ruler is self._client and not answer.partial:
             answer = replace(answer, partial=await self.stores.missing(is_thanos=answer.is_thanos, rules=True))
         return answer

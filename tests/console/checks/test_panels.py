@@ -120,9 +120,20 @@ def test_an_old_value_is_kept_and_called_stale() -> None:
     assert told.reason == "the last result is too old"
 
 
-@pytest.mark.parametrize(("age", "verdict"), [(-5.0, Verdict.CRITICAL), (30.0, Verdict.CRITICAL), (30.001, Verdict.STALE)])
+@pytest.mark.parametrize(
+    ("age", "verdict"),
+    [
+        (-30.001, Verdict.STALE),
+        (-30.0, Verdict.CRITICAL),
+        (-5.0, Verdict.CRITICAL),
+        (30.0, Verdict.CRITICAL),
+        (30.001, Verdict.STALE),
+    ],
+)
 def test_a_value_is_old_after_its_time(age: float, verdict: Verdict) -> None:
-    """Of exactly that age it still counts; one of a clock that is ahead is of now."""
+    """Of exactly that age it still counts; one of a clock that is a little ahead is of now, and of one that is far ahead,
+    because somebody set it back since, nobody knows the age.
+    """
     told = state(7.0, now=age)
     assert (told.verdict, told.age_seconds) == (verdict, max(0.0, age))
 

@@ -38,6 +38,16 @@ def test_one_that_fires_and_has_not_arrived_after_a_minute_and_a_half_is_told_in
     )
 
 
+def test_one_that_waits_for_its_rule_has_not_been_sent_yet() -> None:
+    """Prometheus sends it once it was pending for the rule's `for`: until a minute and a half after that it is not late."""
+    rule = replace(RULE, for_seconds=300.0)
+    lost = found(rule=rule, fired=(beat(NOW),))
+    assert lost is not None
+    assert lost.warning(NOW + 300.0 + ARRIVES_WITHIN_SECONDS) == ""
+    assert "does not reach Alertmanager" in lost.warning(NOW + 301.0 + ARRIVES_WITHIN_SECONDS)
+    assert check("Watchdog", lost, now=NOW + 301.0).text == "Watchdog has been firing for 1s and has not arrived yet"
+
+
 @pytest.mark.parametrize("state", [AlertState.ACTIVE, AlertState.SUPPRESSED])
 def test_one_that_arrived_is_not_told_of(state: AlertState) -> None:
     """Also where somebody silenced it: the way is open, and that is what it is for."""

@@ -54,6 +54,9 @@ RUNBOOKS = RunbookIndex((Runbook("triage", "triage.md", "Triage"), Runbook("high
 DOWN = Fault(FaultKind.UNREACHABLE, "connection refused", "http://p", "is it running?")
 
 
+SERVING = Workload("n", "api", "u", "1", 1, 1, 2, 2, 2, 2, 2, paused=False, revision=1, created_at=NOW - 9e5)
+
+
 def board(settings: Settings = SETTINGS) -> StateStore:
     return StateStore(settings, SPECS, runbooks=RUNBOOKS)
 
@@ -169,6 +172,28 @@ def test_a_source_that_fails_keeps_its_last_value_which_grows_stale() -> None:
     view.apply(reading("prometheus", panels(0.4), at=NOW + 20))
     assert view.snapshot(NOW + 20).panels[0].verdict is Verdict.OK
     assert view.snapshot(NOW + 20).sources[0].health is Health.UP
+
+
+def test_a_clock_that_is_set_back_makes_no_old_value_current() -> None:
+    """While Prometheus and the cluster do not answer, somebody sets this machine's clock back by an hour: what was stale stays
+    so, and is not ok for the next hour; nor is a source up that says nothing any more. The next answers end that.
+    """
+    view = board()
+    workloads = StateStore(SETTINGS, (PanelSpec("workloads", "Workloads", Unit.COUNT, source="kubernetes"),), runbooks=RUNBOOKS)
+    view.apply(reading("prometheus", panels(0.3)))
+    workloads.apply(reading("kubernetes", Cluster("n", workloads=(SERVING,))))
+    assert view.snapshot(NOW).panels[0].verdict is workloads.snapshot(NOW).panels[0].verdict is Verdict.OK
+    set_back = NOW - 3600.0
+    assert view.snapshot(set_back).sources[0].health is Health.DOWN
+    for fault in (None, DOWN):
+        if fault is not None:
+            view.apply(reading("prometheus", at=set_back, fault=fault))
+            workloads.apply(reading("kubernetes", at=set_back, fault=fault))
+        told = [store.snapshot(set_back + 1.0).panels[0] for store in (view, workloads)]
+        assert [(item.verdict, item.age_seconds) for item in told] == [(Verdict.STALE, 0.0)] * 2
+    view.apply(reading("prometheus", panels(0.4), at=set_back + 5.0))
+    workloads.apply(reading("kubernetes", Cluster("n", workloads=(SERVING,)), at=set_back + 5.0))
+    assert [store.snapshot(set_back + 6.0).panels[0].verdict for store in (view, workloads)] == [Verdict.OK] * 2
 
 
 def test_a_poll_that_hangs_does_not_stay_up() -> None:
@@ -297,6 +322,26 @@ def test_an_alert_that_has_just_begun_is_not_called_undelivered() -> None:
     view.apply(reading("alertmanager", manager()))
     view.apply(reading("rules", rules(alert(of="prometheus", at=NOW - 130))))
     assert view.snapshot(NOW).alerts == ()
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_how_long_an_alert_fires_is_told_by_the_clock_of_its_server(ahead: float) -> None:
+    """With an hour between this machine's clock and Prometheus', an alert that nobody was notified of is not hidden for an
+    hour, and one that has just begun is not called undelivered; the heartbeat likewise.
+    """
+    view = board()
+    view.apply(reading("alertmanager", manager()))
+
+    def told(seconds: float) -> tuple[list[AlertState], bool]:
+        since = NOW + ahead - seconds
+        beat, fired = alert("Watchdog", of="p", at=since), alert(of="prometheus", at=since)
+        listed = replace(rules(beat, fired, wait=0.0), ahead_seconds=ahead)
+        view.apply(reading("rules", replace(listed, rules=(*listed.rules, *beating().rules))))
+        found = view.snapshot(NOW)
+        return [item.alert.state for item in found.alerts], bool(found.delivery_doubt)
+
+    assert told(600.0) == ([AlertState.UNDELIVERED], True)
+    assert told(5.0) == ([], False)
 
 
 def test_an_alert_that_ended_between_two_answers_is_not_called_undelivered() -> None:
