@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import shlex
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING, ClassVar
@@ -382,8 +383,10 @@ async def _read_before(query: str, reader: ClusterReader) -> float | None:
 
 
 def _has_moved(expect: str, before: float | None, now: float | None) -> bool:
-    """A counter with labels has no series before its first use. A counter that starts again after a restart is lower."""
-    if now is None:
+    """A counter with labels has no series before its first use. A counter that starts again after a restart is lower. NaN is no
+    value, and differs from nothing.
+    """
+    if now is None or math.isnan(now):
         return False
     if expect == "rises":
         return now > (before or 0.0)

@@ -164,7 +164,7 @@ def _moment(at: float) -> str:
 
 _CLOCKS_APART_SECONDS = 5.0
 """How far apart the clocks of a console and of the API server may be; the server's times are in whole seconds."""
-_ROLLOUTS = ("image", "restart", "rollback")
+_ROLLOUTS = ("image", "limits", "restart", "rollback")
 """The actions that change a pod template."""
 Authors: TypeAlias = Mapping[str, tuple[tuple[float, float, str], ...]]
 """By target, when a rollout from a console began and ended, in Unix seconds, and by whom."""

@@ -274,6 +274,9 @@ class Watcher:
                     self._watch()
                     pause = max(0.0, 1.0 - (time.monotonic() - began))
                 else:
+                    with self._lock:
+                        self._items.replace({})  # they went with their definition
+                    self._version = ""
                     self._recover()
                     if not absent:
                         self._changed()
@@ -293,6 +296,8 @@ class Watcher:
             self._version = ""
             # A server whose lists expire at once must not be queried in a tight loop.
             return 0.05 if time.monotonic() - self._listed_at > 2.0 else 1.0
+        if error.fault.status == 404 and self.kind.custom:
+            self._api.served.pop(self.kind.prefix, None)  # its definition may be gone: ask again
         self.fault = error.fault
         self.failed_at = self.failed_at or time.time()
         self.settled = True

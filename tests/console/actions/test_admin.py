@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 from collections.abc import AsyncIterator, Iterator
@@ -50,11 +51,14 @@ class Counters:
         self.stuck = False
         self.old: float | None = None
         """What every counter had before a scrape that failed, and has again once a call was sent."""
+        self.new: float | None = None
+        """What every counter has once a call was sent, if not the old value."""
 
     async def query(self, text: str) -> Any:
         if self.old is not None:
             there = self._server.writes or re.fullmatch(r"last_over_time\(\(.+\)\[1h:1m\]\)", text)
-            return SimpleNamespace(samples=[SimpleNamespace(value=self.old)] if there else [])
+            value = self.old if self.new is None or not self._server.writes else self.new
+            return SimpleNamespace(samples=[SimpleNamespace(value=value)] if there else [])
         name, _, label = re.findall(r"\((\w+)(\{(.*)\})?\)", text)[0]
         found = [
             value for series, value in self._server.metrics.items() if series.partition("{")[0] == name and label in series
@@ -313,6 +317,25 @@ async def test_a_series_that_returns_after_a_gap_has_not_moved(bench: AdminBench
     end, text = outcome(await bench.call("vectors-reopen"))
     assert end is Outcome.UNKNOWN and 'vector_store_reload_total{status="success"}) 512' in text, text
     assert "rises (now 512)" in " ".join(bench.previews[-1].plan.notes)
+
+
+async def test_a_value_that_is_no_number_has_not_changed(bench: AdminBench, tmp_path: Path) -> None:
+    """NaN differs from everything, also from itself: a quotient without traffic proves no change of a team's own call."""
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        "calls:\n  warm-up:\n    title: Warm up\n    about: warms the cache\n    method: POST\n"
+        "    path: /api/v1/maintenance/vectors/backend/reload\n    answers: {status: [ok]}\n"
+        "    moves: [{query: 'sum(hit_ratio)', expect: changes}]\n    undo: {says: nothing}\n"
+    )
+    told = replace(bench.settings, own=replace(bench.settings.own, admin_calls=(str(own),)))
+    bench.counters.old = 0.5
+    bench.counters.new = math.nan
+    end, text = outcome(await bench.call("warm-up", settings=told))
+    assert end is Outcome.UNKNOWN and "sum(hit_ratio)" in text, text
+    bench.counters.new = 0.7
+    bench.server.requests.clear()
+    end, text = outcome(await bench.call("warm-up", settings=told))
+    assert end is Outcome.DONE, text
 
 
 async def test_a_lost_answer_is_looked_up_and_never_sent_again(bench: AdminBench, monkeypatch: pytest.MonkeyPatch) -> None:

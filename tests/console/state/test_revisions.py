@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from console.actions.reconcilers import TEMPLATE
+from console.actions.registry import ACTIONS
 from console.journal.event import Event
 from console.journal.payloads import event_kind
 from console.state.revisions import (
@@ -212,3 +214,14 @@ def test_a_rollout_belongs_to_the_action_that_ran_when_it_was_written() -> None:
     assert author(5090.0, later, image) == "bob@vm"
     assert author(5003.0, image, acted("restart", 5001.0, 5020.0, "bob@vm", "refused")) == "ann@vm"
     assert author(4970.0, earlier, image) == "cad-console"
+
+
+def test_new_limits_are_a_rollout_of_whoever_set_them() -> None:
+    """Every action that changes the pod template counts, so that no rollout from a console is the console's own."""
+    written = replace(WEB, written_by="cad-console", written_at=5003.0)
+    names = [action.name for action in ACTIONS if getattr(action, "changes", "") == TEMPLATE or action.name == "image"]
+    assert set(names) == {"image", "limits", "restart", "rollback"}
+    for name in names:
+        data = {"action": name, "target": "deployment/web", "outcome": "done", "elapsed_seconds": 40.0}
+        event = Event(5040.0, "action.outcome", "run", "ann@vm", "prod", data)
+        assert name_rollout_author(written, rollout_authors((event,))) == "ann@vm", name

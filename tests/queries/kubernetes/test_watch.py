@@ -261,6 +261,29 @@ async def test_a_custom_kind_that_is_installed_later_appears(api: Any, monkeypat
     watching.stop(made)
 
 
+@pytest.mark.parametrize("installed_again", [False, True])
+async def test_a_custom_kind_whose_definition_is_removed_goes(
+    api: Any, monkeypatch: pytest.MonkeyPatch, installed_again: bool
+) -> None:
+    """The server says of it what it says of a path that it does not have. Its objects went with it, so they are not shown as
+    stale for good; if somebody installs it again, its new objects appear.
+    """
+    monkeypatch.setattr(watch, "ABSENT_SECONDS", 0.05)
+    kinds = json.dumps({"resources": [{"name": "rollouts"}]}).encode()
+
+    def has_it(server: Any, _: object) -> None:
+        server.whole(200, kinds)
+
+    lacks = refused(404, "")
+    again = (lacks, lacks, has_it, listed("b"), IDLE) if installed_again else (lacks,) * 50
+    made, _ = api(has_it, listed("a"), watched(), lacks, lacks, lacks, *again)
+    watching = Watching(made, ROLLOUTS)
+    await watching.until(lambda: watching.names() == ["a"])
+    expected = ["b"] if installed_again else []
+    await watching.until(lambda: watching.names() == expected and watching.watcher.fault is None, seconds=extend(10.0))
+    watching.stop(made)
+
+
 def test_back_off_doubles_up_to_its_cap() -> None:
     """Never more than the cap, and from the start again after a success."""
     backoff = Backoff(4.0)

@@ -24,7 +24,7 @@ from console.actions.guard.model import GuardOptions, GuardPhase, GuardResult, G
 from console.actions.guard.signals import evaluate_signal, measure_before
 from console.actions.guard.takeover import GuardTakeover, NotTaken
 from console.actions.node import Cordon
-from console.actions.plan import CheckLevel, Outcome, Preview, RunStep, Stage
+from console.actions.plan import ActionRefused, CheckLevel, Outcome, Preview, RunStep, Stage
 from console.actions.registry import ACTIONS, action_named
 from console.actions.runner import RunContext, run
 from console.actions.writers.writer import Writer
@@ -691,6 +691,23 @@ async def test_a_guard_that_was_taken_over_holds_at_least_a_second(bench: Bench)
     signals.values["error_ratio"] = None
     steps = await take_over(bench, signals)
     assert steps[-1].text.startswith("rolled back: unknown for 1s"), steps[-1].text
+
+
+async def test_a_guard_whose_change_this_console_does_not_know_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console that takes it over reads another config file, without the call of the platform that was made: it says so and
+    rolls nothing back, and does not break off so that the next one begins anew.
+    """
+    signals = Signals(bench.journal)
+    await kill(bench, "watching", signals)
+
+    async def unknown(*_: object) -> str:
+        raise ActionRefused("there is no call 'warm-up'")
+
+    monkeypatch.setattr(Cordon, "fetch_state", unknown)
+    steps = await take_over(bench, signals)
+    assert steps[-1].text == "there is no call 'warm-up': nothing is rolled back"
+    (ended,) = guards_of(bench.journal).ended
+    assert (ended.result, len(bench.writes())) == ("changed", 1) and not guards_of(bench.journal).open
 
 
 async def test_of_two_consoles_at_the_same_moment_one_takes_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
