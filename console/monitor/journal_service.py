@@ -225,13 +225,13 @@ class JournalService:
 
     async def read(self) -> bool:
         """Reads once; returns whether there is news. A failed read keeps the known state and sets `fault`."""
-        before, self.fault = self.fault, ""
-        new = False
+        before, fault, new = self.fault, "", False
         try:
             new = await asyncio.get_running_loop().run_in_executor(self._disk, self._read_slice, self._present)
         except JournalError as error:
-            self.fault = str(error)
-        return new or self.fault != before
+            fault = str(error)
+        self.fault = fault  # not before it is known: while a read is under way, the last one counts
+        return new or fault != before
 
     async def read_all(self, *, seconds: float = float("inf")) -> None:
         """For a command: reads the whole journal, for at most so long. In a running console one slice: `run` reads the rest."""

@@ -104,6 +104,29 @@ async def test_a_journal_that_cannot_be_read_is_told_at_once(tmp_path: Path, mon
             await bench.wait(lambda: not bench.service.fault)
 
 
+async def test_a_journal_that_cannot_be_read_stays_so_while_it_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read that has not ended says nothing: the fault of the last one is shown until then, and does not flicker."""
+    with Journal.open(tmp_path / "journal.sqlite3") as journal:
+        bench = _Running(journal, tmp_path, monkeypatch)
+        service, look, shown = bench.service, bench.count, list[str]()
+
+        def fail() -> tuple[int, int]:
+            raise JournalError("the journal is gone")
+
+        def recover() -> tuple[int, int]:
+            shown.append(service.fault)
+            return look()
+
+        for count, fault in ((fail, "the journal is gone"), (recover, "")):
+            bench.count = count
+            assert await service.read()
+            assert service.fault == fault
+        assert shown and set(shown) == {"the journal is gone"}
+        await service.close()
+
+
 async def test_a_closed_service_looks_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its thread ends before the journal is closed under it."""
     with Journal.open(tmp_path / "journal.sqlite3") as journal:
