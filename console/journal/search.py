@@ -9,7 +9,7 @@ from typing import Any
 from console.journal.errors import VERIFY, JournalError
 from console.journal.event import Event
 from console.journal.sqlite import Journal
-from console.journal.sqlite_tables import decode_row
+from console.journal.sqlite_tables import among, decode_row
 from queries.model.frozen import dataclass
 
 PAGE = 200
@@ -28,6 +28,8 @@ class SearchQuery:
     since: float | None = None
     until: float | None = None
     """Unix seconds, both included, in the order of all consoles; None for no limit."""
+    environments: tuple[str, ...] = ()
+    """Empty for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,9 @@ def _conditions(query: SearchQuery) -> tuple[list[str], list[Any]]:
         if starts:
             where.append(f"({' OR '.join([f'+{column} LIKE ? ESCAPE ?'] * len(starts))})")
             values += [value for start in starts for value in (f"{_escaped(start)}%", "\\")]
+    if query.environments:
+        where.append(f"+environment {among(query.environments)}")
+        values += query.environments
     for limit, at in ((">=", query.since), ("<=", query.until)):
         if at is not None:
             where.append(f"stamp {limit} ?")

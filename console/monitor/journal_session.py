@@ -176,13 +176,19 @@ class JournalSession:
         """The newest ends of actions on this target, newest first; none if the journal cannot be read."""
         return await self._newest_about(target, "action.outcome")
 
+    @property
+    def own_environments(self) -> tuple[str, ...]:
+        """Whose events are of what is shown, in a journal of several: those of its environment, and those without one."""
+        return ("", self.settings.environment)
+
     async def _newest_about(self, target: str, kind: str) -> tuple[Event, ...]:
         if self.journal is None:
             return ()
         from console.journal.search import SearchQuery, search  # noqa: PLC0415  # as above
 
         try:
-            page = await asyncio.to_thread(search, self.journal, SearchQuery(kinds=(kind,), words=(target,)))
+            query = SearchQuery(kinds=(kind,), words=(target,), environments=self.own_environments)
+            page = await asyncio.to_thread(search, self.journal, query)
         except JournalError:
             return ()  # an action then asks for what it would have found
         return tuple(hit.event for hit in page.entries if hit.event.data.get("target") == target)

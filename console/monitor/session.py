@@ -348,7 +348,8 @@ class Session(JournalSession):
         from console.journal.search import SearchQuery, search  # noqa: PLC0415  # not before a chart is opened
 
         try:
-            page = await asyncio.to_thread(search, self.journal, SearchQuery(kinds=tuple(KINDS), until=until))
+            query = SearchQuery(kinds=tuple(KINDS), until=until, environments=self.own_environments)
+            page = await asyncio.to_thread(search, self.journal, query)
         except JournalError:
             return ()  # the header says what is wrong with the journal
         return tuple(hit.event for hit in page.entries)

@@ -559,3 +559,17 @@ async def test_the_first_step_that_fails_is_the_last(outside: Outside) -> None:
     made, reports = await run_steps(service, Probed("503 not yet"), "health", "health")
     assert made.failed and made.end.error == "not healthy within 50ms: 503 not yet"
     assert len(reports) == 2 and not reports[1].done and reports[1].text.startswith("health: failed: not healthy within")
+
+
+async def test_a_backup_of_another_environment_is_never_restored(outside: Outside, open_desk: Callable[..., Desk]) -> None:
+    """One journal has the events of every environment, and a service may have the same name in two: the default is the last
+    backup of this one, and without any there is no default.
+    """
+    staging = open_desk(outside.service(), environment="staging")
+    await staging.act("update-service", to="1.9.0")
+    production = open_desk(outside.service(), environment="production")
+    assert await production.session.action_steps(TARGET) == ()
+    result, text = outcome(await production.act("restore-service"))
+    assert result is Outcome.REFUSED and "the journal has none" in text
+    assert outside.calls.count("restore") == 0
+    assert [event.data["step"] for event in await staging.session.action_steps(TARGET)][-1] == "backup"

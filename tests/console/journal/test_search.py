@@ -84,6 +84,16 @@ def test_both_ends_of_a_range_are_included(journal: Journal, since: float | None
     assert [item[1:] for page in pages for item in page] == list(found)
 
 
+def test_the_events_of_one_environment(tmp_path: Path) -> None:
+    """Of a journal that has those of several, and of none."""
+    with Journal.open(tmp_path / "j") as journal:
+        for number, environment in enumerate(("prod", "staging", "", "prod")):
+            journal.append(Event(NOW + number, "note", f"s{number}", "ann", environment, {}))
+        for environments, found in (((), "3210"), (("prod",), "30"), (("", "staging"), "21"), (("other",), "")):
+            page = search(journal, SearchQuery(environments=environments))
+            assert [hit.event.subject[1:] for hit in page.entries] == list(found)
+
+
 def test_what_is_not_shared_says_why(journal: Journal) -> None:
     """It waits, or was refused; what was delivered says nothing and is not found as unshared."""
     outbox: Outbox = journal.outbox

@@ -300,3 +300,13 @@ async def test_a_session_without_sources_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(NotConfigured):
         await session.evaluate("up")
     await session.close()
+
+
+async def test_a_chart_marks_what_happened_in_its_environment(session: Session) -> None:
+    """One journal has the events of every environment: those of another are no marks, those without one are."""
+    assert session.journal is not None
+    now, own = time.time(), session.settings.environment
+    for environment in (own, "another", ""):
+        session.journal.append(Event(now, "note", "note", "ann", environment, {"text": f"in {environment}"}))
+    found = sorted(str(event.data["text"]) for event in await session.chart_events())
+    assert found == sorted((f"in {own}", "in "))
