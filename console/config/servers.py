@@ -193,7 +193,17 @@ def _http_config(sources: Sources, table: Mapping[str, Any], path: KeyPath) -> H
         no_proxy=table.get("no_proxy", ""),
         follow_redirects=table.get("follow_redirects", True),
         http_headers=tuple(headers),
+        plain_values=_find_plain_values(table.get("http_headers", {})),
     )
+
+
+def _find_plain_values(headers: Mapping[str, Any]) -> tuple[str, ...]:
+    """The values of headers that are no secrets, neither by their key nor by the header's name."""
+    if not any(values.get("values") for values in headers.values()):
+        return ()
+    from queries.text.secrets import is_secret_name  # noqa: PLC0415  # only with such a header
+
+    return tuple(value for name, values in headers.items() if not is_secret_name(name) for value in values.get("values", ()))
 
 
 def _refuse_second_authorization(sources: Sources, http: HttpConfig, path: KeyPath) -> None:

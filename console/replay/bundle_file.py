@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -20,6 +21,8 @@ from queries.text.times import format_time
 FORMAT = "cad-console-bundle"
 VERSION = 1
 MANIFEST = "manifest.json"
+TIMELINE = "timeline"
+"""The source that the manifest names where marks of the timeline may be missing."""
 MOST_FILE_BYTES = 64 << 20
 """Of a bundle, as it lies on disk."""
 MOST_BYTES = 256 << 20
@@ -39,7 +42,7 @@ class BundlePart(msgspec.Struct, frozen=True):
     """A file within the bundle, its size in bytes and its SHA-256 in hexadecimal digits."""
 
     name: str
-    bytes: int
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
     sha256: str
 
 

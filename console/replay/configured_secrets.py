@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from console.config.settings import Channel, Settings
+from queries.http.endpoint import HttpConfig
 from queries.http.url_secrets import find_secrets
 from queries.text.secrets import encoded_forms
 
@@ -18,6 +21,9 @@ _SECRET_FIELDS = frozenset({"password", "credentials", "routing_key", "token", "
 _URL_FIELDS = frozenset({"url", "proxy_url"})
 _MOST_FILE_BYTES = 64 << 10
 _REPLACEMENT = "…"
+_IN_A_NUMBER = re.compile(rb"[-+.0-9eE]+").fullmatch
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+"""A text in JSON."""
 
 
 class Redactor:
@@ -32,10 +38,19 @@ class Redactor:
         self._secrets = tuple(text.encode() for text in sorted(spellings, key=len, reverse=True))
 
     def redact(self, content: bytes) -> bytes:
+        """The JSON without any of the secrets: one that a number could contain is replaced in texts alone."""
         for secret in self._secrets:
-            if secret in content:
+            if secret not in content:
+                continue
+            if _IN_A_NUMBER(secret):
+                content = _STRING.sub(partial(_hide, secret), content)
+            else:
                 content = content.replace(secret, _REPLACEMENT.encode())
         return content
+
+
+def _hide(secret: bytes, found: re.Match[bytes]) -> bytes:
+    return found[0].replace(secret, _REPLACEMENT.encode())
 
 
 def _find(value: Any, name: str = "") -> Iterator[str]:
@@ -45,8 +60,10 @@ def _find(value: Any, name: str = "") -> Iterator[str]:
         elif name in _URL_FIELDS:
             yield from _find_in_url(value)
     elif name == "http_headers":
-        yield from (text for _, text in value)
+        return  # those of them that are secrets are found in their HttpConfig
     elif dataclasses.is_dataclass(value):
+        if isinstance(value, HttpConfig):
+            yield from value.secret_values
         for item in dataclasses.fields(value):
             within = getattr(value, item.name)
             # The URL of a channel is a secret as a whole and in parts.

@@ -32,6 +32,8 @@ class HttpConfig:
     http_headers: tuple[tuple[str, str], ...] = ()
     header_files: tuple[tuple[str, str], ...] = ()
     """Headers whose value is the current content of a file."""
+    plain_values: tuple[str, ...] = ()
+    """The values of `http_headers` that are no secrets, such as a tenant's name."""
 
     @property
     def authorization_field(self) -> str:
@@ -41,6 +43,11 @@ class HttpConfig:
         if self.username or self.password or self.password_file:
             return "basic_auth"
         return "authorization" if self.credentials or self.credentials_file else ""
+
+    @property
+    def secret_values(self) -> tuple[str, ...]:
+        """The values of `http_headers` that no text may repeat."""
+        return tuple(value for _, value in self.http_headers if value not in self.plain_values)
 
     def __repr__(self) -> str:
         return "HttpConfig(…)"

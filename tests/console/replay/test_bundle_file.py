@@ -161,6 +161,9 @@ def test_sizes_are_limited_before_anything_is_decompressed(written: Path) -> Non
     assert "larger than the bundle says" in refusal(bomb)
     part = {"name": "rules.json", "bytes": MOST_BYTES + 1, "sha256": ""}
     assert "no bundle is that large" in refusal(with_manifest(written, parts=[part]))
+    for size in (-1, -2, -5):  # it would make up for another one's size, and limit nothing
+        hostile = [part, {"name": "journal.jsonl", "bytes": size - MOST_BYTES, "sha256": ""}]
+        assert "cannot be read" in refusal(with_manifest(written, parts=hostile))
     assert "larger than" in refusal(rewrite(written, lambda found: found.update({"manifest.json": bytes(2 << 20)})))
 
 
