@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from console.alerts.chart import KINDS, chart_marks
 from console.journal.errors import JournalError
@@ -30,6 +30,15 @@ _FRACTION_SECONDS = 1.0
 """ALERTS_FOR_STATE has whole seconds, cut off."""
 _FIRST_ROLLOUT_SECONDS = 10.0
 """A ReplicaSet created within this time after its Deployment is its first one."""
+_MOST_PAGES = 10
+"""Of the journal's events."""
+
+
+class Marks(NamedTuple):
+    """Oldest first; `missing` names the sources that did not answer, so that there may be others: `Prometheus`."""
+
+    marks: tuple[ChartMark, ...] = ()
+    missing: str = ""
 
 
 async def read_marks(
@@ -39,27 +48,31 @@ async def read_marks(
     *,
     cluster: Cluster | None,
     heartbeat: str,
+    environments: tuple[str, ...],
     start: float,
     end: float,
-) -> tuple[ChartMark, ...]:
-    """The marks between two times, Unix seconds, oldest first. What a source does not answer is left out.
+) -> Marks:
+    """The marks between two times, Unix seconds.
 
     `cluster` is that of now: the ReplicaSets that it still keeps say which images they have; and where no series says when they
-    were created, they do.
+    were created, they do. `environments` are those whose events of the journal count.
     """
     alerts, rollouts, events = await asyncio.gather(
         _read_alerts(prometheus, snapshot.rules, heartbeat, start, end),
         _read_rollouts(prometheus, snapshot.namespace, _name_images(cluster), start, end),
-        _read_events(journal, start, end),
+        _read_events(journal, environments, start, end),
     )
     kept = [] if rollouts or cluster is None else list(_kept_rollouts(cluster, start, end))
-    marks = {*alerts, *rollouts, *kept, *chart_marks(snapshot, events, start, end)}
-    return tuple(sorted(marks, key=lambda item: (item.at, item.letter, item.text)))
+    marks = {*(alerts or ()), *(rollouts or ()), *kept, *chart_marks(snapshot, events or (), start, end)}
+    failed = (("Prometheus", alerts is None or rollouts is None), ("the journal", events is None))
+    missing = " and ".join(name for name, is_missing in failed if is_missing)
+    return Marks(tuple(sorted(marks, key=lambda item: (item.at, item.letter, item.text))), missing)
 
 
 async def _read_alerts(
     prometheus: Prometheus | None, rules: tuple[AlertRule, ...], heartbeat: str, start: float, end: float
-) -> list[ChartMark]:
+) -> list[ChartMark] | None:
+    """None where Prometheus did not answer."""
     if prometheus is None:
         return []
     step = max(15.0, math.ceil((end - start) / _STEPS))
@@ -67,7 +80,7 @@ async def _read_alerts(
     try:
         found = await prometheus.query_range(named, start=start, end=end, step_seconds=step)
     except SourceError:
-        return []
+        return None
     return list(_alert_marks(found.series, rules, start=start, step=step))
 
 
@@ -126,8 +139,10 @@ def _join_images(revision: Revision) -> str:
 
 async def _read_rollouts(
     prometheus: Prometheus | None, namespace: str, images: Mapping[str, str], start: float, end: float
-) -> list[ChartMark]:
-    """The ReplicaSets that were created in this time, from kube-state-metrics; not the first of a Deployment."""
+) -> list[ChartMark] | None:
+    """The ReplicaSets that were created in this time, from kube-state-metrics; not the first of a Deployment. None where
+    Prometheus did not answer.
+    """
     if prometheus is None:
         return []
     names = '__name__=~"kube_replicaset_created|kube_replicaset_owner|kube_deployment_created"'
@@ -135,7 +150,7 @@ async def _read_rollouts(
     try:
         found = await prometheus.query(" or ".join(parts), at=end)
     except SourceError:
-        return []
+        return None
     created: dict[str, float] = {}
     owners: dict[str, str] = {}
     first: dict[str, float] = {}
@@ -157,14 +172,27 @@ async def _read_rollouts(
 _NAMESPACES = ("namespace", "exported_namespace")
 
 
-async def _read_events(journal: Journal | None, start: float, end: float) -> tuple[Event, ...]:
+async def _read_events(
+    journal: Journal | None, environments: tuple[str, ...], start: float, end: float
+) -> tuple[Event, ...] | None:
+    """None where the journal cannot be read."""
     if journal is None:
         return ()
+    query = SearchQuery(kinds=tuple(KINDS), since=start, until=end, environments=environments)
     try:
-        page = await asyncio.to_thread(search, journal, SearchQuery(kinds=tuple(KINDS), since=start, until=end))
+        return await asyncio.to_thread(_search_all, journal, query)
     except JournalError:
-        return ()  # the header says what is wrong with the journal
-    return tuple(hit.event for hit in page.entries)
+        return None
+
+
+def _search_all(journal: Journal, query: SearchQuery) -> tuple[Event, ...]:
+    found: list[Event] = []
+    for _ in range(_MOST_PAGES):
+        page = search(journal, query, before=found[-1] if found else None)
+        found += [hit.event for hit in page.entries]
+        if not page.older:
+            break
+    return tuple(found)
 
 
 def _kept_rollouts(cluster: Cluster, start: float, end: float) -> Iterator[ChartMark]:

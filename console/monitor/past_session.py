@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from console.journal.sqlite import Journal
     from console.logs.loki_source import LokiSource
     from console.logs.query import LogQuery
+    from console.monitor.past_marks import Marks
     from console.state.incident import Incident
     from queries.kubernetes.client import Kubernetes
-    from queries.model.chart import ChartMark
     from queries.model.cluster import Cluster
     from queries.model.log import LogSource
     from queries.prometheus.client import PanelResults, Prometheus
@@ -216,8 +216,8 @@ class PastSession(Session):
 
     # The servers
 
-    async def read_marks(self, start: float, end: float) -> tuple[ChartMark, ...]:
-        """What happened between two times, Unix seconds, oldest first. What a source does not answer is left out."""
+    async def read_marks(self, start: float, end: float) -> Marks:
+        """What happened between two times, Unix seconds."""
         from console.monitor.past_marks import read_marks  # noqa: PLC0415  # not before a moment is shown
 
         live = self._live
@@ -227,6 +227,7 @@ class PastSession(Session):
             self.snapshot(),
             cluster=live.snapshot().cluster,
             heartbeat=self.settings.heartbeat_alert,
+            environments=self.own_environments,
             start=start,
             end=end,
         )

@@ -23,6 +23,7 @@ from console.recording.reader import Recording
 from console.replay import contents
 from console.replay.bundle_file import (
     FORMAT,
+    TIMELINE,
     VERSION,
     IncidentNote,
     Manifest,
@@ -248,8 +249,10 @@ class _Collector:
             self._note("prometheus", "not read", explain_failure(error))
             return
         self._parts[contents.SERIES] = stored.content
-        rows = (KeptMark(item.at, item.kind, item.text, item.letter) for item in marks)
+        rows = (KeptMark(item.at, item.kind, item.text, item.letter) for item in marks.marks)
         self._parts[contents.MARKS] = encode_lines(rows)
+        if marks.missing:
+            self._note(TIMELINE, "partial", f"{marks.missing} could not be read")
         self._note("prometheus", "partial" if stored.failed else "read", stored.describe(self._window))
         self._note("kubernetes", *stored.cluster_note(self._session.settings.kubernetes is not None))
 

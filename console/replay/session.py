@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from console.journal.errors import JournalError
 from console.log import log_to
 from console.monitor.moments import resolve_moment
+from console.monitor.past_marks import Marks
 from console.monitor.past_session import FutureMoment, PastSession
 from console.monitor.session import Session
 from console.replay import contents
-from console.replay.bundle_file import Bundle, BundleError
+from console.replay.bundle_file import TIMELINE, Bundle, BundleError
 from console.replay.contents import KeptPanels, KeptPattern, KeptSettings, open_recording, read_lines, read_value, read_values
 from console.replay.logs import StoredLogSource, restore_report
 from console.runbooks.index import RunbookIndex
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from console.logs.query import LogQuery
     from console.state.snapshot import Snapshot
     from queries.loki import Loki
-    from queries.model.chart import ChartMark
     from queries.model.dashboard import Dashboard, DashboardChoice
     from queries.model.log import LogSource
     from queries.model.silence import Silence
@@ -222,8 +222,10 @@ class ReplayedPast(PastSession):
             self._manager = replace(self._manager, health=Health.NOT_KNOWN_THEN, fault=fault)
         return found
 
-    async def read_marks(self, start: float, end: float) -> tuple[ChartMark, ...]:
-        return tuple(item for item in self._replay.marks if start <= item.at <= end)
+    async def read_marks(self, start: float, end: float) -> Marks:
+        states = {item.name: item.state for item in self._manifest.sources}
+        read = states.get("prometheus") != "not read" and states.get(TIMELINE, "read") == "read"
+        return Marks(tuple(item for item in self._replay.marks if start <= item.at <= end), "" if read else "the bundle")
 
     def create_log_source(self, query: LogQuery) -> LogSource:
         return self._create_stored_source(query)
@@ -234,7 +236,7 @@ class ReplayedPast(PastSession):
     def _create_stored_source(self, query: LogQuery) -> StoredLogSource:
         if not self._replay.lines:
             raise NotKnownThen("logs are not known then", hint=self._describe("loki"))
-        until = self.moment if query.until is None else query.until
+        until = self.moment if query.until is None else min(query.until, self.moment)
         return StoredLogSource(self._replay.lines, replace(query, until=until))
 
     async def read_pattern_report(self, target: str, *, moment: float) -> PatternReport:

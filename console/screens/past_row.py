@@ -14,12 +14,15 @@ _LABEL = 7
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The marks between two times, Unix seconds, oldest first; `loading` while they are read."""
+    """The marks between two times, Unix seconds, oldest first; `loading` while they are read. `missing` names the sources that
+    did not answer: there may be other marks.
+    """
 
     start: float = 0.0
     end: float = 0.0
     marks: tuple[ChartMark, ...] = ()
     loading: bool = False
+    missing: str = ""
 
     def before(self, moment: float) -> ChartMark | None:
         return next((item for item in reversed(self.marks) if item.at < moment - 0.5), None)
@@ -65,11 +68,17 @@ def _words(timeline: Timeline, moment: float, *, speed: int, playing: bool, widt
     spans: list[Span] = [(f" playing {speed}× " if playing else f" paused {speed}× ", "strong")]
     if timeline.loading:
         return cut((*spans, (" reading what happened around this moment …", "dim")), width)
+    if timeline.missing:
+        spans.append(text(f" marks may be missing: {timeline.missing} ", "warn"))
     here = next((item for item in timeline.marks if abs(item.at - moment) <= 0.5), None)
     before, after = timeline.before(moment), timeline.after(moment)
     if here is not None:
         spans += [(" now here: ", "dim"), text(f"{here.kind} {here.text}", _TONES.get(here.kind, "strong"))]
-    named = [_name_mark(before, moment, missing="no earlier mark "), _name_mark(after, moment, missing="no later mark ")]
+    known = "known " if timeline.missing else ""
+    named = [
+        _name_mark(before, moment, missing=f"no {known}earlier mark "),
+        _name_mark(after, moment, missing=f"no {known}later mark "),
+    ]
     room = max(24, width - width_of(tuple(spans)) - 2)
     for at, (key, name) in enumerate(zip("()", named, strict=True)):
         # Half of the room, and what the other one does not need of its half.

@@ -35,6 +35,8 @@ FRAME_SECONDS = 1.0
 _AROUND_SECONDS = 6 * 3600.0
 """How far the row of marks reaches to each side of the moment."""
 _EDGE_SECONDS = 1800.0
+_LATE_SECONDS = 60.0
+"""How far from now the row may end before its marks are read again."""
 _PATIENCE_SECONDS = 0.5
 _KEEPING = (ExploreScreen, HandoverScreen, IncidentScreen, LogPatternsScreen, LogsScreen, RunbookScreen)
 
@@ -122,7 +124,7 @@ class PastFlow:
             app.show_past(snapshot, jumped=not follows)
             if not follows:
                 self._open_again()
-        self._load_marks(moment)
+        self._load_marks(moment, again=not follows)
 
     def _enter(self, past: PastSession, snapshot: Snapshot) -> None:
         """The same screen with the same filter, order and pages, of then."""
@@ -187,7 +189,10 @@ class PastFlow:
         mark = self._timeline.before(here) if direction < 0 else self._timeline.after(here)
         if mark is None:
             where = "earlier" if direction < 0 else "later"
-            why = "the marks are still being read" if self._timeline.loading else f"no {where} mark in this row"
+            missing = f": {self._timeline.missing} could not be read" if self._timeline.missing else ""
+            known = "known " if missing else ""
+            row = f"no {known}{where} mark in this row{missing}"
+            why = "the marks are still being read" if self._timeline.loading else row
             self.app.show_notice(why)
             return
         self._jump(mark.at)
@@ -248,12 +253,15 @@ class PastFlow:
         playing = self._timer is not None
         return render_timeline(self._timeline, past.moment, speed=SPEEDS[self._speed], playing=playing, width=width)
 
-    def _load_marks(self, moment: float) -> None:
-        """Read the marks around the moment, unless those that are known reach far enough; never awaited by a jump."""
+    def _load_marks(self, moment: float, *, again: bool) -> None:
+        """Read the marks around the moment, unless those that are known reach far enough; never awaited by a jump. `again` also
+        if a source of them did not answer.
+        """
         known = self._timeline
         now = self._latest
-        reaches = known.start + _EDGE_SECONDS <= moment <= known.end - _EDGE_SECONDS or known.end >= now - _EDGE_SECONDS
-        if known.start + _EDGE_SECONDS <= moment and reaches and (known.marks or not known.loading):
+        reaches = known.start <= moment - _EDGE_SECONDS and known.end >= min(now - _LATE_SECONDS, moment + _EDGE_SECONDS)
+        reading = known.loading and self.app.has_worker("marks")
+        if reaches and (reading or not (known.loading or (known.missing and again))):
             return
         start, end = moment - _AROUND_SECONDS, min(now, moment + _AROUND_SECONDS)
         self._timeline = replace(known, start=start, end=end, loading=True)
@@ -263,6 +271,6 @@ class PastFlow:
         past = self.session
         if past is None:
             return
-        marks = await past.read_marks(start, end)
-        self._timeline = Timeline(start, end, marks)
+        marks, missing = await past.read_marks(start, end)
+        self._timeline = Timeline(start, end, marks, missing=missing)
         self.app.show_progress()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from told_platform import told_platform
 
+from console.journal.payloads import AlertAcknowledged, IncidentDeclared, NoteWritten, create_event
+from console.journal.sqlite import Journal
 from console.monitor.past_marks import read_marks
 from console.state.snapshot import Snapshot
 from queries.http.endpoint import Endpoint
@@ -63,11 +66,19 @@ async def test_a_rollout_has_its_image(
         prometheus = Prometheus(Endpoint(told.url))
         try:
             marks = await read_marks(
-                prometheus, None, snapshot, cluster=cluster, heartbeat="", start=BEGAN - 3600.0, end=BEGAN + 3600.0
+                prometheus,
+                None,
+                snapshot,
+                cluster=cluster,
+                heartbeat="",
+                environments=("",),
+                start=BEGAN - 3600.0,
+                end=BEGAN + 3600.0,
             )
         finally:
             await prometheus.close()
-    assert [(mark.at, mark.text) for mark in marks if mark.letter == "R"] == expected
+    assert not marks.missing
+    assert [(mark.at, mark.text) for mark in marks.marks if mark.letter == "R"] == expected
 
 
 START = BEGAN - 3600.0
@@ -110,7 +121,55 @@ async def test_an_alert_that_fired_all_along_does_not_begin_after_a_hole(
     with told_platform(ranges=lambda _query: ranges) as told:
         prometheus = Prometheus(Endpoint(told.url))
         try:
-            marks = await read_marks(prometheus, None, snapshot, cluster=None, heartbeat="", start=START, end=BEGAN)
+            marks = await read_marks(
+                prometheus, None, snapshot, cluster=None, heartbeat="", environments=("",), start=START, end=BEGAN
+            )
         finally:
             await prometheus.close()
-    assert [mark.at for mark in marks] == expected
+    assert [mark.at for mark in marks.marks] == expected
+
+
+async def test_a_source_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    """Its marks are missing, which is not the same as none; those of the others are there."""
+    snapshot = Snapshot("test", "shop", False, False, "ann", BEGAN)
+    with Journal.open(tmp_path / "j") as journal:
+        note = create_event(NoteWritten("seen"), at=BEGAN - 60.0, subject="note", author="ann", environment="test")
+        journal.append(note)
+        prometheus = Prometheus(Endpoint("http://127.0.0.1:9", timeout_seconds=1.0))
+        try:
+            marks = await read_marks(
+                prometheus, journal, snapshot, cluster=None, heartbeat="", environments=("test",), start=START, end=BEGAN
+            )
+        finally:
+            await prometheus.close()
+    assert marks.missing == "Prometheus" and [mark.text for mark in marks.marks] == ["seen"]
+
+
+async def test_another_environment_of_the_journal_has_marks_of_its_own(tmp_path: Path) -> None:
+    """One journal file has the events of every environment; and more notes than one page of a search push out none."""
+    snapshot = Snapshot("test", "shop", False, False, "ann", BEGAN)
+    with Journal.open(tmp_path / "j") as journal:
+        for number in range(210):
+            declared = IncidentDeclared(f"incident {number}", "P1")
+            event = create_event(
+                declared,
+                at=START + 60.0 + number,
+                subject=f"i{number}",
+                author="ann",
+                environment="test" if number % 7 else "x",
+            )
+            journal.append(event)
+        for number in range(210):
+            acknowledged = AlertAcknowledged(name=f"alert {number}")
+            event = create_event(
+                acknowledged, at=START + 600.0 + number, subject=f"a{number}", author="ann", environment="test"
+            )
+            journal.append(event)
+        marks = await read_marks(
+            None, journal, snapshot, cluster=None, heartbeat="", environments=("", "test"), start=START, end=BEGAN
+        )
+    assert not marks.missing
+    assert [mark.text for mark in marks.marks if mark.kind == "incident"] == [
+        f"incident {number}" for number in range(210) if number % 7
+    ]
+    assert len([mark for mark in marks.marks if mark.kind == "acknowledged"]) == 210

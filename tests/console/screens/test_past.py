@@ -19,6 +19,8 @@ from told_platform import ToldPlatform
 from console.config.settings import Settings
 from console.journal.payloads import NoteWritten, create_event
 from console.journal.sqlite import Journal
+from console.monitor.past_marks import Marks
+from console.monitor.past_session import PastSession
 from console.monitor.session import Session
 from console.screens.app import ConsoleApp
 from console.screens.filterable_screen import FilterableScreen
@@ -312,3 +314,45 @@ def test_the_row_of_marks_fits_and_names_its_neighbours() -> None:
     assert "┃" in drawn and "N" in drawn and said.count("rollout cad-ml-api") == 1 and "note called the team" in said
     _, words = render_timeline(Timeline(0.0, 7200.0, marks[2:]), 3000.0, speed=60, playing=False, width=80)
     assert "note called the team (" in "".join(span for span, _ in words), "the room that the missing neighbour does not need"
+
+
+def test_marks_that_could_not_be_read_are_not_none() -> None:
+    """The row says whose may be missing, and calls no neighbour the last one."""
+    timeline = Timeline(0.0, 7200.0, missing="Prometheus")
+    for width in (40, 80, 120):
+        axis, words = render_timeline(timeline, 3000.0, speed=60, playing=False, width=width)
+        assert width_of(axis) <= width and width_of(words) <= width
+    said = "".join(span for span, _ in words)
+    assert "marks may be missing: Prometheus" in said and "no known earlier mark" in said and "no later mark" not in said
+
+
+async def test_marks_are_read_again_where_they_end(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Near now as anywhere: what happened since the row was read is not called no mark; and a source that did not answer is
+    asked again with the next jump.
+    """
+    ranges: list[float] = []
+    answers = [Marks(missing="Prometheus"), Marks(), Marks()]
+
+    async def read(past: PastSession, start: float, end: float) -> Marks:
+        ranges.append(end)
+        return answers[len(ranges) - 1]
+
+    monkeypatch.setattr(PastSession, "read_marks", read)
+    ahead = 0.0
+    app = ConsoleApp(settings, session_factory=Session.open, ascii_only=False, clock=lambda: time.time() + ahead)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await until(app, pilot, POISON)
+        await go(app, pilot, "-10m")
+        await until(app, pilot, "marks may be missing: Prometheus", "no known later mark")
+        await pilot.press("right_parenthesis")
+        await wait_for_notice(app, pilot, "no known later mark in this row: Prometheus could not be read")
+        await pilot.press("right_curly_bracket")
+        await patience.until(pilot, lambda: len(ranges) == 2, "asked again")
+        await until(app, pilot, "no later mark")
+        await pilot.press("right_curly_bracket")
+        await pilot.pause(0.5)
+        assert len(ranges) == 2, "the row reaches far enough"
+        ahead = 1500.0
+        await pilot.press("right_curly_bracket")
+        await patience.until(pilot, lambda: len(ranges) == 3, "the row ended before now")
+        assert ranges[2] - ranges[1] > 1400.0
