@@ -87,7 +87,10 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         if arguments.until:
             until = parse_moment(arguments.until, now=time.time())
-        moment = parse_moment(arguments.moment or "15m", now=time.time())
+        now = time.time()
+        moment = parse_moment(arguments.moment or "15m", now=now)
+        if moment > now:
+            raise InvalidTime(f"--moment: {arguments.moment[:40]!r} is in the future: nothing is known of it")
         if arguments.since:
             since = int(parse_duration(arguments.since, least=1.0, most=_LONGEST_SECONDS))
         if arguments.tail is not None and arguments.tail < 0:
@@ -176,8 +179,9 @@ class _Printer:
                 loop.remove_signal_handler(number)
         self._log.merge_pending()
         self._report(self._log.status)
-        if self._loki is not None and not (self._log.received or self._log.status.failed):
-            print(f"cad-console: Loki has no matching line {self._loki.describe_time()}", file=sys.stderr)
+        searched = self._loki.describe_time() if self._loki is not None else ""
+        if searched and not (self._log.received or self._log.status.failed):
+            print(f"cad-console: Loki has no matching line {searched}", file=sys.stderr)
         self._print_new()
         return self._code()
 

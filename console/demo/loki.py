@@ -29,7 +29,11 @@ _COUNT = re.compile(
     r"\s*sum(?:\s+by\s*\((?P<by>[^)]*)\))?\s*\(\s*count_over_time\((?P<query>.*)\[(?P<range>\w+)\]\s*\)\s*\)\s*", re.DOTALL
 )
 _STATS = {"summary": {"bytesProcessedPerSecond": 0, "execTime": 0.001, "totalEntriesReturned": 0}}
+_DROP = re.compile(r"\s*\|\s*drop\s+(\w+(?:\s*,\s*\w+)*)")
 _HOUR_SECONDS = 3600
+_LABELS_SECONDS = 6 * 3600
+_ERROR = "__error__"
+_SKIP_ERROR = "Use a label filter to intentionally skip this error."
 _MOST_DELAY_SECONDS = 5.0
 _Found = tuple[int, str, bytes]
 
@@ -150,13 +154,10 @@ class LineStore:
 
     def _answer(self, path: str, params: Mapping[str, str], categorized: bool, now: float) -> _Found:
         if path == "/loki/api/v1/labels":
-            return _names({name for entry in self._entries for name, _ in entry.labels})
+            return _names({name for labels in self._streams(params, now) for name in labels})
         if found := re.fullmatch(r"/loki/api/v1/label/([^/]+)/values", path):
             name = unquote(found[1])
-            matchers, _ = _parse_query(params["query"]) if params.get("query") else ((), ())
-            return _names(
-                {dict(e.labels)[name] for e in self._entries if name in dict(e.labels) and _selects(matchers, e.labels)}
-            )
+            return _names({labels[name] for labels in self._streams(params, now) if name in labels})
         if path == "/loki/api/v1/query":
             return self._count_once(params, now)
         if path == "/loki/api/v1/query_range":
@@ -172,6 +173,17 @@ class LineStore:
                 return self._count_range(found, params, start_ns, end_ns)
             return self._lines(params, start_ns, end_ns, categorized)
         return HTTPStatus.NOT_FOUND, _TEXT, b""  # as for patterns where they are not enabled
+
+    def _streams(self, params: Mapping[str, str], now: float) -> list[dict[str, str]]:
+        """The labels of the lines of a time, by default the last six hours, and of a selector."""
+        start_ns = _nanoseconds(params.get("start"), int((now - _LABELS_SECONDS) * _NANO))
+        end_ns = _nanoseconds(params.get("end"), int(now * _NANO))
+        matchers, _ = _parse_query(params["query"]) if params.get("query") else ((), ())
+        return [
+            dict(labels)
+            for labels in {entry.labels: None for entry in self._between(start_ns, end_ns + 1)}
+            if _selects(matchers, labels)
+        ]
 
     def _lines(self, params: Mapping[str, str], start_ns: int, end_ns: int, categorized: bool) -> _Found:
         limit = int(params.get("limit", 100))
@@ -221,19 +233,26 @@ class LineStore:
     def _count(self, found: re.Match[str], after_ns: int, until_ns: int) -> dict[Labels, int]:
         by = [name.strip() for name in (found["by"] or "").split(",") if name.strip()]
         counts: dict[Labels, int] = {}
+        _, stages = _parse_query(found["query"])
         for entry in self._select(found["query"], after_ns + 1, until_ns + 1):
             every = dict(entry.labels) | dict(entry.metadata)
+            _ = [stage(entry.text, every) for stage in stages]
+            if error := every.get(_ERROR):
+                raise QueryRefused(f"pipeline error: '{error}' for series: '{{{_ERROR}=\"{error}\"}}'.\n{_SKIP_ERROR}")
             key = tuple((name, every[name]) for name in by if name in every)
             counts[key] = counts.get(key, 0) + 1
         return counts
 
     def _select(self, query: str, start_ns: int, end_ns: int) -> list[_Entry]:
         matchers, filters = _parse_query(query)
+        part = self._between(start_ns, end_ns)
+        return [entry for entry in part if _selects(matchers, entry.labels) and _passes(entry, filters)]
+
+    def _between(self, start_ns: int, end_ns: int) -> list[_Entry]:
         with self._lock:
             first = bisect_left(self._entries, start_ns, key=lambda entry: entry.at_ns)
             last = bisect_left(self._entries, end_ns, key=lambda entry: entry.at_ns)
-            part = self._entries[first:last]
-        return [entry for entry in part if _selects(matchers, entry.labels) and _passes(entry, filters)]
+            return self._entries[first:last]
 
 
 def _go_duration(seconds: float) -> str:
@@ -291,6 +310,8 @@ def _parse_query(query: str) -> tuple[tuple[Matcher, ...], tuple[_Stage, ...]]:
             filters.append(_line_filter(part[1], json.loads(f'"{part[2]}"') if part[2] is not None else part[3]))
         elif part := _PARSER.match(rest):
             filters.append(_parser(part[1], part[2], json.loads(f'"{part[3]}"')))
+        elif part := _DROP.match(rest):
+            filters.append(_drop([name.strip() for name in part[1].split(",")]))
         elif part := _LABEL_FILTER.match(rest):
             filters.append(_label_filter(parse_matchers("{" + part[1] + "}")[0]))
         else:
@@ -306,9 +327,20 @@ def _parser(kind: str, name: str, path: str) -> _Stage:
         requested = re.sub(r'\["([^"]*)"\]', r"\1", path) if kind == "json" else path
         fields = {field.name: field.value for field in find_fields(line) if field.kind == kind}
         labels[name] = fields.get(requested, "")
+        if kind == "json" and not line.lstrip().startswith("{"):
+            labels[_ERROR] = "JSONParserErr"
         return True
 
     return parse
+
+
+def _drop(names: Sequence[str]) -> _Stage:
+    def drop(_: str, labels: dict[str, str]) -> bool:
+        for name in names:
+            labels.pop(name, None)
+        return True
+
+    return drop
 
 
 def _label_filter(matcher: Matcher) -> _Stage:

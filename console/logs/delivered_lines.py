@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
-from collections.abc import Collection, Sequence
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -30,8 +31,10 @@ class DeliveredLines:
     its stream (a server that does not categorize them), so both are compared by the labels in `names`, those of streams.
     """
 
-    def __init__(self, names: Collection[str]) -> None:
+    def __init__(self, names: Collection[str], *, clock: Callable[[], float] = lambda: math.inf) -> None:
+        """`clock` is Unix seconds: a line of a clock that is ahead makes no other one old."""
         self._names = frozenset(names)
+        self._clock = clock
         self._seen: dict[_Key, _Seen] = {}
         self._recent: list[tuple[int, _Key]] = []
         """The delivered lines in the order of their time."""
@@ -69,18 +72,19 @@ class DeliveredLines:
         for seen in self._seen.values():
             seen.live = 0
 
-    def newest_ns(self) -> int:
-        """The time of the newest line; 0 without one."""
-        return self._recent[-1][0] if self._recent else 0
+    def newest_ns(self, until_ns: float = math.inf) -> int:
+        """The time of the newest line up to then; 0 without one."""
+        return self.oldest_of_last(1, until_ns)
 
-    def oldest_of_last(self, count: int) -> int:
-        """The time of the oldest of the last so many lines; 0 if there are fewer."""
-        return self._recent[-count][0] if len(self._recent) >= count else 0
+    def oldest_of_last(self, count: int, until_ns: float = math.inf) -> int:
+        """The time of the oldest of the last so many lines up to then; 0 if there are fewer."""
+        at = bisect_right(self._recent, until_ns, key=_time_of) - count
+        return self._recent[at][0] if at >= 0 else 0
 
     def count(self, after_ns: int, until_ns: int) -> int:
         """The number of lines after one time and up to another."""
         times = self._recent
-        first, last = (bisect_right(times, at_ns, key=lambda item: item[0]) for at_ns in (after_ns, until_ns))
+        first, last = (bisect_right(times, at_ns, key=_time_of) for at_ns in (after_ns, until_ns))
         return last - first
 
     def _key(self, line: StoredLine) -> _Key:
@@ -91,11 +95,15 @@ class DeliveredLines:
         if not self._recent or key[0] >= self._recent[-1][0]:
             self._recent.append((key[0], key))
         else:
-            insort(self._recent, (key[0], key), key=lambda item: item[0])
+            insort(self._recent, (key[0], key), key=_time_of)
 
     def _forget(self) -> None:
-        oldest_ns = self.newest_ns() - RETENTION_SECONDS * _NANO
-        gone = bisect_right(self._recent, oldest_ns - 1, key=lambda item: item[0])
+        oldest_ns = min(self._recent[-1][0], self._clock() * _NANO) - RETENTION_SECONDS * _NANO if self._recent else 0
+        gone = bisect_left(self._recent, oldest_ns, key=_time_of)
         for _, key in self._recent[:gone]:
             self._seen.pop(key, None)
         del self._recent[:gone]
+
+
+def _time_of(item: tuple[int, _Key]) -> int:
+    return item[0]

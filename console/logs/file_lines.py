@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
@@ -33,7 +34,9 @@ class FileLines:
         self.search: LineSearch | None = None
         self.only_matches = False
         self.restarted = 0
-        """How often the file became shorter, and was read from its beginning again."""
+        """How often the file became shorter or was replaced, and was read from its beginning again."""
+        self.replaced = False
+        """Another file has its name now, as after a rotation: nothing more is written to this one."""
         self._file = path.open("rb", buffering=0)
         self._starts = array("Q", [0])
         """Where each line begins, and at the end where the next one will."""
@@ -51,10 +54,10 @@ class FileLines:
 
     def read_more(self, on_progress: Callable[[], None] = lambda: None) -> bool:
         """Find the lines that were written since the last call; whether there are any. Raises OSError."""
-        size = os.fstat(self._file.fileno()).st_size
-        if size < self._size:
-            self._starts, self._size, self._matches, self._searched = array("Q", [0]), 0, array("L"), 0
-            self.restarted += 1
+        facts = os.fstat(self._file.fileno())
+        self.replaced = self._is_replaced(facts)
+        if facts.st_size < self._size:
+            self._start_over()
         before = self._size
         while not self._closed:
             part = os.pread(self._file.fileno(), self._chunk_bytes, self._size)
@@ -64,6 +67,24 @@ class FileLines:
                 self._add(part)
             on_progress()
         return self._size != before
+
+    def reopen(self) -> None:
+        """Read the file that has its name now, from the beginning. Raises OSError."""
+        with self.path.open("rb", buffering=0) as file:
+            os.dup2(file.fileno(), self._file.fileno())  # another thread may be reading
+        self._start_over()
+        self.replaced = False
+
+    def _start_over(self) -> None:
+        self._starts, self._size, self._matches, self._searched = array("Q", [0]), 0, array("L"), 0
+        self.restarted += 1
+
+    def _is_replaced(self, facts: os.stat_result) -> bool:
+        try:
+            named = self.path.stat()
+        except OSError:
+            return False  # nothing has its name: another file may get it
+        return stat.S_ISREG(named.st_mode) and not os.path.samestat(facts, named)
 
     def _add(self, part: bytes) -> None:
         *whole, _ = part.split(b"\n")

@@ -7,15 +7,16 @@ import math
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from console.logs.delivered_lines import DeliveredLines
 from console.logs.line_fields import add_filters
 from console.logs.logql import complete
 from console.logs.query import ALL, LogQuery
-from queries.errors import RateLimited, SourceError
+from queries.errors import RateLimited, RequestRejected, SourceError
 from queries.loki.client import PAGE_LINES
-from queries.loki.selector import build_selector, choose_labels, is_selector
+from queries.loki.selector import build_count, build_selector, choose_labels, is_selector
 from queries.model.fault import FaultKind
 from queries.model.log import LogCounts, LogSink, LogStatus, TimedLine
 from queries.model.series import format_labels, label
@@ -25,11 +26,14 @@ from queries.text.times import format_clock, format_shown
 if TYPE_CHECKING:
     from queries.loki.client import Loki
     from queries.loki.responses import Page, StoredLine, Tail
+    from queries.model.series import Series
 
 MOST_LINES = 100_000
 """As many as a screen keeps."""
 _TAIL_BEFORE_SECONDS = 5
 """How long before now a stream begins: the server's clock may be behind."""
+_LABELS_SECONDS = 6 * 3600
+"""How far back the labels are looked for at first, as the server does by itself."""
 _DEFAULT_SECONDS = 86_400
 """How far back the last lines are looked for."""
 _VOLUME_SECONDS = 3600
@@ -84,6 +88,8 @@ class LokiSource:
         self._namespace = namespace
         self._own_labels = labels or {}
         self._names: tuple[str, ...] = ()
+        self._labels_ns = 0
+        """Since when the labels were looked for."""
         self._labels: Mapping[str, str] = {}
         self._containers: tuple[str, ...] = ()
         self._clock = clock
@@ -95,6 +101,8 @@ class LokiSource:
         self._missing_ns = 0
         """Since when lines may be missing; 0 if none are."""
         self._read_at = 0.0
+        self._searched = False
+        """Every line of the time was read that the server had."""
         self._reason = ""
         """Why the server sends no lines by itself, as it was said last."""
         self._status = self._shown = LogStatus(total=1, reading=1)
@@ -104,8 +112,8 @@ class LokiSource:
         return f"{name} {self.selector}" if self.selector != self.query.target else name
 
     def describe_time(self) -> str:
-        """`in the last 24h`, `between 11-29 02:52Z and 11-29 03:12Z`: what was searched; empty before."""
-        if not self.prepared.is_set():
+        """`in the last 24h`, `between 11-29 02:52Z and 11-29 03:12Z`: what was searched; empty until that is done."""
+        if not self._searched:
             return ""
         if self.query.until is None:
             return f"in the last {format_span(self._clock() - self.start_ns / _NANO)}"
@@ -117,7 +125,6 @@ class LokiSource:
 
     async def read(self, sink: LogSink) -> None:
         """Read the time that was asked for, then follow until cancelled. Raises SourceError."""
-        await self._prepare()
         query, now = self.query, self._clock()
         seconds = query.since_seconds
         if seconds is None:
@@ -125,9 +132,11 @@ class LokiSource:
         end = query.until if query.until is not None else now + _AHEAD_SECONDS
         self.end_ns = int(end * _NANO)
         self.start_ns = int(((query.until if query.until is not None else now) - seconds) * _NANO)
+        await self._prepare()
         self.prepared.set()
         sink.show_status(self._status)
         await self._read_back(sink, MOST_LINES if query.tail_lines is None else query.tail_lines)
+        self._searched = True
         if query.follow and query.until is None:
             await self._follow(sink)
 
@@ -141,9 +150,16 @@ class LokiSource:
         step_ns = step * _NANO
         # A count covers the part that ends at its time.
         start_ns, last = start_ns // step_ns * step_ns, -(-end_ns // step_ns)
-        query = f"sum(count_over_time({self.selector} [{step}s]))"
+        query = build_count(self.selector, step)
         counts = [0] * (last - start_ns // step_ns)
-        found = await self._loki.series(query, start_ns=start_ns + step_ns, end_ns=last * step_ns, step_seconds=step)
+        # Loki counts at multiples of the step alone. Of now the last part is still to come; of a past moment the rest of it is
+        # later than the moment.
+        whole = last if self.query.until is None else end_ns // step_ns
+        if whole < last:
+            counts[-1] = await self._loki.count(self.selector, seconds=(end_ns % step_ns) / _NANO, end_ns=end_ns - 1)
+        found: Sequence[Series] = ()
+        if whole * step_ns > start_ns:
+            found = await self._loki.series(query, start_ns=start_ns + step_ns, end_ns=whole * step_ns, step_seconds=step)
         for series in found:
             for at, count in series.points:
                 counts[min(len(counts) - 1, max(0, round((at * _NANO - start_ns) / step_ns) - 1))] += int(count)
@@ -151,7 +167,8 @@ class LokiSource:
 
     async def complete(self, text: str) -> str | None:
         """What a person types of a query, completed by the labels and values that the server has. Raises SourceError."""
-        return await complete(text, self._names or await self._loki.labels(), self._loki.label_values)
+        read_values = partial(self._loki.label_values, start_ns=self._labels_ns, end_ns=self.end_ns)
+        return await complete(text, self._names or await self._loki.labels(), read_values)
 
     async def find_line(self, at_ns: int, source: str, text: str) -> StoredLine | None:
         """A line with its labels and metadata; None if the server does not have it. Raises SourceError."""
@@ -162,8 +179,13 @@ class LokiSource:
         return None
 
     async def _prepare(self) -> None:
-        self._names = await self._loki.labels()
-        self._delivered = DeliveredLines(self._names)
+        # Where nothing was written before the end of the time, such as after an agent died, the labels are older.
+        recent_ns = self._labels_ns = self.end_ns - _LABELS_SECONDS * _NANO
+        self._names = await self._loki.labels(start_ns=recent_ns, end_ns=self.end_ns)
+        if not self._names and self.start_ns < recent_ns:
+            self._names = await self._loki.labels(start_ns=self.start_ns, end_ns=self.end_ns)
+        self._labels_ns = min(recent_ns, self.start_ns)
+        self._delivered = DeliveredLines(self._names, clock=self._server_now)
         self._labels = choose_labels(self._names, self._own_labels)
         if is_selector(self.query.target):
             self.selector = self._filtered(self.query.target)
@@ -173,7 +195,8 @@ class LokiSource:
         selector = build_selector(self.query.target, self._labels, namespace=self._namespace, container=chosen)
         self.selector = self._filtered(selector)
         if "container" in self._labels:
-            self._containers = await self._loki.label_values(self._labels["container"], query=whole)
+            name, start_ns = self._labels["container"], self._labels_ns
+            self._containers = await self._loki.label_values(name, query=whole, start_ns=start_ns, end_ns=self.end_ns)
 
     def _filtered(self, query: str) -> str:
         return add_filters(query, self.query.filters) if self.query.filters else query
@@ -193,7 +216,7 @@ class LokiSource:
 
     async def _follow(self, sink: LogSink) -> None:
         """Deliver new lines as the server sends them, and read what it may not have sent; poll while it sends none."""
-        self._counted_until = int(self._clock())
+        self._counted_until = int(self._server_now())
         while True:
             began, reason = self._clock(), ""
             stream = self._loki.tail(self.selector, start_ns=int((began - _TAIL_BEFORE_SECONDS) * _NANO))
@@ -273,11 +296,16 @@ class LokiSource:
             await asyncio.sleep(pause)
 
     async def _read_on(self, sink: LogSink) -> None:
-        start_ns = (self._delivered.newest_ns() or self.start_ns) - _OVERLAP_SECONDS * _NANO
-        await self._read_since(sink, max(self.start_ns, start_ns, self._delivered.oldest_of_last(_OVERLAP_LINES)))
+        now_ns = int(self._server_now() * _NANO)
+        start_ns = (self._delivered.newest_ns(now_ns) or self.start_ns) - _OVERLAP_SECONDS * _NANO
+        await self._read_since(sink, max(self.start_ns, start_ns, self._delivered.oldest_of_last(_OVERLAP_LINES, now_ns)))
+
+    def _server_now(self) -> float:
+        """The server's clock, which is nearer than this machine's to those of the lines; Unix seconds."""
+        return self._clock() + self._loki.ahead_seconds
 
     async def _read_since(self, sink: LogSink, start_ns: int) -> int:
-        now = self._clock()
+        now = self._server_now()
         count = await self._read_again(sink, start_ns, int((now + _AHEAD_SECONDS) * _NANO))
         self._complete_until = int(now)
         return count
@@ -296,12 +324,16 @@ class LokiSource:
 
     async def _count_late(self, sink: LogSink) -> None:
         """Lines that came later than what is read again: the server counts more than were delivered."""
-        end = int(self._clock()) - _OVERLAP_SECONDS
+        end = int(self._server_now()) - _OVERLAP_SECONDS
+        self._counted_until = min(self._counted_until, end + _OVERLAP_SECONDS)  # a clock that was set back
         if end - self._counted_until < _COUNT_SECONDS:
             return
         seconds = min(end - self._counted_until, _MOST_COUNTED_SECONDS)
         end_ns, start_ns = end * _NANO, (end - seconds) * _NANO
-        counted = await self._loki.count(self.selector, seconds=seconds, end_ns=end_ns)
+        try:
+            counted = await self._loki.count(self.selector, seconds=seconds, end_ns=end_ns)
+        except RequestRejected:
+            counted = 0  # it has lines that it cannot count; following them needs no count
         late = 0
         if counted > self._delivered.count(start_ns, end_ns):
             late = await self._read_again(sink, start_ns + 1, end_ns + 1)

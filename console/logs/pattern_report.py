@@ -89,8 +89,9 @@ class PatternReport:
 
     @property
     def known(self) -> bool:
-        """Whether there are lines from before, with which others can be compared: without them nothing has changed."""
-        return any(change.before or change.novelty is not Novelty.SAME for change in self.changes)
+        """Whether there are lines from before and after, which can be compared: without them nothing has changed."""
+        changed = any(change.novelty is not Novelty.SAME for change in self.changes)
+        return changed or (any(change.before for change in self.changes) and any(change.after for change in self.changes))
 
     def count_telling(self) -> int:
         """How many patterns changed."""
@@ -136,6 +137,8 @@ def _note(miner: PatternMiner, before: Span, before_seconds: int, after: Span, a
         length = format_duration(before_seconds)
         also = "" if miner.patterns or miner.other else f" and {format_duration(after_seconds)} after"
         return f"Loki has no lines of it in the {length} before{also}: what is new is unknown"
+    if not any(pattern.between(after.start_ns, after.end_ns) for pattern in miner.patterns):
+        return f"Loki has no lines of it in the {format_duration(after_seconds)} after: what is gone is unknown"
     for span, seconds, where in ((before, before_seconds, "before"), (after, after_seconds, "after")):
         if span.length_ns < 0.99 * seconds * _NANO:
             read, whole = format_duration(span.seconds), format_duration(seconds)

@@ -302,8 +302,9 @@ def compare_patterns(patterns: Iterable[Pattern], *, before: Span, after: Span) 
     """
     changes = []
     patterns = tuple(patterns)
-    # Where there are no lines from before, nothing can be called new.
-    comparable = any(pattern.between(before.start_ns, before.end_ns) for pattern in patterns)
+    # Where there are no lines from before, nothing can be called new; without one from after, nothing gone: perhaps nobody
+    # delivers lines any more.
+    comparable = all(any(pattern.between(span.start_ns, span.end_ns) for pattern in patterns) for span in (before, after))
     for pattern in patterns:
         earlier = pattern.between(before.start_ns, before.end_ns)
         later = pattern.between(after.start_ns, after.end_ns)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -41,8 +42,9 @@ class LogFileScreen(LogSearchScreen):
         "The lines of a file, however long it is: only where each line begins is kept in memory. The screen follows the end of "
         "the file until you move up; f or end returns there. / searches all lines, n and N move among matches, m shows only "
         "matches. v shows the fields of JSON and logfmt after the message. Control characters are written out, and a line of "
-        "more than 8 KiB is cut. A file that becomes shorter is read from its beginning again. a groups all lines by pattern, "
-        "and shows what is new since the lines in view; `cad-console logs FILE --patterns` prints the patterns."
+        "more than 8 KiB is cut. A file that becomes shorter, or that is replaced while you follow its end, is read from its "
+        "beginning again. a groups all lines by pattern, and shows what is new since the lines in view; `cad-console logs FILE "
+        "--patterns` prints the patterns."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "search", key_display="/", tooltip="Search all lines", id="file.search"),
@@ -101,6 +103,11 @@ class LogFileScreen(LogSearchScreen):
             self._view.update(lines=lines)
             while True:
                 changed = await asyncio.to_thread(lines.read_more, self._report)
+                if lines.replaced and self._view.follows:
+                    with suppress(FileNotFoundError):  # it is being replaced once more
+                        await asyncio.to_thread(lines.reopen)
+                        self.show_notice("another file has this name now: these are its lines")
+                        changed = await asyncio.to_thread(lines.read_more, self._report)
                 if changed and lines.search is not None:
                     await asyncio.to_thread(lines.find, lines.search, self._report)
                 self._report()
@@ -136,6 +143,8 @@ class LogFileScreen(LogSearchScreen):
         width = max(20, self.size.width)
         first, count = self._view.position()
         where = "end" if self._view.follows else f"at {first + 1:,}"
+        if self._file is not None and self._file.replaced:
+            where = f"replaced: f reads the new file · {where}"
         left: Line = ((" Log file ", "title"), text(str(self._path), "strong"))
         found = tuple(self.render_search("only matches" if self._file is not None and self._file.only_matches else ""))
         self._status.show(found)

@@ -21,7 +21,7 @@ from console.screens.log_volume import LogVolume
 from console.screens.render_context import RenderContext
 from queries.errors import SourceError
 from queries.loki.selector import is_selector
-from queries.model.log import LogSource
+from queries.model.log import LogCounts, LogSource
 from queries.text.times import format_shown, shown_zone
 from widgets.log_view import LogView, build_labels
 from widgets.styled_text import Line, spread, text, wrap
@@ -114,9 +114,9 @@ class LogReadingScreen(LogSearchScreen):
     def on_mount(self) -> None:
         super().on_mount()
         self._view.focus()
-        self.set_interval(_VOLUME_SECONDS, self._read_volume_again)
+        self.set_interval(_VOLUME_SECONDS, self.count_again)
 
-    def _read_volume_again(self) -> None:
+    def count_again(self) -> None:
         """The chart of a log that is followed grows with it."""
         if self._loki is not None and self._loki.query.follow and self._loki.query.until is None and self.is_current:
             self.run_worker(self._read_volume(self._loki), "counting the lines", "volume", exclusive=True)
@@ -192,12 +192,14 @@ class LogReadingScreen(LogSearchScreen):
     async def _read_volume(self, source: LokiSource) -> None:
         try:
             await source.prepared.wait()
-            counts = await source.volume(max(10, self.size.width - 2))
+            counts: LogCounts | None = await source.volume(max(10, self.size.width - 2))
         except SourceError as error:
-            self._volume_error = str(error)
+            counts, found = None, str(error)
         else:
-            self._volume = LogVolume(counts)
-        self._log.request_change()
+            found = ""
+        if source is self._loki:
+            self._volume, self._volume_error = LogVolume(counts) if counts is not None else self._volume, found
+            self._log.request_change()
 
     @on(LogChanged)
     def _log_changed(self, event: LogChanged) -> None:
@@ -217,10 +219,11 @@ class LogReadingScreen(LogSearchScreen):
         status = self._log.status
         # Of a log that is followed nobody knows that it is empty, only that no line has arrived.
         nothing = "the log is empty" if self._ended else "no line yet" if status.total else "fetching …"
-        if self._loki is not None and (searched := self._loki.describe_time()):
-            nothing = f"Loki has no matching line {searched}"
+        if self._loki is not None:
+            searched = self._loki.describe_time()
+            nothing = f"Loki has no matching line {searched}" if searched else "fetching …"
         self._view.empty = "" if self._error or status.failed else nothing
-        if self._log.context is not None and not self._log.count():
+        if self._log.context is not None and self._log.received and not self._log.count():
             self._view.empty = "no line matches"
         self.show_found()
         self._view.update()
@@ -229,7 +232,7 @@ class LogReadingScreen(LogSearchScreen):
     @on(LogView.Moved)
     def _draw_title(self) -> None:
         width = max(20, self.size.width)
-        time = RANGES[self._range][2] if self._at is None else f"around {format_shown(self._at, '%m-%d %H:%M:%S')}"
+        time = self._describe_range()
         ranges = ((f"  {item}", "warn") for item in ("previous" if self._previous else "", time) if item)
         what = text(f"  {self._source.describe() if self._source else ''}")
         left = ((" Log ", "title"), text(self._target, "strong"), *ranges, what)
@@ -242,6 +245,14 @@ class LogReadingScreen(LogSearchScreen):
         self._status.set_class(not self._status.lines, "hidden")
         self._draw_volume(width)
 
+    def _describe_range(self) -> str:
+        """`last 5m`, `around 11-29 03:12:00Z`; of a past moment until when the lines were read: it may be another one now."""
+        if self._at is not None:
+            return f"around {format_shown(self._at, '%m-%d %H:%M:%S')}"
+        until = self._loki.query.until if self._loki is not None else None
+        parts = (RANGES[self._range][2], f"up to {format_shown(until, '%H:%M:%S')}" if until is not None else "")
+        return " ".join(filter(None, parts))
+
     def _draw_volume(self, width: int) -> None:
         """Also without an answer the rows are there, so that the lines do not jump when it comes."""
         self._chart.set_class(self._origin is not LogOrigin.LOKI or bool(self._error), "hidden")
@@ -250,7 +261,10 @@ class LogReadingScreen(LogSearchScreen):
             self._chart.show(((text(f" {what}", "warn" if self._volume_error else "dim"),),))
             return
         first, last = self._view.times()
-        self._chart.show(self._volume.lines(width, first_ns=first, last_ns=last))
+        chart, axis = self._volume.lines(width, first_ns=first, last_ns=last)
+        if self._volume_error:
+            axis = (text(f" not counted again: {self._volume_error}", "warn"),)
+        self._chart.show((chart, axis))
 
     def _status_lines(self, width: int) -> Iterable[Line]:
         status = self._log.status

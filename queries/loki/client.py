@@ -18,6 +18,7 @@ from queries.http.lean_httpx import httpx
 from queries.http.web_socket import WebSocket, read_messages
 from queries.loki import responses
 from queries.loki.responses import Page, StoredLine, Tail
+from queries.loki.selector import build_count
 from queries.model.series import Sample, Series
 
 PAGE_LINES = 2000
@@ -38,6 +39,10 @@ class _Names(msgspec.Struct):
     """Loki leaves the key out where it has none."""
 
 
+def _between(start_ns: int, end_ns: int) -> list[tuple[str, str]]:
+    return [("start", str(start_ns)), ("end", str(end_ns))] if end_ns else []
+
+
 class Loki:
     """Labels, lines and series of counts. Every method raises SourceError; times are Unix nanoseconds."""
 
@@ -50,16 +55,21 @@ class Loki:
     def where(self) -> str:
         return self._client.where
 
-    async def labels(self) -> tuple[str, ...]:
-        """The names of the labels of the last hours; without a tenant Loki answers 401 here, unlike at `/ready` and
-        `/loki/api/v1/status/buildinfo`, which need none.
+    @property
+    def ahead_seconds(self) -> float:
+        """The least by which the server's clock is ahead of this machine's, negative if it is behind."""
+        return self._client.ahead_seconds
+
+    async def labels(self, *, start_ns: int = 0, end_ns: int = 0) -> tuple[str, ...]:
+        """The names of the labels of a time, without one of the last six hours; without a tenant Loki answers 401 here, unlike
+        at `/ready` and `/loki/api/v1/status/buildinfo`, which need none.
         """
-        found = await self._client.get("/loki/api/v1/labels", type=_Names)
+        found = await self._client.get("/loki/api/v1/labels", _between(start_ns, end_ns), type=_Names)
         return tuple(found.data)
 
-    async def label_values(self, name: str, *, query: str = "") -> tuple[str, ...]:
-        """The values of a label in the last hours, in the streams of a selector if one is given."""
-        params = [("query", query)] if query else []
+    async def label_values(self, name: str, *, query: str = "", start_ns: int = 0, end_ns: int = 0) -> tuple[str, ...]:
+        """The values of a label in a time, without one in the last six hours; in the streams of a selector if one is given."""
+        params = [*([("query", query)] if query else []), *_between(start_ns, end_ns)]
         found = await self._client.get(f"/loki/api/v1/label/{name}/values", params, type=_Names)
         return tuple(found.data)
 
@@ -122,9 +132,9 @@ class Loki:
         params = [("query", query), ("time", str(at_ns))]
         return await self._client.fetch(_INSTANT, params, decode=partial(responses.decode_samples, where=self.where))
 
-    async def count(self, query: str, *, seconds: int, end_ns: int) -> int:
+    async def count(self, query: str, *, seconds: float, end_ns: int) -> int:
         """The number of lines in the seconds up to `end_ns`; lines that were not yet there are not counted."""
-        params = [("query", f"sum(count_over_time({query} [{seconds}s]))"), ("time", str(end_ns))]
+        params = [("query", build_count(query, seconds)), ("time", str(end_ns))]
         return await self._client.fetch(_INSTANT, params, decode=partial(responses.decode_count, where=self.where))
 
     def tail(self, query: str, *, start_ns: int) -> AsyncGenerator[Tail, None] | None:

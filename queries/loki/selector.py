@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 from queries.errors import RequestRejected
 from queries.model.series import quote
+from queries.text.durations import format_duration
 
 LABELS: Mapping[str, tuple[str, ...]] = {
     "namespace": ("namespace", "k8s_namespace_name", "kubernetes_namespace_name", "namespace_name"),
@@ -29,6 +30,8 @@ _SUFFIXES = {
 }
 """What the controllers append to their name for that of a pod."""
 _SELECTOR = re.compile(r"""\s*\{(?:[^}"`]|"(?:\\.|[^"\\])*"|`[^`]*`)*\}""")
+_STAGE = re.compile(r"\|\s*\w")
+"""A stage that may read labels from a line, or a text that looks like one."""
 _MOST = 46
 """A longer name may be cut in those of its pods: a generated name has 63 characters at most."""
 
@@ -66,6 +69,14 @@ def build_selector(target: str, labels: Mapping[str, str], *, namespace: str, co
     if container and "container" in labels:
         matchers.append(f"{labels['container']}={quote(container)}")
     return "{" + ", ".join(matchers) + "}"
+
+
+def build_count(query: str, seconds: float) -> str:
+    """The metric query that counts the lines of a log query, also those that its parsers cannot read: of these Loki refuses
+    every metric query that keeps their error.
+    """
+    errors = " | drop __error__, __error_details__" if _STAGE.search(query) else ""
+    return f"sum(count_over_time({query}{errors} [{format_duration(max(0.001, seconds))}]))"
 
 
 def drop_filters(query: str) -> str:

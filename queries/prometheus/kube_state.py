@@ -98,7 +98,8 @@ def build_cluster_query(namespace: str) -> str:
 class _PodFacts:
     phase: str = ""
     ready: bool = False
-    restarts: float = 0.0
+    restarts: dict[str, float] = field(default_factory=dict)
+    """By container: two instances of kube-state-metrics may have told the same."""
     created_at: float = 0.0
     reason: str = ""
     last_exit: str = ""
@@ -196,7 +197,8 @@ def _add_to_pod(facts: _PodFacts, name: str, sample: Sample) -> None:
         case "kube_pod_created":
             facts.created_at = sample.value
         case "kube_pod_container_status_restarts_total":
-            facts.restarts += sample.value
+            container = _own(sample, "container")
+            facts.restarts[container] = max(sample.value, facts.restarts.get(container, 0.0))
         case "kube_pod_container_info":
             facts.containers[_own(sample, "container")] = sample.label("image")
         case "kube_pod_status_phase":
@@ -265,7 +267,7 @@ def _pod(namespace: str, name: str, facts: _PodFacts) -> Pod:
         uid=facts.uid or f"Pod/{name}",
         phase=facts.phase,
         ready=facts.ready,
-        restarts=int(facts.restarts),
+        restarts=int(sum(facts.restarts.values())),
         created_at=facts.created_at,
         reason=facts.reason or ("" if facts.ready or facts.phase in ("Pending", "Running", "Succeeded", "") else facts.phase),
         node=facts.node,

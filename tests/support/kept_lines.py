@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -31,21 +32,24 @@ def recorded(case: str) -> tuple[Loki, list[httpx.Request]]:
 
 
 class KeptLines:
-    """A store of lines, and clients of it. `fails` may give an answer instead, or None."""
+    """A store of lines, and clients of it. `fails` may give an answer instead, or None; `held` keeps lines until it is set."""
 
     def __init__(self, now: float, *, limits: Limits | None = None) -> None:
         self.now = now
         self.store = LineStore(limits or Limits())
         self.requests: list[httpx.Request] = []
+        self.held: asyncio.Event | None = None
         self.fails: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
 
     def client(self, *, tenant: str = "") -> Loki:
         headers = (("X-Scope-OrgID", tenant),) if tenant else ()
-        endpoint = Endpoint("http://loki.test", http=HttpConfig(http_headers=headers))
+        endpoint = Endpoint("http://loki.test", http=HttpConfig(http_headers=headers), timeout_seconds=60.0)
         return Loki(endpoint, transport=httpx.MockTransport(self._answer))
 
-    def _answer(self, request: httpx.Request) -> httpx.Response:
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
+        if self.held is not None and request.url.path.endswith("/query_range"):
+            await self.held.wait()
         if (failure := self.fails(request)) is not None:
             return failure
         headers = {name.lower(): value for name, value in request.headers.items()}

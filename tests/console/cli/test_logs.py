@@ -46,6 +46,12 @@ def pods(cluster: SteerableCluster) -> list[str]:
     return sorted(item["name"] for item in found)
 
 
+def test_a_moment_in_the_future_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is known of it: a comparison would call everything gone, or find no change."""
+    assert run(RENDER, "--patterns", "--moment", "2999-01-01 00:00") == 2
+    assert "--moment: '2999-01-01 00:00' is in the future" in capsys.readouterr().err
+
+
 def test_the_log_of_a_workload(run: Run, cluster: SteerableCluster, capsys: pytest.CaptureFixture[str]) -> None:
     """In the order of the times, as text and as JSON, or only what matches; the exit code says whether there was a line."""
     one, two = pods(cluster)

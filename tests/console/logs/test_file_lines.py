@@ -100,3 +100,18 @@ def test_what_is_no_file_is_an_error(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(OSError):
             FileLines(path)
+
+
+def test_a_file_that_another_one_replaces(tmp_path: Path, opened: Opened) -> None:
+    """As a log that is renamed when it is rotated: nothing more is written to it, and the new one is read on request."""
+    path = tmp_path / "x.log"
+    lines = opened(path, b"one\ntwo\n")
+    path.rename(tmp_path / "x.log.1")
+    assert not lines.read_more() and not lines.replaced, "nothing has its name"
+    path.write_bytes(b"three\n")
+    assert not lines.read_more() and lines.replaced and texts(lines) == ["one", "two"]
+    lines.reopen()
+    assert lines.read_more() and texts(lines) == ["three"] and (lines.restarted, lines.replaced) == (1, False)
+    with path.open("ab") as file:
+        file.write(b"four\n")
+    assert lines.read_more() and texts(lines) == ["three", "four"]

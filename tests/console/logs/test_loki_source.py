@@ -175,3 +175,87 @@ async def test_the_volume_over_time(kept: KeptLines) -> None:
     volume = await reading.source.volume(61)
     assert volume.step_ns == 10 * NANO and volume.start_ns == (NOW - 600) * NANO
     assert volume.counts == (5,) * 60
+
+
+async def test_what_is_still_being_read_is_not_missing(kept: KeptLines) -> None:
+    """While the first page is on its way nobody knows whether there is a line; afterwards it is said where none is."""
+    push(kept, NOW - 3000, "of long ago")
+    seen: list[str] = []
+
+    def look(request: httpx.Request) -> None:
+        if request.url.path == "/loki/api/v1/query_range":
+            seen.append(reading.source.describe_time())
+
+    kept.fails = look
+    reading = Reading(kept, LogQuery("deployment/api", since_seconds=300))
+    await reading.task
+    assert seen == [""] and reading.source.describe_time() == "in the last 5m" and reading.texts() == []
+
+
+@pytest.mark.parametrize("target", ["deployment/api", f"pod/{API['pod']}"])
+async def test_the_labels_are_those_of_the_time(kept: KeptLines, target: str) -> None:
+    """The agents died yesterday, and Loki names the labels of the last six hours unless it is asked for others."""
+    for container in ("web", "sidecar"):
+        push(kept, NOW - 86_400, f"of {container}", {**API, "container": container})
+    query = LogQuery(target, since_seconds=3600, until=NOW - 86_000)
+    reading = Reading(kept, query)
+    await reading.task
+    assert sorted(reading.texts()) == ["of sidecar", "of web"]
+    assert sorted(reading.log.sources()) == [f"{API['pod']}/sidecar", f"{API['pod']}/web"]
+    assert reading.source.parts() == ("", "sidecar", "web")
+    whole = Reading(kept, LogQuery(target))
+    await whole.task
+    assert sorted(whole.texts()) == ["of sidecar", "of web"]
+
+
+async def test_lines_that_a_parser_cannot_read_are_counted_and_followed(kept: KeptLines) -> None:
+    """Loki refuses to count lines with the error of a parser unless it is dropped; following never ends for a count."""
+    push(kept, NOW - 100, "no JSON")
+    push(kept, NOW - 1, '{"level": "info"}')
+    query = LogQuery('{pod=~".+"} | json level="level" | level!="debug"', tail_lines=10, follow=True)
+    reading = Reading(kept, query)
+    await reading.until(lambda: len(reading.texts()) == 2)
+    assert sum((await reading.source.volume(60)).counts) == 2
+    kept.now = NOW + 100
+    push(kept, NOW + 99, "still no JSON")
+    await reading.until(lambda: len(reading.texts()) == 3)
+    assert [request for request in kept.requests if request.url.path == "/loki/api/v1/query"]
+    refusal = "pipeline error: 'JSONParserErr' for series"
+    kept.fails = lambda request: httpx.Response(400, text=refusal) if request.url.path == "/loki/api/v1/query" else None
+    kept.now = NOW + 200
+    push(kept, NOW + 199, "nor this")
+    await reading.until(lambda: len(reading.texts()) == 4)
+    counts = len([request for request in kept.requests if request.url.path == "/loki/api/v1/query"])
+    assert counts >= 2 and not reading.task.done()
+    reading.task.cancel()
+
+
+async def test_a_pod_whose_clock_is_ahead(kept: KeptLines) -> None:
+    """Its lines are of the future, as Loki takes them: those of the others are read as they come, once, and none is called
+    late.
+    """
+    push(kept, NOW - 1, "before")
+    push(kept, NOW + 400, "of a clock that is ahead", GONE)
+    reading = Reading(kept, LogQuery("deployment/api", tail_lines=10, follow=True))
+    await reading.until(lambda: len(reading.texts()) == 2)
+    for at in range(1, 200):
+        push(kept, NOW + at, f"line {at}")
+        if at % 20 == 0:
+            kept.now = NOW + at
+            count = at + 2
+            await reading.until(lambda count=count: len(reading.texts()) >= count)  # type: ignore[misc]
+    assert len(reading.texts()) == len(set(reading.texts())) and not [text for text in reading.texts() if "#" in text]
+    reading.task.cancel()
+
+
+@pytest.mark.parametrize("end", [NOW - 300, NOW - 299.5, NOW - 293.0001])
+async def test_the_volume_of_a_past_moment_counts_nothing_later(kept: KeptLines, end: float) -> None:
+    """Its last part ends with the moment, wherever the step would."""
+    for at in range(0, 600, 2):
+        push(kept, NOW - 600 + at + 0.25, f"line {at}")
+    reading = Reading(kept, LogQuery("deployment/api", since_seconds=300, until=end))
+    await reading.task
+    volume = await reading.source.volume(31)
+    read = len(reading.texts())
+    earlier = sum(NOW - 600 + at + 0.25 >= volume.start_ns / NANO for at in range(0, 600, 2) if NOW - 600 + at + 0.25 < end)
+    assert sum(volume.counts) == earlier >= read > 140

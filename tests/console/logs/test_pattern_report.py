@@ -68,3 +68,23 @@ async def test_a_server_that_fails() -> None:
     kept.fails = lambda _: httpx.Response(504, text="request timed out, decrease the duration of the request")
     with pytest.raises(SourceError, match="decrease the duration"):
         await report(kept)
+
+
+async def test_a_log_that_nobody_delivers_any_more() -> None:
+    """No line since the moment: whether the workload is silent or its agent died is unknown, so nothing is called gone."""
+    kept = KeptLines(NOW + 300)
+    kept.store.push({**LABELS, "pod": "api-7d9c6b5f4-zzzzz"}, [((NOW - 900 + at) * NANO, f"ERROR {at}") for at in range(900)])
+    found = await report(kept)
+    assert found.telling() == () and not found.known
+    assert found.note == "Loki has no lines of it in the 5m after: what is gone is unknown"
+
+
+async def test_a_pattern_that_is_gone() -> None:
+    """Other lines since then show that they are delivered."""
+    kept = KeptLines(NOW + 300)
+    stream = {**LABELS, "pod": "api-7d9c6b5f4-zzzzz"}
+    kept.store.push(stream, [((NOW - 900 + at) * NANO, f"ERROR {at}") for at in range(900)])
+    kept.store.push(stream, [((NOW - 600 + at) * NANO, "INFO served") for at in range(0, 900, 60)])
+    found = await report(kept)
+    assert [describe_change(change) for change in found.telling()] == ["gone, 900 lines before"]
+    assert (found.known, found.note) == (True, "")

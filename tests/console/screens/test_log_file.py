@@ -44,6 +44,28 @@ async def test_a_file_opens_at_its_end_and_follows(file: Path, tmp_path: Path) -
         await until(app, pilot, "line 0", "at 1 · 5,001 lines")
 
 
+def rotate(file: Path, text: str) -> None:
+    """Rename the file, and write another one of its name."""
+    file.rename(file.with_suffix(".1"))
+    file.write_text(text)
+
+
+async def test_a_rotated_file_is_followed(file: Path, tmp_path: Path) -> None:
+    """The new file of the same name at once where its end is followed; elsewhere the lines stay, the title says that another
+    file has the name, and f reads it.
+    """
+    app = console(tmp_path, str(file))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(app, pilot, "end · 5,000 lines")
+        rotate(file, "".join(f"INFO again {number}\n" for number in range(100)))
+        await until(app, pilot, "INFO again 99", "end · 100 lines")
+        await pilot.press("home")
+        rotate(file, "after the second rotation\n")
+        await until(app, pilot, "replaced: f reads the new file · at 1 · 100 lines", "INFO again 0")
+        await pilot.press("f")
+        await until(app, pilot, "after the second rotation", "end · 1 line")
+
+
 async def test_a_search_and_only_matches(file: Path, tmp_path: Path) -> None:
     """`:logs FILE` opens it too; / goes to the last match, N to the one before, m shows only them, esc ends the search."""
     app = console(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -272,3 +273,49 @@ async def test_a_filter_by_a_field_of_the_text(open_screen: Any, kept: KeptLines
         assert "served 3" in open_screen.text and "served 2" not in open_screen.text
         await open_screen.press(pilot, "e")
         assert open_screen.app.screen.query_one("#log-query").value.endswith('| json http_code="http.code" | http_code="201"')
+
+
+async def test_nothing_is_claimed_before_loki_answered(open_screen: Any, kept: KeptLines) -> None:
+    """While the first answer is on its way, with and without a search, no screen says that there is no line; then it does."""
+    kept.held = asyncio.Event()
+    async with open_screen.app.run_test(size=(120, 30)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogsRequested("pod/none", at=float(kept.now)))
+        await open_screen.until(pilot, "fetching …")
+        await pilot.pause(0.3)  # a claim would be drawn within a frame
+        assert "no matching line" not in open_screen.text
+        await open_screen.press(pilot, "L")
+        await pilot.pause(0.3)
+        assert "no line matches" not in open_screen.text and "fetching …" in open_screen.text
+        kept.held.set()
+        await open_screen.until(pilot, "Loki has no matching line between")
+
+
+async def test_a_chart_that_is_not_counted_again_says_so(open_screen: Any, kept: KeptLines) -> None:
+    """Beside the counts of before, which otherwise look like those of now."""
+    async with open_screen.app.run_test(size=(120, 30)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogsRequested('{container="api"}'))
+        await open_screen.until(pilot, "201 lines, at most")
+        kept.fails = lambda request: (
+            httpx.Response(504, text="request timed out") if "count_over_time" in str(request.url) else None
+        )
+        open_screen.app.screen.count_again()
+        await open_screen.until(pilot, "not counted again: 504")
+        assert "█" in open_screen.text
+        kept.fails = lambda _: None
+        open_screen.app.screen.count_again()
+        await open_screen.until(pilot, "201 lines, at most")
+
+
+async def test_a_log_of_the_past_says_until_when_it_was_read(open_screen: Any, kept: KeptLines, monkeypatch: Any) -> None:
+    """A film goes on under it: its lines do not."""
+    create = open_screen.session.create_loki_source
+    until = kept.now - 300.0
+    monkeypatch.setattr(open_screen.session, "create_loki_source", lambda query: create(replace(query, until=until)))
+    async with open_screen.app.run_test(size=(120, 30)) as pilot:
+        await open_screen.until(pilot, "HighErrorRate")
+        open_screen.app.flows.navigation.open(OpenLogsRequested('{container="api"}'))
+        await open_screen.until(pilot, "INFO line 297")
+        await open_screen.until(pilot, "up to 13:55:00Z")
+        assert "INFO line 300" not in open_screen.text

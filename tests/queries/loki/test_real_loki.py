@@ -10,13 +10,13 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from kept_lines import RECORDED
 from real_loki import LABELS, LINES, NANO, NOW, SKIP, TENANT, ask, binary, push, real_loki
 
 from console.demo.loki import Limits, LineStore
 from console.demo.loki_server import LokiApi
-from console.logs import loki_source
 from console.logs.line_fields import LineFilter, add_filters, build_fields
 from console.logs.loki_source import LokiSource
 from console.logs.merged_log import MergedLog
@@ -143,13 +143,13 @@ async def test_what_a_tail_is_refused_for(server: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3000])
-async def test_a_followed_log_has_every_line_once(server: tuple[str, int], count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_followed_log_has_every_line_once(server: tuple[str, int], count: int) -> None:
     """Lines come by the socket; more than it sends are read."""
-    monkeypatch.setattr(loki_source, "POLL_SECONDS", 0.3)
     url, _ = server
     stream = {"app": f"followed-{count}", "pod": "x"}
     loki, log = client(url), MergedLog()
-    source = LokiSource(loki, LogQuery(f'{{app="followed-{count}"}}', tail_lines=10, follow=True), namespace="cad")
+    query = LogQuery(f'{{app="followed-{count}"}}', tail_lines=10, follow=True)
+    source = LokiSource(loki, query, namespace="cad", poll_seconds=0.3)
     push(url, stream, [(time.time_ns(), "first")], {})
     reading = asyncio.ensure_future(source.read(log))
 
@@ -222,4 +222,36 @@ async def test_panels_as_loki_counts(server: tuple[str, int]) -> None:
     (result,) = (await panels.refresh((zero,))).results
     assert [sample.value for sample in result.samples] == [0.0]
     await panels.close()
+    await loki.close()
+
+
+async def test_lines_that_a_parser_cannot_read_are_counted(server: tuple[str, int]) -> None:
+    """Loki refuses the count of lines with the error of a parser, in the words of the stand-in, unless the error is dropped."""
+    url, _ = server
+    at_ns = time.time_ns() - NANO
+    lines = [(at_ns, "no JSON"), (at_ns + 1, '{"level": "info"}'), (at_ns + 2, '{"level": "debug"}')]
+    push(url, {"app": "mixed", "pod": "x"}, lines, {})
+    loki, query = client(url), '{app="mixed"} | json level="level" | level!="debug"'
+    with pytest.raises(SourceError, match="pipeline error: 'JSONParserErr' for series: "):
+        await loki.samples(f"sum(count_over_time({query} [60s]))", at_ns=at_ns + 59 * NANO)
+    assert await loki.count(query, seconds=60, end_ns=at_ns + 59 * NANO) == 2
+    assert await loki.count(query, seconds=0.5, end_ns=at_ns + NANO // 4) == 2
+    assert await loki.count('{app="mixed"} |= "| x"', seconds=60, end_ns=at_ns + 59 * NANO) == 0
+    await loki.close()
+
+
+async def test_labels_of_a_time(server: tuple[str, int]) -> None:
+    """Also of lines that are in the store alone, where Loki looks for the last six hours unless it is asked for others."""
+    url, _ = server
+    at_ns = time.time_ns() - 60 * 3600 * NANO
+    push(url, {"old_app": "gone", "old_pod": "x"}, [(at_ns, "old")], {})
+    await asyncio.to_thread(httpx.post, f"{url}/flush", timeout=30)  # of so old lines it reads the store alone
+    loki = client(url)
+    assert {"app", "pod"} <= set(await loki.labels())
+    found: set[str] = set()
+    async with asyncio.timeout(60):
+        while "old_pod" not in found:
+            found = set(await loki.labels(start_ns=at_ns - NANO, end_ns=at_ns + NANO))
+    values = await loki.label_values("old_pod", query='{old_app="gone"}', start_ns=at_ns - NANO, end_ns=at_ns + NANO)
+    assert values == ("x",)
     await loki.close()

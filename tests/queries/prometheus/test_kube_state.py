@@ -90,6 +90,19 @@ def test_a_scrape_that_renames_labels_gives_the_same() -> None:
     assert "exported_namespace" in build_cluster_query(NAMESPACE)
 
 
+def test_two_instances_of_kube_state_metrics_are_one_cluster() -> None:
+    """As while one replaces the other, or where two run: no restart counts twice, whichever of them says less yet."""
+    second = [
+        Sample(
+            tuple(sorted((*item.labels, ("instance", "b")))),
+            item.value - 1.0 if "restarts" in item.label("__name__") else item.value,
+        )
+        for item in series(ROLLING)
+    ]
+    for samples in ([*series(ROLLING), *second], [*second, *series(ROLLING)]):
+        assert read_cluster(samples, NAMESPACE) == read_cluster(series(ROLLING), NAMESPACE)
+
+
 def test_nothing_is_known_without_series() -> None:
     """No series is not a namespace without workloads; a workload without its ready pods is left out."""
     assert read_cluster([], NAMESPACE) is None
