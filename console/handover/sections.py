@@ -306,7 +306,7 @@ def _shorten(lines: Sequence[Detail]) -> tuple[Detail, ...]:
 def _staleness(snapshot: Snapshot, name: str, now: float) -> tuple[Detail, ...]:
     """That a source no longer answers: the list is its last one."""
     source = snapshot.source(name)
-    if source is None or source.fault is None or source.last_good_at is None or source.health.serves:
+    if source is None or source.last_good_at is None or source.answers:
         return ()
-    age = format_span(now - source.last_good_at)
-    return (Detail(f"as of {name}'s last answer {age} ago: {visible(source.fault.what)}", Verdict.STALE),)
+    age, why = format_span(now - source.last_good_at), f": {visible(source.fault.what)}" if source.fault else ""
+    return (Detail(f"as of {name}'s last answer {age} ago{why}", Verdict.STALE),)

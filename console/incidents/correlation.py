@@ -17,6 +17,7 @@ from queries.model.frozen import dataclass
 from queries.model.series import Series, quote
 from queries.model.text import visible
 from queries.prometheus.responses import RangeResult
+from queries.text.times import format_timestamp
 
 HOUR_SECONDS = 3600.0
 _STEPS = 240
@@ -70,7 +71,7 @@ async def correlate(
     window = _Window(start, at)
     known = recent_changes(snapshot.cluster, snapshot.silences, snapshot.ledger.recent, now=at)
     changes = [item for item in (*known, *_cluster_events(snapshot.cluster)) if start <= item.at <= at]
-    faults: list[str] = [] if snapshot.cluster is not None else ["Kubernetes: the cluster has not answered"]
+    faults = list(_find_unknown(snapshot, at))
     if config_maps is None:
         faults.append("ConfigMaps: Kubernetes is not configured")
     else:
@@ -86,6 +87,17 @@ async def correlate(
             changes += _without_known(more, changes)
             faults += [fault] if fault else []
     return Correlation(start, at, tuple(sorted(changes, key=lambda item: (item.at, item.kind, item.text))), tuple(faults))
+
+
+def _find_unknown(snapshot: Snapshot, at: float) -> Iterable[str]:
+    """Why changes up to then may be missing from the snapshot: a cluster that was lost before, a journal that is not read."""
+    cluster = snapshot.source("kubernetes")
+    if snapshot.cluster is None:
+        yield "Kubernetes: the cluster has not answered"
+    elif cluster is not None and not cluster.answers and cluster.last_good_at is not None and cluster.last_good_at < at:
+        yield f"Kubernetes: the cluster last answered at {format_timestamp(cluster.last_good_at)}"
+    if snapshot.ledger.error:
+        yield f"actions and notes: {snapshot.ledger.error}"
 
 
 class _Absence(Enum):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from console.journal.sqlite import Journal
     from console.state.incident import Incident
     from console.state.snapshot import Snapshot
-    from queries.model.alert import Alert
+    from queries.model.alert import Alert, AlertRule
     from queries.model.cluster import Cluster
 
 _log = logging.getLogger(__name__)
@@ -53,6 +53,10 @@ _SHARED_SECONDS = 4.0
 """How long a command waits for the shared store, to read the events of others and to push its own."""
 _FETCH_SECONDS = 2.0
 """How long a person's decision waits for the latest events of others."""
+_UNLISTED_SECONDS = 300.0
+"""How long the rules' answers must lack an alert that only Prometheus lists, until its acknowledgement ends: after a restart
+Prometheus first has to scrape, and then waits for the rule's `for`.
+"""
 _MEANWHILE_SECONDS = 0.5
 """Usually longer than another console needs to push an event to the shared store."""
 
@@ -85,6 +89,9 @@ class JournalService:
         self._present: tuple[float, frozenset[str]] | None = None
         self._listed: tuple[tuple[Alert, ...], frozenset[str]] = ((), frozenset())
         """The alerts of the last list, and their fingerprints."""
+        self._rules: PollResult[Any] | None = None
+        self._unlisted: dict[str, float] = {}
+        """The acknowledged alerts of Prometheus' own that its answers lack, and since which of them."""
         self._owners: Mapping[str, Acknowledgement] = {}
         self._arrived: dict[str, float] = {}
         """The acknowledgements of the last read, and when each was first read here, by this machine's clock."""
@@ -136,6 +143,10 @@ class JournalService:
         if self._listed[0] is not state.alerts:
             self._listed = (state.alerts, frozenset(item.fingerprint for item in state.alerts))
         self._present = (result.taken_at, self._listed[1])
+
+    def on_rules(self, result: PollResult[Any]) -> None:
+        """The rules' latest result; a complete one of evaluated rules lists every alert of Prometheus' own."""
+        self._rules = result
 
     async def record(self, subject: str, payload: Payload) -> Event:
         """Appends an event. When this returns it is on disk and in the state store. Raises JournalError."""
@@ -227,7 +238,7 @@ class JournalService:
         """Reads once; returns whether there is news. A failed read keeps the known state and sets `fault`."""
         before, fault, new = self.fault, "", False
         try:
-            new = await asyncio.get_running_loop().run_in_executor(self._disk, self._read_slice, self._present)
+            new = await asyncio.get_running_loop().run_in_executor(self._disk, self._read_slice, self._present, self._rules)
         except JournalError as error:
             fault = str(error)
         self.fault = fault  # not before it is known: while a read is under way, the last one counts
@@ -316,7 +327,7 @@ class JournalService:
         self._refresh()
         return event
 
-    def _read_slice(self, present: tuple[float, frozenset[str]] | None) -> bool:
+    def _read_slice(self, present: tuple[float, frozenset[str]] | None, rules: PollResult[Any] | None) -> bool:
         new = self._refresh()
         owners, arrived = self._ledger.state.owners, self._note_arrivals()
         gone = find_resolved(owners, present[1], taken_at=present[0], arrived=arrived) if present else ()
@@ -325,10 +336,25 @@ class JournalService:
 
             snapshot = self._store.snapshot(self._clock())
             gone = () if snapshot.ends_caveat else tuple(item for item in gone if has_ended(item, (), snapshot))
+        gone = (*gone, *self._find_unlisted(owners, arrived, rules))
         for fingerprint in gone:
             # It names what it ends: one that is still on its way here is another one, of an alert that fires again.
             self._write(fingerprint, AlertReleased(of=owners[fingerprint].id, why=AlertReleased.RESOLVED))
         return self._collect_news() or new or bool(gone)
+
+    def _find_unlisted(
+        self, owners: Mapping[str, Acknowledgement], arrived: Mapping[str, float], rules: PollResult[Any] | None
+    ) -> tuple[str, ...]:
+        """The acknowledged alerts of Prometheus' own that its answers have lacked for long enough."""
+        own = [item for item in owners if ":" in item]
+        found = rules.value if rules is not None and own else None
+        if rules is None or found is None or found.partial or not _are_evaluated(found.rules):
+            self._unlisted = {}
+            return ()
+        listed = {item.fingerprint.rpartition(":")[2] for item in found.alerts}
+        missing = [item for item in own if item.rpartition(":")[2] not in listed and arrived[item] < rules.taken_at]
+        self._unlisted = {item: self._unlisted.get(item, rules.taken_at) for item in missing}
+        return tuple(item for item, since in self._unlisted.items() if rules.taken_at - since >= _UNLISTED_SECONDS)
 
     def _note_arrivals(self) -> dict[str, float]:
         """When each acknowledgement arrived here, by fingerprint."""
@@ -375,3 +401,8 @@ class JournalService:
         if new:
             self._store.set_ledger(self._ledger.state)
         return new
+
+
+def _are_evaluated(rules: Collection[AlertRule]) -> bool:
+    """Whether there are rules, and the server has evaluated each since it started."""
+    return bool(rules) and all(item.health != "unknown" for item in rules)

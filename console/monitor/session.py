@@ -22,7 +22,7 @@ from console.monitor.metric_history import MetricHistory, RuleHistory
 from console.monitor.pauses import BEAT_SECONDS, ClockPause, PauseDetector
 from console.monitor.poller import poll_once
 from console.monitor.polling import SourcePolling
-from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, LOKI, SOURCES
+from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, LOKI, RULES, SOURCES
 from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookFound, RunbookIndex
 from console.state.place import Place
@@ -243,6 +243,8 @@ class Session(JournalSession):
         """Takes one result of a source, as the poll loops deliver it."""
         if result.source == ALERTMANAGER and self._journal_service is not None:
             self._journal_service.on_alerts(result)
+        if result.source == RULES and self._journal_service is not None:
+            self._journal_service.on_rules(result)
         if self._recorder is not None:
             self._recorder.ingest(result)
         self._snapshots.ingest(result)

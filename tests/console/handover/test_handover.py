@@ -360,3 +360,26 @@ async def test_what_other_consoles_wrote_is_not_nothing_while_the_store_is_away(
     session.status = SyncStatus("db:5432")
     again = session.handovers.build(session.snapshot(), Checklists(), None, None, now=NOW)
     assert not any(section.known for section in again.sections if section.title in journal)
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"health": Health.DOWN}, "as of alertmanager's last answer 2m ago"),
+        (
+            {"health": Health.DOWN, "fault": Fault(FaultKind.TIMED_OUT, "too slow")},
+            "as of alertmanager's last answer 2m ago: too slow",
+        ),
+        ({"paused_at": NOW - 120.0}, "as of alertmanager's last answer 2m ago"),
+        ({}, None),
+    ],
+)
+def test_silences_of_an_old_answer_say_so(changes: dict[str, Any], line: str | None) -> None:
+    """Also where the answer only stays away, without an error, and where nothing is polled."""
+    silence = Silence("s", (Matcher("alertname", "Gone"),), NOW - 60, NOW + 90 * HOUR, "ops", "x")
+    shown = snapshot(silences=(silence,))
+    sources = tuple(
+        replace(item, last_good_at=NOW - 120.0, **changes) if item.name == "alertmanager" else item for item in shown.sources
+    )
+    found = sections_of(replace(shown, sources=sources))["Silences"]
+    assert [item for item in found if item.startswith("as of")] == ([line] if line else [])

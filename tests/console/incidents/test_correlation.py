@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from screen_samples import snapshot
@@ -14,6 +15,7 @@ from queries.errors import Unreachable
 from queries.model.change import Change, LastWrite
 from queries.model.cluster import Cluster, ClusterEvent
 from queries.model.series import Labels, Point, Series
+from queries.model.source import Health
 from queries.model.workload import Container, Revision, Workload
 from queries.prometheus.responses import RangeResult
 
@@ -255,3 +257,23 @@ async def test_sources_that_do_not_answer_are_named() -> None:
     )
     failed = await correlate(bare, at=AT, prometheus=None, config_maps=broken)
     assert failed.faults[1].startswith("ConfigMaps: ") and "refused" in failed.faults[1]
+
+
+async def test_what_a_lost_cluster_and_an_unread_journal_may_lack_is_named() -> None:
+    """Lost before the end of the hour, the cluster cannot tell all of it; one that answered later, or answers, can. So it is
+    with a journal that is being read.
+    """
+    base = replace(snapshot(), cluster=Cluster("cad"), silences=(), alerts=(), namespace="cad", heartbeat_alert="Watchdog")
+
+    async def faults(**changes: Any) -> tuple[str, ...]:
+        sources = tuple(replace(item, **changes) if item.name == "kubernetes" else item for item in base.sources)
+        return (await correlated(shown=replace(base, sources=sources))).faults
+
+    lost = await faults(health=Health.DOWN, last_good_at=AT - 600.0)
+    assert lost == ("Kubernetes: the cluster last answered at 2026-01-01 13:50:00Z",)
+    assert await faults(health=Health.DOWN, last_good_at=AT) == ()
+    assert await faults(health=Health.UP, last_good_at=AT - 600.0) == ()
+    assert (await faults(health=Health.UP, paused_at=AT - 300.0, last_good_at=AT - 600.0)) == lost
+    reading = replace(base, ledger=replace(base.ledger, read=5, behind=10))
+    (found,) = (await correlated(shown=reading)).faults
+    assert found == f"actions and notes: {reading.ledger.error}" and "5 of 15 events" in found

@@ -24,6 +24,7 @@ from console.monitor.state_store import StateStore
 from console.state.snapshot import Snapshot
 from queries.alertmanager import AlertmanagerState
 from queries.errors import NotConfigured
+from queries.model.alert import Alert, AlertRule, AlertState
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import parse_matchers
 from queries.model.panel_result import HistoryRange
@@ -205,6 +206,34 @@ async def test_a_mark_outlives_an_answer_that_is_older_than_it(session: Session)
     store.apply(PollResult("rules", now, 0.0, RulesResult((), (), ())))
     await service.read()
     assert [item.kind for item in journal.events()] == ["alert.owned", "alert.released"]
+    owned, released = journal.events()
+    assert released.data == {"of": owned.id, "why": "resolved"}
+    await service.close()
+
+
+async def test_a_mark_of_an_alert_that_only_prometheus_lists_ends_with_it(session: Session) -> None:
+    """Without an Alertmanager too an alert is acknowledged until it resolves: five minutes after an evaluation last had it.
+    While it is pending, after a restart, a partial answer or none, nothing ends, and the five minutes begin anew.
+    """
+    settings, journal, now = session.settings, session.journal, 1_767_276_000.0
+    assert journal is not None
+    service = JournalService(journal, StateStore(settings, (), runbooks=session.runbooks), settings, clock=lambda: now)
+    await service.acknowledge("prometheus:1f", "", on=True)
+    rule = AlertRule("HighErrorRate", "x > 5", 60.0, (), (), "inactive", "ok")
+    alert = Alert("pending:1f", AlertState.PENDING, (("alertname", "HighErrorRate"),))
+    none, pending = RulesResult((rule,), (), ()), RulesResult((rule,), (alert,), ())
+    starting = RulesResult((dataclasses.replace(rule, health="unknown"),), (), ())
+    answers: list[tuple[float, RulesResult | None, bool]] = [
+        (10.0, none, False), (300.0, none, False), (309.0, pending, False), (320.0, none, False), (600.0, None, False),
+        (630.0, none, False), (900.0, starting, False), (930.0, none, False),
+        (1200.0, dataclasses.replace(none, partial="x"), False), (1230.0, none, False), (1529.0, none, False),
+        (1530.0, none, True),
+    ]  # fmt: skip
+    for after, value, ended in answers:
+        fault = None if value is not None else Fault(FaultKind.UNREACHABLE, "gone")
+        service.on_rules(PollResult("rules", now + after, 0.0, value, fault))
+        await service.read()
+        assert ("alert.released" in [item.kind for item in journal.events()]) is ended, after
     owned, released = journal.events()
     assert released.data == {"of": owned.id, "why": "resolved"}
     await service.close()
