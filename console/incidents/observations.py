@@ -112,6 +112,12 @@ def find_listed(incident: Incident, snapshot: Snapshot) -> tuple[LinkedAlert, ..
     return listed if listed or not snapshot.ends_caveat else None
 
 
+def describe_instability(incident: Incident, snapshot: Snapshot | None) -> str:
+    """`still firing` or `not known` where the end of the stability window does not make it stable; else empty."""
+    listed = find_listed(incident, snapshot) if snapshot is not None else None
+    return "" if listed == () else "still firing" if listed else "not known"
+
+
 def find_linked(item: LinkedAlert, snapshot: Snapshot) -> tuple[TrackedAlert | None, bool]:
     """An incident's alert as it is listed now, also by another fingerprint, and whether it is known to have ended."""
     tracked = find_tracked(item.fingerprint, item.labels, snapshot)

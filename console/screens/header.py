@@ -180,12 +180,15 @@ def _deadline(incident: Incident, context: RenderContext) -> Line:
     """The nearest of response time, next update and stability window; one that is overdue comes first."""
     if context.session is None:
         return ()
-    from console.incidents.response_timers import list_deadlines  # noqa: PLC0415  # only while an incident is open
+    from console.incidents.observations import describe_instability  # noqa: PLC0415  # only while an incident is open
+    from console.incidents.response_timers import STABLE, list_deadlines  # noqa: PLC0415  # as above
 
     policy = context.session.severity_policies.for_severity(incident.severity)
     found = list_deadlines(incident, policy, context.now)
     late = next((item for item in found if item.is_late(context.now)), None)
     nearest = late or next(iter(found), None)
+    if nearest is not None and nearest.name == STABLE and (word := describe_instability(incident, context.snapshot)):
+        return ((" · ", "dim"), (f"stability {word}" if word == "not known" else word, "warn"))
     return ((" · ", "dim"), (nearest.text(context.now), "critical" if late else "")) if nearest else ()
 
 

@@ -141,7 +141,7 @@ class IncidentScreen(FilterableScreen):
         left = self._left_width
         self._head.show(tuple(render_head(incident, context.now, width)))
         self._section_rules[0].show((section("Steps", width),))
-        self._steps.show(tuple(render_steps(incident, policies, context.now, width)))
+        self._steps.show(tuple(render_steps(incident, policies, context.now, width, snapshot=context.snapshot)))
         earlier = f", {incident.earlier} earlier: incident show" if incident.earlier else ""
         self._section_rules[1].show((section(f"Timeline, {len(incident.entries)} entries{earlier}", left),))
         at_newest = self._timeline.items and self._timeline.current is self._timeline.items[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from console.incidents.observations import find_linked
+from console.incidents.observations import describe_instability, find_linked
 from console.incidents.response_timers import ResponseTimer, TimerState, escalate_at, response_timers, update_due_at
 from console.journal.payloads import Role, Source, Step
 from console.screens.base import section
@@ -25,6 +25,7 @@ from widgets.styled_text import VERDICT_TONES, Line, cut, fit, spread, text, wid
 
 if TYPE_CHECKING:
     from console.incidents.severity_policy import SeverityPolicies
+    from console.state.snapshot import Snapshot
 
 SEVERITY_TONES = {Priority.P1: "critical", Priority.P2: "warn", Priority.P3: "warn", Priority.P4: "accent"}
 _STEP_TITLES = {
@@ -59,14 +60,18 @@ def render_head(incident: Incident, now: float, width: int) -> Iterable[Line]:
     yield cut(tuple(spans), width)
 
 
-def render_steps(incident: Incident, policies: SeverityPolicies, now: float, width: int) -> Iterable[Line]:
-    """Six cells side by side: each step and the state of its timer."""
+def render_steps(
+    incident: Incident, policies: SeverityPolicies, now: float, width: int, *, snapshot: Snapshot | None
+) -> Iterable[Line]:
+    """Six cells side by side: each step and the state of its timer. Stable is only what the snapshot does not contradict."""
     cell = max(12, width // 6)
     numbered = cell > 15
     names: list[tuple[str, str]] = []
     states: list[tuple[str, str]] = []
     for number, item in enumerate(response_timers(incident, policies.for_severity(incident.severity), now), start=1):
         state, tone = _timer_cell(item, now)
+        if item.state is TimerState.STABLE and (word := describe_instability(incident, snapshot)):
+            state, tone = word, "unknown" if word == "not known" else "warn"
         names.append(
             (
                 fit(f" {number} {_STEP_TITLES[item.step]}" if numbered else f" {_STEP_TITLES[item.step]}", cell),

@@ -118,7 +118,7 @@ def draw_all(state: JournalState, read: list[Event]) -> None:
         template_variables(incident, shown, own, now=NOW)
         lines = [
             *render_head(incident, NOW, 80),
-            *render_steps(incident, response, NOW, 80),
+            *render_steps(incident, response, NOW, 80, snapshot=None),
             render_due_line(incident, response, NOW, 80),
         ]
         lines += [*render_side(incident, view, response, 40), *(render_entry(entry, 80) for entry in incident.entries)]

@@ -22,6 +22,7 @@ from textual.widgets import Input
 
 from console.config.settings import Channel, IncidentSettings, Settings
 from console.incidents.declaration import declaration
+from console.incidents.response_timers import RESPONSE
 from console.incidents.severity_policy import load_severity_policies
 from console.journal.payloads import (
     ActionOutcome,
@@ -34,7 +35,8 @@ from console.journal.payloads import (
 )
 from console.screens.app import ConsoleApp
 from console.screens.flows.incident import IncidentFlow
-from console.screens.incident_view import render_side
+from console.screens.header import render_header
+from console.screens.incident_view import render_side, render_steps
 from console.screens.render_context import RenderContext
 from console.state.incident import (
     RESOLVED,
@@ -401,3 +403,31 @@ def test_an_alert_of_an_incident_ends_only_where_that_is_known(
     lines = ["".join(part for part, _ in line) for line in render_side(incident, context, load_severity_policies(), 60)]
     row = next(line for line in lines if first.alert.name in line)
     assert row.split()[0] == word
+
+
+@pytest.mark.parametrize(
+    ("changes", "cell", "line"),
+    [
+        ({"alerts": ()}, "stable: mark", " · stable "),
+        ({"alerts": (), "alerts_known": False}, "not known", " · stability not known "),
+        ({"alerts": (), "sources": WITHOUT_PROMETHEUS}, "not known", " · stability not known "),
+        ({}, "still firing", " · still firing "),
+    ],
+)
+def test_a_step_and_line_1_are_stable_only_where_that_is_known(
+    tmp_path: Path, changes: dict[str, Any], cell: str, line: str
+) -> None:
+    """After the stability window: with no current list, or no rule evaluated, its alerts may fire again unseen."""
+    (first, *_) = snapshot().alerts
+    incident = Incident(
+        "i1", 1, "errors", Priority.P1, NOW - 60.0, "ann", stability_seconds=30.0,
+        alerts=(LinkedAlert(first.alert.fingerprint, first.alert.name),),
+        completions={step: StepCompletion(NOW - 31.0, "ann") for step in (*RESPONSE, Step.MITIGATE)},
+        seen={f"alert:{first.alert.fingerprint}": LastRecorded(RESOLVED, NOW - 31.0)},
+    )  # fmt: skip
+    session = StillSession(settings(tmp_path), snapshot(ledger=JournalState(incidents=Incidents((incident,))), **changes))
+    context = RenderContext(session.settings, NOW, session, session.shown)
+    for width in (80, 160):
+        steps = render_steps(incident, session.severity_policies, NOW, width, snapshot=session.shown)
+        assert cell in "".join(part for row in steps for part, _ in row)
+    assert line in "".join(part for part, _ in next(iter(render_header(context, 200))))
