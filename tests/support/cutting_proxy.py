@@ -23,13 +23,16 @@ class CuttingProxy:
         self.cut: Callable[[bytes], bool] = lambda _: False
         self.deliver = True
         self.cuts = 0
-        self._open: list[threading.Event] = []
+        self._open: list[tuple[threading.Event, list[bytes]]] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
-    def forget(self) -> None:
-        """As a firewall that dropped its state: connections that are open now stay open, and nothing comes on them any more."""
-        for silent in self._open:
-            silent.set()
+    def forget(self, sent: bytes = b"") -> None:
+        """As a firewall that dropped its state: connections that are open now stay open, and nothing comes on them any more.
+        With `sent` only those whose last request has these bytes.
+        """
+        for silent, last in self._open:
+            if sent in last[-1]:
+                silent.set()
 
     def close(self) -> None:
         self._listener.close()
@@ -50,11 +53,12 @@ class CuttingProxy:
 
     def _serve(self, client: socket.socket) -> None:
         with client, socket.create_connection(self._upstream) as server:
-            doomed, silent = threading.Event(), threading.Event()
-            self._open.append(silent)
+            doomed, silent, last = threading.Event(), threading.Event(), [b""]
+            self._open.append((silent, last))
             back = threading.Thread(target=self._back, args=(client, server, doomed, silent), daemon=True)
             back.start()
             while chunk := _received(client):
+                last[:] = [chunk]
                 if self.cut(chunk):
                     self.cuts += 1
                     doomed.set()

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import Any
 
 
+@dataclass(frozen=True)
+class Notification:
+    channel: str
+    payload: str = ""
+
+
 class MemoryDatabase:
-    """`statements` are all that came, `notified` the notifications (channel, payload), `made` the options of each connection.
-    `failure` is raised by every statement that is not a setting, once if it is only `once`.
+    """`asked` are all statements that came with their values, `notified` the notifications (channel, payload), `made` the
+    options of each connection. `failure` is raised by every statement that is not a setting.
     """
 
     def __init__(self) -> None:
@@ -18,11 +26,17 @@ class MemoryDatabase:
         self.page = 2
         """How many rows a page has."""
         self.failure: Exception | None = None
-        self.statements: list[str] = []
+        self.asked: list[tuple[str, tuple[Any, ...]]] = []
         self.notified: list[tuple[str, str]] = []
         self.made: list[dict[str, Any]] = []
         self.closed = 0
         self.in_transaction = False
+        self.notifications: queue.Queue[Notification | Exception] = queue.Queue()
+        """What a connection that listens gets next; an exception breaks it."""
+
+    @property
+    def statements(self) -> list[str]:
+        return [statement for statement, _ in self.asked]
 
     def connect(self, url: str, **options: Any) -> MemoryConnection:
         self.made.append({"url": url, **options})
@@ -42,6 +56,15 @@ class MemoryConnection:
     def close(self) -> None:
         self._database.closed += 1
 
+    def notifies(self, *, timeout: float, stop_after: int) -> Iterator[Notification]:
+        """As psycopg does: as many as were asked for, or what came in the time; the time is short here."""
+        with suppress(queue.Empty):
+            for _ in range(stop_after):
+                came = self._database.notifications.get(timeout=min(timeout, 0.02))
+                if isinstance(came, Exception):
+                    raise came
+                yield came
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         self._database.in_transaction = True
@@ -51,7 +74,7 @@ class MemoryConnection:
 
     def execute(self, statement: str, values: tuple[Any, ...] = ()) -> Answer:
         database = self._database
-        database.statements.append(statement)
+        database.asked.append((statement, values))
         if statement.startswith("SET "):
             return Answer([])
         if database.failure is not None:

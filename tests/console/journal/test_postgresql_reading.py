@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import socket
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
-from memory_database import MemoryDatabase
+from memory_database import MemoryDatabase, Notification
 from psycopg import errors
+from shared_host import until
 
 from console.config.settings import POSTGRESQL, StoreSettings
 from console.journal import postgresql
@@ -200,3 +206,160 @@ def test_the_events_of_a_page_come_in_their_own_order(database: MemoryDatabase, 
     store = open_store()
     store.push([replace(event(5), stamp=50), replace(event(1), stamp=10)])
     assert read(store)[0] == [["s1", "s5"]]
+
+
+@pytest.mark.parametrize(("passed", "again"), [(59.999, False), (60.0, False), (60.001, True)])
+def test_what_was_left_out_is_looked_at_again_after_a_minute(
+    database: MemoryDatabase, monkeypatch: pytest.MonkeyPatch, passed: float, again: bool
+) -> None:
+    """Sixteen at a time, which is what fits into a page; those that became valid are delivered once, and are named no
+    longer. Where nothing changed nothing is delivered.
+    """
+    clock = SimpleNamespace(at=1000.0, now=NOW)
+    clock.monotonic = lambda: clock.at
+    clock.time = lambda: clock.now
+    monkeypatch.setattr("console.journal.postgresql.time", clock)
+    settings = StoreSettings(POSTGRESQL, url=URL)
+    store = PostgreSQL(settings, read_only=False, clock=lambda: clock.now)
+    ahead = [replace(event(number), at=NOW + 86_400.0 + 500.0, stamp=100 - number) for number in range(17)]
+    store.push([event(100), *ahead])
+    _, cursor = read(store)
+    assert len(json.loads(cursor)[2]) == 17 and store.left_out
+    found, cursor = read(store, cursor)
+    before = len(database.statements)
+    assert found == [] and read(store, cursor)[0] == []
+    clock.at += passed
+    assert read(store, cursor) == ([], cursor)
+    looks = [len(values[0]) for statement, values in database.asked[before:] if statement.startswith("SELECT position, CASE")]
+    assert looks == ([16, 1] if again else [])
+    clock.at += 60.001
+    clock.now += 1000.0
+    found, cursor = read(store, cursor)
+    assert [sorted(delivery) for delivery in found] == [sorted(f"s{number}" for number in range(17))]
+    assert json.loads(cursor)[2] == [] and store.left_out == ()
+    assert read(store, cursor) == ([], cursor)
+
+
+def test_a_cursor_names_a_thousand_that_are_left_out(database: MemoryDatabase, open_store: Open) -> None:
+    """However many somebody wrote; what is read still goes on after the last one."""
+    database.page = 2000
+    store = open_store()
+    store.push([event(0)])
+    for number in range(1001):
+        database.add(f"{number:032x}", "no event")
+    _, cursor = read(store)
+    after, last, left = json.loads(cursor)
+    assert (after, last, len(left)) == (1002, f"{1000:032x}", 1000)
+
+
+def listen(store: PostgreSQL) -> list[int]:
+    """Counts how often the store said that something changed."""
+    calls: list[int] = []
+    store.listen(lambda: calls.append(1))
+    return calls
+
+
+def test_a_notification_wakes_the_reader_and_a_heartbeat_the_board(database: MemoryDatabase, open_store: Open) -> None:
+    """Each only what it is for; the board knows who is on from its connection on, and the end closes what listened."""
+    store = open_store()
+    board = store.board()
+    beats: list[int] = []
+    board.open(lambda: beats.append(1))
+    calls = listen(store)
+    until(lambda: beats)
+    assert board.entries() == {} and store.fault is None and (len(calls), len(beats)) == (1, 1)
+    assert [text for text in database.statements if text.startswith("LISTEN")] == [
+        "LISTEN cad_console_journal", "LISTEN cad_console_presence",
+    ]  # fmt: skip
+    database.notifications.put(Notification("cad_console_presence", "bob {}"))
+    until(lambda: len(beats) == 2)
+    assert board.entries() == {"bob": "{}"} and len(calls) == 1
+    for expected in (2, 3):
+        database.notifications.put(Notification("cad_console_journal"))
+        until(lambda expected=expected: len(calls) == expected)
+    assert len(beats) == 2
+    until(lambda: database.statements[-1] == "SELECT 1")  # each silence is checked
+    store.close()
+    assert database.closed == 1
+
+
+def test_without_a_board_nobody_listens_for_heartbeats(database: MemoryDatabase, open_store: Open) -> None:
+    store = open_store()
+    calls = listen(store)
+    until(lambda: calls)
+    database.notifications.put(Notification("cad_console_presence", "bob {}"))
+    database.notifications.put(Notification("cad_console_journal"))
+    until(lambda: len(calls) == 2)
+    assert [text for text in database.statements if text.startswith("LISTEN")] == ["LISTEN cad_console_journal"]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("failure", "what"),
+    [(errors.AdminShutdown("secret"), "PostgreSQL is starting or stopping"), (KeyError("x"), "listening failed: KeyError")],
+)
+def test_a_connection_that_listens_no_longer_is_a_fault_until_the_next_one(
+    database: MemoryDatabase, open_store: Open, failure: Exception, what: str
+) -> None:
+    """Both its beginning and its end wake the reader, for something may have come meanwhile; the broken one is closed."""
+    store = open_store()
+    calls = listen(store)
+    until(lambda: len(calls) == 1)
+    database.failure = failure
+    database.notifications.put(failure)
+    until(lambda: len(calls) >= 2)
+    assert store.fault is not None and store.fault.what == what and store.fault.where == store.where
+    count = len(calls)
+    database.failure = None
+    until(lambda: store.fault is None and len(calls) > count)
+    until(lambda: database.closed == len(database.made) - 1)
+    store.close()
+    assert database.closed == len(database.made)
+
+
+class SilentServer:
+    """A database that lets everybody in, answers what is asked first, and then nothing."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.answers = 2
+        """How many questions of each connection are answered: the two settings."""
+        self.connections = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=self._serve, args=(self._listener.accept()[0],), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        self.connections += 1
+        with connection, contextlib.suppress(OSError):
+            while connection.recv(8192)[4:8] in (b"\x04\xd2\x16\x2f", b"\x04\xd2\x16\x30"):  # TLS, GSS?
+                connection.sendall(b"N")
+            connection.sendall(b"R\x00\x00\x00\x08\x00\x00\x00\x00" + b"Z\x00\x00\x00\x05I")
+            for _ in range(self.answers):
+                connection.recv(8192)
+                connection.sendall(b"C\x00\x00\x00\x08SET\x00" + b"Z\x00\x00\x00\x05I")
+            while connection.recv(8192):
+                pass
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def test_a_database_that_stops_answering_is_left_in_time() -> None:
+    """A second after the time that a call has; the next call opens another connection, and the end waits for neither."""
+    server = SilentServer()
+    store = PostgreSQL(
+        StoreSettings(POSTGRESQL, url=f"postgresql://x@127.0.0.1:{server.port}/x"), read_only=False, call_seconds=0.2
+    )
+    try:
+        for count in (1, 2):
+            with pytest.raises(TimedOut, match="no answer within 1s200ms") as told:
+                store.ping()
+            assert told.value.fault.where == store.where and server.connections == count
+    finally:
+        store.close()
+        server.close()
