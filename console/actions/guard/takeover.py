@@ -98,7 +98,8 @@ class GuardTakeover:
                 start = record.start
                 error = await self._record(GuardEnded(ended.result.value, ended.text, start.target, start.fingerprint))
                 self._open = False
-                yield self._step(ended.text + error + await self._tell(ended.text), OUTCOMES[ended.result])
+                caveat = f" (this end could not be journalled: {error})" if error else ""
+                yield self._step(ended.text + caveat + await self._tell(ended.text), OUTCOMES[ended.result])
                 return
             guard = self._build_guard(action)
             async with aclosing(guard.watch()) as reports:

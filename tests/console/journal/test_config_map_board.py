@@ -177,3 +177,20 @@ def test_what_a_dead_watch_does_not_bring_is_read(
             cluster.deny("get", "configmaps")
             with pytest.raises(AccessDenied):
                 ann.entries()
+
+
+@pytest.mark.parametrize("version", ["9" * 20, "9" * 5000, "x1", "", "१"])
+def test_a_version_that_no_server_counts_makes_the_board_deaf_to_nothing(
+    cluster: SteerableCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    """Such an answer counts as older than all that the watch brings."""
+    clock: Any = SimpleNamespace(at=1000.0)
+    clock.monotonic = lambda: clock.at
+    monkeypatch.setattr("console.journal.config_map_board.time", clock)
+    with open_board(tmp_path) as ann:
+        odd = {"metadata": {"name": NAME, "resourceVersion": version, "labels": LABEL}, "data": {"eve": "1"}}
+        cluster.serve_document(f"/api/v1/namespaces/{NAMESPACE}/configmaps/{NAME}", odd)
+        clock.at += 12.001
+        assert ann.entries() == {"eve": "1"}
+        create(cluster, {"bob": "1"})
+        until(lambda: ann.entries() == {"bob": "1"})

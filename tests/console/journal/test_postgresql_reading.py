@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +23,7 @@ from console.journal import postgresql
 from console.journal.event import Event
 from console.journal.postgresql import PostgreSQL
 from console.journal.shared_store import EVENT_BYTES, to_json
-from queries.errors import AccessDenied, RateLimited, RequestRejected, SourceError, TimedOut, Unreachable
+from queries.errors import AccessDenied, NotConfigured, RateLimited, RequestRejected, SourceError, TimedOut, Unreachable
 from queries.model.fault import FaultKind
 
 NOW = 1_700_000_000.0
@@ -189,6 +190,17 @@ def test_the_password_comes_from_its_file(database: MemoryDatabase, open_store: 
     with pytest.raises(AccessDenied, match="the password file of the store cannot be read") as told:
         open_store(password_file=str(tmp_path / "none")).ping()
     assert told.value.fault.kind is FaultKind.DENIED and "opensesame" not in str(told.value)
+
+
+def test_a_database_without_its_driver_says_what_to_install(
+    database: MemoryDatabase, open_store: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The extra of the package, which not everybody installs."""
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(NotConfigured, match="psycopg is not installed") as told:
+        open_store().ping()
+    assert told.value.fault.hint == "install cad-console with its extra: cad-console[postgresql]"
+    assert told.value.fault.where == open_store().where and database.made == []
 
 
 def test_a_heartbeat_is_a_notification_alone(database: MemoryDatabase, open_store: Open) -> None:

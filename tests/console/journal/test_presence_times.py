@@ -210,3 +210,16 @@ def test_a_board_with_a_fault_says_it_and_nothing_is_written() -> None:
     ann.exchange()
     assert (ann.view.error, ann.view.known, ann.view.shown, board.writes) == ("", True, True, 1)
     assert msgspec.json.decode(next(iter(board.entries_.values())))["screen"] == "Overview"
+
+
+def test_a_heartbeat_has_its_time_in_tenths_and_its_number() -> None:
+    """So that two of them differ, and their delay is not taken for a clock; the entry has nothing that is empty."""
+    board, clock = MemoryBoard({}), Clock(1_000_000.27)
+    ann = worker(board, "ann@vm", clock)
+    beats = []
+    for _ in range(2):
+        ann.exchange()
+        beats.append(json.loads(next(iter(board.entries_.values()))))
+        clock.pass_seconds(5.0)
+    told = {"user": "ann@vm", "console": "ann@vm-host boot 1 1", "environment": "production", "screen": "Overview"}
+    assert beats == [{**told, "at": 1_000_000.3, "count": 1}, {**told, "at": 1_000_005.3, "count": 2}]

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -538,3 +539,22 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path: Path) -> None:
             journal.merge([good, Event(1.0, None, "s", "bob", "prod", {}, 0, "y", 2)])  # type: ignore[arg-type]
         assert journal.events() == ()
         assert journal.append(event()).sequence == 1
+
+
+def test_whatever_fails_says_which_file_and_why(tmp_path: Path) -> None:
+    """Reads, writes and the probe alike, with SQLite's own reason where none of ours fits."""
+    journal = Journal.open(tmp_path / "j")
+    with pytest.raises(JournalError, match=r"the journal .*/j cannot be used: no such table: nowhere"):
+        journal.select("SELECT 1 FROM nowhere", ())
+    with (
+        pytest.raises(JournalError, match=r"the journal .*/j cannot be used: no such table: nowhere"),
+        journal.writing() as file,
+    ):
+        file.execute("DELETE FROM nowhere")
+    journal.close()
+    calls: tuple[Callable[[], object], ...] = (
+        journal.last_sequence, journal.change_counts, journal.probe, lambda: journal.append(Event(1.0, "note", "x", "ann")),
+    )  # fmt: skip
+    for call in calls:
+        with pytest.raises(JournalError, match=r"the journal .*/j cannot be used: Cannot operate on a closed database"):
+            call()

@@ -260,6 +260,44 @@ def test_an_end_waits_for_the_last_events_only_where_they_can_be_shared(tmp_path
             assert (unused.closed, unused.asked) == (True, [])
 
 
+def test_a_ping_is_followed_by_a_read(open_desk: Open) -> None:
+    """A store whose notifications are lost brings its news with the next ping, not before, and again with the one after."""
+    desk = open_desk()
+    desk.worker.fetch(extend(10.0))
+    for subject in ("one", "two"):
+        desk.store.events.append(event(subject, id=subject, stamp=len(desk.store.events) + 1))
+        reads = desk.store.asked.count("read")
+        desk.worker.wake()
+        desk.clock.at += 5.0
+        until(lambda subject=subject: [item.subject for item in desk.journal.events()][-1:] == [subject])
+        assert desk.store.asked.count("read") > reads
+    assert desk.journal.count(1, 99) == 2
+
+
+def test_what_a_read_that_broke_off_did_not_bring_is_read_the_next_time(open_desk: Open) -> None:
+    """Nobody has to say again that the store changed."""
+    desk = open_desk()
+    desk.worker.fetch(extend(10.0))
+    desk.store.events.append(event("o", id="o", stamp=1))
+    desk.store.failure = GONE
+    desk.store.changed()
+    until(lambda: desk.status().fault)
+    desk.store.failure = None
+    until(lambda: [item.subject for item in desk.journal.events()] == ["o"])
+
+
+def test_a_close_leaves_no_thread_behind(tmp_path: Path) -> None:
+    """Nothing of it reads the journal's file once it is closed; to close it twice, or unused, is no error."""
+    before = {thread for thread in threading.enumerate() if thread.name == "journal-share"}
+    with Journal.open(tmp_path / "j", store="a store") as journal:
+        for _ in range(3):
+            worker = SyncWorker(journal, MemoryStore(), writes=True, changed=lambda: None)
+            worker.fetch(extend(10.0))
+            worker.close(extend(10.0))
+            assert {thread for thread in threading.enumerate() if thread.name == "journal-share"} <= before
+            worker.close(extend(10.0))
+
+
 def test_only_news_wakes_a_screen(open_desk: Open) -> None:
     """A round that changes nothing says nothing; an event, a fault and its end do."""
     desk = open_desk()

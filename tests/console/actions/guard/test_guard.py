@@ -32,6 +32,7 @@ from console.checks.panels import evaluate_panel
 from console.checks.result import HEALTH, CheckResult, Result
 from console.demo.cluster.request import HttpRequest
 from console.journal import process
+from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.payloads import GuardEnded, GuardStarted, GuardTakenOver, IncidentDeclared, create_event
 from console.journal.presence import Presence
@@ -639,6 +640,31 @@ async def test_a_change_that_was_being_sent_is_looked_up(bench: Bench, now: str,
     if result == "unknown":
         assert steps[-1].text.endswith(f"roll it back by hand: scale deployment/{API} --replicas 3")
     assert len(bench.writes()) == writes and bench.cluster.deployment(API).desired == int(now)
+
+
+async def test_an_end_that_is_not_on_record_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next console finds the target changed by somebody else, and the journal takes no entry: both are said."""
+    signals, journal = Signals(bench.journal), bench.journal
+    assert journal is not None
+    await bench.act("scale", f"deployment/{API}", replicas="5", guard=BRIEF, source=signals)
+    started, watching = (
+        next(item for item in journal.events() if item.kind == f"guard.{kind}") for kind in ("started", "watching")
+    )
+    for event in (started, watching):
+        journal.append(replace(event, subject="r2", id="", sequence=0))
+    await bench.act("scale", f"deployment/{API}", replicas="4")
+    append = journal.append
+
+    def refuse(event: Event) -> Event:
+        if event.kind == "guard.ended":
+            raise JournalError("the disk is full")
+        return append(event)
+
+    monkeypatch.setattr(journal, "append", refuse)
+    steps = await take_over(bench, signals)
+    end = f"deployment/{API} was changed by someone else since: nothing is rolled back"
+    assert steps[-1].text == f"{end} (this end could not be journalled: the disk is full)"
+    assert steps[-1].outcome is Outcome.UNDONE
 
 
 def forged(bench: Bench, signals: Signals, **changes: Any) -> list[Event]:
