@@ -85,9 +85,11 @@ class Uncordon(_SetSchedulable):
 
 
 def is_schedulable(node: Mapping[str, Any]) -> bool:
-    """Whether the node takes a pod that tolerates no taint: ready, not cordoned, without a taint that keeps pods away."""
+    """Whether the node takes a pod that tolerates no taint: ready, not cordoned, without a taint that keeps pods away. One that
+    does not say whether it is ready does not count: `kubectl get nodes` calls it Unknown.
+    """
     conditions = (node.get("status") or {}).get("conditions") or ()
-    ready = all(item["status"] == "True" for item in conditions if item["type"] == "Ready")
+    ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
     cordoned = (node.get("spec") or {}).get(UNSCHEDULABLE)
     return ready and not cordoned and not _list_blocking_taints(node)
 

@@ -40,11 +40,13 @@ async def look(action: Cordon | Uncordon, found: PlainCluster) -> tuple[Plan, Pr
         (node("b", {"key": "gpu", "effect": "PreferNoSchedule"}), True),
         (node("b", CORDONED), True),
         (node("b", {"key": "gpu", "effect": "PreferNoSchedule"}, {"key": "x", "effect": "NoExecute"}), False),
-        (described("b", "Node"), True),
+        (described("b", "Node"), False),
     ],
 )
 async def test_a_node_takes_pods_if_nothing_keeps_them_away(made: dict[str, Any], takes: bool) -> None:
-    """Ready, not cordoned, no taint that blocks: each alone decides, and so does the preview of the last other node."""
+    """Ready, not cordoned, no taint that blocks: each alone decides, and so does the preview of the last other node. One that
+    says nothing of itself is not known to be ready.
+    """
     assert is_schedulable(made) is takes
     _, check = await look(Cordon(), PlainCluster(nodes=[node("a"), made, node("c", cordoned=True)]))
     count = (
