@@ -261,3 +261,23 @@ async def test_what_the_new_pods_need(strategy: dict[str, Any], updated: int, ne
     assert [(item.how, item.level) for item in await Promote().own_checks(plan, bare, cluster)] == [
         ("phase", CheckLevel.WARN), ("new pods", CheckLevel.WARN),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("observed", "generation", "phase"),
+    [
+        ("2", 2, "Paused"),
+        ("3", 2, "Paused"),
+        ("1", 2, "Progressing"),
+        ("", 2, "Paused"),
+        ("x", 2, "Paused"),
+        (1, None, "Paused"),
+    ],
+)
+def test_a_phase_of_before_the_last_change_does_not_count(observed: object, generation: int | None, phase: str) -> None:
+    """Until the controller has observed exactly that generation; where either is not known the phase stands as it is."""
+    metadata = {name: value for name, value in ROLLOUT["metadata"].items() if name != "generation"}
+    if generation is not None:
+        metadata["generation"] = generation
+    found = {**ROLLOUT, "metadata": metadata, "status": {**ROLLOUT["status"], "observedGeneration": observed}}
+    assert RolloutState(found).phase()[0] == phase

@@ -128,6 +128,8 @@ def test_a_value_that_a_preview_can_hold(side: str, length: int, allowed: bool) 
         ("5", {"value": "6", "restart": "/web"}, "'/web' is not a workload"),
         ("5", {"value": "6", "restart": "deployment/"}, "'deployment/' is not a workload"),
         ("5", {"value": "6", "restart": "deployment/web,deployment/We b"}, "is not a workload"),
+        ("5", {"value": "6", "restart": "deployment/web/db"}, "'deployment/web/db' is not a workload"),
+        ("5", {"value": "6", "restart": "x/deployment/web"}, "'x/deployment/web' is not a workload"),
     ],
 )
 def test_what_is_no_change_or_none_that_may_be_made(before: str | None, given: dict[str, str], why: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from plain_cluster import PlainCluster, described
 
+from console.actions.deployment_action import find_replaced_pods
 from console.actions.deployment_preflight import (
     check_access,
     check_autoscaling,
@@ -313,3 +314,37 @@ def test_what_is_no_workload_that_an_action_changes(target: str) -> None:
     assert [parse_target(Request("restart", f"{word}/web"))[0] for word in ("deploy", "sts", "DaemonSet")] == [
         "Deployment", "StatefulSet", "DaemonSet",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "known"),
+    [
+        ({}, True),
+        ({"observedGeneration": 3}, True),
+        ({"observedGeneration": 1}, False),
+        ({"updatedReplicas": 0}, False),
+        ({"readyReplicas": 0}, False),
+        ({"updatedReplicas": 1, "readyReplicas": 1}, True),
+    ],
+)
+def test_a_template_is_known_once_pods_of_it_were_ready(status: dict[str, Any], known: bool) -> None:
+    """As of the generation that the controller has observed: before, the counts are those of the template before it."""
+    new = {**TEMPLATE, "spec": {"containers": [{"name": "b", "image": "x:2"}]}}
+    found = find_replaced_pods(state(deployment(status=status)), new)
+    assert found.known == ((TEMPLATE,) if known else ())
+    assert find_replaced_pods(state(deployment(status=status)), new, ran=True).known == (*found.known, new)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "count", "replaces"),
+    [
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 3}}, 1, False),
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "200%", "maxUnavailable": 0}}, 4, False),
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 2}}, 2, True),
+        ({"type": "Recreate"}, 4, True),
+    ],
+)
+def test_how_many_pods_a_rollout_creates_at_once(strategy: dict[str, Any], count: int, replaces: bool) -> None:
+    """Those beyond the desired ones, at most as many as are desired; without any each takes the place of another."""
+    found = find_replaced_pods(state(deployment(strategy=strategy)), TEMPLATE)
+    assert (found.count, found.replaced) == (count, TEMPLATE if replaces else None)

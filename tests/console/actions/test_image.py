@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from action_bench import API, Bench, outcome, quiet
+from plain_cluster import PlainCluster, PlainWriter
 
 from console.actions.image import Image
 from console.actions.object_patch import ObjectFacts
@@ -219,3 +220,39 @@ async def test_what_the_cluster_does_not_know_of_an_image_is_said(bench: Bench) 
     bench.cluster.deny("list", "nodes")
     *_, unread = (await preview_of(bench, ":3.0.0"))["image data"]
     assert unread.level is CheckLevel.WARN and unread.unknown and unread.text.startswith("not checked: nodes (")
+
+
+async def rollout_checks(raw: dict[str, Any]) -> tuple[dict[str, list[PreflightCheck]], PlainWriter]:
+    """The checks of a preview of `:2` on this Rollout, by how they were made, and what was only tried."""
+    cluster = PlainCluster(rollouts=[raw])
+    writer = PlainWriter(cluster)
+    facts = ObjectFacts(raw, ("kubectl",))
+    plan = Image().plan(Request("image", "rollout/web", {"image": ":2", "container": "api"}), facts, 0.0)
+    found: dict[str, list[PreflightCheck]] = {}
+    for item in await Image().preflight(plan, facts, cluster, writer):  # type: ignore[arg-type]
+        found.setdefault(item.how, []).append(item)
+    return found, writer
+
+
+@pytest.mark.parametrize(
+    ("status", "level", "text"),
+    [
+        ({}, CheckLevel.OK, "Healthy, step 1 of 2 (setWeight 20); 0 of 2 pods available"),
+        ({"phase": "Degraded", "message": "no room"}, CheckLevel.WARN, "Degraded, step 1 of 2 (setWeight 20): no room; 0 of 2"),
+        ({"phase": "", "stableRS": ""}, CheckLevel.WARN, "no phase reported, step 1 of 2 (setWeight 20); 0 of 2"),
+        ({"currentPodHash": "b", "phase": "Healthy"}, CheckLevel.WARN,
+         "an update is in progress and this one replaces it, from the first step: Healthy, step 1 of 2"),
+        ({"currentPodHash": "b", "stableRS": "", "phase": "Healthy"}, CheckLevel.OK, "Healthy, step 1 of 2"),
+        ({"observedGeneration": "1"}, CheckLevel.WARN, "Progressing, step 1 of 2 (setWeight 20): its controller has"),
+    ],
+)  # fmt: skip
+async def test_the_phase_of_a_rollout_is_weighed(status: dict[str, Any], level: CheckLevel, text: str) -> None:
+    """An update under way would be replaced, and what is not healthy is no good place to begin; the first release replaces
+    nothing. Nothing is sent.
+    """
+    raw = copy.deepcopy(ROLLOUT)
+    raw["status"] = {**raw["status"], **status}
+    found, writer = await rollout_checks(raw)
+    (phase,) = found["phase"]
+    assert phase.level is level and phase.text.startswith(text)
+    assert {"access review", "dry run", "image data"} <= found.keys() and writer.sent == []

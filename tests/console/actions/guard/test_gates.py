@@ -50,7 +50,9 @@ GOOD = (panel("error_budget", 40.0, warn=25.0, critical=10.0, below=True), panel
 def gates(folder: Path, *, quiet: QuietHours | None = None, now: float = NOON, **facts: Any) -> list[PreflightCheck]:
     told = settings(folder)
     told = replace(told, notify=replace(told.notify, quiet=quiet), freezes=())
-    return list(check_gates(GateFacts(**{"checks": ALL, "panels": GOOD, **facts}), told, now=now))
+    found = list(check_gates(GateFacts(**{"checks": ALL, "panels": GOOD, **facts}), told, now=now))
+    assert {item.how for item in found} == {"gate"}  # by which the preview and the report know them
+    return found
 
 
 def test_with_everything_well_each_gate_is_ok(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.payloads import GuardEnded, GuardStarted, GuardTakenOver, IncidentDeclared, create_event
 from console.journal.presence import Presence
-from console.state.guards import is_unguarded
+from console.state.guards import Guards, is_unguarded
 from queries.errors import Unreachable
 from queries.http.endpoint import ClusterIdentity
 from queries.model.panel import Aggregation, Origin, PanelSpec, PanelState, Threshold, Unit
@@ -754,6 +754,30 @@ async def test_of_two_consoles_at_the_same_moment_one_takes_over(bench: Bench, m
         await take_over(bench, signals)
     assert guards_of(journal).open[0].process == "other 1 2 3"
     assert [kind for kind in kinds(bench) if kind == "guard.taken"] == ["guard.taken"]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_of_two_hosts_at_the_same_moment_the_store_decides(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, ended: bool
+) -> None:
+    """After the claim the store says that bob on another host was first, or that somebody ended it: this console watches
+    nothing, sends nothing, and does not call the guard unguarded.
+    """
+    signals, journal = Signals(bench.journal), bench.journal
+    assert journal is not None
+    await kill(bench, "watching", signals)
+    (record,) = guards_of(journal).open
+    others = replace(record, author="bob@vm", process="other 1 2 3")
+
+    async def fetch_guards() -> tuple[Guards, str]:
+        return Guards(() if ended else (replace(others, id="another"), others)), ""
+
+    monkeypatch.setattr(signals, "fetch_guards", fetch_guards)
+    writes = len(bench.writes())
+    with pytest.raises(NotTaken, match="^somebody took it over at" if ended else "^bob@vm took it over at the same moment$"):
+        await take_over(bench, signals)
+    assert [event.data["process"] != "" for event in journal.events() if event.kind == "guard.taken"] == [True]
+    assert len(bench.writes()) == writes
 
 
 @pytest.mark.parametrize("ended", [False, True])
