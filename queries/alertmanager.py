@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -65,6 +65,10 @@ class AlertmanagerState:
     peers_total: int
     version: str
     peer_faults: tuple[Fault, ...] = ()
+    started_at: float | None = field(default=None, compare=False)
+    """When the peer started that has run longest, by this machine's clock; None if no peer says. Alerts do not survive a
+    restart.
+    """
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -158,6 +162,8 @@ class _ServerStatus(msgspec.Struct):
     cluster: _Cluster = msgspec.field(default_factory=_Cluster)
     versionInfo: _Version = msgspec.field(default_factory=_Version)
     config: _Config = msgspec.field(default_factory=_Config)
+    uptime: str = ""
+    """When it started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +173,8 @@ class _CachedResult:
     receivers: tuple[str, ...]
     mutes: bool
     """Whether its configuration can mute alerts by time intervals."""
+    started_at: float | None = None
+    """By this machine's clock."""
 
 
 class _Muting(NamedTuple):
@@ -232,6 +240,7 @@ class Alertmanager:
             peers_total=len(self._peers),
             version=next((peer.rare.version for peer in good if peer.rare.version), ""),
             peer_faults=tuple(error.fault for error in lost),
+            started_at=min((peer.rare.started_at for peer in good if peer.rare.started_at is not None), default=None),
         )
 
     async def silences(self) -> tuple[Silence, ...]:
@@ -353,7 +362,10 @@ class _Peer:
 
     async def state(self) -> _PeerState:
         """Raises SourceError if alerts or silences are missing: half a state would hide what is silenced."""
+        before = self._listed
         alerts = await self._list()
+        if _may_be_of_another_process(before, alerts) and self._rare is not None:
+            self._rare = replace(self._rare, fetched_at=float("-inf"))
         known = await self.silences()
         ids = {silence.id for silence in known if silence.state == "active"}
         if not self._silencing <= ids:
@@ -419,15 +431,22 @@ class _Peer:
         now, before = self._clock(), self._rare
         if before is not None and 0 <= now - before.fetched_at < _RARE_SECONDS:
             return before
-        version, receivers, mutes = (before.version, before.receivers, before.mutes) if before is not None else ("", (), False)
+        found = replace(before, fetched_at=now) if before is not None else _CachedResult(now, "", (), mutes=False)
         try:
             status = await self._get("/api/v2/status", _ServerStatus)
-            version, mutes = status.versionInfo.version, status.config.mutes
-            receivers = tuple(item.name for item in await self._get("/api/v2/receivers", list[_Named]))
+            started_at = _time(status.uptime)
+            found = replace(
+                found,
+                version=status.versionInfo.version,
+                mutes=status.config.mutes,
+                started_at=started_at - self._client.ahead_seconds if started_at > 0.0 else None,
+            )
+            names = tuple(item.name for item in await self._get("/api/v2/receivers", list[_Named]))
+            found = replace(found, receivers=names)
         except SourceError:
             pass
-        self._rare = _CachedResult(now, version, receivers, mutes)
-        return self._rare
+        self._rare = found
+        return found
 
     async def _fetch_muting(self, alerts: tuple[Alert, ...]) -> None:
         """The alerts that a time interval mutes; only the groups endpoint reports them, from Alertmanager 0.28 on."""
@@ -499,6 +518,13 @@ def _same_fingerprints(one: Sequence[Alert], other: Sequence[Alert]) -> bool:
     return one is other or [item.fingerprint for item in one] == [item.fingerprint for item in other]
 
 
+def _may_be_of_another_process(before: Sequence[Alert], now: Sequence[Alert]) -> bool:
+    """Whether alerts are gone and none stayed as it was: after a restart every alert is received anew."""
+    if before is now or not set(map(id, before)).isdisjoint(map(id, now)):
+        return False
+    return not {item.fingerprint for item in before} <= {item.fingerprint for item in now}
+
+
 def _mutings(body: bytes, *, where: str) -> dict[str, _Muting]:
     """The alerts of groups that are muted, by fingerprint."""
     intervals: dict[str, set[str]] = defaultdict(set)
@@ -535,11 +561,11 @@ def _alert(raw: msgspec.Raw, *, where: str) -> _Listed:
         inhibited_by=tuple(status.inhibitedBy or ()),
         muted_by=tuple(status.mutedBy or ()),
     )
-    return _Listed(alert, _end(item.endsAt))
+    return _Listed(alert, _time(item.endsAt))
 
 
-def _end(text: str) -> float:
-    """Unix seconds; minus infinity if it is none: no list with this alert is known to stay as it is."""
+def _time(text: str) -> float:
+    """Unix seconds; minus infinity if it is none: no list with an alert of such an end is known to stay as it is."""
     try:
         return parse_rfc3339(text)
     except ValueError:

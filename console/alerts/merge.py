@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import compress
+from itertools import compress, islice
 from operator import is_not
 from typing import NamedTuple
 
@@ -75,34 +75,64 @@ class _Matching(NamedTuple):
 
 
 def _match(delivered: Sequence[Alert], evaluated: Sequence[Alert]) -> _Matching:
-    by_name: dict[str, list[Alert]] = defaultdict(list)
-    for alert in delivered:
-        by_name[alert.name].append(alert)
+    listed = _Listed(delivered)
     twins: dict[str, int] = {}
     pending: list[int] = []
     missing: list[int] = []
-    projected: dict[tuple[str, tuple[str, ...]], Mapping[Labels, list[Alert]]] = {}
     for at, alert in enumerate(evaluated):
-        sent = alert.labels_to_deliver
-        names = tuple([name for name, _ in sent])
-        key = (label(sent, "alertname"), names)
-        if key not in projected:
-            projected[key] = _group_by_labels(by_name.get(key[0], ()), names)
-        found = projected[key].get(sent)
+        found = listed.find(alert)
         if not found:
             (pending if alert.state is AlertState.PENDING else missing).append(at)
-        for twin in found or ():
+        for twin in found:
             twins[twin.fingerprint] = at
-    # Relabelling may have dropped or renamed a label: an alert without contradicting labels was delivered.
-    unmatched = {
-        name: [item for item in items if item.fingerprint not in twins][:_MAX_LOOSE_MATCHES] for name, items in by_name.items()
-    }
-    missing = [
-        at
-        for at in missing
-        if not any(labels_agree(evaluated[at].labels_to_deliver, item.labels) for item in unmatched.get(evaluated[at].name, ()))
-    ]
+    missing = [at for at in missing if not listed.find_agreeing(evaluated[at], twins)]
     return _Matching([twins.get(item.fingerprint, -1) for item in delivered], pending, missing)
+
+
+class _Listed:
+    """Alertmanager's alerts, to be found by the labels that Prometheus sends: theirs may have more of them."""
+
+    def __init__(self, alerts: Iterable[Alert]) -> None:
+        self._by_name: dict[str, list[Alert]] = defaultdict(list)
+        for alert in alerts:
+            self._by_name[alert.name].append(alert)
+        self._projected: dict[tuple[str, tuple[str, ...]], Mapping[Labels, list[Alert]]] = {}
+        self._unmatched: dict[str, list[Alert]] = {}
+
+    def find(self, evaluated: Alert) -> Sequence[Alert]:
+        """Those that have every label that Prometheus sends."""
+        sent = evaluated.labels_to_deliver
+        names = tuple([name for name, _ in sent])
+        key = (label(sent, "alertname"), names)
+        if key not in self._projected:
+            self._projected[key] = _group_by_labels(self._by_name.get(key[0], ()), names)
+        return self._projected[key].get(sent, ())
+
+    def find_agreeing(self, evaluated: Alert, matched: Collection[str]) -> Sequence[Alert]:
+        """Of those that matched no other alert, by fingerprint, the ones without a contradicting label: relabelling may have
+        dropped or renamed one. Give it the same `matched` each time.
+        """
+        name = evaluated.name
+        if name not in self._unmatched:
+            others = (item for item in self._by_name.get(name, ()) if item.fingerprint not in matched)
+            self._unmatched[name] = list(islice(others, _MAX_LOOSE_MATCHES))
+        return [item for item in self._unmatched[name] if labels_agree(evaluated.labels_to_deliver, item.labels)]
+
+
+def find_same(evaluated: Iterable[Alert], listed: Iterable[Alert]) -> list[tuple[Alert, Alert]]:
+    """Pairs of an alert of Prometheus and the one of Alertmanager that it can be: first by every label that Prometheus sends,
+    then the rest by labels that do not contradict each other.
+    """
+    found = _Listed(listed)
+    pairs: list[tuple[Alert, Alert]] = []
+    rest: list[Alert] = []
+    for alert in evaluated:
+        same = found.find(alert)
+        pairs += [(alert, twin) for twin in same]
+        if not same:
+            rest.append(alert)
+    matched = {twin.fingerprint for _, twin in pairs}
+    return [*pairs, *((alert, twin) for alert in rest for twin in found.find_agreeing(alert, matched))]
 
 
 def _collect(matching: _Matching, alerts: Iterable[Alert], evaluated: Sequence[Alert]) -> MergedAlerts:

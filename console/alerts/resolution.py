@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from console.state.snapshot import ALERTMANAGER, Snapshot
 from queries.errors import PartialAnswer, partial_answer
-from queries.model.alert import Alert, AlertState, TrackedAlert, labels_agree
+from queries.model.alert import PENDING_PREFIX, Alert, AlertState, TrackedAlert, evaluation_error, labels_agree
 from queries.model.identity_cache import IdentityCache
 from queries.model.series import Labels, label
 from queries.prometheus.responses import RulesResult
@@ -39,12 +39,9 @@ def find_unresolved(fingerprint: str, known: Alert | None, rules: RulesResult) -
     named = [rule for rule in rules.rules if rule.name == known.name]
     if not named:
         raise PartialAnswer(f"Prometheus has no rule {known.name}, so it does not show whether the alert is resolved")
-    failing = next((rule for rule in named if rule.health != "ok"), None)
-    if failing is not None and failing.health == "unknown":
-        raise PartialAnswer(f"Prometheus has not evaluated the rule {known.name} yet")
-    if failing is not None:
-        why = failing.last_error or f"its health is {failing.health}"
-        raise PartialAnswer(f"Prometheus cannot evaluate the rule {known.name}: {why}")
+    error = evaluation_error(named)
+    if error:
+        raise PartialAnswer(f"Prometheus {error}")
     return None
 
 
@@ -76,21 +73,36 @@ def find_tracked(fingerprint: str, labels: Labels, snapshot: Snapshot) -> Tracke
 def has_ended(fingerprint: str, labels: Labels, snapshot: Snapshot) -> bool:
     """Whether a complete list of a platform whose rules are evaluated shows that the alert is over.
 
-    It does not while the alert may be listed by another fingerprint, see `find_tracked`, nor where a pending one may fire and
-    Alertmanager does not have it yet.
+    It does not while the alert may be listed by another fingerprint, see `find_tracked`, nor while the rules do not confirm
+    its end, nor where a pending one may fire and Alertmanager does not have it yet.
     """
+    if snapshot.ends_caveat or fingerprint in _fingerprints(snapshot.open_ends):
+        return False
     if find_tracked(fingerprint, labels, snapshot) is not None:
         return False
     name = label(labels, "alertname")
+    rules = [rule for rule in snapshot.rules if rule.name == name]
+    if evaluation_error(rules):
+        return False
     named = _by_name(snapshot.alerts).get(name, ()) if labels else snapshot.alerts
     if ":" not in fingerprint:
-        lost = (item.alert for item in named if item.alert.state is AlertState.UNDELIVERED)
-        return not any(labels_agree(item.labels_to_deliver, labels) for item in lost)
-    delivered = (item.alert for item in named if item.alert.listed_by == ALERTMANAGER)
-    if any(labels_agree(labels, item.labels) for item in delivered):
+        # One that was firing is pending anew after a restart of Prometheus.
+        states = (AlertState.UNDELIVERED, AlertState.PENDING) if labels else (AlertState.UNDELIVERED,)
+        unlisted = [item.alert for item in named if item.alert.state in states]
+        unlisted += [alert for alert in snapshot.open_ends if ":" in alert.fingerprint and (not labels or alert.name == name)]
+        return not any(labels_agree(alert.labels_to_deliver, labels) for alert in unlisted)
+    delivered = [item.alert for item in named if item.alert.listed_by == ALERTMANAGER]
+    delivered += [alert for alert in snapshot.open_ends if not labels or alert.name == name]
+    if any(labels_agree(labels, alert.labels) for alert in delivered):
         return False
-    rules = [rule for rule in snapshot.rules if rule.name == name]
-    return not fingerprint.startswith("pending:") or (bool(rules) and all(rule.state != "firing" for rule in rules))
+    return not fingerprint.startswith(PENDING_PREFIX) or bool(rules)
+
+
+def _list_fingerprints(alerts: tuple[Alert, ...]) -> frozenset[str]:
+    return frozenset(alert.fingerprint for alert in alerts)
+
+
+_fingerprints: IdentityCache[tuple[Alert, ...], frozenset[str]] = IdentityCache(_list_fingerprints)
 
 
 def _index(alerts: tuple[TrackedAlert, ...]) -> dict[str, TrackedAlert]:

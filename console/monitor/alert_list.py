@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from console.alerts.merge import AlertMerger, MergedAlerts, find_undelivered
+from console.alerts.open_ends import OpenEnds
 from console.alerts.rows import AlertRows
 from console.checks.watchdog import Partition, WatchdogState, watchdog_state
 from console.config.settings import Settings
@@ -15,7 +16,7 @@ from console.runbooks.index import RunbookIndex
 from console.runbooks.suggested_actions import suggestions_for
 from console.state.place import Place, PodOwners, pod_owners
 from console.state.revisions import NO_RECORDS, Records
-from queries.model.alert import Alert, Elsewhere, RunbookMatch, Suggestion, TrackedAlert
+from queries.model.alert import Alert, AlertState, Elsewhere, RunbookMatch, Suggestion, TrackedAlert
 from queries.model.cluster import Cluster
 from queries.model.series import label
 
@@ -49,6 +50,8 @@ class AlertList:
         self._partition_delivered = Partition(settings.heartbeat_alert)
         self._partition_evaluated = Partition(settings.heartbeat_alert)
         self._merger = AlertMerger()
+        self._ends = OpenEnds()
+        self._open: tuple[tuple[Alert, ...], tuple[Alert, ...], tuple[Alert, ...]] = ((), (), ())
         self._merged: tuple[AlertmanagerState | None, RulesResult | None, MergedAlerts] | None = None
         self._watchdog: WatchdogState | None = None
         self._tracked: tuple[TrackedAlert, ...] | None = None
@@ -63,17 +66,32 @@ class AlertList:
 
     # Input
 
-    def set_alertmanager(self, state: AlertmanagerState | None, *, failed: bool, changed: bool) -> None:
-        """`state` is the last good one; `changed` if it differs from the one before."""
+    def set_alertmanager(
+        self, state: AlertmanagerState | None, *, failed: bool, changed: bool, at: float, has_rules: bool
+    ) -> None:
+        """`state` is the last good one; `changed` if it differs from the one before. `at` is when this result was complete.
+        Without `has_rules` no server has rules that show the end of an alert.
+        """
         self._alertmanager, self._alertmanager_failed = state, failed
+        if state is not None and not failed:
+            self._ends.note_list(state.alerts, at=at)
+            if not has_rules:
+                self._ends.note_rules(None, (), requested_at=at, started_at=state.started_at)
         if changed or self._missing:
             self._tracked = None
 
-    def set_rules(self, rules: RulesResult | None, *, failed: bool, changed: bool) -> None:
+    def set_rules(self, rules: RulesResult | None, *, failed: bool, changed: bool, requested_at: float) -> None:
+        """`rules` is the last good answer."""
         self._rules, self._rules_failed = rules, failed
-        if not failed:
+        if failed:
+            self._ends.note_rules_failure(requested_at)
+        else:
             # Compared with Alertmanager's previous result, or an alert that ended in between would look undelivered.
             self._missing = self._find_missing()
+            merged = self._merge()
+            unlisted = (*merged.missing, *(item for item in merged.alerts if item.state is AlertState.PENDING))
+            started_at = self._alertmanager.started_at if self._alertmanager is not None else None
+            self._ends.note_rules(rules, unlisted, requested_at=requested_at, started_at=started_at)
         # A missing alert may have been missing long enough by now.
         if changed or self._missing:
             self._tracked = None
@@ -101,6 +119,16 @@ class AlertList:
         if self._tracked is None:
             self._tracked = self.last_listed = self._rows.update(self._grade(tuple(self._all_alerts(now))))
         return self._tracked
+
+    @property
+    def open_ends(self) -> tuple[Alert, ...]:
+        """The alerts that may fire although Alertmanager does not list them: those that the rules do not show to be over, and
+        those that fire in Prometheus; the same tuple until it changes.
+        """
+        left, missing = self._ends.alerts, self._merge().missing
+        if self._open[0] is not left or self._open[1] is not missing:
+            self._open = (left, missing, (*left, *missing))
+        return self._open[2]
 
     def delivery_warning(self, now: float) -> str:
         """Why an empty list is not reliable; only while both servers respond."""

@@ -335,7 +335,7 @@ class JournalService:
             from console.alerts.resolution import has_ended  # noqa: PLC0415  # not before an acknowledged alert is gone
 
             snapshot = self._store.snapshot(self._clock())
-            gone = () if snapshot.ends_caveat else tuple(item for item in gone if has_ended(item, (), snapshot))
+            gone = tuple(item for item in gone if has_ended(item, (), snapshot))
         gone = (*gone, *self._find_unlisted(owners, arrived, rules))
         for fingerprint in gone:
             # It names what it ends: one that is still on its way here is another one, of an alert that fires again.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from operator import attrgetter
 
+from console.alerts.merge import find_same
+from console.alerts.resolution import has_ended
 from console.config.settings import NotifySettings, QuietHours
 from console.handover.shift import current_shift
 from console.incidents.observations import find_listed
@@ -88,7 +90,14 @@ class NotificationWatch:
             self._alerts = (*alerts, *gone)
             return
         listed = {item.alert.labels for item in snapshot.alerts}
-        yield from _summarize("resolved", [item for item in gone if item.alert.labels not in listed], "resolved")
+        left = [item for item in gone if item.alert.labels not in listed]
+        unlisted = (alert for alert in snapshot.open_ends if ":" in alert.fingerprint)
+        firing = {same.labels for _, same in find_same(unlisted, [item.alert for item in left])}
+        ended = [item for item in left if item.alert.labels not in firing and _has_ended(item.alert, snapshot)]
+        if len(ended) < len(left):
+            over = {item.alert.labels for item in ended}
+            self._alerts = (*alerts, *(item for item in left if item.alert.labels not in over))
+        yield from _summarize("resolved", ended, "resolved")
 
     def _collect_timers(self, snapshot: Snapshot, now: float) -> Iterator[Notification]:
         if not snapshot.ledger.known:
@@ -218,19 +227,14 @@ def _drop_respelled(new: list[TrackedAlert], gone: list[TrackedAlert]) -> tuple[
 
 
 def _find_same(undelivered: Iterable[TrackedAlert], delivered: Iterable[TrackedAlert]) -> dict[Labels, Labels]:
-    """Labels of each undelivered alert, and of the delivered one that has all the labels that Prometheus sends."""
+    """Labels of each undelivered alert, and of the delivered one that can be the same."""
+    lost = [item.alert for item in undelivered if item.alert.state is AlertState.UNDELIVERED]
     others = [item.alert for item in delivered if item.alert.state is not AlertState.UNDELIVERED]
-    projected: dict[frozenset[str], dict[Labels, Labels]] = {}
-    found: dict[Labels, Labels] = {}
-    for item in undelivered:
-        if item.alert.state is AlertState.UNDELIVERED:
-            sent = item.alert.labels_to_deliver
-            names = frozenset(name for name, _ in sent)
-            if names not in projected:
-                projected[names] = {tuple(pair for pair in other.labels if pair[0] in names): other.labels for other in others}
-            if sent in projected[names]:
-                found[item.alert.labels] = projected[names][sent]
-    return found
+    return {alert.labels: same.labels for alert, same in find_same(lost, others)}
+
+
+def _has_ended(alert: Alert, snapshot: Snapshot) -> bool:
+    return has_ended(alert.fingerprint, alert.labels_to_deliver, snapshot)
 
 
 def _summarize(kind: str, alerts: list[TrackedAlert], verb: str) -> Iterator[Notification]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from console.checks.platform_lines import evaluate_platform
 from console.config.settings import Settings
 from console.monitor.pauses import ClockPause
+from console.state.snapshot import HAS_NO_RULES
 from queries.model.fault import Fault, FaultKind
 from queries.model.source import Health, PollResult, SourceState
 from queries.text.durations import format_span
@@ -84,6 +85,13 @@ class SourceResults:
 
     def failed(self, source: str) -> bool:
         return source in self.latest and self.latest[source].fault is not None
+
+    @property
+    def has_rules(self) -> bool:
+        """Whether a server evaluates rules and lists them, as far as is known."""
+        latest = self.latest.get(RULES)
+        fault = latest.fault if latest is not None else None
+        return self._configured[PROMETHEUS] and (fault is None or fault.kind not in HAS_NO_RULES)
 
     def stale_after(self, source: str) -> float:
         """How old the last good result may be, in seconds; two missed polls if the source is known to fail."""

@@ -107,9 +107,12 @@ class StateStore:
             self._changes = None
         value, failed = self._sources.value(source), self._sources.failed(source)
         if source == ALERTMANAGER:
-            self._alerts.set_alertmanager(value, failed=failed, changed=changed)
+            self._alerts.set_alertmanager(
+                value, failed=failed, changed=changed, at=result.taken_at, has_rules=self._sources.has_rules
+            )
         elif source == RULES:
-            self._alerts.set_rules(value, failed=failed, changed=changed)
+            requested_at = result.taken_at - result.latency_seconds
+            self._alerts.set_rules(value, failed=failed, changed=changed, requested_at=requested_at)
         elif source == KUBERNETES and not failed and value is not None:
             if before is None or not (same_workloads := _same_workloads(before, value)) or before.events is not value.events:
                 self._changes = None
@@ -197,6 +200,7 @@ class StateStore:
             unfinished=open_actions(self._ledger.unfinished.values()),
             ledger=self._ledger,
             unguarded=tuple(item for item in self._ledger.guards.open if is_unguarded(item, self.presence)),
+            open_ends=self._alerts.open_ends,
             heartbeat_alert=settings.heartbeat_alert,
             delivery_doubt=warning,
             dashboard=evaluate_dashboard(self.dashboard, settings, now),

@@ -13,7 +13,7 @@ from console.journal.unfinished import Unfinished
 from console.state.as_of import AsOf
 from console.state.guards import GuardRecord
 from console.state.journal_state import JournalState
-from queries.model.alert import AlertRule, AlertState, TrackedAlert
+from queries.model.alert import Alert, AlertRule, AlertState, TrackedAlert
 from queries.model.change import Change
 from queries.model.cluster import Cluster
 from queries.model.dashboard import DashboardState
@@ -29,7 +29,7 @@ from queries.model.verdict import Verdict
 from queries.text.durations import format_span
 
 PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
-_HAS_NO_RULES = (FaultKind.MALFORMED, FaultKind.REJECTED)
+HAS_NO_RULES = (FaultKind.MALFORMED, FaultKind.REJECTED)
 """What a server without a rules API returns: something else evaluates the rules."""
 
 
@@ -73,6 +73,10 @@ class Snapshot:
     ledger: JournalState = field(default_factory=JournalState)
     unguarded: tuple[GuardRecord, ...] = ()
     """Changes whose guard nothing runs any more."""
+    open_ends: tuple[Alert, ...] = ()
+    """Alerts that may fire although Alertmanager does not list them: the rules have not shown yet that they are over, or list
+    them as firing.
+    """
     heartbeat_alert: str = ""
     """The alert that always fires; it is not among `alerts`."""
     delivery_doubt: str = ""
@@ -198,9 +202,9 @@ class Snapshot:
             why = "is not polled now"
         elif not state.health.serves and state.health is not Health.WAITING:
             why = state.health.value.upper()
-        elif state.health is Health.WAITING and not self.rules_requested:
+        elif not self.rules_requested:
             why = "has not responded yet"
-        elif self.rules_fault is None or self.rules_fault.kind in _HAS_NO_RULES:
+        elif self.rules_fault is None or self.rules_fault.kind in HAS_NO_RULES:
             return ""
         else:
             fault = self.rules_fault

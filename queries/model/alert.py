@@ -11,6 +11,9 @@ from queries.model.series import Labels, label
 from queries.model.severity import BUILT_IN, Grade
 from queries.model.severity import Priority as Priority  # noqa: PLC0414  # an alert's own word
 
+PENDING_PREFIX = "pending:"
+"""With it begins the fingerprint of a pending alert."""
+
 
 class AlertState(StrEnum):
     ACTIVE = "active"
@@ -167,6 +170,16 @@ def find_rule(labels: Labels, rules: Iterable[AlertRule]) -> AlertRule | None:
     named = [item for item in rules if item.name == label(labels, "alertname")]
     fitting = (item for item in named if all(label(labels, name) == value for name, value in item.labels if "{{" not in value))
     return next(fitting, named[0] if len(named) == 1 else None)
+
+
+def evaluation_error(rules: Iterable[AlertRule]) -> str:
+    """Why the first of these rules that was not evaluated says nothing, after `Prometheus`; empty if all were evaluated."""
+    for rule in rules:
+        if rule.health == "unknown":
+            return f"has not evaluated the rule {rule.name} yet"
+        if rule.health != "ok":
+            return f"cannot evaluate the rule {rule.name}: {rule.last_error or f'its health is {rule.health}'}"
+    return ""
 
 
 def labels_agree(sent: Labels, listed: Labels) -> bool:

@@ -74,6 +74,38 @@ async def test_recorded_answers() -> None:
     await source.close()
 
 
+async def test_a_restart_is_noticed_when_alerts_are_gone() -> None:
+    """Its start is read again at once where no alert stayed as it was: Alertmanager keeps none over a restart. Where one did,
+    the others have ended, and nothing more is requested.
+    """
+    answers: Answers = {
+        "alerts": [alert("1"), alert("2"), alert("3")],
+        "status": {"versionInfo": {"version": "0.28.1"}, "uptime": "2026-01-01T00:00:00Z"},
+    }
+    source, asked = peers(answers)
+    first = (await source.state()).started_at
+    assert first == pytest.approx(1_767_225_600.0)
+    answers["alerts"] = [alert("1"), alert("2", updated="2026-01-01T00:01:00Z")]
+    answers["status"] = {**answers["status"], "uptime": "2026-01-01T00:05:00Z"}
+    assert (await source.state()).started_at == first
+    assert sum(path.endswith("status") for path in asked) == 1
+    answers["alerts"] = [alert("1", updated="2026-01-01T00:06:00Z")]
+    assert (await source.state()).started_at == pytest.approx(1_767_225_900.0)
+    assert sum(path.endswith("status") for path in asked) == 2
+    await source.close()
+
+
+async def test_of_several_peers_the_one_that_ran_longest_counts() -> None:
+    """It has what the others lost; a peer that does not say when it started says nothing."""
+    old, new = (
+        {"status": {"versionInfo": {"version": "0.28.1"}, "uptime": at}}
+        for at in ("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z")
+    )
+    source, _ = peers(new, old, {})
+    assert (await source.state()).started_at == pytest.approx(1_767_225_600.0)
+    await source.close()
+
+
 async def test_status_and_receivers_are_asked_rarely() -> None:
     """Version and receivers change with the configuration only."""
     source, asked = peers({})

@@ -243,6 +243,7 @@ def snapshot(**changes: object) -> Snapshot:
         alerts_known=True,
         alerts_age_seconds=1.0,
         rules=(AlertRule("HighErrorRate", "platform_error_ratio > 5", 60.0, (("severity", "critical"),), (), "firing", "ok"),),
+        rules_requested=True,
         silences=(
             Silence(
                 "s-1",

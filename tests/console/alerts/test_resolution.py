@@ -44,19 +44,20 @@ def test_another_fingerprint_of_the_same_alert(
     [
         ("x", (), True, True),
         ("x", (tracked("HighErrorRate", "critical", pod="b"),), True, True),
-        ("x", (listed("pending:1", AlertState.PENDING),), True, True),
+        ("x", (listed("pending:1", AlertState.PENDING),), False, True),
+        ("x", (tracked("HighErrorRate", "critical", pod="b"), listed("pending:2", AlertState.PENDING, labels=())), True, True),
         ("prometheus:1", (), True, True),
         ("prometheus:1", (tracked("HighErrorRate", "critical", pod="b"),), True, False),
         ("prometheus:1", (listed("x", labels=ADDED), listed("y", labels=ADDED)), False, False),
         ("prometheus:1", (listed("x", labels=LABELS[:2]),), False, False),
-        ("pending:1", (), False, False),
+        ("pending:1", (), True, False),
     ],
 )
 def test_an_end_is_known_only_where_no_other_alert_may_be_it(
     fingerprint: str, alerts: tuple[TrackedAlert, ...], ended: bool, nameless: bool
 ) -> None:
-    """Another instance is not it; two that may be it, one with fewer labels, and a pending one whose rule fires are unknown.
-    Of an alert whose labels are not known, any that is listed may be it.
+    """Another instance is not it; two that may be it, and one with fewer labels are unknown. One that fired and is pending now
+    may be it too: Prometheus starts anew after a restart. Of an alert whose labels are not known, any that is listed may be it.
     """
     shown = snapshot(alerts=alerts)
     assert find_tracked(fingerprint, LABELS, shown) is None
@@ -68,3 +69,21 @@ def test_an_alert_of_unknown_labels_may_be_an_undelivered_one() -> None:
     """Alertmanager lost all of its alerts: what Prometheus still fires may be each of them."""
     shown = snapshot(alerts=(listed("prometheus:1", AlertState.UNDELIVERED),))
     assert not has_ended("x", (), shown) and has_ended("x", (), snapshot(alerts=()))
+
+
+@pytest.mark.parametrize("fingerprint", ["pending:1", "x"])
+def test_an_alert_that_fires_in_prometheus_only_has_not_ended(fingerprint: str) -> None:
+    """It began to fire and Alertmanager does not have it yet, or lost it a moment ago: it is in no list."""
+    open_ends = (listed("prometheus:1").alert,)
+    assert not has_ended(fingerprint, LABELS, snapshot(alerts=(), open_ends=open_ends))
+    assert has_ended(fingerprint, (("alertname", "Other"),), snapshot(alerts=(), rules=(), open_ends=open_ends)) is (
+        fingerprint == "x"
+    )
+
+
+@pytest.mark.parametrize("health", ["unknown", "err"])
+def test_a_rule_that_was_not_evaluated_ends_nothing(health: str) -> None:
+    """Prometheus has just started, or cannot evaluate it."""
+    rules = tuple(replace(rule, health=health) for rule in snapshot().rules)
+    assert not has_ended("x", LABELS, snapshot(alerts=(), rules=rules))
+    assert has_ended("x", (("alertname", "Other"),), snapshot(alerts=(), rules=rules))

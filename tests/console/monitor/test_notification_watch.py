@@ -90,7 +90,8 @@ def test_an_alert_that_only_prometheus_could_send_again_ends_none(health: Health
         replace(item, health=health, paused_at=paused) if item.name == "prometheus" else item
         for item in build_snapshot().sources
     )
-    assert titles(found, replace(build_snapshot(), sources=sources)) == []
+    asked = health is not Health.WAITING
+    assert titles(found, replace(build_snapshot(), sources=sources, rules_requested=asked)) == []
     assert titles(found, build_snapshot(FIRST)) == ["P3 QueueLong resolved"]
     unknown = tuple(
         replace(item, health=Health.NOT_CONFIGURED) if item.name == "prometheus" else item for item in build_snapshot().sources
@@ -125,6 +126,30 @@ def test_an_alert_that_reaches_alertmanager_late_neither_ends_nor_begins(relabel
     assert titles(found, build_snapshot(delivered, WARNING)) == []
     assert titles(found, build_snapshot(late, WARNING)) == []
     assert titles(found, build_snapshot(other, WARNING)) == ["P1 HighErrorRate fires", "P1 HighErrorRate resolved"]
+
+
+def test_an_alert_whose_label_relabelling_dropped_is_the_same() -> None:
+    """Alertmanager lists it without a label that Prometheus has: nothing contradicts that it is the lost one."""
+    first = tracked("HighErrorRate", "critical", pod="a", replica="1")
+    late = replace(first, alert=replace(first.alert, fingerprint="prometheus:1", state=AlertState.UNDELIVERED))
+    kept = tuple(item for item in first.alert.labels if item[0] != "replica")
+    delivered = replace(first, alert=replace(first.alert, labels=kept))
+    found = watch()
+    titles(found, build_snapshot(late, WARNING))
+    assert titles(found, build_snapshot(delivered, WARNING)) == []
+    assert titles(found, build_snapshot(late, WARNING)) == []
+
+
+def test_an_alert_that_left_the_list_is_resolved_once_the_rules_show_it() -> None:
+    """Alertmanager has just restarted without it: no news, neither while the rules are read nor when it is listed again."""
+    found = watch()
+    titles(found, build_snapshot(FIRST, WARNING))
+    assert titles(found, build_snapshot(WARNING, open_ends=(FIRST.alert,))) == []
+    sent = replace(FIRST.alert, fingerprint="prometheus:1")
+    assert titles(found, build_snapshot(WARNING, open_ends=(sent,))) == []
+    assert titles(found, build_snapshot(FIRST, WARNING)) == []
+    assert titles(found, build_snapshot(WARNING, open_ends=(FIRST.alert,))) == []
+    assert titles(found, build_snapshot(replace(WARNING))) == ["P1 HighErrorRate resolved"]
 
 
 def test_a_silenced_alert_is_not_resolved_and_fires_again_when_the_silence_ends() -> None:

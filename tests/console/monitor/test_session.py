@@ -245,6 +245,7 @@ async def test_a_mark_from_a_slow_clock_outlives_an_answer_from_before_it_arrive
     assert journal is not None
     store = StateStore(settings, (), runbooks=session.runbooks)
     store.apply(PollResult("prometheus", now, 0.0, PanelResults((), ())))
+    store.apply(PollResult("rules", now, 0.0, RulesResult((), (), ())))
     service = JournalService(journal, store, settings, clock=lambda: now)
     empty = AlertmanagerState((), (), (), 1, 1, "")
     service.on_alerts(PollResult("alertmanager", now - 1.0, 0.0, empty))
