@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from console.alerts.resolution import find_tracked, has_ended
 from console.journal.payloads import Source
-from console.state.incident import FIRING, RESOLVED, Incident, LinkedAlert
+from console.state.incident import FIRING, PENDING, RESOLVED, Incident, LinkedAlert
 from console.state.revisions import image_change
 from console.state.snapshot import Snapshot
-from queries.model.alert import AlertState, TrackedAlert
+from queries.model.alert import PENDING_PREFIX, AlertState, TrackedAlert
 from queries.model.cluster import Cluster
 from queries.model.frozen import dataclass
 from queries.model.identity_cache import IdentityCache
@@ -49,6 +50,8 @@ class Observation:
     describe: Callable[[str], str]
     began_at: float | None = None
     settle_seconds: float = 0.0
+    fingerprint: str = ""
+    """By which a linked alert is listed now, where that changed."""
 
 
 def observe_sources(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Observation, ...]:
@@ -75,6 +78,24 @@ def observe_minor(incident: Incident, snapshot: Snapshot) -> tuple[Observation, 
         return ()
     own = [minor[item.fingerprint] for item in incident.alerts if item.fingerprint in minor]
     return tuple(_observe_alerts(own, alerting.last_good_at or snapshot.taken_at))
+
+
+def observe_renamed(incident: Incident, snapshot: Snapshot) -> tuple[Observation, ...]:
+    """Its alerts that are listed by another fingerprint: a pending one began to fire, or one reached Alertmanager late."""
+    alerting = _alert_source(snapshot)
+    if alerting is None:
+        return ()
+    found = []
+    for linked in incident.alerts:
+        if ":" not in linked.fingerprint:
+            continue
+        tracked = find_tracked(linked.fingerprint, linked.labels, snapshot)
+        if tracked is not None and tracked.alert.fingerprint != linked.fingerprint and tracked.alert.state in _STATES:
+            seen = _observe_alert(tracked, _STATES[tracked.alert.state], alerting.last_good_at or snapshot.taken_at)
+            if not linked.fingerprint.startswith(PENDING_PREFIX):
+                seen = replace(seen, describe=lambda before, name=linked.name: f"{name} reached Alertmanager")  # type: ignore[misc]
+            found.append(replace(seen, thing=f"alert:{linked.fingerprint}", fingerprint=tracked.alert.fingerprint))
+    return tuple(found)
 
 
 def observe_resolved(incident: Incident, snapshot: Snapshot) -> tuple[Observation, ...]:
@@ -160,11 +181,13 @@ def _resolved(fingerprint: str, name: str, taken_at: float) -> Observation:
 
 
 def _observe_alerts(alerts: Iterable[tuple[TrackedAlert, str]], taken_at: float) -> Iterable[Observation]:
-    for alert, value in alerts:
-        began = alert.alert.starts_at if value == FIRING else None
-        yield Observation(
-            f"alert:{alert.alert.fingerprint}", value, Source.ALERTMANAGER, taken_at, _alert_text(alert, value), began
-        )
+    return (_observe_alert(alert, value, taken_at) for alert, value in alerts)
+
+
+def _observe_alert(alert: TrackedAlert, value: str, taken_at: float) -> Observation:
+    began = alert.alert.starts_at if value == FIRING else None
+    thing = f"alert:{alert.alert.fingerprint}"
+    return Observation(thing, value, Source.ALERTMANAGER, taken_at, _alert_text(alert, value), began)
 
 
 def _alert_text(tracked: TrackedAlert, value: str) -> Callable[[str], str]:
@@ -175,7 +198,7 @@ def _alert_text(tracked: TrackedAlert, value: str) -> Callable[[str], str]:
             return f"{name} silenced or inhibited"
         if before == SILENCED:
             return f"{name} no longer silenced or inhibited"
-        return f"{name} firing again" if before else f"{name} started firing"
+        return f"{name} firing again" if before not in ("", PENDING) else f"{name} started firing"
 
     return describe
 

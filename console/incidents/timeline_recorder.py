@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from console.incidents.observations import Observation, observe_minor, observe_resolved, observe_sources
+from console.incidents.observations import Observation, observe_minor, observe_renamed, observe_resolved, observe_sources
 from console.journal.payloads import ChangeSeen
 from console.state.incident import Incident, Incidents, LastRecorded
 from console.state.snapshot import Snapshot
@@ -50,7 +50,11 @@ class TimelineRecorder:
         self, incident: Incident, observations: tuple[Observation, ...], snapshot: Snapshot
     ) -> Iterable[TimelineEntryDraft]:
         alerts = sum(thing.startswith("alert:") for thing in incident.seen)
-        for item in (*observations, *observe_minor(incident, snapshot), *observe_resolved(incident, snapshot)):
+        renamed = observe_renamed(incident, snapshot)
+        known = {f"alert:{item.fingerprint}" for item in renamed}
+        for item in (*renamed, *observations, *observe_minor(incident, snapshot), *observe_resolved(incident, snapshot)):
+            if item.thing in known:
+                continue  # the same alert
             last = self._last(incident, item)
             if not self._changed(incident, item, last, snapshot.taken_at):
                 continue
@@ -66,7 +70,8 @@ class TimelineRecorder:
                     continue
             at = self._since.pop((incident.id, item.thing))[1]
             count = last.count + 1
-            change = ChangeSeen(item.thing, item.value, count, at, item.source, item.describe(last.value))
+            text = item.describe(last.value)
+            change = ChangeSeen(item.thing, item.value, count, at, item.source, text, item.fingerprint or None)
             yield change_subject(incident.id, item.thing, count), change
 
     def _last(self, incident: Incident, item: Observation) -> LastRecorded:
@@ -84,7 +89,7 @@ class TimelineRecorder:
     def _changed(self, incident: Incident, item: Observation, last: LastRecorded, now: float) -> bool:
         key = (incident.id, item.thing)
         self._differs |= item.value != last.value and item.thing.startswith("alert:")
-        if item.value == last.value or item.taken_at <= last.at:
+        if (item.value == last.value and not item.fingerprint) or item.taken_at <= last.at:
             self._since.pop(key, None)
             return False
         value, since = self._since.get(key, ("", 0.0))

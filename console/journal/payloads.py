@@ -531,6 +531,8 @@ class ChangeSeen(Payload, frozen=True, tag="incident.seen"):
     at: float
     source: Source
     text: str
+    fingerprint: str | None = None
+    """By which the linked alert is listed from now on: a pending one that begins to fire has another."""
 
 
 class IncidentClosed(Payload, frozen=True, tag="incident.closed"):

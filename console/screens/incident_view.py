@@ -169,7 +169,11 @@ def render_side(incident: Incident, context: RenderContext, policies: SeverityPo
 
 def _alert_lines(incident: Incident, context: RenderContext, width: int) -> Iterable[Line]:
     snapshot = context.snapshot
-    labels = {AlertState.ACTIVE: ("FIRING", "critical"), AlertState.UNDELIVERED: ("FIRING", "critical")}
+    labels = {
+        AlertState.ACTIVE: ("FIRING", "critical"),
+        AlertState.UNDELIVERED: ("FIRING", "critical"),
+        AlertState.PENDING: ("pending", "warn"),
+    }
     for item in incident.alerts:
         tracked, ended = find_linked(item, snapshot) if snapshot else (None, False)
         if snapshot is None or not snapshot.alerts_known:

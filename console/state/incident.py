@@ -233,6 +233,7 @@ class Incident:
         return found.value if found else None
 
 
+PENDING = "pending"
 FIRING = "firing"
 RESOLVED = "resolved"
 

@@ -8,6 +8,8 @@ from collections import deque
 from dataclasses import replace
 from types import MappingProxyType
 
+from msgspec import structs
+
 from console.journal.acknowledgements import MOST, Acknowledgement, acknowledgement_after
 from console.journal.event import Event
 from console.journal.payloads import (
@@ -43,6 +45,8 @@ from console.journal.payloads import (
 from console.journal.projection import keep_last
 from console.state.incident import (
     FIRING,
+    PENDING,
+    RESOLVED,
     Delivery,
     EarlierEntry,
     FollowUp,
@@ -54,6 +58,7 @@ from console.state.incident import (
     Update,
     find_entry,
 )
+from queries.model.alert import PENDING_PREFIX
 from queries.model.matcher import MatcherError, parse_matchers
 from queries.text.times import to_datetime
 
@@ -108,7 +113,20 @@ class _IncidentBuilder:
         self.completions.setdefault(step, completion)
 
     def watch_alert(self, alert: LinkedAlert, event: Event) -> None:
-        self.seen.setdefault(f"alert:{alert.fingerprint}", LastRecorded(FIRING, alert.starts_at or event.at))
+        value = PENDING if alert.fingerprint.startswith(PENDING_PREFIX) else FIRING
+        self.seen.setdefault(f"alert:{alert.fingerprint}", LastRecorded(value, alert.starts_at or event.at))
+
+    def rename_alert(self, fingerprint: str, to: str) -> None:
+        """The linked alert is listed by another fingerprint; what was recorded of it goes along."""
+        alerts = self.incident.alerts
+        if not self.incident.links(fingerprint):
+            return
+        renamed = [structs.replace(item, fingerprint=to) for item in alerts if item.fingerprint == fingerprint]
+        others = [item for item in alerts if item.fingerprint not in (fingerprint, to)]
+        self.incident = replace(self.incident, alerts=(*others, *renamed))
+        last = self.seen[f"alert:{fingerprint}"]
+        self.seen.setdefault(f"alert:{to}", LastRecorded(last.value, last.at))
+        self.seen[f"alert:{fingerprint}"] = replace(last, value=RESOLVED)
 
 
 def _entry(
@@ -221,7 +239,8 @@ class IncidentReducer:
         for item in payload.alerts:
             if item.starts_at and item.starts_at < event.at:
                 identity = f"{event.subject}:{item.fingerprint}"
-                builder.add_entry(event, Source.ALERTMANAGER, f"{item.name} started firing", at=item.starts_at, id=identity)
+                what = "is pending" if item.fingerprint.startswith(PENDING_PREFIX) else "started firing"
+                builder.add_entry(event, Source.ALERTMANAGER, f"{item.name} {what}", at=item.starts_at, id=identity)
         self._take_over_earlier(builder, incident.began_at)
         if payload.commander:
             builder.roles[Role.COMMANDER] = payload.commander
@@ -469,6 +488,9 @@ class IncidentReducer:
             raise ValueError(f"{count} changes at once")
         builder.seen[thing] = LastRecorded(payload.value, at, count)
         builder.add_entry(event, payload.source, payload.text, at=at, id=event.subject)
+        if payload.fingerprint and thing.startswith("alert:"):
+            builder.rename_alert(thing.removeprefix("alert:"), payload.fingerprint)
+            self._take_over_earlier(builder, builder.incident.began_at)
 
 
 def _at_its_turn(event: Event) -> Event:

@@ -14,7 +14,7 @@ from console.incidents.declaration import declaration
 from console.incidents.observations import find_listed
 from console.incidents.timeline_recorder import MANY, TimelineRecorder
 from console.journal.event import Event
-from console.journal.payloads import ActionOutcome, ChangeSeen, IncidentClosed, Payload, create_event
+from console.journal.payloads import ActionOutcome, AlertAcknowledged, ChangeSeen, IncidentClosed, Payload, Step, create_event
 from console.journal.sqlite import Journal
 from console.monitor.journal_service import JournalService
 from console.monitor.state_store import StateStore
@@ -131,14 +131,17 @@ def test_an_alertmanager_that_is_not_whole_ends_no_alert(room: Room, health: Hea
 def test_without_prometheus_no_alert_ends(room: Room, health: Health) -> None:
     """Alertmanager drops what nobody sends any more, so the stability window does not start; with Prometheus back it does."""
     gone = without(snapshot(), "HighErrorRate")
-    assert room.look(down(gone, "prometheus", health), at=10.0) == []
+    asked = health is not Health.WAITING
+    assert room.look(replace(down(gone, "prometheus", health), rules_requested=asked), at=10.0) == []
     assert room.incident.quiet_since is None
     assert room.look(down(gone, "prometheus", Health.NOT_CONFIGURED), at=20.0) == ["HighErrorRate resolved"]
     assert room.incident.quiet_since == NOW + 20.0
 
 
 def test_an_undelivered_alert_that_is_delivered_does_not_end(room: Room) -> None:
-    """Alertmanager lists it by another fingerprint and with more labels: the incident's alert fires on, until that one ends."""
+    """Alertmanager lists it by another fingerprint and with more labels: the incident's alert fires on, until that one ends.
+    The alert is linked by its new fingerprint from then on.
+    """
     first = snapshot().alerts[0]
     lost = replace(first, alert=replace(first.alert, fingerprint="prometheus:1", state=AlertState.UNDELIVERED))
     more = tuple(sorted((*first.alert.labels, ("cluster", "eu"))))
@@ -147,9 +150,36 @@ def test_an_undelivered_alert_that_is_delivered_does_not_end(room: Room) -> None
     room.events.clear()
     room.add("i1", declaration(before, alerts=(lost,)))
     assert room.look(before, at=5.0) == []
-    assert room.look(replace(snapshot(), alerts=(delivered,)), at=10.0) == []
+    assert room.look(replace(snapshot(), alerts=(delivered,)), at=10.0) == ["HighErrorRate reached Alertmanager"]
+    assert room.look(replace(snapshot(), alerts=(delivered,)), at=11.0) == []
+    assert room.incident.links(delivered.alert.fingerprint)
     assert [item.name for item in room.incident.firing] == ["HighErrorRate"] and room.incident.quiet_since is None
     assert room.look(replace(snapshot(), alerts=()), at=20.0) == ["HighErrorRate resolved"]
+    assert room.incident.quiet_since == NOW + 20.0
+
+
+def test_a_pending_alert_that_begins_to_fire_stays_the_incidents(room: Room) -> None:
+    """Declared while it was pending: it has another fingerprint once it fires. The timeline says when it began, once; what is
+    acknowledged of it counts for the incident, and it ends once.
+    """
+    first = snapshot().alerts[0]
+    waits = replace(first, alert=replace(first.alert, fingerprint="pending:1", state=AlertState.PENDING, starts_at=NOW - 60.0))
+    more = tuple(sorted((*first.alert.labels, ("cluster", "eu"))))
+    fires = replace(first, alert=replace(first.alert, labels=more, starts_at=NOW + 8.0))
+    before = replace(snapshot(), alerts=(waits,))
+    room.events.clear()
+    room.add("i1", declaration(before, alerts=(waits,)))
+    assert "HighErrorRate is pending" in [entry.text for entry in room.incident.entries]
+    assert room.look(before, at=5.0) == []
+    shown = replace(snapshot(), alerts=(fires,))
+    assert room.look(shown, at=10.0) == ["HighErrorRate (platform) started firing"]
+    assert room.look(shown, at=11.0) == []
+    (linked,) = room.incident.alerts
+    assert linked.fingerprint == fires.alert.fingerprint and room.incident.firing == (linked,)
+    room.add(linked.fingerprint, AlertAcknowledged("HighErrorRate"))
+    assert Step.ACKNOWLEDGE in room.incident.completions
+    assert room.look(replace(snapshot(), alerts=()), at=20.0) == ["HighErrorRate resolved"]
+    assert room.look(replace(snapshot(), alerts=()), at=21.0) == []
     assert room.incident.quiet_since == NOW + 20.0
 
 
