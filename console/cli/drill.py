@@ -21,7 +21,7 @@ from console.config.load import load_settings
 from console.config.settings import Settings
 from console.drills.report import FORMATS, exit_code, format_drill
 from console.drills.run import DrillStep
-from console.drills.service import DrillRefused, DrillService
+from console.drills.service import DrillRefused
 from console.journal.errors import JournalError
 from console.monitor.session import Session
 from console.state.drills import DrillRecord
@@ -204,22 +204,17 @@ async def _stop(settings: Settings) -> int:
             except NotTaken as error:
                 print(f"cad-console: {visible(str(error))}", file=sys.stderr)
                 code = 1
-        closed = await close_abandoned(session.drills, session)
-        for text in closed:
-            print(visible(text))
-        if not guards and not closed and not caveat:
+        ledger = await session.ledger()
+        abandoned = session.drills.list_abandoned(ledger, session.snapshot().presence)
+        for drill in abandoned:
+            try:
+                print(visible(await session.drills.close(drill, ledger.guards)))
+            except JournalError as error:
+                why = f"the end of the drill {drill.title} could not be journalled: {error}"
+                print(f"cad-console: {visible(why)}", file=sys.stderr)
+                code = 1
+        if not guards and not abandoned and not caveat:
             print("nothing to roll back: no orphaned drills")
         return code
     finally:
         await session.close()
-
-
-async def close_abandoned(service: DrillService, session: Session) -> list[str]:
-    """Journals the ends of drills whose console has ended, and returns them."""
-    ledger, found = await session.ledger(), []
-    for record in service.list_abandoned(ledger, session.snapshot().presence):
-        try:
-            found.append(await service.close(record, ledger.guards))
-        except JournalError as error:
-            print(f"cad-console: {visible(str(error))}", file=sys.stderr)
-    return found

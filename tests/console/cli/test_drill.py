@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import sqlite3
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from console_shell import ClusterShell
 from steerable_cluster import SteerableCluster
+
+from console.journal.payloads import DrillStarted, create_event
+from console.journal.sqlite import Journal
 
 API = "cad-ml-api"
 CONFIG = """environments:
@@ -56,3 +63,24 @@ def test_stop_claims_nothing_without_the_whole_journal(shell: ClusterShell, lost
 def test_stop_says_that_there_is_nothing_to_do(shell: ClusterShell) -> None:
     """The whole journal is read, and no drill lost its console."""
     assert shell.run("drill", "stop")[:2] == (0, "nothing to roll back: no orphaned drills\n")
+
+
+def test_stop_exits_with_1_where_it_cannot_journal_an_end(shell: ClusterShell) -> None:
+    """The disk refuses the entry: the drill stays open, and neither the text nor the exit code says that nothing is left."""
+    shell.journal.parent.mkdir(parents=True, exist_ok=True)
+    with Journal.open(shell.journal) as journal:
+        started = DrillStarted("scale-to-zero", "Scale to zero", f"deployment/{API}", f"{socket.gethostname()} - 1 2")
+        journal.append(create_event(started, at=time.time(), subject="d1", author="ann", environment="prod"))
+    with closing(sqlite3.connect(shell.journal)) as file:
+        file.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON events WHEN NEW.kind = 'drill.ended' "
+            "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+    code, output, complaint = shell.run("drill", "stop")
+    assert (code, output) == (1, ""), complaint
+    assert f"the end of the drill scale-to-zero on deployment/{API} could not be journalled" in complaint
+    assert "database or disk is full" in complaint
+    with closing(sqlite3.connect(shell.journal)) as file:
+        file.execute("DROP TRIGGER full")
+    code, output, _ = shell.run("drill", "stop")
+    assert code == 0 and "the console of ann ended during the drill" in output
