@@ -134,13 +134,13 @@ async def watch_signals(
         signals = checks.signals
     guard = Guard(
         options, signals, target=target, undo=None, source=source, settings=settings, record=_keep_nothing,
-        run_undo=_never, find_change=_find_nothing, control=GuardControl(), clock=time.time,
+        run_undo=_never, find_change=_find_nothing, control=GuardControl(), clock=time.time, no_undo="",
     )  # fmt: skip
     last, at = "", 0.0
     async for report in guard.watch():
         if report.text != last and (report.outcome is not None or time.monotonic() - at >= _PRINT_SECONDS):
             last, at = report.text, time.monotonic()
-            print(visible(report.text.removesuffix("; nothing rolls this change back")), file=sys.stderr, flush=True)
+            print(visible(report.text), file=sys.stderr, flush=True)
     cases = signal_cases(guard.status().readings)
     title = f"Watch of {format_duration(options.watch_seconds)} after the deployment"
     _write(format_report((*gate_cases(warnings, ()), *cases), title=title, format=arguments.format), arguments.output)

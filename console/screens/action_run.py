@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.actions.guard.model import GuardPhase, SignalReading
+from console.actions.guard.model import NO_ROLLBACK, GuardPhase, SignalReading
 from console.actions.plan import Outcome, RunStep, Stage
 from console.alerts.chart import build_chart
 from console.alerts.resolution import find_tracked, has_ended
@@ -124,7 +124,7 @@ class ActionRunScreen(ConsoleScreen):
             case "stop_guard" | "roll_back" if not self._guard_runs():
                 return "no guard watches this action"
             case "roll_back":
-                return "nothing rolls this change back"
+                return NO_ROLLBACK
             case "signal":
                 return "the action has no second signal"
         return super().why_disabled(action)

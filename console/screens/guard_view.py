@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from console.actions.guard.gates import HOW
-from console.actions.guard.model import GuardPhase, GuardResult, GuardStatus, GuardVerdict, SignalReading
+from console.actions.guard.model import NO_ROLLBACK, GuardPhase, GuardResult, GuardStatus, GuardVerdict, SignalReading
 from console.actions.plan import CheckLevel, PreflightCheck
 from queries.model.panel import PanelState
 from queries.text.durations import format_age, format_span
@@ -36,7 +36,7 @@ def render_guard(
 
 def describe_next(status: GuardStatus, now: float) -> tuple[str, str]:
     """What the guard does next and when, in words, and their tone."""
-    undo = status.undo or "nothing rolls it back"
+    undo = status.undo or NO_ROLLBACK
     acts_at = status.acts_at
     left = f"{format_span(acts_at - now)} ({format_clock(acts_at)})" if acts_at is not None else ""
     match status.phase:

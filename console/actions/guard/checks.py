@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from console.actions.guard.gates import check_gates, check_others, check_signals
-from console.actions.guard.model import GuardOptions
+from console.actions.guard.model import NO_ROLLBACK, GuardOptions
 from console.actions.guard.notices import describe_notices
 from console.actions.guard.signals import BEFORE_SECONDS, describe_limit, measure_before, series_name, values_before
 from console.actions.guard.source import GuardSource
@@ -76,7 +76,7 @@ class GuardChecks:
         if options.twin:
             lines.append(f"compared with {options.twin} too, where a signal has series for it")
         if undo is None:
-            return (*lines, "nothing rolls this change back: the guard only watches and reports", *notices)
+            return (*lines, f"{NO_ROLLBACK}: the guard only watches and reports", *notices)
         seconds = f"{format_duration(options.countdown_seconds)} after it says so"
         return (
             *lines,
@@ -94,7 +94,7 @@ class GuardChecks:
 def _describe_drill(options: GuardOptions, undo: ActionCall | None) -> tuple[str, ...]:
     """What the person confirms beside the fault of a drill."""
     if undo is None:
-        return ("nothing rolls this change back",)
+        return (NO_ROLLBACK,)
     return (
         f"a drill: after {format_duration(options.watch_seconds)}, or at once when you stop it, rolled back by: "
         f"{describe_call(undo)}",

@@ -8,7 +8,15 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from console.actions.guard.checks import describe_call
-from console.actions.guard.model import GuardOptions, GuardPhase, GuardResult, GuardStatus, GuardVerdict, SignalReading
+from console.actions.guard.model import (
+    NO_ROLLBACK,
+    GuardOptions,
+    GuardPhase,
+    GuardResult,
+    GuardStatus,
+    GuardVerdict,
+    SignalReading,
+)
 from console.actions.guard.notices import UNTOLD, GuardNotices
 from console.actions.guard.signals import evaluate_signal, overall_verdict, series_name
 from console.actions.guard.source import GuardSource
@@ -29,7 +37,6 @@ _CONFLICTS = 5
 controller writes the object several times a second.
 """
 
-NOT_ROLLED_BACK = ": nothing is rolled back"
 """The end of the sentence where somebody else has changed what the guard watches."""
 RunUndo = Callable[[Request, Callable[[Preview], Awaitable[bool]]], AsyncGenerator[RunStep, None]]
 FindChange = Callable[[], Awaitable[str]]
@@ -111,16 +118,18 @@ class Guard:
         notices: GuardNotices | None = None,
         watch_seconds: float | None = None,
         verdicts_kept: int = 500,
+        no_undo: str = NO_ROLLBACK,
     ) -> None:
         """`record` journals an event and returns why it could not, or an empty text; `fingerprint` is the alert that the change
         was made for; `watch_seconds` is what is left of the watch, None for all of it; the newest `verdicts_kept` are shown.
+        `no_undo` is said of a failure where there is no `undo`.
         """
         self._verdicts_kept = verdicts_kept
         self.options = options
         self.signals = signals
         self.ended: GuardResult | None = None
         self._target = target
-        self._undo = undo
+        self._undo, self._no_undo = undo, no_undo
         self._source = source
         self._settings = settings
         self._record = record
@@ -214,7 +223,7 @@ class Guard:
             elif self._control.stopped_by:
                 yield await self._end(GuardResult.STOPPED, f"stopped by {self._control.stopped_by}: change kept, not verified")
             elif self._moved:
-                yield await self._end(GuardResult.CHANGED, f"{self._moved}{NOT_ROLLED_BACK}")
+                yield await self._end_changed()
             elif reason := self._why_roll_back():
                 async with aclosing(self._roll_back(reason, can_call_off=self._verdict is GuardVerdict.WORSE)) as reports:
                     async for report in reports:
@@ -311,7 +320,7 @@ class Guard:
         """Announces, counts down and runs the undo. Signals that recover call it off if they are the reason."""
         self._reason = reason
         if self._undo is None:
-            yield await self._end(GuardResult.FAILED, f"failed: {reason}; nothing rolls this change back")
+            yield await self._end(GuardResult.FAILED, "; ".join(filter(None, (f"failed: {reason}", self._no_undo))))
             return
         self._phase, self._called_off = GuardPhase.COUNTDOWN, False
         seconds = 0.0 if self._control.undo_now else self.options.countdown_seconds
@@ -386,7 +395,7 @@ class Guard:
                 with suppress(SourceError):
                     self._moved = await self._find_change()
             if self._moved:
-                return await self._end(GuardResult.CHANGED, f"{self._moved}{NOT_ROLLED_BACK}")
+                return await self._end_changed()
         if (last.outcome is Outcome.REFUSED or _is_conflict(last)) and not final:
             return None
         undo = describe_call(self._undo) if self._undo else ""
@@ -401,6 +410,10 @@ class Guard:
         if self._notices is not None:
             self._notices.announce(text)
         return self._report(text)
+
+    async def _end_changed(self) -> GuardReport:
+        self._reason = self._moved
+        return await self._end(GuardResult.CHANGED, f"{self._moved}: nothing is rolled back")
 
     async def _end(self, result: GuardResult, text: str) -> GuardReport:
         self.ended, self._phase, self._acts_at = result, GuardPhase.ENDED, None

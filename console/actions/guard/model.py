@@ -107,6 +107,10 @@ class SignalReading:
     twin: float | None = None
 
 
+NO_ROLLBACK = "this change has no automatic rollback"
+"""Where nothing undoes it."""
+
+
 @dataclass(frozen=True, slots=True)
 class GuardStatus:
     """A guard at one moment. Times are Unix seconds, for people: what it decides follows a clock that nobody sets.

@@ -286,8 +286,8 @@ async def test_a_change_without_an_undo_is_only_watched(bench: Bench) -> None:
     steps = await bench.act("restart", f"deployment/{API}", guard=BRIEF, source=signals, meanwhile=worse)
     result, text = outcome(steps)
     assert result is Outcome.FAILED
-    assert text.endswith("nothing rolls this change back")
-    assert "nothing rolls this change back: the guard only watches and reports" in bench.previews[0].plan.notes
+    assert text.endswith("; this change has no automatic rollback")
+    assert "this change has no automatic rollback: the guard only watches and reports" in bench.previews[0].plan.notes
 
 
 async def test_a_clock_that_jumps_ends_no_watch(bench: Bench) -> None:
