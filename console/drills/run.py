@@ -9,11 +9,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import aclosing
 from dataclasses import replace
 from enum import StrEnum
+from itertools import takewhile
 from typing import TYPE_CHECKING, Protocol
 
 from console.actions.deployment_state import RESOURCES, parse_target
 from console.actions.guard.checks import GuardChecks, describe_call
-from console.actions.guard.guard import NOT_ROLLED_BACK, GuardControl
+from console.actions.guard.guard import GuardControl
 from console.actions.guard.model import GuardOptions, GuardPhase
 from console.actions.guard.source import GuardSource
 from console.actions.plan import ActionRefused, CheckLevel, Outcome, PreflightCheck, Preview, Request, RunStep, Stage
@@ -99,7 +100,7 @@ class DrillSession(Protocol):
 
     async def record(self, subject: str, payload: Payload) -> Event: ...
 
-    async def newest_ledger(self) -> tuple[JournalState, str]: ...
+    async def newest_ledger(self, *, after_write: bool = False) -> tuple[JournalState, str]: ...
 
 
 class DrillPhase(StrEnum):
@@ -186,6 +187,8 @@ class DrillRun:
         """When its undo began."""
         self._ended_as = self._ended_text = ""
         """The result and the text of the fault's own end."""
+        self._change_seen = ""
+        """What somebody else did to the target instead of the undo."""
         self._result = self._text = ""
         self._open = False
         self._deleted = 0
@@ -262,6 +265,7 @@ class DrillRun:
         last = await self._follow(request, self._ask)
         if last is not None and last.outcome is not None:
             self._ended_as, self._ended_text = _RESULTS.get(last.outcome, UNKNOWN), last.text
+            self._change_seen = last.guard.reason if last.guard is not None else ""
         self._stop_breaking()
 
     async def _break_pods(self) -> None:
@@ -396,12 +400,13 @@ class DrillRun:
         started = DrillStarted(drill.id, drill.title, self.target, own, limit, self._undo, dict(GOALS))
         try:
             await self._session.record(self.identity, started)
-            ledger, _ = await self._session.newest_ledger()
+            ledger, _ = await self._session.newest_ledger(after_write=True)
         except JournalError as error:
             self._why = f"refused, nothing was sent: no drill without its journal entry: {error}"
             return False
         self._open = True
-        before = [item for item in ledger.drills.open if item.id != self.identity]
+        # Every console has the same order, so of two that start at once the second refuses.
+        before = [*takewhile(lambda item: item.id != self.identity, ledger.drills.open)]
         if before:
             self._why = f"refused, nothing was sent: {before[0].author} started the drill {before[0].title} at the same moment"
             return False
@@ -483,7 +488,7 @@ class DrillRun:
         # A change that is in place is no recovery, whatever is quiet, and neither is what the drill's own undo does.
         may_recover = self._ended_as == CHANGED or (bool(self.drill.pods) and (self._over is not None or not self.drill.every))
         in_place = bool(self.drill.pods) or self._phase is DrillPhase.FAULT
-        how = self._ended_text.removesuffix(NOT_ROLLED_BACK) if self._ended_as == CHANGED else ""
+        how = self._change_seen if self._ended_as == CHANGED else ""
         found = witness.observe(self._session.snapshot(), elapsed, in_place=in_place, may_recover=may_recover, how=how)
         for seen in found:
             await self._record(DrillObserved(seen.what, seen.seconds or 0.0, seen.source))

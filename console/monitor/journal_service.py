@@ -129,6 +129,16 @@ class JournalService:
         shared = f"the shared journal cannot be read now: {fault.sentence()}" if fault else ""
         return self.fault or self._store.ledger.error or shared
 
+    async def fetch_after_write(self) -> str:
+        """As `fetch`, after an event that another console may write at the same time: the first read pushes it, the second
+        brings what others were still pushing.
+        """
+        caveat = await self.fetch()
+        if self._sync_worker is not None and not caveat:
+            await asyncio.sleep(_MEANWHILE_SECONDS)
+            caveat = await self.fetch()
+        return caveat
+
     async def sync(self) -> None:
         """For a command: pushes and pulls the shared events, within a few seconds."""
         if self._sync_worker is not None:
@@ -186,12 +196,7 @@ class JournalService:
             payload = AlertAcknowledged(name, console or None, seen, to) if to else AlertAcknowledged(name, own, seen)
         await self.record(fingerprint, payload)
         if not caveat:
-            # The first fetch pushes it; the second reads events that others wrote at the same time or are still pushing. A
-            # notification reports later ones.
-            caveat = await self.fetch()
-            if self._sync_worker is not None and not caveat:
-                await asyncio.sleep(_MEANWHILE_SECONDS)
-                caveat = await self.fetch()
+            caveat = await self.fetch_after_write()  # a notification reports later ones
         if not caveat and self._sync_worker is not None and not self._sync_worker.status().writes:
             caveat = "this console is read-only, so nobody else sees it"
         present = self._store.ledger.owners.get(fingerprint)

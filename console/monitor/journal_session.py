@@ -161,11 +161,15 @@ class JournalSession:
             await self._journal_service.older_incidents(before=before, limit=limit) if self._journal_service is not None else ()
         )
 
-    async def newest_ledger(self) -> tuple[JournalState, str]:
-        """The journal's state with the current events of the shared store; and why those are unknown, or an empty text."""
-        if self._journal_service is None:
+    async def newest_ledger(self, *, after_write: bool = False) -> tuple[JournalState, str]:
+        """The journal's state with the current events of the shared store; and why those are unknown, or an empty text.
+
+        `after_write` also waits for what others wrote at the same time as this console.
+        """
+        service = self._journal_service
+        if service is None:
             return self._store.ledger, self.journal_fault or "there is no journal"
-        caveat = await self._journal_service.fetch()
+        caveat = await (service.fetch_after_write() if after_write else service.fetch())
         return self._store.ledger, caveat
 
     async def action_steps(self, target: str) -> tuple[Event, ...]:

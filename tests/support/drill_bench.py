@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 
@@ -54,6 +54,8 @@ class DrillBench:
         self.health = Health.UP
         self.previews: list[Preview] = []
         self.steps: list[DrillStep] = []
+        self.arrive: Callable[[], None] = lambda: None
+        """Merges what other consoles wrote at the same moment as this one."""
         self.service = DrillService(self, pace=pace)
         self._ledger = JournalReader(bench.journal, environment=self.settings.environment)
 
@@ -97,7 +99,9 @@ class DrillBench:
             create_event(payload, at=time.time(), subject=subject, author=author, environment=environment)
         )
 
-    async def newest_ledger(self) -> tuple[JournalState, str]:
+    async def newest_ledger(self, *, after_write: bool = False) -> tuple[JournalState, str]:
+        if after_write:
+            self.arrive()
         return self.snapshot().ledger, ""
 
     @property

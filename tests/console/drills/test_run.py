@@ -330,3 +330,25 @@ async def take_over(drills: DrillBench) -> list[RunStep]:
     finally:
         await writer.close()
         assert bench.journal is drills.journal
+
+
+@pytest.mark.parametrize(("turn", "result"), [(-1, "not made"), (1, "rolled back")])
+async def test_of_two_drills_at_the_same_moment_the_first_runs(drills: DrillBench, turn: int, result: str) -> None:
+    """Another console's start arrives after this one's was written. In the order of all consoles one of the two comes first,
+    and only the other gives way.
+    """
+    journal = drills.journal
+    assert journal is not None
+    payload = DrillStarted("kill-pod", "Kill a pod", TARGET, "elsewhere 1 2 3")
+
+    def arrive() -> None:
+        (own,) = journal.events()
+        other = create_event(payload, at=own.at, subject="d2", author="ann", environment="test")
+        journal.merge([replace(other, id="of ann", stamp=own.stamp + turn)])
+
+    drills.arrive = arrive
+    end = await drills.drive(drills.start("scale-to-zero", limit="5s"))
+    assert end.result == result, end.text
+    assert len(drills.bench.writes()) == (0 if turn < 0 else 2)
+    if turn < 0:
+        assert end.text.endswith(f"ann started the drill kill-pod on {TARGET} at the same moment")
