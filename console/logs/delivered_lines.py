@@ -12,7 +12,8 @@ from queries.loki.responses import StoredLine
 from queries.model.series import Labels
 
 RETENTION_SECONDS = 150
-"""How long before the newest line the others are remembered: nothing older is read again."""
+"""How long before the newest line the others are remembered at least."""
+MOST_REMEMBERED = 200_000
 _NANO = 1_000_000_000
 _Key: TypeAlias = tuple[int, Labels, str]
 
@@ -38,6 +39,10 @@ class DeliveredLines:
         self._seen: dict[_Key, _Seen] = {}
         self._recent: list[tuple[int, _Key]] = []
         """The delivered lines in the order of their time."""
+        self.keep_ns = 0
+        """From this time on lines are remembered longer, as far as there are not too many; 0 for none."""
+        self.known_ns = 0
+        """From this time on every delivered line is remembered: nothing older may be read again."""
 
     def keep_read(self, lines: Sequence[StoredLine]) -> list[StoredLine]:
         """The lines of an answer that were not delivered before."""
@@ -99,6 +104,9 @@ class DeliveredLines:
 
     def _forget(self) -> None:
         oldest_ns = min(self._recent[-1][0], self._clock() * _NANO) - RETENTION_SECONDS * _NANO if self._recent else 0
+        if self.keep_ns:
+            oldest_ns = max(min(oldest_ns, self.keep_ns), self.oldest_of_last(MOST_REMEMBERED))
+        self.known_ns = max(self.known_ns, oldest_ns)
         gone = bisect_left(self._recent, oldest_ns, key=_time_of)
         for _, key in self._recent[:gone]:
             self._seen.pop(key, None)

@@ -46,7 +46,11 @@ _OVERLAP_LINES = 1000
 """Lines reach Loki late and out of order: what is read again with every poll is as long as this, or has so many lines."""
 _COUNT_SECONDS = 60
 """How often the lines since the last count are counted at the server, to find those that came later still."""
-_MOST_COUNTED_SECONDS = 120
+_MOST_COUNTED_SECONDS = 3600
+_OUTAGE_SECONDS = 90
+"""An outage of Loki from which its lines may arrive later than the next count: agents repeat with pauses of minutes."""
+_LATE_SECONDS = 600
+"""For how long after an outage its whole time is counted again."""
 _NANO = 1_000_000_000
 _TEMPORARY = (FaultKind.UNREACHABLE, FaultKind.TIMED_OUT, FaultKind.THROTTLED, FaultKind.STALE)
 
@@ -96,6 +100,10 @@ class LokiSource:
         self._delivered = DeliveredLines(())
         self._counted_until = 0
         """Until then (Unix seconds) the server was asked how many lines there are."""
+        self._failing_since = 0.0
+        """When the server began to fail; 0 while it answers."""
+        self._outage = (0, 0)
+        """Since when lines of an outage may arrive late, and until when (Unix seconds) they are expected."""
         self._complete_until = 0
         """Until then every line was read that the server had."""
         self._missing_ns = 0
@@ -217,6 +225,7 @@ class LokiSource:
     async def _follow(self, sink: LogSink) -> None:
         """Deliver new lines as the server sends them, and read what it may not have sent; poll while it sends none."""
         self._counted_until = int(self._server_now())
+        self._delivered.keep_ns = self._counted_until * _NANO
         while True:
             began, reason = self._clock(), ""
             stream = self._loki.tail(self.selector, start_ns=int((began - _TAIL_BEFORE_SECONDS) * _NANO))
@@ -282,12 +291,14 @@ class LokiSource:
                 if self._missing_ns:
                     await self._read_missing(sink)
                 await self._read_on(sink)
+                await self._note_outage(sink)
                 await self._count_late(sink)
                 pause, waits = self._poll_seconds, False
                 self._show(sink, "")
             except SourceError as error:
                 if error.fault.kind not in _TEMPORARY:
                     raise
+                self._failing_since = self._failing_since or self._clock()
                 pause, waits = min(30.0, max(2 * pause, error.fault.retry_after_seconds or 0.0)), True
                 busy = isinstance(error, RateLimited)
                 self._show(sink, error.fault.sentence() if busy else f"reconnecting: {error.fault.sentence()}")
@@ -322,16 +333,32 @@ class LokiSource:
             self._show(sink, "")
         return count
 
+    async def _note_outage(self, sink: LogSink) -> None:
+        """The server answers again: lines of the time in which it did not may still be on their way to it."""
+        since, now = self._failing_since, self._clock()
+        self._failing_since = 0.0
+        if not since or now - since < _OUTAGE_SECONDS:
+            return
+        start = self._outage[0] or self._counted_until
+        self._outage = start, int(self._server_now()) + _LATE_SECONDS
+        until = format_clock(self._outage[1])
+        text = f"lines may be missing: Loki did not answer for {format_span(now - since)}; late ones are read until {until}"
+        await asyncio.to_thread(sink.remark, int(self._server_now() * _NANO), text)
+
     async def _count_late(self, sink: LogSink) -> None:
         """Lines that came later than what is read again: the server counts more than were delivered."""
         end = int(self._server_now()) - _OVERLAP_SECONDS
         self._counted_until = min(self._counted_until, end + _OVERLAP_SECONDS)  # a clock that was set back
         if end - self._counted_until < _COUNT_SECONDS:
             return
-        seconds = min(end - self._counted_until, _MOST_COUNTED_SECONDS)
-        end_ns, start_ns = end * _NANO, (end - seconds) * _NANO
+        uncounted = self._outage[0] or self._counted_until
+        start = max(uncounted, end - _MOST_COUNTED_SECONDS, -(-int(self._delivered.known_ns) // _NANO))
+        if start > uncounted:
+            text = f"lines are missing: those before {format_clock(start)} that reached Loki late are not read"
+            await asyncio.to_thread(sink.remark, start * _NANO, text)
+        end_ns, start_ns = end * _NANO, start * _NANO
         try:
-            counted = await self._loki.count(self.selector, seconds=seconds, end_ns=end_ns)
+            counted = await self._loki.count(self.selector, seconds=end - start, end_ns=end_ns) if start < end else 0
         except RequestRejected:
             counted = 0  # it has lines that it cannot count; following them needs no count
         late = 0
@@ -339,6 +366,9 @@ class LokiSource:
             late = await self._read_again(sink, start_ns + 1, end_ns + 1)
         # Only now: after a read that failed, the same time is counted again.
         self._counted_until, self._complete_until = end, max(self._complete_until, end)
+        over = self._server_now() >= self._outage[1]
+        self._outage = (0, 0) if over else (start, self._outage[1])
+        self._delivered.keep_ns = (self._outage[0] or end) * _NANO
         if late:
             lines = "a line" if late == 1 else f"{late:,} lines"
             await asyncio.to_thread(sink.remark, end_ns, f"{lines} before {format_clock(end)} reached Loki late")
@@ -375,7 +405,8 @@ class LokiSource:
 
     def _show(self, sink: LogSink, waiting: str) -> None:
         self._status = self._status._replace(waiting=(waiting,) if waiting else (), reading=0 if waiting else 1)
-        shown = self._status._replace(incomplete=self._status.incomplete or self._missing_ns > 0)
+        doubtful = self._missing_ns > 0 or self._outage[1] > 0
+        shown = self._status._replace(incomplete=self._status.incomplete or doubtful)
         if shown != self._shown:
             self._shown = shown
             sink.show_status(shown)

@@ -149,6 +149,33 @@ async def test_late_lines_whose_read_fails(kept: KeptLines) -> None:
     reading.task.cancel()
 
 
+async def test_lines_of_an_outage_that_arrive_after_it(kept: KeptLines) -> None:
+    """Agents keep what Loki did not take for minutes. A notice says that lines may be missing, they are read once they have
+    arrived, each once, and the notice of the status ends when none is expected any more.
+    """
+    push(kept, NOW - 1, "before")
+    reading = Reading(kept, LogQuery("deployment/api", tail_lines=10, follow=True))
+    await reading.until(lambda: reading.texts() == ["before"])
+    kept.fails = lambda _: httpx.Response(503, text="Ingester is shutting down")
+    await reading.until(lambda: bool(reading.log.status.waiting))
+    kept.now = NOW + 300
+    push(kept, NOW + 299, "first after it")
+    kept.fails = lambda _: None
+    await reading.until(lambda: "first after it" in reading.texts() and not reading.log.status.waiting)
+    assert any(text.startswith("# lines may be missing: Loki did not answer for 5m") for text in reading.texts())
+    assert reading.log.status.incomplete
+    for minutes in range(1, 8):
+        push(kept, NOW + 20 * minutes, f"late {minutes}")
+        kept.now = NOW + 300 + 61 * minutes
+        push(kept, kept.now - 1, f"new {minutes}")
+        await reading.until(lambda minutes=minutes: f"late {minutes}" in reading.texts())  # type: ignore[misc]
+    kept.now = NOW + 300 + 620
+    await reading.until(lambda: not reading.log.status.incomplete)
+    lines = [text for text in reading.texts() if not text.startswith("#")]
+    assert sorted(lines) == sorted({*lines}) and len(lines) == 16
+    reading.task.cancel()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
