@@ -69,6 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"cad-console alerts: --at: {visible(str(error))}", file=sys.stderr)
         return 2
     print_caveat(snapshot)
+    doubts = [
+        visible(text) for text in (snapshot.ends_caveat if snapshot.alerts_known else "", snapshot.delivery_doubt) if text
+    ]
     alerts = [item for item in snapshot.alerts if all(matcher.matches(item.alert.labels) for matcher in matchers)]
     if arguments.format == "json":
         from console.state import snapshot_json  # not for a table
@@ -76,8 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
         print(snapshot_json.dumps([snapshot_json.alert(item) for item in alerts]))
     elif not alerts:
         text = _empty_text(known=snapshot.alerts_known, filtered=bool(matchers))
-        caveats = (snapshot.alerts_caveat, snapshot.ends_caveat if snapshot.alerts_known else "", snapshot.delivery_doubt)
-        print("; ".join((text, *map(visible, filter(None, caveats)))))
+        caveats = [visible(snapshot.alerts_caveat)] if snapshot.alerts_caveat else []
+        print("; ".join((text, *caveats, *doubts)))
+        doubts = []
     else:
         rows = [alert_row(item, snapshot.taken_at) for item in alerts]
         print(
@@ -85,6 +89,8 @@ def run(arguments: argparse.Namespace) -> int:
             if arguments.format == "markdown"
             else align([[word.upper() for word in _HEAD], *rows])
         )
+    for doubt in doubts:
+        print(f"cad-console: {doubt}", file=sys.stderr)
     if not snapshot.alerts_known:
         return 2
     return 3 if snapshot.alerts_caveat and snapshot.as_of is None else 0

@@ -43,7 +43,9 @@ def recorded(**values: str) -> Callable[[str], list[Series]]:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Any]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], complaints: list[str]
+) -> Iterator[Any]:
     def call(platform: ToldPlatform, *words: str, without: tuple[str, ...] = ()) -> tuple[int, str]:
         with monkeypatch.context() as environ:
             for name in ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "CAD_CONSOLE_CONFIG", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
@@ -53,9 +55,17 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureF
             for name in without:
                 environ.delenv(name)
             code = main(list(words))
-        return code, capsys.readouterr().out
+        captured = capsys.readouterr()
+        complaints.append(captured.err)
+        return code, captured.out
 
     return call
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What each `run` wrote to stderr."""
+    return []
 
 
 def test_a_past_moment_is_said_in_text_and_json(run: Any) -> None:
@@ -293,6 +303,20 @@ def test_no_alert_proves_nothing_while_prometheus_is_down(run: Any) -> None:
     assert code == 0 and out.startswith("no alerts; an alert that is not listed may still be firing: rule evaluation")
     with told_platform(pages={"/api/v2/alerts": []}) as platform:
         assert run(platform, "alerts") == (0, "no alerts\n")
+
+
+@pytest.mark.parametrize("listed", [[], [ALERT]])
+@pytest.mark.parametrize("form", ["json", "table"])
+def test_a_list_names_on_stderr_what_it_cannot_say(run: Any, complaints: list[str], form: str, listed: list[Any]) -> None:
+    """JSON is a list of alerts, and so is a table: why one that is not among them may be firing stands on stderr."""
+    with told_platform(pages={"/api/v1/rules": (503, "Service Unavailable"), "/api/v2/alerts": listed}) as platform:
+        code, out = run(platform, "alerts", "--format", form)
+    assert code == 0
+    assert "an alert that is not listed may still be firing" in (complaints[-1] if listed or form == "json" else out)
+    beat = {"/api/v1/rules": rule_page("Watchdog"), "/api/v2/alerts": listed, "/health": HEALTH}
+    with told_platform(pages=beat) as platform:
+        run(platform, "alerts", "--format", "json")
+    assert "Watchdog does not reach Alertmanager" in complaints[-1]
 
 
 def test_a_heartbeat_that_does_not_arrive_degrades_alertmanager_for_a_program_too(run: Any) -> None:
