@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from action_bench import API, POLL_SECONDS, QUICK, journal_ready, placed, second_revision
 from journalled_session import JournalledSession
+from limits import extend
 from loopback import always, http_answer, loopback
 from painting import notices_of, text_of
 from screen_samples import NOW, StillSession, settings, snapshot
@@ -97,7 +98,8 @@ def shown(app: ConsoleApp) -> str:
 
 
 async def until(app: ConsoleApp, pilot: Pilot[None], *words: str) -> str:
-    for _ in range(200):
+    ends = time.monotonic() + extend(20.0)
+    while time.monotonic() < ends:
         if all(word in shown(app) for word in words):
             return shown(app)
         await pilot.pause(0.1)
@@ -144,7 +146,9 @@ async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableC
             await until(app, pilot, "ops you@bastion")
             assert the(app).person(Role.COMMANDER) == "you@bastion"
 
-            await pilot.press("u", "enter")
+            await pilot.press("u")
+            await until(app, pilot, "An update for")
+            await pilot.press("enter")
             await until(app, pilot, "Update for status-page, identified", "It is not known how many requests are")
             await pilot.press("ctrl+s")
             await until(app, pilot, "Send the update", "to chat", "slack")
@@ -206,8 +210,10 @@ async def test_an_update_that_a_channel_rejects(given: Callable[..., Settings]) 
             await until(app, pilot, "Declare an incident")
             await pilot.press("enter")
             await until(app, pilot, "P1 #1")
-            await pilot.press("u", "enter")
-            await until(app, pilot, "Update for")
+            await pilot.press("u")
+            await until(app, pilot, "An update for")
+            await pilot.press("enter")
+            await until(app, pilot, "Update for status-page")
             await pilot.press("ctrl+s")
             await until(app, pilot, "Send the update")
             await pilot.press("enter")
