@@ -129,12 +129,11 @@ async def test_a_killed_pod_is_replaced_and_nothing_has_to_fire(drills: DrillBen
 @pytest.mark.slow
 async def test_pods_are_deleted_again_and_again_until_the_time_is_up(drills: DrillBench, tmp_path: Path) -> None:
     """A team's own drill: one confirmation for all deletions, which the preview says; after the limit none is sent any more."""
-    own = tmp_path / "drills.yaml"
-    own.write_text(
-        "drills: {often: {title: Kill them, about: ours, action: delete-pod, pods: each, every: 1s, undo: none, limit: 5s}}"
-    )
+    own, limit = tmp_path / "drills.yaml", f"{extend(5.0):.0f}s"
+    drill = f"title: Kill them, about: ours, action: delete-pod, pods: each, every: 1s, undo: none, limit: {limit}"
+    own.write_text(f"drills: {{often: {{{drill}}}}}")
     team = DrillBench(drills.bench, replace(drills.settings, own=replace(drills.settings.own, drills=(str(own),))))
-    end = await team.drive(team.start("often"))
+    end = await team.drive(team.start("often", limit=limit))
     assert end.result == "rolled back", end.text
     deleted = [item for item in drills.bench.writes() if item.method == "DELETE"]
     assert len(deleted) > 3 and f"{len(deleted)} pods deleted, then stopped" in end.text
