@@ -41,7 +41,7 @@ class DeliveredLines:
         """The delivered lines in the order of their time."""
         self.keep_ns = 0
         """From this time on lines are remembered longer, as far as there are not too many; 0 for none."""
-        self.known_ns = 0
+        self.known_ns = 0.0
         """From this time on every delivered line is remembered: nothing older may be read again."""
 
     def keep_read(self, lines: Sequence[StoredLine]) -> list[StoredLine]:

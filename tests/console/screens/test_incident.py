@@ -393,14 +393,14 @@ async def test_a_copied_update_counts_as_sent_once_marked(tmp_path: Path, monkey
         ("prometheus:1", {"alerts": ()}, "ended"),
         ("prometheus:1", {"alerts": (), "sources": WITHOUT_PROMETHEUS}, "?"),
         ("prometheus:1", {"alerts": (), "rules_fault": Fault(FaultKind.TIMED_OUT, "too slow")}, "?"),
-        ("pending:1", {"alerts": (), "rules": snapshot().rules}, "?"),
+        ("pending:1", {"alerts": (), "open_ends": (replace(snapshot().alerts[0].alert, fingerprint="prometheus:1"),)}, "?"),
     ],
 )
 def test_an_alert_of_an_incident_ends_only_where_that_is_known(
     tmp_path: Path, fingerprint: str, changes: dict[str, Any], word: str
 ) -> None:
-    """Delivered by now, it fires under another fingerprint; with no rule evaluated, or with its rule firing, nothing shows that
-    it is over.
+    """Delivered by now, it fires under another fingerprint; with no rule evaluated, or firing in Prometheus only, nothing shows
+    that it is over.
     """
     (first, *_) = snapshot().alerts
     linked = LinkedAlert(fingerprint, first.alert.name, first.alert.starts_at, first.alert.labels)
