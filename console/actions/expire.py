@@ -46,7 +46,8 @@ class Expire:
         silence = facts.silence
         if silence.state == "expired":
             raise ActionRefused(f"nothing to do: silence {silence.id} has already expired")
-        unhidden = [item for item in facts.alerts if item.silenced_by == (silence.id,)]
+        hidden = [item for item in facts.alerts if silence.id in item.silenced_by]
+        unhidden = [item for item in hidden if not item.is_suppressed_without(silence.id)]
         names = ", ".join(sorted({item.name for item in unhidden})[:8])
         count = f"{len(unhidden)} {'alert' if len(unhidden) == 1 else 'alerts'}"
         matchers, subject = format_matchers(silence.matchers), silence_subject(silence.matchers)

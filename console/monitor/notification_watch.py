@@ -124,7 +124,7 @@ class NotificationWatch:
             if not self._is_new("silence", silence.id, f"{silence.ends_at:.0f}"):
                 continue
             hidden = [item.alert for item in snapshot.alerts if silence.id in item.alert.silenced_by]
-            notifying = [item for item in hidden if not _is_suppressed_without(item, silence.id)]
+            notifying = [item for item in hidden if not item.is_suppressed_without(silence.id)]
             worst = min((item.priority for item in notifying), default=Priority.P4)
             names = sorted({item.name for item in notifying})
             if notifying:
@@ -206,11 +206,6 @@ def _fill(part: str, values: Mapping[str, str]) -> str:
         name, brace, rest = piece.partition("}")
         filled.append(values[name] + rest if brace and name in values else "{" + piece)
     return "".join(filled)
-
-
-def _is_suppressed_without(alert: Alert, silence: str) -> bool:
-    """Whether something else than this silence suppresses the alert too."""
-    return bool(alert.inhibited_by or alert.muted_by or set(alert.silenced_by) - {silence})
 
 
 def _drop_respelled(new: list[TrackedAlert], gone: list[TrackedAlert]) -> tuple[list[TrackedAlert], list[TrackedAlert]]:

@@ -77,6 +77,10 @@ class Alert:
             return "inhibited" if self.inhibited_by else "muted"
         return "silenced"
 
+    def is_suppressed_without(self, silence: str) -> bool:
+        """Whether something else than this silence suppresses it too."""
+        return bool(self.inhibited_by or self.muted_by or set(self.silenced_by) - {silence})
+
     @property
     def priority(self) -> Priority:
         return (self.grade or BUILT_IN.grade(self.labels)).priority

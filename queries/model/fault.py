@@ -67,6 +67,11 @@ def is_rejected(fault: Fault) -> bool:
     return 400 <= fault.status < 500 or fault.kind is FaultKind.REJECTED
 
 
+def is_absent(fault: Fault) -> bool:
+    """The API server answered that there is no such object; where it does not serve the kind, it words that otherwise."""
+    return fault.kind is FaultKind.REJECTED and fault.status == 404 and fault.what.endswith(" not found")
+
+
 def describe_rejection(fault: Fault) -> str:
     """The server's reason with its status; a conflict is named as one."""
     if fault.status == 409:

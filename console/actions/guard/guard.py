@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import replace
 
 from console.actions.guard.checks import describe_call
@@ -25,6 +25,7 @@ from console.config.settings import Settings
 from console.journal.payloads import GuardAnnounced, GuardEnded, GuardEvaluated, GuardSignal, Payload
 from queries.errors import SourceError
 from queries.model.action import ActionCall
+from queries.model.fault import is_absent
 from queries.model.frozen import dataclass
 from queries.model.panel import PanelState
 from queries.text.durations import format_duration, format_span
@@ -288,8 +289,10 @@ class Guard:
         try:
             self._moved, self._target_error = await self._find_change(), ""
         except SourceError as error:
-            self._target_error = str(error)
-            return False
+            if not is_absent(error.fault):
+                self._target_error = str(error)
+                return False
+            self._moved, self._target_error = f"{self._target} does not exist any more", ""
         return True
 
     async def _read(self) -> tuple[SignalReading, ...]:
@@ -392,8 +395,7 @@ class Guard:
                 text = f"stopped by {self._control.stopped_by}: the change stays, although {reason}"
                 return await self._end(GuardResult.STOPPED, text)
             if not self._moved:
-                with suppress(SourceError):
-                    self._moved = await self._find_change()
+                await self._find_move()
             if self._moved:
                 return await self._end_changed()
         if (last.outcome is Outcome.REFUSED or _is_conflict(last)) and not final:

@@ -315,9 +315,12 @@ def expired(silence: dict[str, Any], *alerts: Alert) -> Plan:
 
 
 def test_only_alerts_that_nothing_else_silences_will_notify() -> None:
-    """One that two silences hide stays silent; each name once, eight of them, in their order."""
+    """One that two silences hide stays silent, and so does one that another alert inhibits or a time interval mutes; each name
+    once, eight of them, in their order.
+    """
     hidden = alert("B", "s1"), alert("A", "s1"), alert("A", "s1", pod="b")
-    others = alert("C", "s1", "s2"), alert("D", "s2"), alert("E")
+    quiet = replace(alert("F", "s1"), inhibited_by=("f1",)), replace(alert("G", "s1"), muted_by=("night",))
+    others = alert("C", "s1", "s2"), alert("D", "s2"), alert("E"), *quiet
     assert expired(stored(), *hidden, *others).notes == ("3 alerts will notify again: A, B",)
     assert expired(stored(), hidden[0], *others).notes == ("1 alert will notify again: B",)
     assert expired(stored(), *others).notes == ("no firing alert is hidden by it alone",)

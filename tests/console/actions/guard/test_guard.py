@@ -37,7 +37,7 @@ from console.journal.event import Event
 from console.journal.payloads import GuardEnded, GuardStarted, GuardTakenOver, IncidentDeclared, create_event
 from console.journal.presence import Presence
 from console.state.guards import Guards, is_unguarded
-from queries.errors import Unreachable
+from queries.errors import RequestRejected, Unreachable
 from queries.http.endpoint import ClusterIdentity
 from queries.model.panel import Aggregation, Origin, PanelSpec, PanelState, Threshold, Unit
 from queries.model.panel_result import PanelResult
@@ -876,6 +876,26 @@ async def test_a_target_that_cannot_be_read_is_not_rolled_back(bench: Bench, mon
     assert result is Outcome.ROLLBACK_FAILED
     assert "cannot check the target: connection refused" in text, text
     assert len(bench.writes()) == 1 and cordoned(bench)
+
+
+@pytest.mark.parametrize("worse", [False, True])
+async def test_a_target_that_was_deleted_is_nothing_to_roll_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, worse: bool
+) -> None:
+    """Somebody deleted what the guard watches: that is their change, and neither an unknown one nor a roll-back that failed."""
+    signals = Signals(bench.journal)
+
+    async def deleted(*_: object) -> None:
+        raise RequestRejected('nodes "node-1" not found', where="http://cluster", status=404)
+
+    def lose() -> None:
+        signals.values["error_ratio"] = 8.0 if worse else 0.3
+        monkeypatch.setattr(Cordon, "check_undone", deleted)
+
+    steps = await bench.act("cordon", NODE, guard=BRIEF, source=signals, meanwhile=once_watching(lose))
+    result, text = outcome(steps)
+    assert (result, text) == (Outcome.UNDONE, "node/node-1 does not exist any more: nothing is rolled back")
+    assert len(bench.writes()) == 1
 
 
 @pytest.mark.parametrize(("after", "why"), [(None, "Error ratio: NO DATA"), (9.0, "the limit of Error ratio is laxer")])
