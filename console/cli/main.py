@@ -27,6 +27,7 @@ _FEW_COLLECTIONS = 200_000
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code. An invalid configuration is 2, with one line on stderr."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # An arrow must not abort a command in a locale that cannot encode it.
         if isinstance(stream, io.TextIOWrapper):
@@ -59,13 +60,21 @@ def main(argv: Sequence[str] | None = None) -> int:
             shipped.save_parsed()
 
 
+def _replace_closed_streams() -> None:
+    """A stream that was closed (`2>&-`) is the null device: else Python prints errors into the output, has no standard input to
+    ask whether it is a terminal, and gives its number to the next file.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  # as long as the process
+
+
 def _flush() -> int:
     """Writes what is left of the output, or 1 where that is not possible; at its own exit the interpreter reports a traceback.
     Raises BrokenPipeError.
     """
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,3 +235,29 @@ def test_output_that_nobody_takes_ends_without_a_traceback() -> None:
         finally:
             os.close(output)
         assert (result.returncode, result.stderr) == (expected, reason)
+
+
+@pytest.mark.parametrize(
+    ("words", "closed", "code", "output", "error"),
+    [
+        ("alerts --format json", "2>&-", 2, "[]\n", ""),
+        ("act restart deployment/x", "<&-", 1, "", "cad-console: no terminal to confirm on; use --yes or --dry-run\n"),
+        ("console", "<&-", 1, "", "cad-console: not a terminal; `cad-console status` prints a snapshot instead\n"),
+        ("alerts --format json", ">&-", 2, "", None),
+    ],
+)
+def test_a_closed_stream_is_the_null_device(
+    tmp_path: Path, words: str, closed: str, code: int, output: str, error: str | None
+) -> None:
+    """With a closed standard error no error gets into the output; with a closed standard input there is no terminal."""
+    program = "import sys; from console.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    result = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", sys.executable, "-c", program, *words.split()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "USER": "you"},
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (code, output)
+    assert error is None or result.stderr == error
