@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, ClassVar
 
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from console.state.snapshot import Snapshot
 
 
+FETCH_SECONDS = 300.0
+"""How old the evidence may be while a page stays open: people answer and sign what is, not what was hours ago."""
 _OPEN: dict[str, Callable[[NavigationTarget], OpenRequested]] = {
     "panel": lambda target: OpenPanelRequested(target.subject),
     "alert": lambda target: OpenAlertRequested(target.subject),
@@ -99,7 +102,7 @@ class ChecklistRunScreen(ConsoleScreen):
         self.at = at or checklist.items[0].id
         self.evidence: CollectedEvidence | None = None
         self._writing = False
-        self._requested = False
+        self._requested_at = -math.inf
         self._evaluated: tuple[Snapshot, CollectedEvidence | None, tuple[ItemResult, ...]] | None = None
         self._title = TextView(classes="title")
         self._rail: Rows[str] = Rows(key=lambda key: key or "sign-off", draw=self._render_rail_row, id="walk-rail")
@@ -114,9 +117,11 @@ class ChecklistRunScreen(ConsoleScreen):
             yield self._page
 
     def draw(self, context: RenderContext) -> None:
-        if not self._requested and context.session is not None and context.snapshot is not None:
-            self.action_fetch()
         view = self._current_view()
+        signed = view is not None and view.run.signature is not None
+        most = math.inf if signed else FETCH_SECONDS  # a signed run shows what was recorded
+        if context.session is not None and context.snapshot is not None and context.now - self._requested_at >= most:
+            self.action_fetch()
         if view is None:
             self._page.show(((("  this run is no longer in the journal", "warn"),),))
             return
@@ -200,7 +205,7 @@ class ChecklistRunScreen(ConsoleScreen):
 
     def action_fetch(self) -> None:
         if not self.has_worker("evidence"):
-            self._requested = True
+            self._requested_at = self.context.now if self.context else 0.0
             self.run_worker(self._fetch_evidence(), "fetching the evidence", "evidence")
 
     def action_step(self, by: int) -> None:

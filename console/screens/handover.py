@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ from console.handover.report import HandoverReport
 from console.journal.errors import JournalError
 from console.screens import keys
 from console.screens.base import ConsoleScreen
+from console.screens.checklist_run import FETCH_SECONDS
 from console.screens.checklist_run_view import render_sections
 from console.screens.messages import CopyRequested
 from console.screens.render_context import RenderContext
@@ -53,7 +55,7 @@ class HandoverScreen(ConsoleScreen):
         self._checklists: Checklists | None = None
         self._budget: PollResult[tuple[Point, ...]] | None = None
         self._alerts: PollResult[AlertWindow] | None = None
-        self._requested = False
+        self._requested_at = -math.inf
 
     def body(self) -> Iterable[Widget]:
         yield self._title
@@ -61,7 +63,8 @@ class HandoverScreen(ConsoleScreen):
 
     def draw(self, context: RenderContext) -> None:
         handover = self._build(context)
-        if not self._requested and context.session is not None and context.snapshot is not None:
+        old = context.now - self._requested_at >= FETCH_SECONDS
+        if old and context.session is not None and context.snapshot is not None:
             self.action_fetch()
         error = self.error_lines("handover", max(20, self._page.size.width - 1))
         if handover is None:
@@ -73,7 +76,7 @@ class HandoverScreen(ConsoleScreen):
 
     def action_fetch(self) -> None:
         if not self.has_worker("handover"):
-            self._requested = True
+            self._requested_at = self.context.now if self.context else 0.0
             self.run_worker(self._fetch(), "loading the checklists and the trend of the error budget", "handover")
 
     def action_copy(self) -> None:

@@ -22,6 +22,7 @@ from console.journal.event import Event
 from console.journal.payloads import ItemAnswered, RunSigned, RunStarted
 from console.screens.app import ConsoleApp
 from console.screens.checklist_run import ChecklistRunScreen
+from console.screens.handover import HandoverScreen
 from console.state.checklist_runs import ChecklistRun, ChecklistRuns, Signature
 
 pytestmark = pytest.mark.usefixtures("utc")
@@ -378,3 +379,43 @@ async def test_a_list_that_was_signed_before_it_was_due_today_is_done(tmp_path: 
         await walker.until(pilot, "Morning")
         row = next(line for line in walker.text.splitlines() if "Morning" in line and "09:00" in line)
         assert state in row
+
+
+async def test_a_page_that_stays_open_fetches_its_evidence_again(tmp_path: Path) -> None:
+    """After five minutes, not before: who answers or signs later agrees with what is. So does the handover; a signed run keeps
+    what was recorded.
+    """
+    asked: list[float] = []
+    now = [NOW]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("range"):
+            form = parse_qs((request.content or request.url.query).decode())
+            asked.append(float(form["end"][0]))
+        return told(request)
+
+    walker = Walker(tmp_path, answer=answer)
+    walker.session.clock = lambda: now[0]
+    walker.app = ConsoleApp(walker.settings, session_factory=lambda _: walker.session, clock=lambda: now[0], ascii_only=False)
+
+    async def pass_time(pilot: Pilot[None], at: float, *, fetches: bool) -> None:
+        now[0] = at
+        asked.clear()
+        walker.session.deliver(replace(walker.session.shown, taken_at=at))
+        deadline = time.monotonic() + (20.0 if fetches else 0.3)
+        while at not in asked and time.monotonic() < deadline:
+            await pilot.pause(0.02)
+        assert (at in asked) is fetches
+
+    async with walker.app.run_test(size=(100, 30)) as pilot:
+        await walker.begin(pilot)
+        await pass_time(pilot, NOW + 299.0, fetches=False)
+        await pass_time(pilot, NOW + 300.0, fetches=True)
+        run = walker.session.snapshot().ledger.checklist_runs.for_checklist("morning")[0]
+        await walker.session.record(run.id, RunSigned(checklist="morning", name="Ann"))
+        await walker.until(pilot, "signed")
+        await pass_time(pilot, NOW + 900.0, fetches=False)
+        walker.app.push_screen(HandoverScreen())
+        await walker.until(pilot, "Shift handover")
+        await pass_time(pilot, NOW + 1199.0, fetches=False)
+        await pass_time(pilot, NOW + 1200.0, fetches=True)
