@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from statistics import median
 
 from queries.model.frozen import dataclass
 from queries.model.series import Labels, Point, Series, label, quote
@@ -119,6 +118,8 @@ def build_window(
     `intervals` is the evaluation interval of each alert's rule, by alert name: it makes times exact to one evaluation instead
     of one step. `sent` gives the labels with which Prometheus sends an alert, so those that Alertmanager lists.
     """
+    from statistics import median  # noqa: PLC0415  # decimals and fractions, for a window of alerts alone
+
     seen = tuple(seen)
     alerts = _group_as_sent(fired, sent)
     scraped = sorted({at for series in seen for at, _ in series.points})

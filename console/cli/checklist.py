@@ -15,7 +15,9 @@ from console.checks.own_panels import load_overview
 from console.cli.one_shot import UsageError, past_moment, with_session
 from console.config.load import load_settings
 from console.config.settings import Settings
+from console.monitor.checklist_sources import find_sources
 from console.monitor.session import Session
+from console.monitor.source_results import EVERY_SOURCE
 from console.runbooks.index import RunbookIndex
 from console.state import snapshot_json
 from queries.catalogue.loader import load_board
@@ -58,7 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments)
     if arguments.shipped:
         return _print_shipped(arguments.name or "")
-    known = load_checklists(settings, load_overview(settings), RunbookIndex.from_settings(settings))
+    overview = load_overview(settings)
+    runbooks = RunbookIndex.from_settings(settings)
+    known = load_checklists(settings, overview, runbooks)
     if arguments.lint:
         return _lint(known, settings)
     if not arguments.name:
@@ -70,10 +74,17 @@ def run(arguments: argparse.Namespace) -> int:
         error = broken or f"no checklist {arguments.name!r}, {suggest_spelling(arguments.name, known.names)}"
         print(f"cad-console checklist: {visible(error)}", file=sys.stderr)
         return 2
+    # A past moment is put together from every source.
+    sources, specs = (EVERY_SOURCE, overview) if arguments.at else find_sources(checklist, overview)
     try:
-        # Only JSON has the trends.
-        trends = arguments.format == "json"
-        result = with_session(settings, lambda session: _run_once(session, checklist, arguments.at), whole_trends=trends)
+        result = with_session(
+            settings,
+            lambda session: _run_once(session, checklist, arguments.at),
+            sources,
+            specs=specs,
+            runbooks=runbooks,
+            whole_trends=arguments.format == "json",  # nothing else has them
+        )
     except UsageError as error:
         print(f"cad-console checklist: --at: {visible(str(error))}", file=sys.stderr)
         return 2

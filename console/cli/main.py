@@ -94,6 +94,8 @@ def _parse(words: list[str]) -> tuple[SimpleNamespace | Namespace, str]:
     from console.cli.parser import VERBS, build_parser, verb_of  # imports argparse
 
     verb = verb_of(words)
+    if verb in words:
+        importlib.import_module("queries.lean_msgspec")
     if verb not in words and any(word.partition("=")[0] in ("--at", "--log") for word in words):
         words = [verb, *words]  # `cad-console --at 03:12` opens the console
     arguments = build_parser(verb).parse_args(words)

@@ -20,7 +20,9 @@ from queries.text.times import InvalidTime
 
 if TYPE_CHECKING:
     from console.monitor.past_session import PastSession
+    from console.runbooks.index import RunbookIndex
     from console.state.journal_state import JournalState
+    from queries.model.panel import PanelSpec
 
 T = TypeVar("T")
 
@@ -73,17 +75,19 @@ def with_session(
     work: Callable[[Session], Awaitable[T]],
     sources: Collection[str] = EVERY_SOURCE,
     *,
+    specs: tuple[PanelSpec, ...] | None = None,
+    runbooks: RunbookIndex | None = None,
     whole_trends: bool = True,
 ) -> T:
     """Opens a session of these sources, runs `work` in a new event loop, and closes the session whatever happens.
 
-    `whole_trends`: see `Session`.
+    `specs`, `runbooks`, `whole_trends`: see `Session`.
     """
 
     results: list[T] = []
 
     async def run() -> None:
-        session = Session.open(settings, sources)
+        session = Session.open(settings, sources, specs=specs, runbooks=runbooks)
         session.whole_trends = whole_trends
         _print_notices(settings, session.file_warnings)
         session.report_to(_report)

@@ -66,6 +66,8 @@ _FLAGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--theme", {"metavar": "NAME", "help": "the colour theme"}),
     ("--refresh", {"metavar": "SECONDS", "type": float, "help": "the polling interval"}),
 )
+_ANY_WIDTH = 80
+"""argparse makes a formatter for each option that is added; for the width of the terminal it imports `shutil`."""
 _AGO = lazy_pattern(r"-(?:\d+[a-z]+)+")
 _OPERAND = lazy_pattern(r"-|-\d+|-\d*\.\d+|.*\s.*", re.DOTALL)
 _WITH_VALUE = frozenset(name for name, options in _FLAGS if options.get("action") != "store_true")
@@ -98,12 +100,20 @@ class _Parser(argparse.ArgumentParser):
     """Accepts options, verbs and operands in any order, and reports an error in one line, without the usage."""
 
     def __init__(self, **more: Any) -> None:
+        self._width: int | None = _ANY_WIDTH
         super().__init__(**{"allow_abbrev": False, **more})
         self._verbs: Any = None
 
     def add_subparsers(self, **more: Any) -> Any:
         self._verbs = super().add_subparsers(**more)
         return self._verbs
+
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        return self.formatter_class(prog=self.prog, width=self._width)  # type: ignore[call-arg]
+
+    def format_help(self) -> str:
+        self._width = None  # the terminal's
+        return super().format_help()
 
     def name_verb(self, name: str, meaning: str) -> None:
         """A verb that is only listed and suggested: its parser is made if it is asked for, with no option."""

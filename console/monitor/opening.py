@@ -39,8 +39,18 @@ class SessionParts(TypedDict):
     administration: Administration | None
 
 
-def open_parts(settings: Settings, sources: Collection[str] = EVERY_SOURCE) -> SessionParts:
-    """What the settings configure of these sources. Sends nothing; a journal that cannot be opened is a `journal_fault`."""
+def open_parts(
+    settings: Settings,
+    sources: Collection[str] = EVERY_SOURCE,
+    *,
+    specs: tuple[PanelSpec, ...] | None = None,
+    runbooks: RunbookIndex | None = None,
+) -> SessionParts:
+    """What the settings configure of these sources; `specs` are the panels, by default the overview's, and `runbooks` the pages
+    where they were read before. Sends nothing; a journal that cannot be opened is a `journal_fault`.
+    """
+    if specs is None:
+        specs = _load_overview(settings) if PROMETHEUS in sources else ()
     journal, journal_fault = None, ""
     try:
         journal = Journal.open(
@@ -52,8 +62,8 @@ def open_parts(settings: Settings, sources: Collection[str] = EVERY_SOURCE) -> S
     except JournalError as error:
         journal_fault = str(error)
     return SessionParts(
-        specs=_load_overview(settings) if PROMETHEUS in sources else (),
-        runbooks=RunbookIndex.from_settings(settings),
+        specs=specs,
+        runbooks=runbooks or RunbookIndex.from_settings(settings),
         journal=journal,
         journal_fault=journal_fault,
         store=open_store(settings),

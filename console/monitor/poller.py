@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -102,7 +101,11 @@ class Poller:
         self._timeout = timeout
         self._cap = cap
         self._clock = clock
-        self._jitter = random.uniform(-1.0, 1.0) if jitter is None else jitter  # noqa: S311  # no secret depends on it
+        if jitter is None:
+            import random  # noqa: PLC0415  # a command polls once
+
+            jitter = random.uniform(-1.0, 1.0)  # noqa: S311  # no secret depends on it
+        self._jitter = jitter
         self._detector = detector or PauseDetector()
         self._wait = wait or wait_for_event
         self._request: asyncio.Timeout | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from functools import partial
@@ -78,6 +77,8 @@ class SourcePolling:
 
     def loops(self) -> dict[str, Coroutine[Any, Any, None]]:
         """One endless coroutine a source, by its name."""
+        import random  # noqa: PLC0415  # not for a single snapshot
+
         every = self._every
         # The same jitter for all sources: consoles do not poll in step with each other, the sources of one console do.
         jitter = random.uniform(-1.0, 1.0)  # noqa: S311  # no secret depends on it

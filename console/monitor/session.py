@@ -150,17 +150,25 @@ class Session(JournalSession):
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    def open(cls, settings: Settings, sources: Collection[str] = EVERY_SOURCE) -> Session:
+    def open(
+        cls,
+        settings: Settings,
+        sources: Collection[str] = EVERY_SOURCE,
+        *,
+        specs: tuple[PanelSpec, ...] | None = None,
+        runbooks: RunbookIndex | None = None,
+    ) -> Session:
         """Imports the clients, reads catalogue and runbooks, opens the journal; sends nothing. May run in a thread.
 
-        Without some of the sources it is a session for `once`, whose snapshots lack what the others would have returned.
+        Without some of the sources, or with only some of the overview's panels as `specs`, it is a session for `once`, whose
+        snapshots lack what the others would have returned. `runbooks` are the pages where they were read before.
         """
         from console.checks.own_panels import find_problems, list_boards  # noqa: PLC0415  # not before the first frame
         from console.monitor.opening import open_parts  # noqa: PLC0415  # not before the first frame
 
         log_to(settings.paths.log_file)
         use_team_codes(settings.error_codes)
-        session = cls(settings, **open_parts(settings, sources))
+        session = cls(settings, **open_parts(settings, sources, specs=specs, runbooks=runbooks))
         session.boards = list_boards(settings)
         session.file_warnings = (*file_warnings(settings), *find_problems(settings, session.runbooks))
         session.sources = frozenset(sources)

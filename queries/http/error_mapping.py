@@ -328,11 +328,13 @@ def _clean(text: str, *, limit: int = _SAMPLE) -> str:
 def _retry_after(text: str, now: float) -> float | None:
     """Seconds from now, from either form of the header; None if it is absent or invalid."""
     text = text.strip()
+    if not text:
+        return None
     if text.isascii() and text.isdigit():
         return float(text[:9])
     from email.utils import parsedate_to_datetime  # noqa: PLC0415  # only for a date
 
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now) if text else None
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
     except (ValueError, OverflowError, TypeError):
         return None

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-import h11
-
+from queries.http.lean_h11 import h11
 from queries.http.lean_httpx import httpx
 
 HEAD_BYTES = 100 << 10

@@ -7,7 +7,6 @@ import json
 import os
 import socket
 import ssl
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -192,6 +191,8 @@ def _context(certificates: Mapping[str, str], cert_reqs: ssl.VerifyMode, *, defa
     context = create_urllib3_context(cert_reqs=cert_reqs)
     if default_roots:
         context.load_default_certs()
+    import tempfile  # noqa: PLC0415  # only for a client certificate within the kubeconfig
+
     with tempfile.TemporaryDirectory(prefix="cad-console-") as folder:  # only its owner may look into it
         certificate, key = (_as_file(certificates, name, Path(folder)) for name in ("client-certificate", "client-key"))
         context.load_cert_chain(certificate, key, password=_refuse_password)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Callable
@@ -205,6 +204,8 @@ class Backoff:
     _next: float = field(default=0.5, init=False)
 
     def pause(self) -> float:
+        import random  # noqa: PLC0415  # a command lists once
+
         seconds = self._next * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
         self._next = min(self._next * 2, self.cap_seconds)
         return min(seconds, self.cap_seconds)

@@ -27,28 +27,30 @@ class LaterName:
         return f"{self._module}.{self._name}"
 
     def __call__(self, *values: Any, **named: Any) -> Any:
-        return self._real()(*values, **named)
+        return self.real(*values, **named)
 
     def __getattr__(self, name: str) -> Any:
         if isinstance(sys.modules.get(self._module), LaterModule):
             raise AttributeError(name)  # asked by the import that the stand-in is for
-        return getattr(self._real(), name)
+        return getattr(self.real, name)
 
     def __mro_entries__(self, _bases: tuple[object, ...]) -> tuple[type, ...]:
         """Textual's own choice of a theme, which the console does not offer, derives from the palette's provider."""
         return ()
 
-    def _real(self) -> Any:
+    @property
+    def real(self) -> Any:
         return getattr(import_module(self._module), self._name)
 
 
 class LaterModule(ModuleType):
-    """Has every name."""
+    """Has every name while it stands in for the module, and then the module's."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return LaterName(self.__name__, name)
+        later = LaterName(self.__name__, name)
+        return later if sys.modules.get(self.__name__) is self else later.real
 
 
 @contextmanager

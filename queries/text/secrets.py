@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import os
 import re
-import secrets
 import shlex
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
@@ -53,7 +53,7 @@ _WORD = lazy_pattern(_WORDS, re.IGNORECASE)
 """Most texts contain none: to see that takes less than to search for an assignment."""
 _OPTION = lazy_pattern(rf"--?(?=[\w.-]*(?:{_WORDS}))[\w.-]++", re.IGNORECASE)
 # A key per process: equal values look equal, different ones different, and nobody can test guesses against the text.
-_KEY = secrets.token_bytes(16)
+_KEY = os.urandom(16)
 _HARMLESS = frozenset({"", "true", "false", "none", "null", "0", "1"})
 _HIDDEN = lazy_pattern(r"\(hidden [0-9a-f]{6}\)")
 

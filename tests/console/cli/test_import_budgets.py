@@ -57,6 +57,8 @@ ACTIONS = ("console.actions",)
 GENERAL = ("httpcore", "anyio", "email.message", "http.client", "http.cookiejar", "urllib.request")
 """httpx' general transport, for a server behind a proxy, and what its cookies and forms need."""
 RARE = ("difflib", "zoneinfo", "logging.handlers", "encodings.idna")
+HARDLY = ("idna", "platform", "random", "shutil", "statistics", "typing_extensions", "httpx._client", "msgspec.inspect")
+"""What the libraries and the parser of the command line import, and no verb that prints uses."""
 XML = ("xml", "queries.text.junit", "console.checklists.report_junit")
 """For one format of a checklist."""
 TEAM = ("queries.catalogue.own", "queries.catalogue.own_signals", "queries.catalogue.drills", "queries.platform.admin_calls")
@@ -100,6 +102,9 @@ FORBIDDEN: Mapping[tuple[str, ...], tuple[str, ...]] = {
         *GENERAL,
         *RARE,
         *XML,
+        *CLUSTER,
+        "queries.kubernetes.direct_read",
+        "queries.alertmanager",
         "console.lint",
         "console.setup",
     ),
@@ -114,7 +119,7 @@ NEEDED: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("status",): ("httpx", "queries.kubernetes.direct_read", "queries.prometheus.client", "sqlite3"),
     ("alerts",): ("httpx", "queries.alertmanager", "queries.prometheus.rules_reader", "sqlite3"),
     ("alerts", "--format", "json"): ("httpx", "queries.kubernetes.direct_read"),
-    ("checklist", "hourly"): ("httpx", "queries.kubernetes.client", "console.checklists.evaluate"),
+    ("checklist", "hourly"): ("httpx", "queries.prometheus.client", "queries.platform.client", "console.checklists.evaluate"),
     ("journal",): ("sqlite3",),
 }
 """So that a verb which did nothing, or met no server, proves nothing."""
@@ -158,6 +163,15 @@ def test_a_verb_imports_what_its_sources_need(environ: dict[str, str], words: tu
     assert within(modules, FORBIDDEN[words]) == []
     assert set(NEEDED.get(words, ())) <= modules
     assert out.strip()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("status",), ("alerts",), ("checklist", "hourly")], ids=" ".join)
+def test_a_verb_imports_no_more_than_it_uses(environ: dict[str, str], words: tuple[str, ...]) -> None:
+    """Once what it read is kept."""
+    run(environ, *words)
+    _, modules, _ = run(environ, *words)
+    assert within(modules, HARDLY) == []
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""httpx with three modules that are imported later: cookies, forms, digest and proxies work as with a plain import."""
+"""httpx with its client and four modules that are imported later: it works as with a plain import."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import json, os, sys
 if sys.argv[1] == "lean":
     from queries.http.lean_httpx import USED_LATER, httpx
     loaded = [name for name in USED_LATER if name in sys.modules]
+    loaded += [name for name in ("httpx._client", "httpx._transports.default") if name in sys.modules]
     import email, urllib
     loaded += [name for package, name in ((email, "message"), (urllib, "request")) if hasattr(package, name)]
 else:
@@ -33,6 +34,13 @@ with httpx.Client(transport=httpx.MockTransport(answer), cookies={"given": "x"},
     told.append(client.post("http://other.example.org/", data={"k": "v w"}, files={"f": b"1"}).text)
     told.append(client.get("http://www.example.org/digest", auth=httpx.DigestAuth("u", "p")).status_code)
     told.append(sorted((cookie.name, cookie.value, cookie.domain) for cookie in client.cookies.jar))
+told += [[type(item).__name__, item.__module__] for item in (httpx.codes.OK, httpx.URL, httpx.MockTransport, httpx.ByteStream)]
+told += [httpx.URL("http://bücher.example/").raw_host.decode(), httpx.URL("http://xn--bcher-kva.example/").host]
+try:
+    httpx.URL("http://\u2260\u0301.example/")
+except httpx.InvalidURL as error:
+    told.append(str(error))
+told += [sorted(httpx.__all__), hasattr(httpx, "nothing")]
 told.append(httpx.Response(200, content=b"\\xe9", headers={"content-type": "text/plain; charset=latin-1"}).text)
 httpx.Client().close()  # reads the proxies of the environment
 from http.cookiejar import CookieJar
