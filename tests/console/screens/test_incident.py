@@ -15,6 +15,7 @@ from journalled_session import JournalledSession
 from limits import extend
 from loopback import always, http_answer, loopback
 from painting import notices_of, text_of
+from patience import until as wait
 from screen_samples import NOW, StillSession, settings, snapshot
 from steerable_cluster import SteerableCluster
 from textual import events
@@ -34,6 +35,7 @@ from console.journal.payloads import (
     UpdateWritten,
     create_event,
 )
+from console.screens.alerts import AlertsScreen
 from console.screens.app import ConsoleApp
 from console.screens.flows.incident import IncidentFlow
 from console.screens.header import render_header
@@ -113,6 +115,13 @@ def alerting(app: ConsoleApp) -> None:
     app.session.ingest(PollResult("alertmanager", time.time(), 0.01, AlertmanagerState((alert,), (), (), 1, 1, "0.28")))
 
 
+async def open_alerts(app: ConsoleApp, pilot: Pilot[None]) -> None:
+    """The overview names the alert too: wait until it is on the screen that has the keys for it."""
+    alerting(app)
+    await pilot.press("2")
+    await wait(pilot, lambda: isinstance(app.screen, AlertsScreen) and "HighErrorRate" in shown(app), "the alert's row")
+
+
 def the(app: ConsoleApp) -> Incident:
     assert app.session is not None
     return app.session.snapshot().ledger.incidents.all[0]
@@ -127,9 +136,7 @@ async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableC
         app = ConsoleApp(given(Channel("chat", "slack", url=f"{chat.url}/services/X")), ascii_only=False)
         async with app.run_test(size=(100, 30)) as pilot:
             await until(app, pilot, "Workloads", "ready")
-            alerting(app)
-            await pilot.press("2")
-            await until(app, pilot, "HighErrorRate")
+            await open_alerts(app, pilot)
             await pilot.press("i")
             await until(app, pilot, "Declare an incident", "Too many errors")
             await pilot.press("enter")
@@ -203,9 +210,7 @@ async def test_an_update_that_a_channel_rejects(given: Callable[..., Settings]) 
         app = ConsoleApp(given(Channel("chat", "webhook", url=f"{chat.url}/hook")), ascii_only=False)
         async with app.run_test(size=(100, 30)) as pilot:
             await until(app, pilot, "Workloads", "ready")
-            alerting(app)
-            await pilot.press("2")
-            await until(app, pilot, "HighErrorRate")
+            await open_alerts(app, pilot)
             await pilot.press("i")
             await until(app, pilot, "Declare an incident")
             await pilot.press("enter")
