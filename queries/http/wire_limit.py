@@ -44,7 +44,7 @@ class WireLimit:
         self._granted = HEAD_BYTES
         self._until = time.monotonic() + seconds
         self.awaits_response = False
-        """Whether a request was sent, so that the server may have seen it; also one that opened a way through a proxy."""
+        """Whether a request was sent, so that the server may have seen it."""
 
     def grant(self, count: int, *, seconds: float | None = None) -> None:
         """Allow this many bytes from now on, within `seconds` if given."""
@@ -137,7 +137,16 @@ def limit_pools(manager: urllib3.PoolManager) -> None:
 def _limited_pool(pool: type[Any]) -> type[Any]:
     if issubclass(pool.ConnectionCls.response_class, _response_class()):
         return pool
-    connection = type(pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"response_class": _response_class()})
+    plain: type[Any] = pool.ConnectionCls
+
+    def getresponse(self: Any) -> Any:
+        # Not in the response: a proxy that opens a way sends one of its own, before the request.
+        limit: WireLimit | None = getattr(_current, "limit", None)
+        if limit is not None:
+            limit.awaits_response = True
+        return plain.getresponse(self)
+
+    connection = type(plain.__name__, (plain,), {"response_class": _response_class(), "getresponse": getresponse})
     return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
@@ -150,7 +159,6 @@ def _response_class() -> type[Any]:
             super().__init__(sock, *args, **options)
             limit: WireLimit | None = getattr(_current, "limit", None)
             if limit is not None:
-                limit.awaits_response = True
                 self.fp = io.BufferedReader(_Wire(self.fp.detach(), sock, limit))
 
         def _read_status(self) -> tuple[str, int, str]:

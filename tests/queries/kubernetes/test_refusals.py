@@ -178,6 +178,36 @@ async def test_tls_that_fails_after_a_write_was_sent_leaves_its_outcome_unknown(
 
 
 @pytest.mark.parametrize(
+    ("opening", "then"),
+    [("502 Bad Gateway", b""), ("200 Connection established", b"HTTP/1.1 400 this is not TLS\r\n\r\n")],
+)
+async def test_a_proxy_that_opens_no_way_has_sent_no_write(tmp_path: Path, opening: str, then: bytes) -> None:
+    """Its own answer is none to the write, which never left: with a refusal, and with TLS that fails behind it."""
+
+    def answer(listener: socket.socket) -> None:
+        client, _ = listener.accept()
+        with client, suppress(ConnectionError):
+            assert client.recv(1 << 16).startswith(b"CONNECT ")
+            client.sendall(f"HTTP/1.1 {opening}\r\n\r\n".encode())
+            if then:
+                client.recv(1 << 16)
+                client.sendall(then)
+            client.shutdown(socket.SHUT_WR)
+            client.recv(1 << 16)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,), daemon=True)
+        thread.start()
+        proxy = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = open_client(tmp_path, "https://cluster.example:6443", **{"proxy-url": proxy})
+        with pytest.raises(SourceError) as refused:
+            await client.call("PATCH", "/api/v1/pods/x", (), {"spec": {}}, {"Content-Type": "application/merge-patch+json"})
+        await client.close()
+        thread.join(extend(5.0))
+    assert was_never_sent(refused.value.fault), refused.value.fault
+
+
+@pytest.mark.parametrize(
     ("resource", "namespace", "name", "sub", "path"),
     [
         ("pods", "n", "", "", "/api/v1/namespaces/n/pods"),
