@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from console.config.settings import NotifySettings, RecorderSettings, Settings
 from queries.http.endpoint import ClusterEndpoint
 from queries.model.frozen import dataclass
@@ -33,9 +35,7 @@ def describe_settings(settings: Settings) -> tuple[SettingDescription, ...]:
         "labels": ", ".join(f"{name}={'|'.join(values)}" for name, values in settings.labels),
         "kubernetes": _cluster(cluster) if cluster else "",
         "platform": settings.platform.url if settings.platform else "",
-        "administration": ", ".join(name for name, _ in settings.administration.http.header_files)
-        if settings.administration
-        else "",
+        "administration": ", ".join(_administration_keys(settings)),
         "grafana": settings.grafana.url if settings.grafana else "",
         "loki": settings.loki.url if settings.loki else "",
         "rule_windows": ", ".join(f"{own} recorded over {window}" for own, window in settings.rule_windows),
@@ -70,6 +70,14 @@ def describe_settings(settings: Settings) -> tuple[SettingDescription, ...]:
         "aliases": ", ".join(f"{name}: {text}" for name, text in settings.aliases),
     }
     return tuple(SettingDescription(key, value, origins.get(key, "default")) for key, value in values.items())
+
+
+def _administration_keys(settings: Settings) -> Iterator[str]:
+    """The headers of its keys, without those that every request to the platform has."""
+    common = settings.platform.http.header_files if settings.platform else ()
+    for item in settings.administration.http.header_files if settings.administration else ():
+        if item not in common:
+            yield item[0]
 
 
 def _cluster(cluster: ClusterEndpoint) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -107,7 +106,9 @@ def read_administration(sources: Sources, platform: Endpoint | None) -> Endpoint
     keys = tuple(
         (header, sources.file(entry[key], (*path, key))) for key, header in _ADMINISTRATION_KEYS.items() if key in entry
     )
-    http = replace(server.http, header_files=keys)
+    own = {header for header, _ in keys}
+    others = tuple(item for item in server.http.header_files if item[0] not in own)
+    http = replace(server.http, header_files=(*others, *keys))
     return replace(server, http=http, timeout_seconds=float(entry.get("timeout", _ADMINISTRATION_SECONDS)))
 
 
@@ -167,13 +168,13 @@ def _http_config(sources: Sources, table: Mapping[str, Any], path: KeyPath) -> H
     authorization = table.get("authorization", {})
     tls = table.get("tls_config", {})
     headers: list[tuple[str, str]] = []
+    files: list[tuple[str, str]] = []
     for name, values in table.get("http_headers", {}).items():
         headers += [(name, value) for kind in ("values", "secrets") for value in values.get(kind, ())]
         for index, file in enumerate(values.get("files", ())):
-            found = sources.file(file, (*path, "http_headers", name, "files", index))
-            headers.append((name, Path(found).read_text(encoding="utf-8").strip()))
+            files.append((name, sources.file(file, (*path, "http_headers", name, "files", index))))
     authorizing = [name for name in _AUTHORIZING if name in table]
-    authorizing += ["http_headers.Authorization" for name, _ in headers if name.strip().lower() == "authorization"]
+    authorizing += ["http_headers.Authorization" for name, _ in (*headers, *files) if name.strip().lower() == "authorization"]
     if len(authorizing) > 1:
         raise sources.error(path, f"expected at most one of {' and '.join(authorizing)}: each sets the Authorization header")
     return HttpConfig(
@@ -193,6 +194,7 @@ def _http_config(sources: Sources, table: Mapping[str, Any], path: KeyPath) -> H
         no_proxy=table.get("no_proxy", ""),
         follow_redirects=table.get("follow_redirects", True),
         http_headers=tuple(headers),
+        header_files=tuple(files),
         plain_values=_find_plain_values(table.get("http_headers", {})),
     )
 

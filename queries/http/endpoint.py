@@ -38,7 +38,7 @@ class HttpConfig:
     @property
     def authorization_field(self) -> str:
         """The field that sets the Authorization header, else empty."""
-        if any(name.strip().lower() == "authorization" for name, _ in self.http_headers):
+        if any(name.strip().lower() == "authorization" for name, _ in (*self.http_headers, *self.header_files)):
             return "http_headers.Authorization"
         if self.username or self.password or self.password_file:
             return "basic_auth"

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import console
+from console.config.effective_settings import describe_settings
 from console.config.errors import ConfigError
 from console.config.load import load_settings
 from console.config.schema import DOCUMENT, ENVIRONMENT, REFRESH
@@ -32,9 +33,10 @@ from console.config.settings import (
 )
 from console.config.validation import Fields, ListOf, MapOf, OneOf, Scalar, unwrap_kind
 from console.incidents.severity_policy import SeverityPolicy
-from queries.errors import NotConfigured
+from queries.errors import AccessDenied, NotConfigured
 from queries.http.credentials import Credentials
 from queries.http.endpoint import ClusterPlace, Endpoint
+from queries.kubernetes import auth
 from queries.kubernetes.auth import KubeAccess
 from queries.model.severity import Priority
 
@@ -347,8 +349,9 @@ def test_kubectl_is_led_there_where_the_shells_kubeconfig_is_passed_over(home: H
     assert pod.kubectl == ("env", "KUBECONFIG=/dev/null", "kubectl")
 
 
-def test_the_cluster_of_a_kubeconfig_that_cannot_be_read_is_not_known(home: Home) -> None:
+def test_the_cluster_of_a_kubeconfig_that_cannot_be_read_is_not_known(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Missing or half-written at the start: no place is claimed, and once it can be read the clients stay where they began."""
+    monkeypatch.setattr(auth, "FAILED_SECONDS", 0.0)  # a failed login is remembered for a moment
     path = home.root / "k"
     for text in (None, "{apiVersion: v1, contexts: ["):
         if text:
@@ -1127,3 +1130,30 @@ def test_services_and_tokens_that_are_refused(home: Home, key: str, text: str, e
     home.config(f"environments: {{production: {{{key}: {{{text}}}}}}}\n")
     with pytest.raises(ConfigError, match=re.escape(error)):
         home.load()
+
+
+def test_a_header_from_a_file_is_as_new_as_the_file(home: Home) -> None:
+    """A token that is rotated while the console runs is sent from then on; the platform's own headers stay beside the keys of
+    its administration, and a file whose content is not text is an error of that server alone.
+    """
+    for name in ("token", "key"):
+        (home.root / name).write_text(f"{name}-1")
+    http = f"http_config: {{http_headers: {{X-Token: {{files: [{home.root / 'token'}]}}}}}}"
+    home.config(
+        f"environments:\n  a:\n    prometheus: {{url: 'http://p', {http}}}\n    platform: {{url: 'http://api', {http}}}\n"
+        f"    administration: {{api_key_file: {home.root / 'key'}}}\n"
+    )
+    settings = home.load()
+    assert settings.prometheus is not None and settings.administration is not None
+    credentials = Credentials(settings.prometheus.http, where="p")
+    assert credentials.headers() == [(b"X-Token", b"token-1")]
+    (home.root / "token").write_text("token-two")
+    assert credentials.headers() == [(b"X-Token", b"token-two")]
+    keys = Credentials(settings.administration.http, where="api")
+    assert keys.headers() == [(b"X-Token", b"token-two"), (b"X-API-Key", b"key-1")]
+    described = {item.key: item.value for item in describe_settings(settings)}
+    assert described["administration"] == "X-API-Key"
+    (home.root / "token").write_bytes(b"\xff\xfe")
+    with pytest.raises(AccessDenied, match="is not text"):
+        credentials.headers()
+    assert home.load().prometheus is not None
