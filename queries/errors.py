@@ -5,6 +5,7 @@ SourceError
 ├── TimedOut         no answer in time, or the server aborted the query
 ├── AccessDenied     401, 403, 407, or a login page
 ├── InvalidResponse  a response in another format than this API's
+│   └── AnswerTooLarge   more bytes than are read of one
 ├── RequestRejected  the server understood the request and rejected it
 ├── RateLimited      429, or 503 with Retry-After or too many concurrent requests
 ├── PartialAnswer    the response lacks data from a part of the server's storage
@@ -66,6 +67,10 @@ class AccessDenied(SourceError):
 
 class InvalidResponse(SourceError):
     kind = FaultKind.MALFORMED
+
+
+class AnswerTooLarge(InvalidResponse):
+    """A request for less may succeed."""
 
 
 class RequestRejected(SourceError):

@@ -6,7 +6,7 @@ import zlib
 from collections import deque
 from collections.abc import Mapping
 
-from queries.errors import InvalidResponse
+from queries.errors import AnswerTooLarge, InvalidResponse
 from queries.text.numbers import format_size
 
 PIECE_BYTES = 256 << 10
@@ -122,8 +122,8 @@ class Body:
             status=self._status,
         )
 
-    def _too_large(self) -> InvalidResponse:
-        return InvalidResponse(
+    def _too_large(self) -> AnswerTooLarge:
+        return AnswerTooLarge(
             f"the answer is larger than {format_size(self.limit_bytes)}",
             where=self._where,
             hint="check that the URL is this server's, or narrow the query",

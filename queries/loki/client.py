@@ -11,7 +11,7 @@ from functools import partial
 import msgspec
 
 from queries.concurrency import run_cpu_bound
-from queries.errors import RequestRejected
+from queries.errors import AnswerTooLarge, RequestRejected
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint
 from queries.http.lean_httpx import httpx
@@ -23,6 +23,8 @@ from queries.model.series import Sample, Series
 
 PAGE_LINES = 2000
 """Lines requested at once. A server allows 5,000 unless it says otherwise."""
+_LEAST_LINES = 2
+"""A page begins with the line at which the one before it ended."""
 _FLAGS = ("X-Loki-Response-Encoding-Flags", "categorize-labels")
 """Without it each line with a trace id of its own comes back as a stream of its own."""
 _TOO_MANY = re.compile(r"max_entries_limit_per_query \(\d+ > (\d+)\)|max entries limit per query exceeded.*\(\d+ > (\d+)\)")
@@ -81,13 +83,13 @@ class Loki:
         at which the page before it ended and without the lines that it had.
         """
         known: set[StoredLine] = set()
-        count = 0
+        count, limit = 0, self._page_lines
         while count < most and start_ns < end_ns:
-            lines = await self._page(query, start_ns, end_ns, forward)
+            lines, limit = await self._page(query, start_ns, end_ns, forward, min(limit, self._page_lines))
             new = tuple(line for line in lines if line not in known)
             kept = new[: most - count] if forward else new[max(0, len(new) - (most - count)) :]
             count += len(kept)
-            full = len(lines) >= self._page_lines
+            full = len(lines) >= limit
             if full and not new:
                 # More lines in one nanosecond than a page has: the rest of them cannot be requested.
                 edge = lines[-1].at_ns if forward else lines[0].at_ns
@@ -103,21 +105,29 @@ class Loki:
             known = {line for line in lines if line.at_ns == edge} | {line for line in known if line.at_ns == edge}
             start_ns, end_ns = (edge, end_ns) if forward else (start_ns, edge + 1)
 
-    async def _page(self, query: str, start_ns: int, end_ns: int, forward: bool) -> tuple[StoredLine, ...]:
-        """One page; a limit that the tenant does not allow is lowered to the one that the server names."""
-        try:
-            return await self._lines(query, start_ns, end_ns, forward)
-        except RequestRejected as error:
-            found = _TOO_MANY.search(error.fault.what)
-            allowed = int(found[1] or found[2]) if found else 0
-            if not 0 < allowed < self._page_lines:
-                raise
-            self._page_lines = allowed
-        return await self._lines(query, start_ns, end_ns, forward)
+    async def _page(
+        self, query: str, start_ns: int, end_ns: int, forward: bool, limit: int
+    ) -> tuple[tuple[StoredLine, ...], int]:
+        """One page, and how many lines it may have: fewer where the tenant does not allow so many, which is learned from the
+        server's refusal, or where so many very long ones are too large for an answer.
+        """
+        while True:
+            try:
+                return await self._lines(query, start_ns, end_ns, forward, limit), limit
+            except AnswerTooLarge:
+                if limit <= _LEAST_LINES:
+                    raise
+                limit = max(_LEAST_LINES, limit // 8)
+            except RequestRejected as error:
+                found = _TOO_MANY.search(error.fault.what)
+                allowed = int(found[1] or found[2]) if found else 0
+                if not 0 < allowed < limit:
+                    raise
+                self._page_lines = limit = allowed
 
-    async def _lines(self, query: str, start_ns: int, end_ns: int, forward: bool) -> tuple[StoredLine, ...]:
+    async def _lines(self, query: str, start_ns: int, end_ns: int, forward: bool, limit: int) -> tuple[StoredLine, ...]:
         params = [
-            ("query", query), ("start", str(start_ns)), ("end", str(end_ns)), ("limit", str(self._page_lines)),
+            ("query", query), ("start", str(start_ns)), ("end", str(end_ns)), ("limit", str(limit)),
             ("direction", "forward" if forward else "backward"),
         ]  # fmt: skip
         return await self._client.fetch(_RANGE, params, decode=partial(responses.decode_lines, where=self.where))

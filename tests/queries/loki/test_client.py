@@ -130,3 +130,26 @@ async def test_a_line_of_a_megabyte_is_cut_and_its_size_kept() -> None:
     kept.store.push({"app": "cad-ml-api"}, [(NOW * NANO, "\u00e9" * (1 << 19))])
     ((line,),) = [page.lines for page in await collect(kept.client())]
     assert len(line.text.encode()) == 8192 and line.size_bytes == 1 << 20
+
+
+async def test_very_long_lines_come_in_smaller_pages() -> None:
+    """A page of the usual number would be larger than what is read of an answer: fewer are requested, until they fit."""
+    kept = KeptLines(NOW)
+    for number in range(300):
+        kept.store.push({"app": "cad-ml-api"}, [((NOW - 300 + number) * NANO, f"{number} " + "x" * (1 << 18))])
+    for forward in (False, True):
+        pages = await collect(kept.client(), forward=forward, start=NOW - 6000)
+        found = sorted(line for page in pages for line in page.lines)
+        assert [line.text.partition(" ")[0] for line in found] == [str(number) for number in range(300)]
+        assert {line.size_bytes for line in found} == {len(f"{number} ") + (1 << 18) for number in (1, 11, 111)}
+    assert {request.url.params["limit"] for request in kept.requests} == {"2000", "250"}
+
+
+async def test_a_line_that_is_too_large_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error with a hint, never an empty log, and not requested for ever."""
+    monkeypatch.setattr("queries.http.client.LIMIT_BYTES", 1 << 16)
+    kept = KeptLines(NOW)
+    kept.store.push({"app": "cad-ml-api"}, [(NOW * NANO, "x" * (1 << 17))])
+    with pytest.raises(SourceError, match="the answer is larger than 64"):
+        await collect(kept.client())
+    assert [request.url.params["limit"] for request in kept.requests] == ["2000", "250", "31", "3", "2"]
