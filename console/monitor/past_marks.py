@@ -20,6 +20,7 @@ from queries.prometheus import alert_series
 if TYPE_CHECKING:
     from console.journal.event import Event
     from console.journal.sqlite import Journal
+    from console.state.place import Place
     from console.state.snapshot import Snapshot
     from queries.model.cluster import Cluster
     from queries.model.workload import Revision
@@ -51,15 +52,16 @@ async def read_marks(
     environments: tuple[str, ...],
     start: float,
     end: float,
+    place: Place | None = None,
 ) -> Marks:
-    """The marks between two times, Unix seconds.
+    """The marks between two times, Unix seconds; of rollouts only those in `place`, if it is given.
 
     `cluster` is that of now: the ReplicaSets that it still keeps say which images they have; and where no series says when they
     were created, they do. `environments` are those whose events of the journal count.
     """
     alerts, rollouts, events = await asyncio.gather(
         _read_alerts(prometheus, snapshot.rules, heartbeat, start, end),
-        _read_rollouts(prometheus, snapshot.namespace, _name_images(cluster), start, end),
+        _read_rollouts(prometheus, snapshot.namespace, _name_images(cluster), start, end, place=place),
         _read_events(journal, environments, start, end),
     )
     kept = [] if rollouts or cluster is None else list(_kept_rollouts(cluster, start, end))
@@ -138,7 +140,7 @@ def _join_images(revision: Revision) -> str:
 
 
 async def _read_rollouts(
-    prometheus: Prometheus | None, namespace: str, images: Mapping[str, str], start: float, end: float
+    prometheus: Prometheus | None, namespace: str, images: Mapping[str, str], start: float, end: float, *, place: Place | None
 ) -> list[ChartMark] | None:
     """The ReplicaSets that were created in this time, from kube-state-metrics; not the first of a Deployment. None where
     Prometheus did not answer.
@@ -154,7 +156,7 @@ async def _read_rollouts(
     created: dict[str, float] = {}
     owners: dict[str, str] = {}
     first: dict[str, float] = {}
-    for sample in found.samples:
+    for sample in found.samples if place is None else place.select_own(found.samples)[0]:
         match sample.label("__name__"):
             case "kube_replicaset_created":
                 created[sample.label("replicaset")] = sample.value

@@ -20,7 +20,9 @@ from console.recording.reader import Recording
 from console.state.as_of import WHY_READ_ONLY, AsOf
 from console.state.journal_state import JournalState
 from console.state.past_journal import PastJournal
+from console.state.place import Place
 from console.state.snapshot import Snapshot
+from queries.concurrency import run_cpu_bound
 from queries.errors import NotKnownThen, SourceError
 from queries.model.alert import AlertRule
 from queries.model.fault import Fault, FaultKind
@@ -54,6 +56,7 @@ _MOST_NAMES = 20
 _CLUSTER_UNKNOWN = (
     "Prometheus has no series of kube-state-metrics for that moment, and nothing else keeps what the cluster said"
 )
+_CLUSTERS = "Prometheus has series of kube-state-metrics of several clusters"
 _CLUSTER_NOT_RECORDED = "Prometheus has no series of kube-state-metrics for that moment, and the recording does not tell"
 _PLATFORM_UNKNOWN = "nothing keeps what the platform's own status said"
 _NO_OBJECTS = "the cluster reports only its current state"
@@ -135,14 +138,18 @@ class PastSession(Session):
                 self._read_log_panels(),
                 self._read_journal(),
             )
-            with self._whole:
-                self.moment, self._silences, self._recorded = moment, silences, recorded
-                self._store.forget()
-                self._apply_recorded()
-                self._apply(*results)
-                if logged is not None:
-                    self._store.apply(logged)
-                self._store.set_ledger(ledger)
+
+            def replace_moment() -> None:
+                with self._whole:
+                    self.moment, self._silences, self._recorded = moment, silences, recorded
+                    self._store.forget()
+                    self._apply_recorded()
+                    self._apply(*results)
+                    if logged is not None:
+                        self._store.apply(logged)
+                    self._store.set_ledger(ledger)
+
+            await run_cpu_bound(replace_moment)  # thousands of series become pods and alerts
             await self._snapshots.build_now()
             self.dashboards.refresh_now()
         return self.snapshot()
@@ -228,6 +235,7 @@ class PastSession(Session):
             cluster=live.snapshot().cluster,
             heartbeat=self.settings.heartbeat_alert,
             environments=self.own_environments,
+            place=Place.of(self.settings),
             start=start,
             end=end,
         )
@@ -327,9 +335,11 @@ class PastSession(Session):
             return
         self._cluster, why = self._recorded.cluster, ""
         if self._cluster is None:
-            self._cluster = None if isinstance(found, Fault) else kube_state.read_cluster(found, self.settings.namespace)
+            own, others = ((), "") if isinstance(found, Fault) else Place.of(self.settings).select_own(found)
+            self._cluster = kube_state.read_cluster(own, self.settings.namespace)
             missing = self._recorded.cluster_unknown
             nothing = f"{_CLUSTER_NOT_RECORDED}: {missing}" if missing else _CLUSTER_UNKNOWN
+            nothing = f"{_CLUSTERS}: {others}; environments.*.labels says which is this one" if others else nothing
             why = found.sentence() if isinstance(found, Fault) else nothing
         unknown = Fault(FaultKind.NOT_KNOWN_THEN, "not known then", hint=why)
         self._deliver(KUBERNETES, value=self._cluster, fault=None if self._cluster is not None else unknown)

@@ -12,7 +12,7 @@ from queries.model.alert import Elsewhere
 from queries.model.cluster import Cluster
 from queries.model.frozen import dataclass
 from queries.model.identity_cache import IdentityCache
-from queries.model.series import Labels
+from queries.model.series import Labels, Sample, quote
 from queries.model.text import visible
 
 if TYPE_CHECKING:
@@ -143,6 +143,20 @@ class Place:
         if not found:
             return None
         return Elsewhere("; ".join(text for _, _, text in found), self._command(given, found))
+
+    def select_own(self, samples: Iterable[Sample]) -> tuple[tuple[Sample, ...], str]:
+        """The samples of this place, of a server that may have those of several; and if none of several is known to be this
+        one, which they are: `cluster="a" or cluster="b"`. If all name one place, it is this one, whatever it is called.
+        """
+        names = (_KINDS.keys() | self._configured.keys()) - set(NAMESPACE_LABELS)
+        by_place: dict[Labels, list[Sample]] = {}
+        for sample in samples:
+            by_place.setdefault(tuple(pair for pair in sample.labels if pair[0] in names), []).append(sample)
+        own = [labels for labels in by_place if self.elsewhere(labels) is None] or list(by_place)[: len(by_place) == 1]
+        others = (
+            "" if own else " or ".join(sorted(", ".join(f"{name}={quote(value)}" for name, value in each) for each in by_place))
+        )
+        return tuple(sample for labels in own for sample in by_place[labels]), visible(others)
 
     def foreign_pod(self, pod: str) -> str:
         return f"it names no namespace, and its pod {visible(pod)} is not one of {self.namespace}"

@@ -12,6 +12,7 @@ from told_platform import told_platform
 from console.journal.payloads import AlertAcknowledged, IncidentDeclared, NoteWritten, create_event
 from console.journal.sqlite import Journal
 from console.monitor.past_marks import read_marks
+from console.state.place import Place
 from console.state.snapshot import Snapshot
 from queries.http.endpoint import Endpoint
 from queries.model.alert import AlertRule
@@ -79,6 +80,24 @@ async def test_a_rollout_has_its_image(
             await prometheus.close()
     assert not marks.missing
     assert [(mark.at, mark.text) for mark in marks.marks if mark.letter == "R"] == expected
+
+
+async def test_a_rollout_of_another_cluster_is_no_mark() -> None:
+    """Where Prometheus has the series of several."""
+    snapshot = Snapshot("test", "shop", False, False, "ann", BEGAN)
+    renamed = {"api-new": "api-elsewhere"}
+    other = [({**{key: renamed.get(text, text) for key, text in labels.items()}, "cluster": "us"}, at) for labels, at in SERIES]
+    own = [({**labels, "cluster": "eu"}, at) for labels, at in SERIES if labels.get("replicaset") != "api-gone"]
+    with told_platform(vector=lambda query: [*other, *own] if "kube_replicaset" in query else []) as told:
+        prometheus = Prometheus(Endpoint(told.url))
+        try:
+            marks = await read_marks(
+                prometheus, None, snapshot, cluster=None, heartbeat="", environments=("",), start=BEGAN - 3600.0,
+                end=BEGAN + 3600.0, place=Place("test", "shop", cluster="eu"),
+            )  # fmt: skip
+        finally:
+            await prometheus.close()
+    assert [mark.text for mark in marks.marks if mark.letter == "R"] == ["api: ReplicaSet api-new"]
 
 
 START = BEGAN - 3600.0

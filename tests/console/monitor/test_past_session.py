@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from past_platform import FINGERPRINT, LATER, NOW, POISON, THEN, parts, past_platform, past_settings
@@ -31,6 +33,7 @@ from queries.model.silence import Silence
 from queries.model.source import Health
 from queries.model.verdict import Verdict
 from queries.model.workload import BatchJob, Workload
+from queries.prometheus import alert_series, kube_state
 from queries.text.times import InvalidTime, format_time
 
 
@@ -311,3 +314,21 @@ async def test_a_damaged_recording_is_said(past: PastSession, live: Session) -> 
     assert kubernetes is not None
     assert kubernetes.fault is not None
     assert "the recording cannot be read" in kubernetes.fault.sentence()
+
+
+async def test_a_key_press_does_not_wait_for_the_pods_of_then(past: PastSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is made of the series of thousands of pods and alerts is made beside the event loop."""
+    threads = []
+
+    def record(read: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            threads.append(threading.current_thread())
+            return read(*arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(kube_state, "read_cluster", record(kube_state.read_cluster))
+    monkeypatch.setattr(alert_series, "read_alerts", record(alert_series.read_alerts))
+    snapshot = await past.go(THEN)
+    assert snapshot.workloads and snapshot.alerts
+    assert len(threads) == 2 and threading.main_thread() not in threads

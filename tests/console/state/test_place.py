@@ -17,7 +17,9 @@ from queries.model.action import ActionCall
 from queries.model.alert import Alert, AlertState
 from queries.model.cluster import Cluster
 from queries.model.pod import Pod
+from queries.model.series import Sample
 from queries.model.workload import Container, Revision, Workload
+from queries.prometheus.kube_state import read_cluster
 
 HERE = Place(
     "production", "cad-ml-platform", "prod-eu", "eu-1", (("region", ("eu", "eu-west")),), ("kubectl", "--context", "prod-eu")
@@ -144,3 +146,41 @@ def test_whatever_labels_hold_the_command_is_words_of_a_shell(labels: dict[str, 
     if away is not None:
         assert shlex.split(away.command)[0] in ("kubectl", "cad-console")
         assert "\n" not in away.reason
+
+
+def series(name: str, value: float, **labels: str) -> Sample:
+    return Sample(tuple(sorted({"__name__": name, "namespace": "cad-ml-platform", **labels}.items())), value)
+
+
+def workload_of(name: str, desired: float, ready: float, **labels: str) -> list[Sample]:
+    return [
+        series("kube_deployment_spec_replicas", desired, deployment=name, **labels),
+        series("kube_deployment_status_replicas_ready", ready, deployment=name, **labels),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({"cluster": "eu-1"}, {"cluster": "us-1"}),
+        ({}, {"cluster": "us-1"}),
+        ({"env": "prod"}, {"env": "staging"}),
+        ({"region": "eu-west"}, {"region": "us"}),
+    ],
+)
+def test_series_of_several_clusters_are_told_apart(ours: dict[str, str], theirs: dict[str, str]) -> None:
+    """A Prometheus of several clusters has a Deployment of one name in a namespace of one name in each: only ours counts."""
+    own, other = workload_of("cad-ml-api", 3.0, 1.0, **ours), workload_of("cad-ml-api", 9.0, 9.0, **theirs)
+    for samples in ([*own, *other], [*other, *own]):
+        found, others = HERE.select_own(samples)
+        assert (set(found), others) == (set(own), "")
+        cluster = read_cluster(found, "cad-ml-platform")
+        assert cluster is not None and [(item.desired, item.ready) for item in cluster.workloads] == [(3, 1)]
+
+
+def test_one_cluster_is_ours_whatever_it_is_called_and_of_two_unknown_ones_none_is() -> None:
+    """Which of them it is, is not known then: neither is shown for the other."""
+    one, two = workload_of("api", 3.0, 1.0, cluster="x"), workload_of("api", 9.0, 9.0, cluster="y\x1b[2J")
+    assert HERE.select_own(one) == (tuple(one), "") and HERE.select_own(()) == ((), "")
+    found, others = HERE.select_own([*one, *two])
+    assert found == () and others.startswith('cluster="x" or cluster="y') and "\x1b" not in others
