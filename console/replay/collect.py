@@ -92,6 +92,8 @@ async def write_incident_bundle(
     Raises OSError; a source that does not answer is named in the bundle.
     """
     now = time.time()
+    # A console whose clock is ahead may have declared it just now.
+    incident = replace(incident, declared_at=min(incident.declared_at, now))
     window = window or plan_window(incident, now=now)
     collector = _Collector(session, incident, window, report)
     parts = await collector.collect()

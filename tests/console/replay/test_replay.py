@@ -482,3 +482,18 @@ async def test_the_window_of_a_long_incident(settings: Settings) -> None:
     long = plan_window(incident, now=incident.began_at + 1e6)
     assert long.end == incident.began_at + 48 * 3600.0
     assert (long.end - long.start) / long.step <= 1000
+
+
+async def test_an_incident_that_a_clock_ahead_declared(settings: Settings, tmp_path: Path) -> None:
+    """It begins in half a minute by this machine's clock: its bundle is written all the same, and can be replayed."""
+    session = await asyncio.to_thread(Session.open, settings)
+    try:
+        await session.once()
+        declared = await session.incidents.declare(title="it broke", commander="ann", seconds_ago=0.0)
+        incident = replace(declared, declared_at=time.time() + 30.0, detected_at=None, since=None)
+        written = await write_incident_bundle(session, incident, str(tmp_path / "x.zip"), report=lambda text: None)
+    finally:
+        await session.close()
+    own, bundle = await asyncio.to_thread(replayed, written.path, tmp_path)
+    shown = await show_moment(own, bundle, "")
+    assert shown.as_of is not None and bundle.manifest.began_at <= bundle.manifest.end <= time.time()
