@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from plain_cluster import PlainCluster, described, pod
 
 from console.actions.cron_job import RunNow, Suspend, Unsuspend
 from console.actions.object_patch import ObjectFacts
@@ -110,3 +111,72 @@ async def test_a_run_that_was_started_is_found_by_its_name() -> None:
     assert (gone.plan, gone.text) == (None, "job/backup-x1 does not exist")
     with pytest.raises(RequestRejected):
         await RunNow().check_applied(job, Jobs(status=403))  # type: ignore[arg-type]
+
+
+def job(*, uid: str = "j1", suspend: bool = False, **status: Any) -> dict[str, Any]:
+    spec = {"selector": {"matchLabels": {"job": "backup-x"}}, "suspend": suspend}
+    return described("backup-x", "Job", meta={"uid": uid}, spec=spec, status=status)
+
+
+def ended(kind: str, at: str = "2026-01-01T00:02:30Z", **more: str) -> list[dict[str, str]]:
+    return [{"type": "Suspended", "status": "False"}, {"type": kind, "status": "True", "lastTransitionTime": at, **more}]
+
+
+def ended_pod(name: str, created: str, code: int) -> dict[str, Any]:
+    found = pod(name, ready=False, phase="Failed", labels={"job": "backup-x"}, creationTimestamp=created)
+    found["status"]["containerStatuses"] = [{"name": "c", "state": {"terminated": {"exitCode": code, "reason": "Error"}}}]
+    return found
+
+
+async def run_now_reports(*looks: dict[str, Any] | None, pods: Any = (), written: str = "j1") -> list[tuple[str, bool | None]]:
+    """What the verification says of the Job as it is found, look after look; None where it is gone."""
+    cluster = PlainCluster(jobs=[], pods=list(pods))
+    made = Plan(Request("run-now", "cronjob/backup"), "Run", "job/backup-x", (), (), "", "backup", {}, written=written)
+    found: list[tuple[str, bool | None]] = []
+    left = list(looks)
+    cluster.objects["jobs"] = [] if left[0] is None else [left[0]]
+    reports = RunNow().verify(made, cluster)  # type: ignore[arg-type]
+    async for item in reports:
+        found.append((item.text, item.done))
+        left.pop(0)
+        if not left:
+            break
+        cluster.objects["jobs"] = [] if left[0] is None else [left[0]]
+    await reports.aclose()
+    return found
+
+
+async def test_a_run_is_done_with_the_outcome_of_its_own_job() -> None:
+    """While it runs its pods are counted; then it says how long it took, and of a failure how its newest pod ended."""
+    running = job(active=2, ready=1, failed=1)
+    complete = job(startTime="2026-01-01T00:00:00Z", succeeded=3, conditions=ended("Complete"))
+    assert await run_now_reports(job(), job(active=1, ready=1), running, complete) == [
+        ("job/backup-x: 0 pods running, 0 ready", None),
+        ("job/backup-x: 1 pod running, 1 ready", None),
+        ("job/backup-x: 2 pods running, 1 ready, 1 failed", None),
+        ("job/backup-x completed after 2m30s: 3 pods succeeded", True),
+    ]
+    failed = job(
+        startTime="2026-01-01T00:00:00Z", conditions=ended("Failed", reason="BackoffLimitExceeded", message="too often")
+    )
+    assert await run_now_reports(failed) == [("job/backup-x failed after 2m30s: BackoffLimitExceeded: too often", False)]
+    pods = [ended_pod("new", "2026-01-01T00:02:00Z", 3), ended_pod("old", "2026-01-01T00:01:00Z", 7)]
+    ((text, done),) = await run_now_reports(failed, pods=pods)
+    assert done is False and "; new: " in text and "3" in text.rpartition("new: ")[2] and "old" not in text
+    bare = job(conditions=[{"type": "Complete", "status": "True"}])
+    assert await run_now_reports(bare) == [("job/backup-x completed: 0 pods succeeded", True)]
+    assert (await run_now_reports(job(conditions=[{"type": "Failed", "status": "False"}])))[0][1] is None
+
+
+async def test_a_job_that_is_gone_suspended_or_another_one_ends_the_watch() -> None:
+    """A deleted Job was not seen to end, one with its name is another one, and one that is suspended waits for somebody."""
+    assert await run_now_reports(job(active=1), None) == [
+        ("job/backup-x: 1 pod running, 0 ready", None),
+        ("job/backup-x was deleted before the console saw it end", False),
+    ]
+    other = [("job/backup-x was deleted, and another Job now has its name", False)]
+    assert await run_now_reports(job(uid="j2", conditions=ended("Complete"))) == other
+    assert (await run_now_reports(job(uid="j2", active=1), written=""))[0][1] is None
+    assert await run_now_reports(job(suspend=True)) == [("job/backup-x is created and suspended", True)]
+    done = job(suspend=True, conditions=ended("Complete"))
+    assert (await run_now_reports(done))[0][0].startswith("job/backup-x completed")

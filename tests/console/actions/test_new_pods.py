@@ -13,6 +13,7 @@ from console.actions import new_pods
 from console.actions.new_pods import NewPods, check_new_pods
 from console.actions.plan import CheckLevel, Preview
 from console.demo.cluster.resource import NODES
+from queries.errors import RequestRejected
 from queries.kubernetes.pod_template_decode import pod_requests
 
 TARGET = f"deployment/{API}"
@@ -312,3 +313,43 @@ async def test_four_missing_references_are_named(count: int, more: str) -> None:
     ((_, text),) = await texts(cluster, new, "references")
     listed = ", ".join(f"ConfigMap c{at}" for at in range(min(count, 4)))
     assert text == f"missing: {listed}{more}: pods that need it do not start"
+
+
+POD = {"spec": {"containers": [{"name": "c", "resources": {"requests": {"cpu": "500m"}}}]}}
+
+
+async def weighed(cluster: PlainCluster, new: NewPods) -> list[tuple[CheckLevel, str]]:
+    return [(item.level, item.text) for item in await check_new_pods(cluster, new)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("status", "why"), [(403, "you may not read them"), (404, "the server does not serve them"), (500, None), (None, None)]
+)
+async def test_what_cannot_be_listed_is_not_checked(status: int | None, why: str | None) -> None:
+    """Neither room nor quotas are called ok; an API server that fails is an error of the preview."""
+    cluster = PlainCluster(nodes=[], resourcequotas=[])
+    cluster.broken["resourcequotas"] = RequestRejected("no", status=status)
+    if why is None:
+        with pytest.raises(RequestRejected):
+            await weighed(cluster, NewPods(POD, 1))
+        return
+    found = await weighed(cluster, NewPods(POD, 1))
+    (unread,) = [text for level, text in found if text.startswith("not checked: ")]
+    assert f"ResourceQuotas ({why})" in unread and "quota" not in " ".join(text for _, text in found if text is not unread)
+
+
+async def test_a_quota_of_some_pods_alone_is_not_weighed() -> None:
+    """By its scopes, in both spellings: it is named as not checked, and the one beside it decides for itself."""
+    hard = {"hard": {"requests.cpu": "1"}}
+    whole = described("all", spec=hard, status={**hard, "used": {"requests.cpu": "600m"}})
+    scoped = described("best", spec={**hard, "scopes": ["BestEffort"]})
+    selected = described("high", spec={**hard, "scopeSelector": {"matchExpressions": []}})
+    found = await weighed(PlainCluster(nodes=[], resourcequotas=[scoped, whole, selected]), NewPods(POD, 1))
+    texts = [text for _, text in found]
+    assert "ResourceQuota all: requests.cpu 0.6 CPU of 1 CPU used, 0.5 CPU more needed: pods are rejected" in texts
+    (unread,) = [text for text in texts if text.startswith("not checked: ")]
+    for name in ("best", "high"):
+        assert f"ResourceQuota {name}, which covers only some pods" in unread
+    assert "the ResourceQuotas leave room for it" not in texts
+    room = await weighed(PlainCluster(nodes=[], resourcequotas=[described("all", spec=hard)]), NewPods(POD, 1))
+    assert (CheckLevel.OK, "the ResourceQuotas leave room for it") in room

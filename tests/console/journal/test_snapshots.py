@@ -21,7 +21,8 @@ from journal_files import ENVIRONMENT, INSERT_2, events, rows_2, write_old
 from console.journal.event import Event
 from console.journal.integrity import verify
 from console.journal.ordered import read_as_written, read_in_order
-from console.journal.snapshots import Snapshots, reducer_fingerprint
+from console.journal.projection import Settled
+from console.journal.snapshots import Snapshots, StoredSnapshot, reducer_fingerprint
 from console.journal.sqlite import Journal
 from console.state import incident_projection
 from console.state import journal_state as ledger_module
@@ -389,3 +390,21 @@ def test_nothing_is_said_to_be_missing_of_a_whole_journal(tmp_path: Path) -> Non
         for each in (ledger, opened(journal)):
             assert (each.state.lost, [event.subject for event in each.state.recent]) == (0, ["x"])
             assert list(each.state.left_out) == [2]
+
+
+@pytest.mark.parametrize(("late", "gone"), [(-1, False), (0, False), (1, True)])
+def test_snapshots_of_a_release_that_no_longer_runs_go_after_a_week(tmp_path: Path, late: int, gone: bool) -> None:
+    """With what settled beside them; those of another environment, and of this release, stay."""
+    week = 7 * 86_400 * 1_000_000
+    with Journal.open(tmp_path / "j") as journal:
+        read = journal.append(Event(1.0, "note", "x", "ann", "prod")).sequence
+        old, other, new = (Snapshots(journal, *of) for of in (("prod a", "old"), ("staging a", "old"), ("prod a", "new")))
+        settled = [Settled("incident", "i1", 0, {"x": 1})]
+        for each in (old, other, new):
+            assert each.store(StoredSnapshot(1000, 1, b"first"), settled, after=None, read=read)
+        assert new.store(StoredSnapshot(1000 + week + late, 1, b"second"), (), after=1000, read=read)
+        assert [each.newest() is None for each in (old, other, new)] == [gone, False, False]
+        left = [list(each.settled("incident", "i1", until=1000)) for each in (old, other, new)]
+        assert [len(parts) for parts in left] == [0 if gone else 1, 1, 1]
+        found = new.newest()
+        assert found is not None and found.body == b"second"

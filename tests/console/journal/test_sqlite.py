@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from action_bench import settings_for
@@ -558,3 +560,72 @@ def test_whatever_fails_says_which_file_and_why(tmp_path: Path) -> None:
     for call in calls:
         with pytest.raises(JournalError, match=r"the journal .*/j cannot be used: Cannot operate on a closed database"):
             call()
+
+
+def test_a_journal_of_given_events_is_in_no_file() -> None:
+    """Each once, in their order, with the chain that a file has; errors call it by its name."""
+    given = [Event(float(number), "note", f"s{number}", "ann", "prod", {}, 0, f"id{number}", number + 1) for number in range(3)]
+    with Journal.in_memory([*given, given[0]], name="bundle.tar") as journal:
+        assert [(item.sequence, item.subject) for item in journal.events()] == [(1, "s0"), (2, "s1"), (3, "s2")]
+        assert verify_chain(journal.links(), whole=False).faults == ()
+        assert journal.path == Path("bundle.tar")
+        with pytest.raises(JournalError, match=r"the journal bundle\.tar cannot be used: no such table: nowhere"):
+            journal.select("SELECT 1 FROM nowhere", ())
+
+
+def test_events_are_those_of_all_conditions_together(tmp_path: Path) -> None:
+    """Of two environments, two subjects and three kinds; the newest of them where there is a limit, still in their order."""
+    with Journal.open(tmp_path / "j") as journal:
+        for kind in ("walk.begun", "walk.ended", "walking", "note"):
+            for environment in ("prod", "staging"):
+                for subject in ("a", "b"):
+                    journal.append(Event(1.0, kind, subject, "ann", environment))
+
+        def found(**conditions: Any) -> list[int]:
+            return [item.sequence for item in journal.events(**conditions)]
+
+        assert found() == list(range(1, 17))
+        assert found(kinds=("walk.",)) == list(range(1, 9)) and found(kinds=("walk",)) == []
+        assert found(kinds=("walk.ended", "note")) == [5, 6, 7, 8, 13, 14, 15, 16]
+        assert found(environments=("prod",)) == [1, 2, 5, 6, 9, 10, 13, 14]
+        assert found(environments=("prod", "staging")) == found() and found(environments=("none",)) == []
+        assert found(subject="b", environments=("staging",), kinds=("walk.", "note")) == [4, 8, 16]
+        assert found(after=4, until=6) == [5, 6] and found(after=4, until=4) == []
+        assert found(limit=2) == [15, 16] and found(limit=0) == [] and found(limit=1, until=9, subject="a") == [9]
+
+
+def test_what_waits_under_a_former_name_goes_to_the_store_of_today(tmp_path: Path) -> None:
+    """Of two former names both; what waits for another store stays there, and what was refused stays refused."""
+    for store in ("old", "older", "another"):
+        with Journal.open(tmp_path / "j", store=store) as journal:
+            journal.append(event(subject=store))
+            journal.outbox.mark_refused(journal.append(event(subject=f"{store} refused")), "too large")
+    with Journal.open(tmp_path / "j", store="new") as journal:
+        assert (journal.outbox.pending(), journal.outbox.pending_elsewhere()) == ((), 3)
+    with Journal.open(tmp_path / "j", store="new", former=("old", "older")) as journal:
+        assert [item.subject for item in journal.outbox.pending()] == ["old", "older"]
+        assert (journal.outbox.pending_elsewhere(), journal.outbox.refused()) == (1, {"too large": 2})
+
+
+@pytest.mark.parametrize(
+    ("blocks", "size", "full"), [(15, 4096, True), (16, 4096, False), (65_535, 1, True), (65_536, 1, False)]
+)
+def test_a_disk_with_less_than_64_kib_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, size: int, full: bool
+) -> None:
+    """As a probe says before anything is sent: an intent has to have room. A folder that is gone is said as well."""
+    with Journal.open(tmp_path / "j") as journal:
+        monkeypatch.setattr("console.journal.sqlite.os.statvfs", lambda path: SimpleNamespace(f_bavail=blocks, f_frsize=size))
+        if full:
+            with pytest.raises(JournalError, match="cannot be written: the disk is full; free some space"):
+                journal.probe()
+        else:
+            journal.probe()
+
+        def gone(path: object) -> None:
+            raise FileNotFoundError(2, "No such file or directory")
+
+        monkeypatch.setattr("console.journal.sqlite.os.statvfs", gone)
+        with pytest.raises(JournalError, match="cannot be written: No such file or directory"):
+            journal.probe()
+        assert journal.last_sequence() == 0

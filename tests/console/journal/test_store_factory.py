@@ -76,3 +76,17 @@ def test_a_store_without_a_cluster_refuses_with_the_reason(tmp_path: Path) -> No
             call()
     store.listen(lambda: None)
     store.close()
+
+
+def test_the_board_of_a_store_without_a_cluster_knows_nobody(tmp_path: Path) -> None:
+    """Not even itself: nobody is taken for gone, and the reason is the store's. Neither a write nor an end is an error."""
+    store = open_store(settings(tmp_path, store=IN_CLUSTER))
+    assert store is not None
+    board = store.board()
+    changes: list[int] = []
+    board.open(lambda: changes.append(1))
+    board.write("me", "{}")
+    board.remove("me")
+    assert (board.entries(), changes, board.fault) == (None, [], store.fault)
+    assert board.fault is not None and board.fault.what == "Kubernetes is not configured"
+    board.close()

@@ -302,6 +302,40 @@ def test_a_close_leaves_no_thread_behind(tmp_path: Path) -> None:
         worker.close(extend(10.0))
 
 
+def test_an_error_of_the_code_is_a_fault_and_not_the_end(open_desk: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a store that cannot be listened to nor one that raises anything at all ends the thread: the state says so, and
+    the next round shares what waits.
+    """
+    desk = open_desk()
+
+    def refuse(changed: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(desk.store, "listen", refuse)
+    desk.journal.append(event("a"))
+    assert desk.worker.fetch(extend(10.0)) is None and [item.subject for item in desk.store.events] == ["a"]
+    failure: Any = ZeroDivisionError("x")
+    desk.store.failure = failure
+    fault = desk.worker.fetch(extend(10.0))
+    assert fault is not None and fault.sentence() == "sharing failed: ZeroDivisionError: see the log"
+    assert (desk.status().word, desk.status().local) == ("UNREACHABLE", False)
+    desk.store.failure = None
+    desk.journal.append(event("b"))
+    desk.clock.at += 60.0
+    assert desk.worker.fetch(extend(10.0)) is None and desk.status().word == "ok"
+    until(lambda: [item.subject for item in desk.store.events] == ["a", "b"])
+
+
+def test_events_that_no_console_accepts_are_not_even_sent(open_desk: Open) -> None:
+    """Alone in the outbox, two of them: nothing is pushed, and nothing waits."""
+    desk = open_desk()
+    for subject in ("one", "two"):
+        desk.journal.append(event(subject, at=NOW + 2 * 86_400.0))
+    assert desk.worker.fetch(extend(10.0)) is None
+    assert (desk.status().waiting, desk.status().kept, desk.store.pushed) == (0, 2, [])
+    assert "push" not in desk.store.asked
+
+
 def test_only_news_wakes_a_screen(open_desk: Open) -> None:
     """A round that changes nothing says nothing; an event, a fault and its end do."""
     desk = open_desk()

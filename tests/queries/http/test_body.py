@@ -59,3 +59,63 @@ def test_the_limit_is_what_may_come(size: int, piece: int) -> None:
                 read()
         else:
             assert read() == content
+
+
+@pytest.mark.parametrize(("size", "whole"), [(1000, True), ((256 << 10) - 1, True), (256 << 10, True), (300 << 10, False)])
+def test_the_beginning_of_an_answer_is_decoded_at_once_and_the_rest_later(size: int, whole: bool) -> None:
+    """About a quarter of a megabyte on the event loop; what is shorter is there as a whole, and nothing is there twice."""
+    content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    sent = gzip.compress(content, 1)
+    body = Body({"content-encoding": "gzip"}, limit_bytes=1 << 20, where="x", accepted="gzip")
+    for at in range(0, len(sent), 100):
+        body.feed(sent[at : at + 100])
+    start = body.start()
+    assert content.startswith(start) and len(start) >= min(size, 256 << 10) - (1 << 10)
+    if not whole:
+        assert not body.decoded and len(start) < size
+    assert body.whole() == content and body.decoded and body.size == len(sent)
+    plain = Body({}, limit_bytes=1 << 20, where="x")
+    plain.feed(content)
+    assert plain.start() == content and plain.decoded
+
+
+def test_padding_after_a_compressed_answer_is_none_of_it() -> None:
+    """Zeros may follow, in whatever pieces; a second member may not."""
+    sent = gzip.compress(b"content")
+    assert _body(sent + b"\0" * 7, b"\0" * 9) == _body(sent, b"\0") == b"content"
+    for more in (b"x", sent, b"\0x"):
+        with pytest.raises(InvalidResponse, match="compressed data is damaged"):
+            _body(sent, more)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "accepted", "named"),
+    [
+        ("gzip", "identity", "gzip instead of identity"), ("br", "gzip", "br instead of gzip"),
+        ("gzip, gzip", "gzip", "gzip, gzip instead of gzip"), ("identity, x-gzip", "gzip", ""), ("GZIP", "gzip", ""),
+        ("", "gzip", ""), ("identity", "identity", ""), ("a\x1bb" + "c" * 60, "gzip", f"a b{'c' * 37} instead of gzip"),
+    ],
+)  # fmt: skip
+def test_an_encoding_that_nobody_asked_for_is_named(encoding: str, accepted: str, named: str) -> None:
+    """Before anything of it is decoded, and as text; more than one is one too many."""
+    if named:
+        with pytest.raises(InvalidResponse) as told:
+            Body({"content-encoding": encoding}, limit_bytes=100, where="x", accepted=accepted)
+        assert told.value.fault.what == f"the answer is encoded as {named}"
+    else:
+        body = Body({"content-encoding": encoding}, limit_bytes=100, where="x", accepted=accepted)
+        body.feed(gzip.compress(b"a") if "gzip" in encoding.lower() else b"a")
+        assert body.whole() == b"a"
+
+
+@pytest.mark.parametrize(
+    ("announced", "large"),
+    [("100", False), ("101", True), ("9" * 18, True), ("9" * 19, True), ("-5", False), ("x", False), ("", False)],
+)
+def test_an_answer_that_announces_too_much_is_not_read(announced: str, large: bool) -> None:
+    """A number that is none announces nothing: the limit holds while it comes."""
+    if large:
+        with pytest.raises(InvalidResponse, match="larger than 100 bytes"):
+            Body({"content-length": announced}, limit_bytes=100, where="x")
+    else:
+        Body({"content-length": announced}, limit_bytes=100, where="x").feed(b"a" * 100)

@@ -170,6 +170,20 @@ def test_an_exec_plugin_gives_its_token_once_until_it_expires(tmp_path: Path) ->
     assert count.read_text() == "x\nx\nx\n"
 
 
+@pytest.mark.parametrize("other", [False, True])
+@pytest.mark.parametrize(("left", "runs"), [(30.5, 1), (30.0, 1), (29.5, 2), (0.0, 2)])
+def test_a_token_is_renewed_in_its_last_half_minute(tmp_path: Path, left: float, runs: int, other: bool) -> None:
+    """Exactly thirty seconds before its end it is still used, by the client that has it and by another one of the process."""
+    count = tmp_path / "count"
+    body = f"echo x >> {count}\ncat <<'END'\n{credential(expirationTimestamp='2030-01-01T00:00:00Z')}\nEND\n"
+    path = config(tmp_path / "k", user={"exec": {"apiVersion": V1, "command": plugin(tmp_path, body)}})
+    ends = 1893456000.0
+    given = access(path)
+    assert bearer(given, now=ends - 3600.0) == "Bearer t1"
+    assert bearer(access(path) if other else given, now=ends - left) == "Bearer t1"
+    assert count.read_text() == "x\n" * runs
+
+
 def test_a_failure_of_the_plugin_is_forgotten_whatever_the_clock_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its error holds for a moment, so that six watches do not run it six times; a clock that is set back by a day meanwhile
     keeps nobody from the cluster.

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from queries.model.cluster import Cluster, PodControllers, PodSelectors, find_groups
 from queries.model.pod import Pod
+from queries.model.replica_limits import Autoscaler
 from queries.model.workload import Condition, Revision, Workload
 
 API = Workload("n", "api", "u", "1", 1, 1, 1, 1, 1, 1, 1, False, 3, 10.0)
@@ -83,3 +84,26 @@ def test_a_stateful_set_is_not_as_old_as_its_last_rollout() -> None:
     assert cluster.rolled_out_at(replace(found, generation=2, restarted_at=70.0, written_at=130.0)) == 70.0
     later = replace(found, generation=3, restarted_at=70.0, written_at=130.1)
     assert cluster.rolled_out_at(later) == 0.0, "the template was written again after the restart"
+
+
+def test_what_serves_is_counted_and_each_workload_has_its_own_autoscaler() -> None:
+    """Ready and desired of two that serve and of a lone pod, without a Job; one of another kind does not count."""
+    web, worker = replace(API, name="web", desired=3, ready=2), replace(API, name="worker", desired=2, ready=2)
+    job, pod = replace(API, name="job", kind="Job"), replace(API, name="p", kind="Pod")
+    scalers = tuple(
+        Autoscaler("n", f"{kind} {name}", kind, name, 1, 5, 1, 1)
+        for kind, name in (("StatefulSet", "web"), ("Deployment", "worker"), ("Deployment", "web"))
+    )
+    cluster = Cluster("n", (job, pod, web, worker), autoscalers=scalers)
+    assert cluster.count_ready() == (5, 6) and Cluster("n").count_ready() == (0, 0)
+    found = [cluster.autoscaler_of(item) for item in (web, worker, job)]
+    assert [item and item.name for item in found] == ["Deployment web", "Deployment worker", None]
+
+
+def test_whose_pods_are_meant() -> None:
+    """Every workload that has one of them, once; no pod is nobody's."""
+    pods = (_pod("a", "r", "ReplicaSet/shop-7d9", app="shop"), _pod("b", "s", "StatefulSet/shop", app="shop"), _pod("c"))
+    cluster = Cluster("n", (SHOP, SHOP_SET), (SET,), pods)
+    assert cluster.find_targets(("uid-a",)) == ["deployment/shop"]
+    assert sorted(cluster.find_targets(["uid-b", "uid-a", "uid-none"])) == ["deployment/shop", "statefulset/shop"]
+    assert cluster.find_targets(()) == [] == cluster.find_targets(("uid-none",))
