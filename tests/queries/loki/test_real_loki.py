@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from kept_lines import RECORDED
+from limits import extend
 from real_loki import LABELS, LINES, NANO, NOW, SKIP, TENANT, ask, binary, push, real_loki
 
 from console.demo.loki import Limits, LineStore
@@ -249,8 +250,9 @@ async def test_labels_of_a_time(server: tuple[str, int]) -> None:
     loki = client(url)
     assert {"app", "pod"} <= set(await loki.labels())
     found: set[str] = set()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(extend(60.0)):
         while "old_pod" not in found:
+            await asyncio.sleep(0.2)
             found = set(await loki.labels(start_ns=at_ns - NANO, end_ns=at_ns + NANO))
     values = await loki.label_values("old_pod", query='{old_app="gone"}', start_ns=at_ns - NANO, end_ns=at_ns + NANO)
     assert values == ("x",)
