@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -234,4 +236,19 @@ async def test_rules_that_cannot_be_read_are_a_reason() -> None:
     with pytest.raises(SourceError):
         await source.rules()
     assert source.recorded_rules == frozenset()
+    await source.close()
+
+
+@pytest.mark.parametrize("ahead", [3600.0, -3600.0, 0.0])
+async def test_the_rules_tell_how_far_the_clock_of_their_server_is_ahead(ahead: float) -> None:
+    """That of the ruler, whose times they have, and not that of the Prometheus beside it; a few seconds are none."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        at = time.time() + (ahead if request.url.host == "ruler" else 86_400.0)
+        data = {"status": "success", "data": {"groups": []}}
+        return httpx.Response(200, json=data, headers={"Date": formatdate(at, usegmt=True)})
+
+    source = Prometheus(Endpoint("http://p", ruler=Endpoint("http://ruler")), transport=httpx.MockTransport(answer))
+    rules = await source.rules()
+    assert rules.ahead_seconds == pytest.approx(ahead, abs=10.0) and (ahead or rules.ahead_seconds == 0.0)
     await source.close()
