@@ -191,17 +191,28 @@ class Checklists:
 
 
 def read_files(folder: str) -> tuple[ChecklistFile, ...]:
-    """The shipped files and those of `folder`, which may be empty or absent. A file that cannot be read still hides the shipped
-    one of its name: the team must not get another checklist without notice.
+    """The shipped files and those of `folder`, which may be empty or absent. A file, or a folder, that cannot be read still
+    hides the shipped one of its name, and so do two files of one name: the team must not get another checklist without notice.
     """
-    own = sorted(Path(folder).glob("*.yaml")) if folder else []
-    own += sorted(Path(folder).glob("*.yml")) if folder else []
-    files = {path.stem: path for path in sorted(SHIPPED.glob("*.yaml")) if path.stem != _QUERIES}
-    files.update({path.stem: path for path in own})
-    return tuple(_read_file(name, path) for name, path in files.items())
+    shipped = {path.stem: [path] for path in sorted(SHIPPED.glob("*.yaml")) if path.stem != _QUERIES}
+    own: dict[str, list[Path]] = {}
+    try:
+        for path in sorted(Path(folder).iterdir()) if folder else ():
+            if path.suffix in (".yaml", ".yml"):
+                own.setdefault(path.stem, []).append(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        why = f"{folder} cannot be read: {error.strerror or error}. The team's own checklist of this name may be in it."
+        return tuple(ChecklistFile(name, folder, why=why) for name in shipped)
+    return tuple(_read_file(name, paths) for name, paths in (shipped | own).items())
 
 
-def _read_file(name: str, path: Path) -> ChecklistFile:
+def _read_file(name: str, paths: list[Path]) -> ChecklistFile:
+    path = paths[0]
+    if len(paths) > 1:
+        why = f"{' and '.join(item.name for item in paths)} are both in {path.parent}: keep one of them"
+        return ChecklistFile(name, str(path), why=why)
     try:
         return ChecklistFile(name, str(path), _text(path))
     except ConfigError as error:

@@ -161,17 +161,20 @@ def _open_incidents(context: RenderContext) -> Iterator[Line]:
         return
     worst = min(opened, key=lambda item: (item.severity, item.declared_at))
     tone = "critical" if worst.severity == "P1" else "warn"
-    more = f" +{len(opened) - 1}" if len(opened) > 1 else ""
+    others = [item for item in opened if item is not worst]
+    late_others = [str(item.number) for item in others if any(tone == "critical" for _, tone in _deadline(item, context))]
+    more: Line = ((f" +{len(others)}", "dim"),) if others else ()
+    more += ((f" ({', '.join(late_others)} OVERDUE)", "critical"),) if late_others else ()
     facts = f"{worst.number} {worst.severity} {format_brief_age(context.now - worst.declared_at)}"
     leader = next((person for role, person in worst.roles if role == "commander" and person), "")
     led: Line = ((text(f" led by {leader}")[0], "") if leader else (" nobody leads", "warn"),)
     due = _deadline(worst, context)
-    yield ((f"incident {facts}", tone), *led, (more, "dim"), *due, ("  ", ""))
-    yield ((f"incident {facts}", tone), (more, "dim"), *due, ("  ", ""))
-    yield ((f"INC {facts}", tone), (more, "dim"), *due, ("  ", ""))
+    yield ((f"incident {facts}", tone), *led, *more, *due, ("  ", ""))
+    yield ((f"incident {facts}", tone), *more, *due, ("  ", ""))
+    yield ((f"INC {facts}", tone), *more, *due, ("  ", ""))
     late = any(tone == "critical" for _, tone in due)
     if due and not late:
-        yield ((f"INC {facts}", tone), (f"{more}  ", "dim"))
+        yield ((f"INC {facts}", tone), *more, ("  ", ""))
     elif late:  # more important than the age, and than the end of the cluster's name
         yield ((f"INC {worst.number} ", tone), due[-1], ("  ", ""))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from console.checklists.definition import AlertsEvidence, BatchEvidence, Checklist, MaintenanceEvidence, QueryEvidence
-from console.checklists.loader import KINDS, ChecklistNames, Checklists, parse, shipped_text
+from console.checklists.loader import KINDS, ChecklistNames, Checklists, parse, read_files, shipped_text
 from console.config.errors import ConfigError
 from queries.catalogue.loader import load_board
 
@@ -111,6 +111,24 @@ def test_a_teams_file_comes_before_the_shipped_one(tmp_path: Path) -> None:
     (tmp_path / "morning.yaml").write_text("title: Ours\nitems:\n  - id: a\n    alerts: {since: [weekly, evening]}\n")
     (broken,) = Checklists.load(str(tmp_path), VOCABULARY).broken
     assert broken.why.startswith(f"{tmp_path / 'morning.yaml'}:4: items[0].alerts.since[1]: no such checklist, ")
+
+
+def test_two_files_of_one_name_are_no_checklist(tmp_path: Path) -> None:
+    """Neither of `weekly.yaml` and `weekly.yml` is taken without notice, and the shipped ones stay."""
+    (tmp_path / "weekly.yaml").write_text("title: one")
+    (tmp_path / "weekly.yml").write_text("title: other")
+    found = {item.name: item.why for item in read_files(str(tmp_path))}
+    assert found.pop("weekly") == f"weekly.yaml and weekly.yml are both in {tmp_path}: keep one of them"
+    assert sorted(found) == ["end-of-day", "hourly", "morning"] and set(found.values()) == {""}
+
+
+def test_a_folder_that_cannot_be_read_does_not_give_the_shipped_lists(tmp_path: Path) -> None:
+    """The team's own may be in it; a folder that does not exist has none."""
+    folder = tmp_path / "checklists"
+    assert {item.why for item in read_files(str(folder))} == {""}
+    folder.write_text("not a folder")
+    found = read_files(str(folder))
+    assert len(found) >= 3 and all(item.why.startswith(f"{folder} cannot be read: Not a directory") for item in found)
 
 
 @pytest.mark.parametrize("more", [0, 1])

@@ -73,6 +73,17 @@ def test_the_nearest_timer_is_in_line_1(tmp_path: Path) -> None:
     assert " stable " in render(160, calm, at=NOW + 61)
 
 
+@pytest.mark.parametrize(("width", "shown"), [(160, " +2 (7 OVERDUE) · response in 13m"), (80, "INC 4 P1 2m +2 (7 OVERDUE)")])
+def test_what_is_overdue_at_another_open_incident_is_in_line_1(tmp_path: Path, width: int, shown: str) -> None:
+    """The P1 has time left; of the two others one has none, and that one is named."""
+    young = replace(LED, declared_at=NOW - 120)
+    late = replace(LED, id="p7", number=7, severity=Priority.P2, declared_at=NOW - 7200)
+    new = replace(late, id="p8", number=8, declared_at=NOW - 60)
+    session = StillSession(settings(tmp_path), snapshot(ledger=JournalState(incidents=Incidents((young, late, new)))))
+    text = "".join(words for words, _ in render_header(RenderContext(session.settings, NOW, session, session.shown), width)[0])
+    assert shown in text and len(text) <= width
+
+
 def test_a_closed_incident_is_gone(tmp_path: Path) -> None:
     """Line 1 is as it was before the incident once it is closed."""
     assert "incident" not in line(tmp_path, 160, replace(LED, closed_at=NOW))
