@@ -661,6 +661,10 @@ class Session(JournalSession):
             self._store.pauses = (*self._store.pauses, ClockPause(now - missed, frozenset({*SOURCES, LOKI}), now))
         return self._store.snapshot(now)
 
+    def find_changed_ids(self, before: Snapshot | None, after: Snapshot) -> frozenset[str]:
+        """The ids of panels and alerts that changed between two snapshots of this session."""
+        return self._snapshots.find_changed_ids(before, after)
+
     def _run(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=f"the task of {name}")
         task.add_done_callback(_report_failure)

@@ -10,6 +10,7 @@ from typing import Any
 
 from console.log import report_error
 from console.monitor.state_store import StateStore
+from console.state.changed_ids import find_changed_ids
 from console.state.snapshot import Snapshot
 from queries.concurrency import CPU_LOCK
 from queries.model.source import PollResult
@@ -36,6 +37,8 @@ class SnapshotBuilder:
         self._building: asyncio.Task[None] | None = None
         self._scheduled: asyncio.TimerHandle | None = None
         self._started_at = 0.0
+        self._changed: tuple[Snapshot | None, Snapshot, frozenset[str]] | None = None
+        """What changed from one snapshot to the latest, found in the builder's thread; None once somebody has asked."""
 
     def open(self, show: Callable[[Snapshot], None]) -> None:
         """From now on, build snapshots and call `show` with each in the event loop."""
@@ -50,6 +53,13 @@ class SnapshotBuilder:
         if self._show is None or self._scheduled is not None:
             return
         self._scheduled = asyncio.get_running_loop().call_later(_COALESCE_SECONDS, self._start)
+
+    def find_changed_ids(self, before: Snapshot | None, after: Snapshot) -> frozenset[str]:
+        """As `console.state.changed_ids`; known already if the builder has built one after the other."""
+        found, self._changed = self._changed, None
+        if found is not None and found[0] is before and found[1] is after:
+            return found[2]
+        return find_changed_ids(before, after)
 
     async def build_now(self) -> None:
         """Without the usual delay; returns when the current state is shown."""
@@ -108,4 +118,6 @@ class SnapshotBuilder:
                     self._store.apply(result)
                 except Exception as error:
                     loop.call_soon_threadsafe(report_error, f"reading the response of {result.source}", error)
-            return self._build()
+            before, after = self.latest, self._build()
+            self._changed = before, after, find_changed_ids(before, after)
+            return after

@@ -31,7 +31,7 @@ from console.screens.commands import find_alias_errors, run_command
 from console.screens.gc_policy import GcPolicy
 from console.screens.kept_choices import KeptChoices
 from console.screens.registry import MODES, SCREENS, preload
-from console.screens.render_context import RenderContext, find_changed_ids
+from console.screens.render_context import RenderContext
 from console.screens.staleness import pause_overdue
 from console.screens.views import Views
 from console.screens.worker_errors import ReportsWorkerErrors, UnexpectedErrors
@@ -327,11 +327,11 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
 
     def show_past(self, snapshot: Snapshot, *, jumped: bool) -> None:
         """Show another moment of the past; after a jump, nothing that screens read before belongs to it."""
-        if jumped:
+        if jumped or self.session is None:
             self._jumps += 1
             self.shown.changed_ids = frozenset()
         else:
-            self.shown.changed_ids = find_changed_ids(self.shown.snapshot, snapshot)
+            self.shown.changed_ids = self.session.find_changed_ids(self.shown.snapshot, snapshot)
         self.shown.snapshot = snapshot
         self._show()
 
@@ -582,7 +582,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
             self.shown.snapshot = event.snapshot
             self._show()
             return
-        self.shown.changed_ids = find_changed_ids(self.shown.snapshot, event.snapshot)
+        self.shown.changed_ids = event.session.find_changed_ids(self.shown.snapshot, event.snapshot)
         before, self.shown.snapshot = self.shown.snapshot, event.snapshot
         if self._flows is not None:
             self._flows.watch(before, event.snapshot)

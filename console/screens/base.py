@@ -10,7 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
-from textual.events import Click, ScreenResume
+from textual.events import Click, Resize, ScreenResume
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widget import Widget
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Widget)
 
+_COLUMNS = [(0, "-narrow"), (132, "-wide")]
+_ROWS = [(0, "-low"), (20, "-middle"), (36, "-high")]
+_BREAKPOINT_CLASSES = frozenset(name for _, name in (*_COLUMNS, *_ROWS))
+
 
 class ConsoleScreen(ReportsWorkerErrors, StyledOnce, Screen[None]):
     """`body` creates the widgets, `draw` fills them from a render context."""
@@ -42,8 +46,8 @@ class ConsoleScreen(ReportsWorkerErrors, StyledOnce, Screen[None]):
     TAKES_TYPE_AHEAD = True
     BLANK = True
 
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (132, "-wide")]  # noqa: RUF012  # declared so by Textual
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-middle"), (36, "-high")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = _COLUMNS
+    VERTICAL_BREAKPOINTS = _ROWS
 
     BINDINGS: ClassVar[list[BindingType]] = [*keys.NAVIGATION]
 
@@ -66,15 +70,19 @@ class ConsoleScreen(ReportsWorkerErrors, StyledOnce, Screen[None]):
         Only for a screen that creates all its widgets in its constructor.
         """
         self.context, self._initial_size = context, size
-        for breakpoints, cells in ((self.HORIZONTAL_BREAKPOINTS, size.width), (self.VERTICAL_BREAKPOINTS, size.height)):
-            self.add_class([name for least, name in breakpoints if cells >= least][-1], update=False)
 
     @property
     def width(self) -> int:
         """The width of a line; before the first layout, the announced one."""
         return self.size.width or self._initial_size.width
 
+    def is_classed_for(self, size: Size) -> bool:
+        return self.classes.isdisjoint(_BREAKPOINT_CLASSES - (kept := _classes_for(size))) and kept <= self.classes
+
     def compose(self) -> ComposeResult:
+        # Before any widget is matched with the style sheet: Textual would match all of them again.
+        fitting = _classes_for(self.app.size)
+        self.update_classes({name: name in fitting for name in _BREAKPOINT_CLASSES}, update=False)
         if self.context is not None:
             self._fill(self.context)
         yield self.header
@@ -239,8 +247,14 @@ class ConsoleScreen(ReportsWorkerErrors, StyledOnce, Screen[None]):
     def _show_in_view(self) -> None:
         self.post_message(RenderRequested())
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         self.call_after_refresh(self.redraw)
+
+
+def _classes_for(size: Size) -> frozenset[str]:
+    """The class of the width, and the one of the height."""
+    sides = ((_COLUMNS, size.width), (_ROWS, size.height))
+    return frozenset([name for least, name in breakpoints if cells >= least][-1] for breakpoints, cells in sides)
 
 
 def draw_blank(container: C) -> C:

@@ -11,7 +11,6 @@ from textual.binding import Binding, BindingType
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from console.screens.commands import Entry, run_command
@@ -19,8 +18,8 @@ from console.screens.completion import Completion
 from console.screens.worker_errors import ReportsWorkerErrors
 from queries.concurrency import maybe_offload
 from queries.model.text import visible
+from widgets.dialogs.dialog import Dialog
 from widgets.rows import Rows
-from widgets.styled_once import StyledOnce
 from widgets.styled_text import Line, fit, text
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ _DISCOVERED = 12
 """Commands that the palette lists before anything is typed."""
 
 
-class CommandLine(ReportsWorkerErrors, StyledOnce, ModalScreen[str]):
+class CommandLine(ReportsWorkerErrors, Dialog[str]):
     """Returns the command to run, or an empty string."""
 
     TAKES_TYPE_AHEAD = True

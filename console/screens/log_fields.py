@@ -9,15 +9,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
+from textual.events import Resize
 
 from console.logs.line_fields import FieldKind, LineField, LineFilter, build_trace_url, find_fields
 from console.screens.messages import CopyRequested
 from console.screens.worker_errors import ReportsWorkerErrors
 from queries.errors import SourceError
 from queries.model.log import LogLine
+from widgets.dialogs.dialog import Dialog
 from widgets.rows import Rows
-from widgets.styled_once import StyledOnce
 from widgets.styled_text import Line, fit, text, wrap
 from widgets.text_view import TextView
 
@@ -26,7 +26,7 @@ _NAME_CELLS = 24
 _KINDS = {FieldKind.LABEL: "label", FieldKind.METADATA: "metadata"}
 
 
-class LogFieldsDialog(ReportsWorkerErrors, StyledOnce, ModalScreen[LineFilter | None]):
+class LogFieldsDialog(ReportsWorkerErrors, Dialog[LineFilter | None]):
     """Returns the chosen filter, or None. `read` gives all fields of a line; those of its text are shown before it answers.
     `step` gives the line before (-1) or after (1) another one. `links` marks a trace for terminals that open links.
     """
@@ -103,7 +103,7 @@ class LogFieldsDialog(ReportsWorkerErrors, StyledOnce, ModalScreen[LineFilter | 
         # Text and keys are always visible; the fields scroll.
         self._fields.styles.max_height = max(1, self.size.height - 2 - len(self._head.lines) - len(self._foot.lines))
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: Resize) -> None:
         self._draw()
 
     def _draw_field(self, field: LineField, width: int) -> Line:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class RenderRequested(Message):
-    """A screen came into view and has to be drawn."""
+    """A screen came into view and has to be drawn; several that wait are one."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, RenderRequested)
 
 
 class ChoicesChanged(Message):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -19,8 +20,9 @@ from console.screens.alert_detail import render_elsewhere, render_step
 from console.screens.base import ConsoleScreen, section
 from console.screens.messages import ActionRequested, CopyRequested, OpenExploreRequested
 from console.screens.render_context import RenderContext
+from queries.concurrency import maybe_offload
 from queries.model.alert import Suggestion, TrackedAlert
-from queries.model.series import format_labels
+from queries.model.series import Labels, format_labels
 from queries.model.text import visible
 from widgets.styled_text import Line, text, wrap
 from widgets.text_view import TextView
@@ -61,10 +63,12 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
         self._steps: dict[int, StepResult] = {}
         self._fetched_at = 0.0
         self._rendered_body = ""
+        self._subject: tuple[Labels, str] = ((), "")
+        """The labels of the alert, and those that distinguish it from its namesakes; the latter are compared in a thread."""
         self._subject_error = ""
         self._head = TextView(id="runbook-head")
         self._text = Markdown(id="runbook-text", open_links=False)
-        self._scroll = VerticalScroll(self._head, self._text, classes="grow")
+        self._scroll = _Page(self._head, self._text, classes="grow")
 
     def body(self) -> Iterable[Widget]:
         yield self._scroll
@@ -107,11 +111,9 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
         return next((item for item in served if item.elsewhere is None), next(iter(served), self._last))
 
     def _describe_subject(self, tracked: TrackedAlert) -> str:
-        """The alert's name, with the labels in which it differs from the others of that name."""
-        listed = self.context.alerts if self.context else ()
-        namesakes = [item.alert.labels for item in listed if item.alert.name == tracked.alert.name]
-        own = tuple(pair for pair in tracked.alert.labels if any(pair not in labels for labels in namesakes))
-        return tracked.alert.name + format_labels(own)
+        """The alert's name, with the labels in which it differs from the others of that name, as soon as they are known."""
+        labels, distinct = self._subject
+        return tracked.alert.name + (distinct if labels == tracked.alert.labels else "")
 
     def menu_entries(self) -> Iterable[tuple[str, str]]:
         """The calls of the platform's administration that the runbook names."""
@@ -156,6 +158,12 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
         if session is None:
             return
         tracked = self.current_alert()
+        if tracked is not None:
+            listed = self.context.alerts if self.context else ()
+            distinct = await maybe_offload(partial(_find_distinct_labels, tracked, listed), len(listed))
+            before, self._subject = self._subject, (tracked.alert.labels, format_labels(distinct))
+            if self._subject != before:
+                self.redraw()
         self._subject_error = await asyncio.to_thread(session.subject_error, runbook, tracked)
         async for result in session.runbook_steps(runbook, tracked):
             self._steps[result.index] = result
@@ -236,6 +244,21 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
             yield (text(f"  {item.to:<10}", "strong"), text(first))
             yield from ((text(f"{'':12}{part}"),) for part in rest)
             yield (text(f"{'':12}{contact.ways if contact else 'no contact is configured'}", "dim"),)
+
+
+class _Page(VerticalScroll):
+    """Textual matches a scrolling page and everything on it again when it gains or loses the focus: fifty widgets of a text.
+    Nothing on it looks different then.
+    """
+
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        return
+
+
+def _find_distinct_labels(tracked: TrackedAlert, listed: Iterable[TrackedAlert]) -> Labels:
+    """The labels that not all alerts of the same name have."""
+    namesakes = [item.alert.labels for item in listed if item.alert.name == tracked.alert.name]
+    return tuple(pair for pair in tracked.alert.labels if any(pair not in labels for labels in namesakes))
 
 
 def _is_same(one: TrackedAlert, other: TrackedAlert) -> bool:

@@ -26,7 +26,7 @@ from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_caveat
 from console.screens.workload_actions import WorkloadActionsScreen
 from console.screens.workload_view import PageRow, Related, build_page, find_related
-from console.state.snapshot import active
+from console.state.snapshot import Snapshot, active
 from queries.model.verdict import Verdict
 from queries.model.workload import parse_kind
 from widgets.rows import Rows
@@ -68,6 +68,8 @@ class WorkloadScreen(FilterableScreen, ReadingScreen, WorkloadActionsScreen):
         self._rows: Rows[PageRow] = Rows(key=lambda row: row.key, draw=lambda row, width: row.line, id="workload-page")
         self._rows.add_class("grow")
         self._reading: WorkloadReading | None = None
+        self._related: tuple[Snapshot | None, WorkloadReading, Related] | None = None
+        """What the snapshot has about the workload, and from what that was found."""
         self._findings: tuple[Problem, ...] = ()
         self._marked = ""
         """The name of the revision to compare with."""
@@ -92,13 +94,20 @@ class WorkloadScreen(FilterableScreen, ReadingScreen, WorkloadActionsScreen):
             self._head.show((((" Workload ", "title"), text(self._target, "strong"), *self.state_of_reading()),))
             return
         self._findings = list_problems(reading, now=context.now)
-        related = find_related(context.snapshot, reading, alerts_caveat=alerts_caveat(context))
+        related = self._find_related(context, reading)
         self._head.show(((*self._headline(reading, related), *self.state_of_reading(pending)),))
         width = max(20, (self._rows.inner_width or self.width) - 1)
         self._rows.show(build_page(reading, self._findings, related, now=context.now, width=width, current=self._is_current()))
         if not self._placed and not pending:
             self._placed = True
             self._rows.move_to(next((row.key for row in self._rows.items if row.key.startswith("finding ")), ""))
+
+    def _find_related(self, context: RenderContext, reading: WorkloadReading) -> Related:
+        """Thousands of alerts are searched once for each snapshot."""
+        caveat, known = alerts_caveat(context), self._related
+        if known is None or known[0] is not context.snapshot or known[1] is not reading or known[2].alerts_caveat != caveat:
+            known = self._related = context.snapshot, reading, find_related(context.snapshot, reading, alerts_caveat=caveat)
+        return known[2]
 
     async def read(self) -> bool:
         session = self.context.session if self.context else None

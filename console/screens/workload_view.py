@@ -79,7 +79,7 @@ def find_related(snapshot: Snapshot | None, reading: WorkloadReading, *, alerts_
         [
             item
             for item in snapshot.alerts
-            if (names_it in item.alert.labels or target in [suggestion.target for suggestion in item.suggestions])
+            if (names_it in item.alert.labels or (item.suggestions and target in [one.target for one in item.suggestions]))
             and item.elsewhere is None
         ]
     )

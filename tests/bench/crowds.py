@@ -1,5 +1,7 @@
-"""What a pod and an alert cost where there are ten and four times as many: CPU and memory of each, for the first list and for
-one in which one differs.
+"""What a pod, an alert and a series cost where there are ten and four times as many, and how long a key takes then.
+
+Pods and alerts in this process: CPU and memory of each, for the first list and for one in which one differs. Series and keys in
+front of real servers (`crowds_served.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import crowds_served
 from figure import Figure
 from stage import Stage
 
@@ -26,8 +29,9 @@ _NOW = 1_800_000_000.0
 def measure(stage: Stage) -> list[Figure]:
     from console.screens.gc_policy import GcPolicy
 
+    served = [*crowds_served.measure_keys(stage, pods=MANY_PODS, alerts=MANY_ALERTS), *crowds_served.measure_series(stage)]
     GcPolicy().start(0.0)
-    return [*_compare("alert", Alerts, MANY_ALERTS), *_compare("pod", Pods, MANY_PODS)]
+    return [*_compare("alert", Alerts, MANY_ALERTS), *_compare("pod", Pods, MANY_PODS), *served]
 
 
 def _compare(name: str, crowd: Callable[[int], Alerts | Pods], many: int) -> list[Figure]:

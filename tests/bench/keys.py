@@ -17,23 +17,29 @@ def measure(stage: Stage) -> list[Figure]:
     with stage.platform(alerts=50) as sources:
         with stage.console(sources.environ()) as terminal:
             terminal.read(6.0)
-            quiet = _presses(terminal)
+            quiet = press_keys(terminal)
         crowd = Cluster(stage.place("crowd") / "kubeconfig", pods=PODS, rate=PODS / 20)
         try:
             with stage.console(sources.environ(KUBECONFIG=str(crowd.kubeconfig))) as terminal:
                 terminal.read(12.0)
-                busy = _presses(terminal)
+                busy = press_keys(terminal)
         finally:
             crowd.close()
-    note = "median {:.1f} ms, worst {:.1f} ms"
     return [
-        Figure("key press to first byte, p95, idle", percentile(quiet, 0.95), "ms", 15, _told(note, quiet)),
-        Figure("key press to first byte, p95, 10,000 pods changing", percentile(busy, 0.95), "ms", 25, _told(note, busy)),
+        latency("key press to first byte, p95, idle", quiet, 15),
+        latency("key press to first byte, p95, 10,000 pods changing", busy, 25),
     ]
 
 
-def _presses(terminal: Timed) -> list[float]:
-    """Cursor keys at a person's pace, never two at once; milliseconds."""
+def latency(what: str, waits: list[float], goal: float) -> Figure:
+    """The 95th percentile of these milliseconds."""
+    return Figure(
+        what, percentile(waits, 0.95), "ms", goal, f"median {statistics.median(waits):.1f} ms, worst {max(waits):.1f} ms"
+    )
+
+
+def press_keys(terminal: Timed) -> list[float]:
+    """Cursor keys at a person's pace, never two at once, on the overview and in the list of alerts; milliseconds."""
     chance = random.Random(7)  # the same pace in every run
     waits = []
     for screen in "12":
@@ -48,7 +54,3 @@ def _presses(terminal: Timed) -> list[float]:
     if len(waits) < _PRESSES * 0.9:
         raise AssertionError(f"only {len(waits)} of {_PRESSES} keys changed anything")
     return waits
-
-
-def _told(note: str, waits: list[float]) -> str:
-    return note.format(statistics.median(waits), max(waits))

@@ -9,16 +9,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 
+from widgets.dialogs.dialog import Dialog
 from widgets.rows import Rows
-from widgets.styled_once import StyledOnce
 from widgets.styled_text import Line, fit, text
 from widgets.table import Arrangement
 from widgets.text_view import TextView
 
 
-class ColumnsDialog(StyledOnce, ModalScreen[Arrangement]):
+class ColumnsDialog(Dialog[Arrangement]):
     """Returns the arrangement that a person left it with."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -9,16 +9,15 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from widgets.dialogs.button import DialogButton
-from widgets.styled_once import StyledOnce
+from widgets.dialogs.dialog import Dialog
 from widgets.styled_text import Line
 from widgets.text_view import TextView
 
 
-class ConfirmDialog(StyledOnce, ModalScreen[bool]):
+class ConfirmDialog(Dialog[bool]):
     """Returns True only when a person pressed the verb and typed `confirm_word`, if one is required.
 
     Without a `verb` there is nothing to confirm: the dialog only shows why not.
@@ -59,7 +58,7 @@ class ConfirmDialog(StyledOnce, ModalScreen[bool]):
     def on_mount(self) -> None:
         self.query_one("#cancel", Button).focus()
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         self._fit()
 
     def _fit(self) -> None:

@@ -8,16 +8,15 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, TextArea
 
 from widgets.dialogs.button import DialogButton
-from widgets.styled_once import StyledOnce
+from widgets.dialogs.dialog import Dialog
 from widgets.styled_text import text
 from widgets.text_view import TextView
 
 
-class EditTextDialog(StyledOnce, ModalScreen[str | None]):
+class EditTextDialog(Dialog[str | None]):
     """Returns the text, or None when cancelled. Enter inserts a new line; ctrl+s keeps the text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,12 +8,11 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from queries.model.frozen import dataclass
 from widgets.dialogs.button import DialogButton
-from widgets.styled_once import StyledOnce
+from widgets.dialogs.dialog import Dialog
 from widgets.styled_text import text
 from widgets.text_view import TextView
 
@@ -28,7 +27,7 @@ class FormField:
     required: bool = True
 
 
-class FormDialog(StyledOnce, ModalScreen[dict[str, str] | None]):
+class FormDialog(Dialog[dict[str, str] | None]):
     """Returns the values by name, or None when cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,15 +11,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.events import Key
-from textual.screen import ModalScreen
 
+from widgets.dialogs.dialog import Dialog
 from widgets.rows import Rows
-from widgets.styled_once import StyledOnce
 from widgets.styled_text import Line, text
 from widgets.text_view import TextView
 
 
-class SelectDialog(StyledOnce, ModalScreen[str]):
+class SelectDialog(Dialog[str]):
     """Returns the key of the chosen row, or an empty string. `choices` are (key, label) pairs; a typed character of `letters`
     chooses its key. The `disabled` keys are shown dimmed and cannot be chosen.
     """

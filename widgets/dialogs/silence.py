@@ -9,7 +9,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from queries.model.alert import TrackedAlert
@@ -17,8 +16,8 @@ from queries.model.frozen import dataclass
 from queries.model.matcher import Matcher, MatcherError, parse_matchers
 from queries.text.durations import parse_duration
 from widgets.dialogs.button import DialogButton
+from widgets.dialogs.dialog import Dialog
 from widgets.formatting import severity_label
-from widgets.styled_once import StyledOnce
 from widgets.styled_text import Line, text
 from widgets.text_view import TextView
 
@@ -32,7 +31,7 @@ class SilenceForm:
     comment: str
 
 
-class SilenceDialog(StyledOnce, ModalScreen[SilenceForm | None]):
+class SilenceDialog(Dialog[SilenceForm | None]):
     """`matches` returns the known alerts that a set of matchers would silence."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from rich.color import ColorSystem
@@ -14,9 +15,15 @@ from widgets.terminal.cell_diff import CursorState, diff_row
 from widgets.terminal.sgr import StyleTable
 
 
-def strips_of(screen: Screen[Any]) -> list[Strip]:
-    """The lines of the whole screen, from the top, as the compositor has them; Textual has no public way to them."""
-    return screen._compositor.render_strips()
+def strips_of(screen: Screen[Any], lines: Collection[int] | None = None) -> list[Strip]:
+    """The lines of the screen with these ascending numbers as far as there are any, or all from the top, as the compositor has
+    them; Textual has no public way to them.
+    """
+    compositor = screen._compositor
+    if lines is None:
+        return compositor.render_strips()
+    chops = compositor._render_chops(compositor.size.region, lines.__contains__)
+    return [Strip.join(chops[y].values()) for y in lines if y < len(chops)]
 
 
 class FrameRenderer:

@@ -6,8 +6,12 @@ import asyncio
 import threading
 from typing import Any, cast
 
+import pytest
+from screen_samples import snapshot, tracked
+
 from console.monitor.snapshot_builder import SnapshotBuilder
 from console.monitor.state_store import StateStore
+from console.state.changed_ids import find_changed_ids
 from console.state.snapshot import Snapshot
 
 
@@ -32,3 +36,29 @@ async def test_closing_leaves_no_task_behind_a_slow_snapshot() -> None:
     finally:
         go_on.set()
     assert shown == []
+
+
+async def test_what_changed_is_found_in_the_builders_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of alerts are not compared in the event loop, but for a snapshot that was built after another one."""
+    found_in: list[str] = []
+
+    def record(before: Snapshot | None, after: Snapshot) -> frozenset[str]:
+        found_in.append(threading.current_thread().name.partition("_")[0])
+        return find_changed_ids(before, after)
+
+    monkeypatch.setattr("console.monitor.snapshot_builder.find_changed_ids", record)
+    one, two = tracked("One", "critical"), tracked("Two", "critical")
+    first, second, third = (snapshot(alerts=alerts) for alerts in ((one,), (one, two), (two,)))
+    built = iter((first, second, third))
+    desk = SnapshotBuilder(cast(StateStore, None), lambda: next(built))
+    desk.open(lambda _: None)
+    try:
+        for _ in range(2):
+            await desk.build_now()
+        assert desk.find_changed_ids(first, second) == {two.alert.fingerprint}
+        await desk.build_now()
+        assert found_in == ["snapshots"] * 3
+        assert desk.find_changed_ids(first, third) == {two.alert.fingerprint}
+        assert found_in == [*["snapshots"] * 3, "MainThread"]
+    finally:
+        await desk.close()

@@ -7,7 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from screen_samples import snapshot, tracked
+from textual.containers import VerticalScroll
+from textual.css.stylesheet import Stylesheet
+from textual.dom import DOMNode
 
 from console.config.settings import Contact, IncidentSettings
 from console.runbooks.index import RunbookIndex
@@ -97,3 +101,30 @@ async def test_the_subject_changes_only_with_its_alert_and_is_named(stage: Calla
         scene.session.deliver(snapshot(alerts=(two, tracked("ProviderDown", "critical", provider="other"))))
         shown = await scene.until(pilot, 'for ProviderDown{provider="paddle"}')
         assert scene.app.screen.current_alert() == two and "the answer for deepseek" not in shown
+
+
+async def test_the_focus_matches_no_widget_of_the_text_with_the_style_sheet(
+    stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text has fifty widgets, and Textual matches each when the page gains or loses the focus; nothing looks different."""
+    scene = stage(snapshot(alerts=(tracked("ProviderDown", "critical", runbook="provider-down"),)))
+    async with scene.app.run_test(size=(120, 40)) as pilot:
+        await scene.until(pilot, "ProviderDown")
+        scene.app.flows.navigation.open(OpenRunbookRequested("provider-down"))
+        await scene.until(pilot, "Text")
+        page = scene.app.screen.query_one(VerticalScroll)
+        assert page.has_focus
+        focused = scene.text.splitlines()[:-1]  # the footer has other keys
+        matched: list[DOMNode] = []
+        match = Stylesheet.apply
+
+        def record(sheet: Stylesheet, node: DOMNode, **options: Any) -> None:
+            matched.append(node)
+            match(sheet, node, **options)
+
+        monkeypatch.setattr(Stylesheet, "apply", record)
+        scene.app.screen.set_focus(None)
+        await pilot.pause()
+        assert not page.has_focus
+        assert not [node for node in matched if page in node.ancestors_with_self]
+        assert scene.text.splitlines()[:-1] == focused
