@@ -116,10 +116,15 @@ _SINCE = "2026-11-20T00:00:00Z"
 _MANAGED = ("labels", "annotations", "containers", "env", "resources", "volumes", "tolerations", "conditions", "podIPs")
 
 
+_ANSWER_SECONDS = 600.0
+
+
 def answered(kubeconfig: Path) -> None:
     """Waits until a list is answered: with thousands of pods the cluster first starts each of them, which takes seconds."""
     told = yaml.safe_load(kubeconfig.read_text())
-    with httpx.Client(timeout=120.0, headers={"Authorization": f"Bearer {told['users'][0]['user']['token']}"}) as client:
+    with httpx.Client(
+        timeout=_ANSWER_SECONDS, headers={"Authorization": f"Bearer {told['users'][0]['user']['token']}"}
+    ) as client:
         client.get(told["clusters"][0]["cluster"]["server"] + "/api/v1/pods?limit=1").raise_for_status()
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from figure import Figure
 from keys import latency, press_keys
@@ -16,6 +18,8 @@ from work import share
 
 FEW_SERIES, MANY_SERIES = 500, 5_000
 _CHANGES_A_SECOND = 500
+_POD_GB = 1e-4
+"""Of the server of the pods, which also takes 2.5 ms of CPU to create one."""
 _READY_SECONDS = 240.0
 """Fifty thousand pods are a hundred pages, and a busy machine needs its time for them."""
 _SETTLE_SECONDS = 10.0
@@ -24,7 +28,11 @@ _GOAL, _KEY_GOAL_MS = 1.2, 25
 
 
 def measure_keys(stage: Stage, *, pods: int, alerts: int) -> list[Figure]:
-    """Cursor keys while everything is there, and while pods change."""
+    """Cursor keys while everything is there, and while pods change; not measured where so many do not fit."""
+    what = f"key press to first byte, p95, {pods:,} pods, {alerts:,} alerts"
+    if (room := _memory_gb()) < pods * _POD_GB:
+        why = f"not measured: the pods' server needs {pods * _POD_GB:.0f} GB of memory, and {room:.0f} are free"
+        return [Figure(what, math.inf, "ms", _KEY_GOAL_MS, why)]
     with stage.platform(alerts=alerts) as sources:
         crowd = Cluster(stage.place("crowd") / "kubeconfig", pods=pods)
         try:
@@ -38,12 +46,16 @@ def measure_keys(stage: Stage, *, pods: int, alerts: int) -> list[Figure]:
                 now, peak = terminal.memory_mb()
         finally:
             crowd.close()
-    what = f"key press to first byte, p95, {pods:,} pods, {alerts:,} alerts"
     return [
         latency(what, quiet, _KEY_GOAL_MS),
         latency(f"{what}, {_CHANGES_A_SECOND} pods a second changing", busy, _KEY_GOAL_MS),
         Figure("memory of the whole program with them", now, "MB", note=f"peak {peak:.0f} MB"),
     ]
+
+
+def _memory_gb() -> float:
+    told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return int(told["MemAvailable"].split()[0]) / 1e6
 
 
 def _wait_for(terminal: Timed, *texts: str) -> None:
@@ -67,10 +79,11 @@ class _Console:
     body_bytes: list[float] = field(default_factory=list)
 
     def watch(self) -> None:
-        """One round: the share of a core, and each refresh at Prometheus."""
+        """One round: its refreshes at Prometheus, and the CPU of the console for each."""
         self.proxy.exchanges.clear()
-        self.cpu.append(share(self.terminal, _SECONDS))
+        used = share(self.terminal, _SECONDS) * _SECONDS
         found = [one for one in self.proxy.exchanges if "/query" in one.path and one.ended]
+        self.cpu.append(used / len(found))
         self.seconds.append(statistics.median(one.ended - one.at for one in found))
         self.body_bytes.append(statistics.median(one.body_bytes for one in found))
 
@@ -90,7 +103,7 @@ def measure_series(stage: Stage) -> list[Figure]:
     what = f"{MANY_SERIES:,} ÷ {FEW_SERIES} series a panel"
     return [
         _figure(f"a refresh at Prometheus, for each series, {what}", few.seconds, many.seconds, ratio, 1000, "ms"),
-        _figure(f"CPU of the console, {what}", few.cpu, many.cpu, 1, 1000, "ms a second"),
+        _figure(f"CPU of the console for each refresh, {what}", few.cpu, many.cpu, 1, 1000, "ms"),
         _figure(f"bytes of a refresh, {what}", few.body_bytes, many.body_bytes, 1, 1, "B"),
         Figure(f"memory of the console, {what}", high / low, "×", _GOAL, f"{high:.0f} against {low:.0f} MB"),
     ]
