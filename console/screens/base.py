@@ -76,12 +76,17 @@ class ConsoleScreen(ReportsWorkerErrors, StyledOnce, Screen[None]):
         """The width of a line; before the first layout, the announced one."""
         return self.size.width or self._initial_size.width
 
+    def _find_classes(self, size: Size) -> frozenset[str]:
+        """The class of this width, and the one of this height."""
+        sides = ((self.HORIZONTAL_BREAKPOINTS, size.width), (self.VERTICAL_BREAKPOINTS, size.height))
+        return frozenset([name for least, name in breakpoints if cells >= least][-1] for breakpoints, cells in sides)
+
     def is_classed_for(self, size: Size) -> bool:
-        return self.classes.isdisjoint(_BREAKPOINT_CLASSES - (kept := _classes_for(size))) and kept <= self.classes
+        return self.classes.isdisjoint(_BREAKPOINT_CLASSES - (kept := self._find_classes(size))) and kept <= self.classes
 
     def compose(self) -> ComposeResult:
         # Before any widget is matched with the style sheet: Textual would match all of them again.
-        fitting = _classes_for(self.app.size)
+        fitting = self._find_classes(self.app.size)
         self.update_classes({name: name in fitting for name in _BREAKPOINT_CLASSES}, update=False)
         if self.context is not None:
             self._fill(self.context)
@@ -249,12 +254,6 @@ class ConsoleScreen(ReportsWorkerErrors, StyledOnce, Screen[None]):
 
     def on_resize(self, event: Resize) -> None:
         self.call_after_refresh(self.redraw)
-
-
-def _classes_for(size: Size) -> frozenset[str]:
-    """The class of the width, and the one of the height."""
-    sides = ((_COLUMNS, size.width), (_ROWS, size.height))
-    return frozenset([name for least, name in breakpoints if cells >= least][-1] for breakpoints, cells in sides)
 
 
 def draw_blank(container: C) -> C:
