@@ -8,12 +8,15 @@ from collections.abc import Iterable
 
 import pytest
 from painting import text_of
+from textual._compositor import Compositor, ReflowResult
 from textual.app import App, ComposeResult
 from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
 from textual.events import Event
+from textual.geometry import Size
 from textual.message import Message
 from textual.screen import Screen
+from textual.widget import Widget
 
 from widgets.styled_once import StyledOnce
 from widgets.text_view import TextView
@@ -43,18 +46,18 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.layouts = self.matches = 0
-        lay_out, match = Screen._refresh_layout, Stylesheet.update_nodes
+        lay_out, match = Compositor.reflow, Stylesheet.update_nodes
 
-        def count_layout(screen: Screen[object], *arguments: object, **options: object) -> None:
-            self.layouts += isinstance(screen, Plain)
-            lay_out(screen, *arguments, **options)  # type: ignore[arg-type]
+        def count_layout(compositor: Compositor, parent: Widget, size: Size) -> ReflowResult:
+            self.layouts += isinstance(parent, Plain)
+            return lay_out(compositor, parent, size)
 
         def count_match(sheet: Stylesheet, nodes: Iterable[DOMNode], animate: bool = False) -> None:
             found = list(nodes)
             self.matches += any(isinstance(node, Plain) for node in found)
             match(sheet, found, animate)
 
-        monkeypatch.setattr(Screen, "_refresh_layout", count_layout)
+        monkeypatch.setattr(Compositor, "reflow", count_layout)
         monkeypatch.setattr(Stylesheet, "update_nodes", count_match)
 
 

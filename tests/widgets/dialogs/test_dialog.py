@@ -64,7 +64,8 @@ def cells(strips: Sequence[Strip]) -> list[list[Segment]]:
 
 def dimmed_by_textual(dialog: Asking, crop: Region) -> list[list[Segment]]:
     """What Textual's own cache makes of the same dialog."""
-    visible_screen_stack.set(dialog.app._background_screens)
+    stack = dialog.app.screen_stack
+    visible_screen_stack.set([*stack[: stack.index(dialog)]])
     dialog.refresh()
     return cells(StylesCache().render_widget(dialog, crop))
 
