@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from figure import Figure
+from served_platform import serve_platform
 from servers import servers
 from stage import Stage, clean
 from subject import PROGRAM, PYTHON
@@ -24,8 +25,8 @@ _MOST_STATUS, _MOST_VERB = 2.0, 1.6
 
 def measure(stage: Stage) -> list[Figure]:
     kubectl = shutil.which("kubectl")
-    with stage.platform(alerts=10) as sources:
-        env = {**clean(stage.place("headless")), **sources.environ()}
+    with stage.platform(alerts=10) as sources, serve_platform() as platform:
+        env = {**clean(stage.place("headless")), **sources.environ(CAD_ML_API_URL=platform.url)}
         status = (PROGRAM, "status")
         _run(status, env)  # compiles, and creates the journal
         figures: list[Figure] = []
