@@ -20,6 +20,7 @@ from queries.http import transport as wire
 from queries.http.body import PIECE_BYTES, Body
 from queries.http.clock_skew import ServerClock
 from queries.http.credentials import Credentials
+from queries.http.direct import BodyStream
 from queries.http.endpoint import Endpoint
 from queries.http.lean_httpx import httpx
 from queries.http.proxy import proxy_for
@@ -382,6 +383,10 @@ class Client:
 
 async def read_into(response: httpx.Response, body: Body, enough: float = float("inf")) -> None:
     """Feed the body of a response until it has more than `enough` bytes; yields to the loop now and then."""
+    if isinstance(response.stream, BodyStream) and (whole := response.stream.take_whole()) is not None:
+        if whole:
+            body.feed(whole)
+        return
     pause = time.monotonic() + _YIELD_SECONDS
     async for piece in cast("httpx.AsyncByteStream", response.stream):
         body.feed(piece)

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeAlias, cast
 
 from queries.http.exchange import Exchange
+from queries.http.known_heads import KnownHeads
 from queries.http.lean_httpx import httpx
 
 CONNECTIONS = 8
@@ -37,13 +38,14 @@ class DirectTransport(httpx.AsyncBaseTransport):
         self._context = context
         if context is not None:
             context.set_alpn_protocols(["http/1.1"])
+        self._known = KnownHeads()
         self._slots = asyncio.Semaphore(CONNECTIONS)
         self._idle: list[_Connection] = []
         self._open: set[_Connection] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         trace: Trace = request.extensions.get("trace", _ignore)
-        exchange = Exchange()
+        exchange = Exchange(self._known)
         content = await request.aread()
         message = exchange.request(request.method, request.url.raw_path, request.headers.raw, content)
         await self._slots.acquire()
@@ -55,7 +57,7 @@ class DirectTransport(httpx.AsyncBaseTransport):
             while (head := exchange.head()) is None:
                 await connection.feed(exchange)
             status, headers = head
-            return httpx.Response(status, headers=headers, stream=_BodyStream(self, connection, exchange, trace))
+            return httpx.Response(status, headers=headers, stream=BodyStream(self, connection, exchange, trace))
         except BaseException:
             self._release(connection, reusable=False)
             raise
@@ -220,7 +222,7 @@ class _Connection(asyncio.Protocol):
             self._waiting.set_result(None)
 
 
-class _BodyStream(httpx.AsyncByteStream):
+class BodyStream(httpx.AsyncByteStream):
     """The body of one response; closing it returns the connection to the pool."""
 
     def __init__(self, owner: DirectTransport, connection: _Connection, exchange: Exchange, trace: Trace) -> None:
@@ -229,6 +231,10 @@ class _BodyStream(httpx.AsyncByteStream):
         self._exchange = exchange
         self._trace = trace
         self._closed = False
+
+    def take_whole(self) -> bytes | None:
+        """The body, if all of it was received with the head; None, with nothing taken, if more has to be awaited."""
+        return self._exchange.take_whole()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         await self._trace("http11.receive_response_body.started", {})

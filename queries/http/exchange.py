@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from queries.http.known_heads import KnownHeads, WholeResponse
 from queries.http.lean_h11 import h11
 from queries.http.lean_httpx import httpx
 
@@ -20,14 +21,32 @@ _MOST_EVENTS = 200
 """How many chunks are decoded at once: of one byte each, a piece of 256 KiB would keep the event loop busy for seconds."""
 _TOO_LONG = 431
 """h11's hint for what is larger than its limit."""
+_BODIED = ("GET", "POST")
+"""The methods whose responses have the body that their head announces."""
+_SMALL = 32 << 10
+"""A request with more content is not kept."""
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-@lru_cache(maxsize=32)
-def _build_head(method: str, target: bytes, headers: Headers) -> h11.Request:
-    """Cached, because every refresh sends the same ones, and checking each header costs more than sending. Raises as h11."""
-    return h11.Request(method=method, target=target, headers=list(headers))
+def _write_request(method: str, target: bytes, headers: Headers, content: bytes) -> bytes:
+    """Raises as h11."""
+    return b"".join(_send_request(_connect(), method, target, headers, content))
+
+
+_write_small_request = lru_cache(maxsize=32)(_write_request)
+"""Cached, because every refresh sends the same ones, and checking each header costs more than sending."""
+
+
+def _connect() -> h11.Connection:
+    return h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES)
+
+
+def _send_request(http: h11.Connection, method: str, target: bytes, headers: Headers, content: bytes) -> list[bytes]:
+    head = http.send(h11.Request(method=method, target=target, headers=list(headers)))
+    body = http.send(h11.Data(content)) if content else b""
+    http.send(h11.EndOfMessage())
+    return [head or b"", body or b""]
 
 
 class Exchange:
@@ -36,8 +55,20 @@ class Exchange:
     `head` and `body` raise httpx.RemoteProtocolError.
     """
 
-    def __init__(self) -> None:
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES)
+    def __init__(self, known: KnownHeads | None = None) -> None:
+        """`known` are the heads of earlier responses of the same server."""
+        self._known = known or KnownHeads()
+        self._request: tuple[str, bytes, Headers, bytes] = ("GET", b"/", (), b"")
+        self._h11: h11.Connection | None = None
+        """None as long as nothing was received that it has to parse."""
+        self._whole: WholeResponse | None = None
+        """The response, if its head is known and all of it came at once."""
+        self._first = b""
+        """What was received first."""
+        self._beyond = False
+        """Whether more than the response was received."""
+        self._headers: Headers = ()
+        self._status = 0
         self._informational = 0
         self._ended = False
         self.complete = False
@@ -46,22 +77,30 @@ class Exchange:
     @property
     def reusable(self) -> bool:
         """Whether the next request may follow on the same connection: all was read, and nothing beyond it was received."""
-        done = self._http.our_state is self._http.their_state is h11.DONE
-        return self.complete and done and not self._http.trailing_data[0]
+        if self._whole is not None:
+            return self.complete and not self._beyond
+        if self._h11 is None:
+            return False
+        done = self._h11.our_state is self._h11.their_state is h11.DONE
+        return self.complete and done and not self._h11.trailing_data[0]
 
     def request(self, method: str, target: bytes, headers: Headers, content: bytes) -> bytes:
         """The bytes to send. Raises httpx.LocalProtocolError for a header that would break it, without quoting it."""
+        self._request = method, target, tuple(headers), content
         try:
-            head = self._http.send(_build_head(method, target, tuple(headers)))
-            body = self._http.send(h11.Data(content)) if content else b""
-            self._http.send(h11.EndOfMessage())
+            return (_write_small_request if len(content) < _SMALL else _write_request)(*self._request)
         except h11.LocalProtocolError:
             raise httpx.LocalProtocolError("illegal header") from None
-        return (head or b"") + (body or b"")
 
     def feed(self, data: bytes) -> None:
         """What was received next; not empty."""
-        self._http.receive_data(data)
+        if not self._first:
+            self._first = data
+            self._whole = self._known.read(data) if self._request[0] in _BODIED else None
+        else:
+            self._beyond = self._whole is not None
+        if self._whole is None:
+            self._http.receive_data(data)
 
     def feed_end(self) -> None:
         """The server closed the connection."""
@@ -69,12 +108,24 @@ class Exchange:
             self._ended = True
             self._http.receive_data(b"")
 
+    @property
+    def _http(self) -> h11.Connection:
+        if self._h11 is None:
+            self._h11 = _connect()
+            _send_request(self._h11, *self._request)
+        return self._h11
+
     def head(self) -> tuple[int, Headers] | None:
         """Status and headers of the response, without the informational ones before it; None if they are not whole yet."""
+        if self._whole is not None:
+            return self._whole.status, self._whole.headers
+        if self._h11 is None:
+            return None
         while not self._ended or self._http.trailing_data[0]:
             event = self._next()
             if isinstance(event, h11.Response):
-                return event.status_code, event.headers.raw_items()
+                self._status, self._headers = event.status_code, event.headers.raw_items()
+                return self._status, self._headers
             if not isinstance(event, h11.InformationalResponse):
                 break
             self._informational += 1
@@ -84,8 +135,15 @@ class Exchange:
             raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
         return None
 
+    def take_whole(self) -> bytes | None:
+        """The body, if the response came whole and nothing of it was taken yet."""
+        return self.body() if self._whole is not None and not self.complete else None
+
     def body(self) -> bytes:
         """The next bytes of the body; empty if more must be fed first, or if it is `complete`."""
+        if self._whole is not None and not self.complete:
+            self.complete = True
+            return self._whole.body
         pieces: list[bytes] = []
         for _ in range(0 if self.complete else _MOST_EVENTS):
             event = self._next()
@@ -95,6 +153,8 @@ class Exchange:
             self.complete = isinstance(event, h11.EndOfMessage)
             if self._ended and not self.complete:
                 raise httpx.RemoteProtocolError("peer closed connection without sending complete message body")
+            if self.reusable and not self._informational and self._request[0] in _BODIED:
+                self._known.learn(self._first, self._status, self._headers)
             break
         return b"".join(pieces)
 
