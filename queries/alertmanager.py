@@ -283,7 +283,14 @@ class Alertmanager:
             raise NotConfigured("no Alertmanager is configured", hint="set ALERTMANAGER_URL")
         good: list[T] = []
         lost: list[SourceError] = []
-        results = await asyncio.gather(*map(call, self._peers), return_exceptions=True)
+        results: list[T | BaseException]
+        if len(self._peers) == 1:  # no task of its own for one
+            try:
+                results = [await call(self._peers[0])]
+            except SourceError as error:
+                results = [error]
+        else:
+            results = await asyncio.gather(*map(call, self._peers), return_exceptions=True)
         for peer, result in zip(self._peers, results, strict=True):
             if isinstance(result, SourceError):
                 lost.append(result)

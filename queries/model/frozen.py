@@ -39,7 +39,7 @@ _FROZEN = SimpleNamespace(init=True, repr=True, eq=True, order=False, unsafe_has
 _PLAIN = SimpleNamespace(init=True, repr=True, eq=True, order=False, unsafe_hash=False, frozen=False)
 """The standard library reads of a base whether it is frozen."""
 _CLASS_VARIABLE = ("ClassVar", "typing.ClassVar")
-_COMPILED_AFTER = 100
+_COMPILED_AFTER = 30
 """From this many instances on a compiled `__init__` costs less than assigning their fields one by one."""
 
 

@@ -138,6 +138,8 @@ class Decisions:
         self._types: dict[str, str] = {}
         self._encodings: dict[str, Mapping[str, float]] = {}
         self._encoding_source: dict[str, str] = {}
+        self.changes = 0
+        """Grows with everything that is learned."""
         self._basis_cache: dict[str, tuple[str, ...]] = {}
         """By text, because every refresh needs it for every panel; cleared with new evidence."""
         self._due = self._help_due = float("-inf")
@@ -210,6 +212,7 @@ class Decisions:
 
     def ingest(self, samples: Sequence[Sample], now: float) -> None:
         """Decide from the samples of `evidence_query`."""
+        self.changes += 1
         self._basis_cache.clear()
         labels = {name for item in self._required() for name, _ in item.labels}
         series: dict[str, set[tuple[str, str]]] = {}
@@ -251,6 +254,7 @@ class Decisions:
 
     def ingest_help(self, metric: str, types: Sequence[str], helps: Sequence[str]) -> None:
         """Learn a metric's type and encoding from the metadata of its targets. Without a help text there is no encoding."""
+        self.changes += 1
         self._basis_cache.clear()
         if len(set(types)) == 1:
             self._types[metric] = types[0]

@@ -100,6 +100,8 @@ class PanelFetcher:
         """Of each panel its samples, what was said about them, and the result of both."""
         self._completed: dict[str, tuple[PanelResult, object, PanelResult]] = {}
         """Of each panel its result without and with what this fetcher adds."""
+        self._refreshed: tuple[tuple[object, ...], PanelResults] | None = None
+        """The results of the last refresh and all that they follow from; None if they follow from the time too."""
         self._trends = Trends(window_seconds)
         self._witnesses = Witnesses(clock=clock)
         self._seed_rare = seed_rare
@@ -132,6 +134,11 @@ class PanelFetcher:
         parts = [*parts, *map(_raw, raw), *([evidence] if evidence else ())]
         witnesses = self._witnesses.due_queries(specs, self.decisions.choice)
         answer = await self._instant.fetch([*parts, *witnesses, *beside])
+        lasting = answer.received is not None and not evidence and not witnesses and self._is_lasting(plans, raw)
+        if lasting and self._refreshed is not None and self._refreshed[0] == self._basis(plans, answer, now):
+            self._trends.mark_extended(now)
+            return self._refreshed[1]
+        self._refreshed = None
         # Series missing from a partial result may exist: they overrule no decision and contradict no other count.
         suspects = [] if answer.partial else self._witnesses.ingest(answer)
         if evidence and evidence.key not in answer.faults and (not answer.partial or self.decisions.undecided):
@@ -169,7 +176,30 @@ class PanelFetcher:
         complete = (self._complete(spec, item, now) for spec, item in zip(specs, results, strict=True))
         infos = tuple(text for text in answer.annotations.get("", ()) if not is_warning(text))
         others = {part.key: answer.faults.get(part.key) or tuple(answer.items[part.key]) for part in beside}
-        return PanelResults(tuple(complete), tuple(dict.fromkeys(warnings)), infos, answer.partial, others)
+        found = PanelResults(tuple(complete), tuple(dict.fromkeys(warnings)), infos, answer.partial, others)
+        if lasting and not late and not suspects:
+            self._refreshed = self._basis(plans, answer, now), found
+        return found
+
+    def _is_lasting(self, plans: Sequence[RecordedPlan], raw: Sequence[PanelSpec]) -> bool:
+        """Whether results follow from nothing that passes with time, except their trends: no comparison with a raw expression,
+        and no expression that is evaluated rarely.
+        """
+        compared = any(not plan.verified and self.reads_recorded(plan.spec) for plan in plans)
+        return not compared and not any(spec.raw_every_seconds for spec in raw)
+
+    def _basis(self, plans: Sequence[RecordedPlan], answer: BatchResult[Sample], now: float) -> tuple[object, ...]:
+        """What the results of a refresh follow from: as long as it is equal, they are."""
+        trends = self._trends
+        return (
+            plans,
+            answer.received,
+            self.rules,
+            self.decisions.changes,
+            trends.changes,
+            trends.window(now),
+            trends.needs_window(now) and now >= self._seed_after,
+        )
 
     def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]:
         """The second counts that the panel is checked against."""

@@ -56,6 +56,10 @@ class BatchResult(Generic[Item]):
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, tuple[str, ...]] = field(default_factory=dict)
     partial: str = ""
+    received: object = None
+    """What one request returned for all queries, and the request; None where there were several, or a query was refused. Where
+    it is equal, the results are.
+    """
 
     def annotate(self, parts: Sequence[BatchQuery], annotations: Annotations) -> None:
         """Keep the server's annotations of the request for these queries, each with the query that it refers to."""
@@ -161,6 +165,8 @@ class QueryBatch(Generic[Item]):
             else:
                 answer.annotate(together, annotations)
                 answer.items.update(await self._sort(items, joined, together))
+                if len(together) == len(parts):
+                    answer.received = (items, joined, annotations)
         if suspects:
             await self._fetch_alone(suspects, answer, whole=len(suspects) == len(parts))
         return answer

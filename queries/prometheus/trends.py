@@ -22,6 +22,8 @@ class Trends:
         self.step_seconds = window_seconds / POINTS
         self.sampled: frozenset[str] = frozenset()
         """The panels whose window was fetched without the worst value of each step."""
+        self.changes = 0
+        """Grows with every change of a point."""
         self._rings: dict[str, deque[Point]] = {}
         self._extended_at: float | None = None
         self._seeded_at: float | None = None
@@ -44,10 +46,12 @@ class Trends:
         for at, value in self._rings.get(panel_id, ()):
             known[at] = worst(known.get(at, value), value)
         self._rings[panel_id] = ring = deque(sorted(known.items()), maxlen=_SIZE)
+        self.changes += 1
         self._drop_old(ring, now)
 
     def mark_seeded(self, now: float, sampled: frozenset[str] = frozenset()) -> None:
         self._seeded_at, self.sampled = now, sampled
+        self.changes += 1
 
     def extend(self, panel_id: str, value: float | None, now: float, *, lowest: bool) -> None:
         """Add a value polled now; None and NaN leave a gap."""
@@ -55,9 +59,14 @@ class Trends:
         if value is not None and not math.isnan(value):
             # Aligned to the step, so that an unchanged value gives an unchanged line.
             at = now // self.step_seconds * self.step_seconds
-            if ring and ring[-1][0] == at:
-                value = (min if lowest else max)(value, ring.pop()[1])
-            ring.append((at, value))
+            last = ring[-1] if ring and ring[-1][0] == at else None
+            if last is not None:
+                value = (min if lowest else max)(value, last[1])
+            if last is None or value != last[1]:
+                if last is not None:
+                    ring.pop()
+                ring.append((at, value))
+                self.changes += 1
         self._drop_old(ring, now)
 
     def mark_extended(self, now: float) -> None:

@@ -131,7 +131,12 @@ def format_clock(at: float) -> str:
 
 def format_minute(at: float, *, now: float | None = None) -> str:
     """`14:03Z`, or `23 Nov 14:03Z` if that is more than 18 hours from `now`; in the zone that is shown."""
-    return format_shown(at, "%d %b %H:%M" if now is not None and abs(now - at) > 18 * 3600 else "%H:%M")
+    return format_shown(at, "%d %b %H:%M" if now is not None and shows_day(at, now=now) else "%H:%M")
+
+
+def shows_day(at: float, *, now: float) -> bool:
+    """Whether `format_minute` writes the day."""
+    return abs(now - at) > 18 * 3600
 
 
 def format_moment(at: float) -> str:

@@ -23,6 +23,7 @@ from queries.model.rule import RecordedSeries, RuleMatch
 from queries.model.series import Sample
 from queries.prometheus.client import Prometheus
 from queries.prometheus.evidence import UNDECIDED_SECONDS, Decisions
+from queries.prometheus.panel_fetcher import PanelResults
 from queries.prometheus.query_batch import BATCH_LABEL, BatchQuery, join_queries
 
 
@@ -580,4 +581,56 @@ async def test_the_first_refresh_asks_the_form_that_the_evidence_shows(fake: Fak
     results = (await source.panels([latency, spec("b")])).results
     assert [[sample.value for sample in item.samples] for item in results] == [[1.7], [2.0]]
     assert [kind for kind, _ in fake.take()][:2] == ["query", "query"]
+    await source.close()
+
+
+async def test_a_refresh_that_brings_nothing_new_is_the_last_one(fake: FakePrometheus) -> None:
+    """As a whole, while nothing that it follows from differs: an answer, a step of the trends, what was learned, the rules."""
+    fake.series = {"rec_a": [({"__name__": "rec_a", "p": "x"}, "1.5")], "raw_b": [({}, "2")]}
+    specs = (recorded("a"), spec("b"))
+    source = fake.source()
+    source.recorded.update({"rec_a": RecordedSeries("rec_a", RuleMatch.SAME, "rec_a")})
+    fake.now = fake.now // 60 * 60 + 60
+
+    async def refresh() -> PanelResults:
+        fake.now += 1.0
+        return await source.panels(specs)
+
+    async def settle() -> PanelResults:
+        await refresh()
+        found = await refresh()
+        assert await refresh() is found
+        return found
+
+    await refresh()
+    first = await settle()
+    fake.series["raw_b"] = [({}, "3")]
+    moved = await settle()
+    assert [one is other for one, other in zip(first.results, moved.results, strict=True)] == [True, False]
+    fake.now += 60.0
+    stepped = await settle()
+    assert stepped.results[0].trend_window[1] == moved.results[0].trend_window[1] + 60.0
+    assert len(stepped.results[1].trend) == len(moved.results[1].trend) + 1
+    source.decisions.ingest_help("ocr_circuit_state", ["gauge"], ["0=closed, 1=open"])
+    assert await refresh() is not stepped
+    learned = await settle()
+    source.recorded.update({"rec_a": RecordedSeries("rec_a", RuleMatch.UNVERIFIED, "rec_a", "no rule")})
+    assert (await refresh()).results[0].caveat is not None and learned.results[0].caveat is None
+    fake.extra = {"isPartial": True}
+    assert (await refresh()).partial
+    fake.extra = {}
+    assert not (await refresh()).partial
+    await source.close()
+
+
+async def test_what_passes_with_time_is_not_kept(fake: FakePrometheus) -> None:
+    """A recorded series that no rule verifies is compared with its raw expression, however long its answer stays the same."""
+    fake.series = {"rec_a": [({"__name__": "rec_a"}, "1.5")], "raw_a": [({}, "9")]}
+    source = fake.source()
+    specs = (recorded("a"),)
+    await source.panels(specs)
+    for _ in range(20):
+        fake.now += 61.0
+        found = (await source.panels(specs)).results[0]
+    assert found.contradictions
     await source.close()
