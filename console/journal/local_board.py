@@ -9,10 +9,13 @@ from pathlib import Path
 
 from console.journal.errors import JournalError
 from console.journal.file_lock import create_file
+from console.journal.file_watch import FileChanges, FileWatch
 from queries.errors import Unreachable
 from queries.model.fault import Fault
 
 FILE = "presence.sqlite3"
+EVERY_SECONDS = 0.5
+"""How often the file is looked at."""
 _BUSY_SECONDS = 1.0
 _MOST = 200
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR")
@@ -26,14 +29,21 @@ class LocalBoard:
     live = False
     fault: Fault | None = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, watch: FileWatch | None = None) -> None:
+        """`watch` looks at the file too; None for one of its own."""
         self._path = path
+        self._own_watch = FileWatch(EVERY_SECONDS, name="presence watch") if watch is None else None
+        self._watch = watch or self._own_watch
+        self._changes: FileChanges | None = None
         self._connection: sqlite3.Connection | None = None
         self._version: int | None = None
         self._entries: dict[str, str] = {}
 
     def open(self, changed: Callable[[], None]) -> None:
-        """Another process wakes nobody: the worker polls one number."""
+        """Another process wakes nobody, so a thread looks at the time of the file."""
+        if self._watch is not None:
+            self._changes = FileChanges(self._path, changed)
+            self._watch.add(self._changes.look)
 
     def entries(self) -> Mapping[str, str]:
         with self._using() as connection:
@@ -53,6 +63,14 @@ class LocalBoard:
         self._entries.pop(identity, None)
 
     def close(self) -> None:
+        if self._changes is not None and self._watch is not None:
+            self._watch.remove(self._changes.look)
+        if self._own_watch is not None:
+            self._own_watch.close()
+        self._watch = self._own_watch = None
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -65,7 +83,7 @@ class LocalBoard:
                 self._connection = self._open()
             yield self._connection
         except (sqlite3.Error, OSError, JournalError) as error:
-            self.close()
+            self._disconnect()
             code = getattr(error, "sqlite_errorname", "") or ""
             if code.startswith(_DAMAGED):
                 self._path.unlink(missing_ok=True)

@@ -220,12 +220,18 @@ class PresenceWorker:
                 self._announced = False
                 self._stopped.wait(_GATHER_SECONDS)
             self.exchange()
-            self._woken.wait(min(self._board.poll_seconds, BEAT_SECONDS))
+            self._woken.wait(self._pause_seconds())
         if self._written is not None:
             try:
                 self._board.remove(self._id)
             except Exception as error:  # the others see it expire
                 _log.info("the own presence could not be removed: %s", type(error).__name__)
+
+    def _pause_seconds(self) -> float:
+        """Until the next exchange, unless the board changes: alone, until the next heartbeat."""
+        if not self._rests():
+            return min(self._board.poll_seconds, BEAT_SECONDS)
+        return self._written_at + BEAT_SECONDS - self._monotonic() if self._writes else BEAT_SECONDS
 
     def exchange(self) -> None:
         """Reads the board once, and writes the own entry where it is due."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from console.journal.acknowledgements import (
 )
 from console.journal.errors import JournalError
 from console.journal.event import Event
+from console.journal.file_watch import FileWatch
 from console.journal.payloads import AlertAcknowledged, AlertReleased, Payload, create_event
 from console.journal.sync import SyncStatus, SyncWorker
 from console.monitor.state_store import StateStore
@@ -111,8 +111,9 @@ class JournalService:
             )
         # Its own thread: a hanging fsync must not block the threads that decode responses.
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._closed = threading.Event()
-        self._watcher = threading.Thread(target=self._watch_file, name="journal watch", daemon=True)
+        self.watch_files = FileWatch(EVERY_SECONDS, name="journal watch")
+        """The thread that looks whether another process changed a file; others may have it look at theirs."""
+        self._counts: tuple[int, int] | None = None
 
     @property
     def sharing(self) -> SyncStatus | None:
@@ -221,7 +222,7 @@ class JournalService:
         self._loop = asyncio.get_running_loop()
         if self._sync_worker is not None:
             self._sync_worker.start()
-        self._watcher.start()
+        self.watch_files.add(self._look)
         while True:
             self._woken.clear()
             if await self.read():
@@ -271,7 +272,6 @@ class JournalService:
 
     async def close(self) -> None:
         """Waits a moment for the current read, so that the journal is not closed under it."""
-        self._closed.set()
         if self._sync_worker is not None:
             await asyncio.to_thread(self._sync_worker.close, _SHARED_SECONDS if self._loop is None else 1.0)
         try:
@@ -282,20 +282,17 @@ class JournalService:
 
     def _end_threads(self) -> None:
         self._disk.shutdown(wait=True, cancel_futures=True)
-        if self._watcher.is_alive():
-            self._watcher.join()
+        self.watch_files.close()
 
-    def _watch_file(self) -> None:
+    def _look(self) -> None:
         """In a thread of its own, so that the loop sleeps while nobody writes."""
-        seen: tuple[int, int] | None = None
-        while not self._closed.wait(EVERY_SECONDS):
-            try:
-                found = self._journal.change_counts()
-            except JournalError:
-                found = None  # the next read says why
-            if found is None or found != seen:
-                seen = found
-                self._shared_changed()
+        try:
+            found = self._journal.change_counts()
+        except JournalError:
+            found = None  # the next read says why
+        if found is None or found != self._counts:
+            self._counts = found
+            self._shared_changed()
 
     def _shared_changed(self) -> None:
         """In another thread: the file or the shared store has news, or the store's state changed."""

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 class JournalSession:
     """The journal's half of a session. Without a journal every write raises JournalError, and `journal_known` is False."""
 
+    beat_seconds = 1.0
+    """How often something is due, about a second: ages, and polls where there are any."""
+
     def __init__(
         self,
         settings: Settings,
@@ -45,7 +48,7 @@ class JournalSession:
         self.journal_fault = journal_fault
         self._clock = clock
         self._store = state
-        self._snapshots = SnapshotBuilder(state, self._build_snapshot)
+        self._snapshots = SnapshotBuilder(state, self._build_snapshot, clock=clock)
         self._journal_service = JournalService(journal, state, settings, clock=clock, store=shared) if journal else None
         self._shared = shared
         self._presence: PresenceWorker | None = None
@@ -58,13 +61,14 @@ class JournalSession:
         from console.journal.local_board import FILE, LocalBoard  # noqa: PLC0415  # SQLite, after the first frame
 
         loop = asyncio.get_running_loop()
+        watch = self._journal_service.watch_files if self._journal_service is not None else None
 
         def changed() -> None:
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self._on_presence)
 
         self._presence = PresenceWorker(
-            self._shared.board() if self._shared is not None else LocalBoard(self.journal.path.with_name(FILE)),
+            self._shared.board() if self._shared is not None else LocalBoard(self.journal.path.with_name(FILE), watch),
             user=self.settings.user,
             environment=self.settings.environment,
             writes=not self.settings.read_only,
