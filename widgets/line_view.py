@@ -34,10 +34,12 @@ class LineCache(StylesCache):
             self._width = width
         lines = crop.line_range
         stale = [y for y in lines if y in self._dirty_lines or y not in self._cache]
-        if stale:
+        if stale and isinstance(widget, LineView):
+            widget.measure_once(on=True)
             # The column to the right of the line belongs to the scrollbar, which draws itself.
             drawn = (widget.render_line(y).adjust_cell_length(width) for y in stale)
             self._cache.update(zip(stale, filter_strips(drawn, widget), strict=True))
+            widget.measure_once(on=False)
         self._dirty_lines.difference_update(lines)
         strips = [self._cache[y] for y in lines]
         if crop.column_span != (0, width):
@@ -70,6 +72,7 @@ class LineView(ScrollView, can_focus=False):
         """The style without a tone, and the background."""
         super().__init__(id=id, classes=classes)
         self._drawn: dict[int, Line] = {}
+        self._measured: tuple[int, int, int] | None = None
         self._styles_cache = LineCache()
 
     @property
@@ -104,13 +107,16 @@ class LineView(ScrollView, can_focus=False):
             if grew and self.is_mounted and self.styles.auto_dimensions:
                 self.refresh(layout=True)
         top = self.scroll_offset.y
+        regions = []
         for y, old in list(self._drawn.items()):
             if y >= height:
                 del self._drawn[y]
                 continue
             changed = diff_lines(old, self._viewport_line(y, width, top=top, count=count), width)
             if changed:
-                self.refresh(Region(changed[0], y, changed[1], 1))
+                regions.append(Region(changed[0], y, changed[1], 1))
+        if regions:  # without any, Textual would draw all of it
+            self.refresh(*regions)
 
     def redraw(self) -> None:
         """Repaint everything: after a resize, or for another theme."""
@@ -125,10 +131,19 @@ class LineView(ScrollView, can_focus=False):
         self.virtual_size = Size(self.inner_width, self.line_count(max(1, self.inner_width)))
 
     def render_line(self, y: int) -> Strip:
-        width = self.inner_width
-        line = self._viewport_line(y, width, top=self.scroll_offset.y, count=self.line_count(max(1, width)))
+        width, top, count = self._measured or self._geometry()
+        line = self._viewport_line(y, width, top=top, count=count)
         self._drawn[y] = line
         return to_strip(line, width, self.tone_style)
+
+    def measure_once(self, *, on: bool) -> None:
+        """Between the calls nothing changes the size and the number of lines: each line is rendered for the same."""
+        self._measured = self._geometry() if on else None
+
+    def _geometry(self) -> tuple[int, int, int]:
+        """The width of a line, the first one in view, and the number of lines."""
+        width = self.inner_width
+        return width, self.scroll_offset.y, self.line_count(max(1, width))
 
     def tone_style(self, tone: str) -> Style:
         """The style of one tone; `under+over` puts the second on the background of the first."""

@@ -122,6 +122,12 @@ class Rows(LineView, Generic[T], can_focus=True):
         """The marked rows that are shown, in their order; a row that is gone or filtered out does not count."""
         return tuple(item for item in self._items if self._key_of(item) in self._marked) if self._marked else ()
 
+    @property
+    def in_view(self) -> Sequence[T]:
+        """The rows that are in view."""
+        top = self.scroll_offset.y
+        return self._items[top : top + max(0, self.size.height - self.fixed)]
+
     def unmark(self) -> None:
         """Mark no row."""
         self._set_marked(frozenset())

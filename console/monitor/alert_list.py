@@ -114,6 +114,11 @@ class AlertList:
 
     # Output
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the list is derived already, and stays the same until something is set that differs."""
+        return self._tracked is not None and not self._missing
+
     def tracked(self, now: float) -> tuple[TrackedAlert, ...]:
         """Every alert, the most urgent first."""
         if self._tracked is None:

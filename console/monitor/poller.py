@@ -188,13 +188,25 @@ def _approach_step(due: float, *, start: float, delay: float) -> float:
 
 
 async def wait_for_event(event: asyncio.Event, seconds: float) -> bool:
-    """Whether the event was set within this time."""
+    """Whether the event was set within this time; if not, it is not set afterwards.
+
+    A timer that sets the event wakes a task once; `asyncio.timeout` cancels it, and wakes it twice.
+    """
+    ended = False
+
+    def end() -> None:
+        nonlocal ended
+        ended = not event.is_set()
+        event.set()
+
+    timer = asyncio.get_running_loop().call_later(max(0.0, seconds), end)
     try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
+        await event.wait()
+    finally:
+        timer.cancel()
+    if ended:
+        event.clear()
+    return not ended
 
 
 async def keep_watching(

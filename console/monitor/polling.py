@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from console.config.settings import Settings
-from console.monitor.pauses import ClockPause, PauseDetector
-from console.monitor.poller import Fetch, Poller, keep_watching, no_pause
+from console.monitor.pauses import BEAT_SECONDS, ClockPause, PauseDetector
+from console.monitor.poller import Fetch, Poller, keep_watching, next_delay, no_pause
 from console.monitor.rules_pace import RulesPace
 from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, KUBERNETES, LOKI, PLATFORM, PROMETHEUS, RULES, SOURCES
 from queries.model.fault import FaultKind
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from queries.prometheus.client import PanelResults, Prometheus, RulesResult
     from queries.prometheus.rules_reader import RulesReader
 
+_LONGEST_BEAT_SECONDS = 1.15 * BEAT_SECONDS
 _RESUME_SECONDS = 3.0
 """How long after the process stood still a failed watch may be a consequence of that."""
 
@@ -66,6 +68,7 @@ class SourcePolling:
         self._on_pauses = on_pauses
         self._detector = detector
         self._clock = clock
+        self._jitter = 0.0
         self._pace = RulesPace(every_seconds=3 * self._every, stale_after_seconds=settings.stale_after_seconds)
         self._fetches = self._build_fetches(specs)
         self._pollers: list[Poller] = []
@@ -81,7 +84,7 @@ class SourcePolling:
 
         every = self._every
         # The same jitter for all sources: consoles do not poll in step with each other, the sources of one console do.
-        jitter = random.uniform(-1.0, 1.0)  # noqa: S311  # no secret depends on it
+        self._jitter = random.uniform(-1.0, 1.0)  # noqa: S311  # no secret depends on it
         cadence = {PROMETHEUS: every, ALERTMANAGER: every, RULES: 3 * every, PLATFORM: 2 * every, LOKI: 2 * every}
         self._pollers = [
             Poller(
@@ -93,7 +96,7 @@ class SourcePolling:
                 cap=self._settings.backoff_cap_seconds,
                 clock=self._clock,
                 on_late=self._on_late,
-                jitter=jitter,
+                jitter=self._jitter,
                 detector=self._detector,
                 least_pause=self._pace.least_pause if source == RULES else no_pause,
             )
@@ -107,6 +110,12 @@ class SourcePolling:
             watch = ClusterWatch(self._kubernetes, backoff_cap_seconds=cap)
             loops[KUBERNETES] = keep_watching(KUBERNETES, watch.follow, self._deliver_watched, cap=cap, clock=self._clock)
         return loops
+
+    @property
+    def beat_seconds(self) -> float:
+        """Once the loops run, about a second: a whole fraction of the pause between two polls, or a multiple of a short one."""
+        pause = next_delay(every=self._every, failures=0, cap=0.0, retry_after=None, jitter=self._jitter)
+        return pause / max(1, math.ceil(pause / _LONGEST_BEAT_SECONDS)) * max(1, round(BEAT_SECONDS / pause))
 
     def one_time_fetches(self, sources: Collection[str] = EVERY_SOURCE, *, whole_trends: bool = True) -> dict[str, Fetch]:
         """What one snapshot of these sources needs, by source. Without `whole_trends` only the panels beyond a threshold get a

@@ -19,7 +19,7 @@ from console.log import log_to
 from console.monitor.dashboard_poller import DashboardPoller, DashboardReading
 from console.monitor.journal_session import JournalSession
 from console.monitor.metric_history import MetricHistory, RuleHistory
-from console.monitor.pauses import BEAT_SECONDS, ClockPause, PauseDetector
+from console.monitor.pauses import ClockPause, PauseDetector
 from console.monitor.poller import poll_once
 from console.monitor.polling import SourcePolling
 from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, LOKI, RULES, SOURCES
@@ -204,6 +204,7 @@ class Session(JournalSession):
         self._snapshots.open(show)
         for source, loop in self._polling.loops().items():
             self._run(loop, source)
+        self.beat_seconds = self._polling.beat_seconds
         self._detector.beat()
         self._run(self._tick(), "the clock")
         self._start_presence()
@@ -671,8 +672,13 @@ class Session(JournalSession):
         self._tasks.append(task)
 
     async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        began, every, beats = loop.time(), self.beat_seconds, 0.0
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            # With the polls, which begin at the same moments: one wake-up for all of them.
+            passed = loop.time() - began
+            beats = max(beats + 1.0, passed // every)
+            await asyncio.sleep(beats * every - passed)
             self.check_clock()
             self._snapshots.tick()
 

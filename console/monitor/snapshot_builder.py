@@ -1,4 +1,4 @@
-"""Builds snapshots in its own thread: soon after new results, and every second for the ages."""
+"""Builds snapshots: soon after new results, and every second for the ages."""
 
 from __future__ import annotations
 
@@ -21,16 +21,20 @@ _SILENT_SECONDS = 1.4
 
 
 class SnapshotBuilder:
-    """`build` returns a snapshot of the state store; it is called in the builder's thread.
+    """`build` returns a snapshot of the state store.
 
-    It has its own thread because thousands of alerts take longer than a key press may wait.
+    It is called in a thread, because thousands of alerts take longer than a key press may wait. One that differs from the last
+    snapshot only in its times takes less than waking a thread, so it is built in the event loop.
     """
 
-    def __init__(self, store: StateStore, build: Callable[[], Snapshot]) -> None:
+    def __init__(self, store: StateStore, build: Callable[[], Snapshot], *, clock: Callable[[], float] = time.time) -> None:
         self.latest: Snapshot | None = None
         """None before the first one."""
         self._store = store
         self._build = build
+        self._clock = clock
+        self._differs = True
+        """Whether something else than a result may differ."""
         self._show: Callable[[Snapshot], None] | None = None
         self._inbox: list[PollResult[Any]] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="snapshots")
@@ -46,10 +50,14 @@ class SnapshotBuilder:
 
     def ingest(self, result: PollResult[Any]) -> None:
         self._inbox.append(result)
-        self.schedule()
+        self._schedule()
 
     def schedule(self) -> None:
         """The state changed: build one snapshot soon, for everything that arrives until then."""
+        self._differs = True
+        self._schedule()
+
+    def _schedule(self) -> None:
         if self._show is None or self._scheduled is not None:
             return
         self._scheduled = asyncio.get_running_loop().call_later(_COALESCE_SECONDS, self._start)
@@ -76,7 +84,7 @@ class SnapshotBuilder:
     def tick(self) -> None:
         """Call it once a second: ages change without new results."""
         if time.monotonic() - self._started_at >= _SILENT_SECONDS:
-            self.schedule()
+            self._schedule()
 
     async def close(self) -> None:
         self._show = None
@@ -95,9 +103,25 @@ class SnapshotBuilder:
         self._scheduled = None
         self._started_at = time.monotonic()
         if self._building is not None:
-            self.schedule()  # the previous one is not finished yet
+            self._schedule()  # the previous one is not finished yet
             return
+        if not self._differs and self._build_here():
+            return
+        self._differs = False
         self._building = asyncio.get_running_loop().create_task(self._build_next(), name="console snapshot")
+
+    def _build_here(self) -> bool:
+        """Builds and shows a snapshot that differs only in its times; False if it may differ in more."""
+        try:
+            found = self._store.rebuild(self._inbox, self._build, now=self._clock())
+            if found is None:
+                return False
+            self._inbox, self.latest = [], found
+            if self._show is not None:
+                self._show(found)
+        except Exception as error:
+            report_error("building the snapshot", error)
+        return True
 
     async def _build_next(self) -> None:
         inbox, self._inbox = self._inbox, []

@@ -68,8 +68,9 @@ class SourceResults:
         before = self.good.get(source)
         if result.fault is not None and before is None and source in self.starting:
             return None
-        changed = before is None or result.fault is not None or before.value != result.value
-        if before is not None and not changed:
+        same = before is not None and before.value is result.value
+        changed = before is None or result.fault is not None or not (same or before.value == result.value)
+        if before is not None and not changed and not same:
             # Keep the same object: derived values are cached by identity.
             result = replace(result, value=before.value)
         self.latest[source] = result
@@ -77,6 +78,15 @@ class SourceResults:
         if result.fault is None:
             self.good[source] = result
         return changed
+
+    def repeats(self, result: PollResult[Any]) -> bool:
+        """Whether the result is the last one of its source once more, apart from its times."""
+        latest = self.latest.get(result.source)
+        if latest is None or latest.fault is not None or result.fault is not None or result.source in self.late:
+            return False
+        # A cluster without news is the same object, and comparing two large ones takes long.
+        same = latest.value is result.value or (result.source != KUBERNETES and latest.value == result.value)
+        return same and latest.warnings == result.warnings
 
     def value(self, source: str) -> Any:
         """The last good value, None before the first one."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from console.alerts.recent_changes import recent_changes
 from console.checks.panels import evaluate_panel
@@ -24,6 +24,7 @@ from console.state.journal_state import JournalState
 from console.state.snapshot import Snapshot, active, count_suppressed, tally
 from queries.model.alert import Alert, RunbookMatch, Suggestion
 from queries.model.cluster import Cluster
+from queries.model.identity_cache import IdentityCache
 from queries.model.panel import PanelSpec, PanelState, Threshold
 from queries.model.panel_result import PanelResult
 from queries.model.sorted_rows import find_changes
@@ -35,10 +36,22 @@ if TYPE_CHECKING:
 
 _CHANGES_SECONDS = 30.0
 _ASSESS_SECONDS = 5.0
+_SOON_SECONDS = 0.1
 _SAME_AGE_SECONDS = 0.1
 """The state of a panel whose value is current keeps an age that differs by less; nothing shows it."""
 
 _Basis: TypeAlias = tuple[PanelSpec, PanelResult | None, Threshold, str, bool]
+
+
+class _SourceFacts(NamedTuple):
+    """What the panels of one source have in common; `results` by the panel's id."""
+
+    value: Any
+    taken_at: float
+    stale_after: float
+    unanswered: str
+    paused: bool
+    results: Mapping[str, PanelResult]
 
 
 class StateStore:
@@ -54,6 +67,7 @@ class StateStore:
         self._settings = settings
         self._runbooks = runbooks
         self._specs = specs
+        self._thresholds = {spec.id: settings.threshold(spec.id) for spec in specs}
         self._shown = (*SOURCES, LOKI) if any(spec.source == LOKI for spec in specs) else SOURCES
         self._sources = SourceResults(settings)
         self._alerts = AlertList(settings, runbooks)
@@ -121,6 +135,31 @@ class StateStore:
             )
             self._record_restarts(before, value, result.taken_at)
 
+    def rebuild(self, results: Sequence[PollResult[Any]], build: Callable[[], Snapshot], *, now: float) -> Snapshot | None:
+        """Ingests results and builds a snapshot, if it can differ from the last one only in its times; else None, with nothing
+        ingested, also if another thread uses the store. For the event loop: it neither waits nor derives anything anew.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            if not (all(map(self._sources.repeats, results)) and self._is_current(now)):
+                return None
+            for result in results:
+                self._apply(result)
+            return build()
+        finally:
+            self._lock.release()
+
+    def _is_current(self, now: float) -> bool:
+        """Whether everything that takes time to derive is derived, and still valid when it is used."""
+        cluster = self._sources.value(KUBERNETES)
+        known, changes = self._assessed, self._changes
+        assessed = cluster is None or (
+            known is not None and known[0] is cluster and 0 <= now - known[1] < _ASSESS_SECONDS - _SOON_SECONDS
+        )
+        listed = changes is not None and 0 <= now - changes[0] < _CHANGES_SECONDS - _SOON_SECONDS
+        return assessed and listed and self._alerts.is_current and self.dashboard is None
+
     def forget(self) -> None:
         """Drops everything that sources returned: the next results are of another time."""
         with self._lock:
@@ -182,7 +221,7 @@ class StateStore:
             user=settings.user,
             taken_at=now,
             sources=tuple(sources.state(name, now, delivery_warning=warning) for name in self._shown),
-            panels=tuple(self._panel(spec, now) for spec in self._specs),
+            panels=self._panels(now),
             alerts=alerts,
             alerts_known=basis is not None,
             alerts_age_seconds=max(0.0, now - basis.taken_at) if basis else None,
@@ -210,7 +249,8 @@ class StateStore:
 
     def query_of(self, spec: PanelSpec) -> str:
         """The query that the panel's current value came from."""
-        result = _result_of(spec, self._sources.value(_source_of(spec)))
+        value = self._sources.value(_source_of(spec))
+        result = _by_id(value).get(spec.id) if value is not None and spec.source != KUBERNETES else None
         return (result.query if result else "") or spec.raw
 
     def records(self) -> dict[str, tuple[str, ...]]:
@@ -236,31 +276,43 @@ class StateStore:
 
     # Panels
 
-    def _panel(self, spec: PanelSpec, now: float) -> PanelState:
-        state = self._evaluate(spec, now)
-        paused = state.verdict is Verdict.STALE and self._sources.paused_at(_source_of(spec), now) is not None
-        return replace(state, paused=True, reason="not polled since") if paused else state
+    def _panels(self, now: float) -> tuple[PanelState, ...]:
+        known: dict[str, _SourceFacts] = {}
+        states = []
+        for spec in self._specs:
+            source = _source_of(spec)
+            facts = known.get(source) or known.setdefault(source, self._facts(source, now))
+            state = self._evaluate(spec, facts, now)
+            if facts.paused and state.verdict is Verdict.STALE:
+                state = replace(state, paused=True, reason="not polled since")
+            states.append(state)
+        return tuple(states)
 
-    def _evaluate(self, spec: PanelSpec, now: float) -> PanelState:
+    def _facts(self, source: str, now: float) -> _SourceFacts:
+        sources = self._sources
+        good = sources.good.get(source)
+        value, taken_at = (good.value, good.taken_at) if good else (None, 0.0)
+        results = _by_id(value) if value is not None and source != KUBERNETES else {}
+        paused = sources.paused_at(source, now) is not None
+        return _SourceFacts(value, taken_at, sources.stale_after(source), sources.unanswered(source), paused, results)
+
+    def _evaluate(self, spec: PanelSpec, facts: _SourceFacts, now: float) -> PanelState:
         if spec.broken:
             return evaluate_panel(spec, Threshold(), None, taken_at=0.0, now=now, stale_after=0.0)
-        source = _source_of(spec)
-        good = self._sources.good.get(source)
-        value, taken_at = (good.value, good.taken_at) if good else (None, 0.0)
-        threshold = self._settings.threshold(spec.id)
-        stale_after, unanswered = self._sources.stale_after(source), self._sources.unanswered(source)
-        if source == KUBERNETES:
+        threshold = self._thresholds[spec.id]
+        taken_at, stale_after, unanswered = facts.taken_at, facts.stale_after, facts.unanswered
+        if spec.source == KUBERNETES:
             return evaluate_workloads(
                 spec,
                 threshold,
-                value,
+                facts.value,
                 taken_at=taken_at,
                 now=now,
                 stale_after=stale_after,
                 unanswered=unanswered,
-                assessment=self._assess(value, now) if value is not None else None,
+                assessment=self._assess(facts.value, now) if facts.value is not None else None,
             )
-        result, age = _result_of(spec, value), now - taken_at
+        result, age = facts.results.get(spec.id), now - taken_at
         basis = (spec, result, threshold, unanswered, abs(age) > stale_after)
         known = self._evaluated.get(spec.id)
         if known is None or not _same(known[0], basis) or not _same_age(known[1], age):
@@ -316,8 +368,9 @@ def _source_of(spec: PanelSpec) -> str:
     return spec.source if spec.source in (KUBERNETES, LOKI) else PROMETHEUS
 
 
-def _result_of(spec: PanelSpec, panels: PanelResults | None) -> PanelResult | None:
-    return next((item for item in panels.results if item.id == spec.id), None) if panels else None
+_by_id: IdentityCache[PanelResults, dict[str, PanelResult]] = IdentityCache(
+    lambda found: {item.id: item for item in reversed(found.results)}
+)
 
 
 def _same_workloads(one: Cluster, other: Cluster) -> bool:

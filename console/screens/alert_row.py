@@ -60,6 +60,12 @@ def affected_component(tracked: TrackedAlert) -> str:
     return workload or component or label(labels, "instance")
 
 
+def render_since(tracked: TrackedAlert, now: float) -> str:
+    """For how long it fires: the only cell that passes with time."""
+    alert = tracked.alert
+    return format_age(now - alert.starts_at) if alert.starts_at else "-"
+
+
 def runbook_cell(tracked: TrackedAlert) -> Span:
     """The runbook of an alert; dim if it is the triage page or missing."""
     match = tracked.runbook
@@ -109,7 +115,7 @@ def render_short_cells(
         text(f"{alert.priority} {severity_label(alert)}", tone),
         text(alert.name, "strong"),
         text(affected_component(tracked)),
-        (format_age(now - alert.starts_at) if alert.starts_at else "-", ""),
+        (render_since(tracked, now), ""),
         text(tracked.owner or "-", "" if tracked.owner else "dim"),
         runbook_cell(tracked),
         render_why(tracked, changes),
@@ -131,7 +137,7 @@ def render_cells(
         (alert.priority.value, tone),
         text(alert.name, "strong" if active else "dim"),
         text(affected_component(tracked), "" if active else "dim"),
-        (format_age(now - alert.starts_at) if alert.starts_at else "-", ""),
+        (render_since(tracked, now), ""),
         text(f"was {state}" if stale else state, "" if active and not stale else "unknown"),
         text(tracked.owner or "-", "" if tracked.owner else "dim"),
         runbook_cell(tracked),

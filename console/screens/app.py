@@ -45,7 +45,8 @@ from widgets.terminal.app import LowBandwidthApp
 from widgets.theme import THEME_NAMES, THEMES
 from widgets.type_ahead import TypeAhead
 
-_TICK_SECONDS = 1.0
+_TICK_SECONDS, _POLLED_TICK_SECONDS = 0.9, 1.4
+"""After so long without a snapshot the screen is drawn for the time that passed; the second where one is due every second."""
 _CLOSE_SECONDS = 2.0
 _BETWEEN = "between"
 _WHY_OFF = "what is shown is past, so nothing is changed: `:live` returns to now"
@@ -229,7 +230,6 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
                 self._signals.append(number)
         self._loop_of_app = loop
         self._errors.watch(loop)
-        self.set_interval(_TICK_SECONDS, self._tick)
         self.call_after_refresh(self._open_session_after_first_frame)
 
     def on_unmount(self) -> None:
@@ -258,6 +258,7 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
                 return
             self.shown.session = session
             session.start(partial(self.post_snapshot, session))
+            self.beat(session.beat_seconds)
         self._show()
         if self._at:
             self.flows.past.go_to(self._at)
@@ -586,17 +587,20 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         before, self.shown.snapshot = self.shown.snapshot, event.snapshot
         if self._flows is not None:
             self._flows.watch(before, event.snapshot)
-        self._show()
+        self._show(news=True)
 
     @on(messages.RenderRequested)
     def _render_requested(self) -> None:
         self._show()
 
-    def _tick(self) -> None:
-        """Advance ages and the clock if no snapshot arrived within the last second, which is rare."""
+    async def on_second(self) -> None:
+        """Advance ages and the clock if no snapshot arrived since the last second."""
+        await super().on_second()
         self._gc_policy.collect_if_idle(time.monotonic(), last_key_at=self.flow.last_key_at)
-        if self.shown.snapshot is None or not 0 <= self.clock() - self.shown.snapshot.taken_at < _TICK_SECONDS:
-            self._show()
+        shown = self.shown.snapshot
+        limit = _TICK_SECONDS if self.settings.refresh_seconds > _POLLED_TICK_SECONDS else _POLLED_TICK_SECONDS
+        if shown is None or not 0 <= self.clock() - shown.taken_at < limit:
+            self._show(news=True)
 
     def start_tour(self, tour: Tour) -> None:
         """Show this tour with every drawing, until it ends or a person leaves it."""
@@ -609,12 +613,15 @@ class ConsoleApp(ReportsWorkerErrors, TypeAhead, LowBandwidthApp):
         if self._tour is not None:
             self._tour.leave(self)
 
-    def _show(self) -> None:
-        """Draw the screen in view; under a dialog, the screen below it."""
+    def _show(self, *, news: bool = False) -> None:
+        """Draw the screen in view; under a dialog, the screen below it. `news`: a newer snapshot, which may draw the same."""
         context = self.context
         for screen in reversed(self.screen_stack):
             if isinstance(screen, ConsoleScreen):
-                screen.show_context(context)
+                if news and self._tour is None:
+                    screen.show_news(context)
+                else:
+                    screen.show_context(context)
                 if self._tour is not None:
                     self._tour.follow(self)
                 if self.session is not None:

@@ -26,6 +26,7 @@ from widgets.styled_text import Line
 from widgets.text_view import TextView
 
 if TYPE_CHECKING:
+    from console.screens.drawn import Drawn
     from queries.model.panel import PanelState
     from widgets.table import Arrangement, Table
     from widgets.type_ahead import TypeAhead
@@ -60,6 +61,8 @@ class ConsoleScreen(ReportsWorkerErrors, StyledOnce, Screen[None]):
         """The request that opened this page; None for a screen of the registry."""
         self._mark_row: TextView | None = None
         self._jumps = 0
+        self._drawn: Drawn | None = None
+        """What it was drawn from, as far as a newer snapshot could be compared with it."""
         self._laying_out = self.settled = False
         """Whether it was filled and laid out: keys that are typed earlier wait for that."""
         self._initial_size = Size(0, 0)
@@ -107,7 +110,21 @@ class ConsoleScreen(ReportsWorkerErrors, StyledOnce, Screen[None]):
         """Give every widget what it has to show now."""
         raise NotImplementedError
 
+    def show_news(self, context: RenderContext) -> None:
+        """As `show_context`, for a newer snapshot: where it would draw the same, nothing is drawn."""
+        drawn = self.describe_drawn(context) if self.settled else None
+        if drawn is not None and drawn.is_alike(self._drawn):
+            self.context = context
+            return
+        self.show_context(context)
+        self._drawn = drawn
+
+    def describe_drawn(self, context: RenderContext) -> Drawn | None:
+        """All that it draws from; None for a screen that is drawn with every snapshot."""
+        return None
+
     def show_context(self, context: RenderContext) -> None:
+        self._drawn = None
         changed = self.context is None or (self.context.as_of is None) is not (context.as_of is None)
         self.context = context
         if changed:

@@ -45,6 +45,20 @@ def render_header(context: RenderContext, width: int) -> tuple[Line, ...]:
     return (_render_location(context, width), _render_sources(context, width))
 
 
+def render_times(context: RenderContext) -> tuple[object, ...]:
+    """What of both lines may differ although the snapshot, apart from its times and its sources, is the same: without an open
+    incident, whose times are more than these.
+    """
+    sources = context.snapshot.sources if context.snapshot is not None else ()
+    return (
+        format_minute(context.now),
+        *((item.name, item.health, item.fault, item.paused, item.last_good_at is None) for item in sources),
+        *(_source_details(item, context, detail=2) for item in sources),
+        _journal_status(context),
+        _recorder_status(context),
+    )
+
+
 def health_label(state: SourceState) -> tuple[str, str, str]:
     """Glyph, word and tone of a source's health; `PAUSED` for one that is not polled, whose health is unknown."""
     if state.paused:

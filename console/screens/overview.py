@@ -15,7 +15,7 @@ from textual.widget import Widget
 
 from console.screens import keys
 from console.screens.alert_actions import AlertActionsMixin
-from console.screens.alert_row import SHORT_COLUMNS, render_short_cells
+from console.screens.alert_row import SHORT_COLUMNS, render_short_cells, render_since
 from console.screens.base import ConsoleScreen, draw_blank, section
 from console.screens.messages import OpenAlertRequested, OpenPanelRequested, OpenScreenRequested
 from console.screens.render_context import RenderContext
@@ -26,7 +26,7 @@ from queries.model.panel import PanelSpec, PanelState, Unit
 from queries.model.source import Health
 from queries.model.verdict import Verdict
 from queries.text.durations import format_age
-from queries.text.times import format_minute
+from queries.text.times import format_minute, shows_day
 from widgets.chart import Chart
 from widgets.formatting import NO_ANSWER
 from widgets.panel import PanelList, PanelRow
@@ -36,6 +36,7 @@ from widgets.table import Table
 from widgets.text_view import TextView
 
 if TYPE_CHECKING:
+    from console.screens.drawn import Drawn
     from queries.model.alert import TrackedAlert
 
 _MOST_CHANGES = 50
@@ -125,6 +126,20 @@ class OverviewScreen(ConsoleScreen, AlertActionsMixin):
             if self.is_mounted and self._on_it.parent is None:  # the terminal was too small before
                 self._notes.mount(self._on_it)
             self._on_it.show(render_on_it(context, self._on_it.size.width or width // 2))
+
+    def describe_drawn(self, context: RenderContext) -> Drawn | None:
+        """Header, panels and alerts in view: none while the cursor looks for its place."""
+        firing = self._firing
+        if self._first_steps is not None or self._placed_at is not None or (self.focused is firing and not firing.items):
+            return None
+        from console.screens.drawn import describe_drawn  # noqa: PLC0415  # not before the first frame
+
+        changes = context.snapshot.changes[:_MOST_CHANGES] if context.snapshot is not None else ()
+        return describe_drawn(
+            context,
+            [render_since(item, context.now) for item in firing.in_view] if firing.items else (),
+            sum(shows_day(item.at, now=context.now) for item in changes),
+        )
 
     def _draw_first_steps(self, context: RenderContext, width: int) -> None:
         from console.screens.first_steps import render_first_steps  # noqa: PLC0415  # only without any server

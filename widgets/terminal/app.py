@@ -24,6 +24,8 @@ from widgets.terminal.frame_renderer import FrameRenderer
 from widgets.terminal.sgr import has_colours
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from widgets.terminal.clipboard import ClipboardReach
     from widgets.terminal.notices import DesktopProtocol
 
@@ -51,6 +53,7 @@ class LowBandwidthApp(App[None]):
         self.frames = 0
         """How many frames were sent."""
         self._wake_timer: asyncio.TimerHandle | None = None
+        self._beat: Timer | None = None
         self._resize_settles_at = 0.0
         self._slow_reported = False
         self._is_attached = True
@@ -187,8 +190,17 @@ class LowBandwidthApp(App[None]):
     # Whether anybody can see the screen
 
     def on_mount(self) -> None:
-        if isinstance(self._driver, TtyDriver):
-            self.set_interval(1.0, self._update_visibility)
+        self.beat(1.0)
+
+    def beat(self, seconds: float) -> None:
+        """Call `on_second` this often from now on: together with what else begins now and is due as often, at one wake-up."""
+        if self._beat is not None:
+            self._beat.stop()
+        self._beat = self.set_interval(seconds, self.on_second)
+
+    async def on_second(self) -> None:
+        """Called about every second."""
+        await self._update_visibility()
 
     async def _update_visibility(self) -> None:
         driver = self._driver

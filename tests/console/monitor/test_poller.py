@@ -245,3 +245,15 @@ async def test_a_source_that_says_nothing_is_named_before_its_time_limit(monkeyp
     await asyncio.sleep(0.12)
     task.cancel()
     assert not told
+
+
+async def test_waiting_for_an_event_ends_with_it_or_in_time() -> None:
+    """Whether the event came is told, and one that did not is not set afterwards: the next wait waits again."""
+    event = asyncio.Event()
+    for _ in range(2):
+        assert not await wait_for_event(event, 0.001)
+        assert not event.is_set()
+    waiting = asyncio.create_task(wait_for_event(event, 60.0))
+    await asyncio.sleep(0)
+    event.set()
+    assert await waiting and await wait_for_event(event, 60.0)

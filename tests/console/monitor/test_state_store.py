@@ -599,3 +599,44 @@ def test_the_heartbeat_is_called_what_the_configuration_says() -> None:
     told = view.snapshot(NOW)
     assert [item.alert.name for item in told.alerts] == ["Watchdog"]
     assert "DeadMansSwitch does not reach" in told.delivery_doubt
+
+
+def test_a_snapshot_of_the_same_results_is_built_without_waiting() -> None:
+    """It is what the thread would build; another value, a fault and a store that is in use are left to that."""
+    store = board()
+    panels = PanelResults((PanelResult("error_ratio", Origin.RAW, "up", (Sample((), 2.0),)),))
+    state = AlertmanagerState((), (), (), 2, 2, "0.28")
+
+    def results(at: float, value: object = panels) -> list[PollResult[Any]]:
+        return [PollResult("prometheus", at, 0.01, value), PollResult("alertmanager", at, 0.01, replace(state))]
+
+    def rebuild(at: float, given: list[PollResult[Any]]) -> object:
+        return store.rebuild(given, lambda: store.snapshot(at), now=at)
+
+    assert rebuild(NOW, results(NOW)) is None  # nothing is known yet
+    for result in (*results(NOW), PollResult("kubernetes", NOW, 0.01, Cluster("n"))):
+        store.apply(result)
+    assert store.snapshot(NOW).source("prometheus") is not None
+    found = rebuild(NOW + 1.0, results(NOW + 1.0))
+    assert found == store.snapshot(NOW + 1.0)
+    assert found.source("prometheus").last_good_at == NOW + 1.0  # type: ignore[attr-defined]
+    moved = replace(panels, results=(replace(panels.results[0], samples=(Sample((), 9.0),)),))
+    assert rebuild(NOW + 2.0, results(NOW + 2.0, moved)) is None
+    assert rebuild(NOW + 2.0, [PollResult("prometheus", NOW + 2.0, 0.01, fault=DOWN)]) is None
+    assert store.snapshot(NOW + 2.0).panels[0].value == 2.0
+    assert rebuild(NOW + 20.0, results(NOW + 20.0)) is None  # restarts and Jobs age
+    store.snapshot(NOW + 20.0)
+    held, free = threading.Event(), threading.Event()
+
+    def hold() -> object:
+        held.set()
+        assert free.wait(30.0)
+        return store.snapshot(NOW + 21.0)
+
+    thread = threading.Thread(target=lambda: store.rebuild([], hold, now=NOW + 21.0))  # type: ignore[arg-type]
+    thread.start()
+    assert held.wait(30.0)
+    assert rebuild(NOW + 21.0, results(NOW + 21.0)) is None
+    free.set()
+    thread.join()
+    assert rebuild(NOW + 21.0, results(NOW + 21.0)) is not None
