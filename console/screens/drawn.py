@@ -6,7 +6,7 @@ from dataclasses import fields
 from operator import attrgetter, is_
 from typing import NamedTuple
 
-from console.screens.header import render_times
+from console.screens.header import describe_header_times
 from console.screens.render_context import RenderContext
 from console.screens.staleness import alerts_are_stale
 from console.state.snapshot import Snapshot
@@ -50,7 +50,7 @@ def describe_drawn(context: RenderContext, *more: object) -> Drawn | None:
             context.note,
             context.terminal_status,
             context.jumps,
-            render_times(context),
+            describe_header_times(context),
             *more,
         ),
     )

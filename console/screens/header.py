@@ -45,7 +45,7 @@ def render_header(context: RenderContext, width: int) -> tuple[Line, ...]:
     return (_render_location(context, width), _render_sources(context, width))
 
 
-def render_times(context: RenderContext) -> tuple[object, ...]:
+def describe_header_times(context: RenderContext) -> tuple[object, ...]:
     """What of both lines may differ although the snapshot, apart from its times and its sources, is the same: without an open
     incident, whose times are more than these.
     """
