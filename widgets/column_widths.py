@@ -67,7 +67,7 @@ def split_spare(sizes: Sizes, needs: Mapping[int, int], *, name: int | None = No
             widths[at] += given
             widths[giver] -= given
             spare[giver] -= given
-    if name is not None:
+    if name in widths:
         for giver in sorted((at for at in widths if at != name), key=lambda at: -widths[at]):
             given = max(0, min(widths[giver] - _READABLE, needs[name] - widths[name])) if widths[giver] < needs[giver] else 0
             widths[name] += given

@@ -36,10 +36,12 @@ class LineCache(StylesCache):
         stale = [y for y in lines if y in self._dirty_lines or y not in self._cache]
         if stale and isinstance(widget, LineView):
             widget.measure_once(on=True)
-            # The column to the right of the line belongs to the scrollbar, which draws itself.
-            drawn = (widget.render_line(y).adjust_cell_length(width) for y in stale)
-            self._cache.update(zip(stale, filter_strips(drawn, widget), strict=True))
-            widget.measure_once(on=False)
+            try:
+                # The column to the right of the line belongs to the scrollbar, which draws itself.
+                drawn = (widget.render_line(y).adjust_cell_length(width) for y in stale)
+                self._cache.update(zip(stale, filter_strips(drawn, widget), strict=True))
+            finally:
+                widget.measure_once(on=False)
         self._dirty_lines.difference_update(lines)
         strips = [self._cache[y] for y in lines]
         if crop.column_span != (0, width):

@@ -454,7 +454,7 @@ def _incidents(item: Item, evidence: IncidentsEvidence, facts: EvaluationInput) 
     targets = (NavigationTarget("screen", "incident", "incidents"),)
     count = float(len(found))
     if not found and facts.others_unknown:
-        reason = f"none of this console, and {facts.others_unknown}"
+        reason = f"none here, but {facts.others_unknown}"
         return ItemResult(item, Verdict.NO_DATA, "not known", reason, targets=targets)
     if not found:
         text = "no incident today" if evidence.today else "none open"
@@ -513,7 +513,7 @@ def _guards(item: Item, evidence: GuardsEvidence, facts: EvaluationInput) -> Ite
     worst = max((*ends, *(each.verdict or Verdict.NO_DATA for each in running)), key=lambda each: each.rank, default=Verdict.OK)
     reason = next((detail.text for detail in reversed(details) if detail.verdict is worst), text)
     if worst is Verdict.OK and facts.others_unknown:
-        worst, reason = Verdict.NO_DATA, f"those of other consoles are not known: {facts.others_unknown}"
+        worst, reason = Verdict.NO_DATA, f"other consoles' guards are not known: {facts.others_unknown}"
     return ItemResult(item, worst, text, reason, float(len(ended)), limit=limit, details=details, targets=targets)
 
 

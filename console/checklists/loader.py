@@ -203,7 +203,7 @@ def read_files(folder: str) -> tuple[ChecklistFile, ...]:
     except FileNotFoundError:
         pass
     except OSError as error:
-        why = f"{folder} cannot be read: {error.strerror or error}. The team's own checklist of this name may be in it."
+        why = f"{folder} cannot be read: {error.strerror or error}. It may hold your team's checklist of this name."
         return tuple(ChecklistFile(name, folder, why=why) for name in shipped)
     return tuple(_read_file(name, paths) for name, paths in (shipped | own).items())
 

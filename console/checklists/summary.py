@@ -97,7 +97,7 @@ def _alerts(window: AlertWindow | None, facts: EvaluationInput) -> ReportSection
         now = ", firing now" if any(each[3].firing for each in found) else ""
         now += ", firing in Prometheus, not listed" if any(each[3].unlisted for each in found) else ""
         where = f" ({places})" if places else ""
-        known = f"{count} {'time' if count == 1 else 'times'}, {format_span(total)} in total" if count else "not in Prometheus"
+        known = f"{count} {'time' if count == 1 else 'times'}, {format_span(total)} in total" if count else "history unknown"
         lines.append(Detail(f"{name}{where}  {known}{now}"))
     ended = [item.intervals[:-1] if item.still_firing else item.intervals for item in window.histories]
     # Of one that began before the day, only the end is in the window: how long it lasted is not known.

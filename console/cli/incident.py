@@ -52,7 +52,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     declare.add_argument("title", nargs="?", default="", metavar="TITLE", help="what is wrong; defaults to the alert's summary")
     declare.add_argument("--severity", type=_severity, metavar="P1…P4", help="defaults to the alert's own")
     declare.add_argument(
-        "--alert", action="append", default=[], metavar="NAME|FINGERPRINT", help="a related alert, or all alerts of a name"
+        "--alert", action="append", default=[], metavar="NAME|FINGERPRINT", help="a related alert, or all with this name"
     )
     declare.add_argument("--commander", default="", metavar="NAME", help="the incident commander")
     declare.add_argument(

@@ -342,7 +342,7 @@ class LokiSource:
         start = self._outage[0] or self._counted_until
         self._outage = start, int(self._server_now()) + _LATE_SECONDS
         until = format_clock(self._outage[1])
-        text = f"lines may be missing: Loki did not answer for {format_span(now - since)}; late ones are read until {until}"
+        text = f"lines may be missing: Loki did not answer for {format_span(now - since)}; late lines are read until {until}"
         await asyncio.to_thread(sink.remark, int(self._server_now() * _NANO), text)
 
     async def _count_late(self, sink: LogSink) -> None:
@@ -354,7 +354,7 @@ class LokiSource:
         uncounted = self._outage[0] or self._counted_until
         start = max(uncounted, end - _MOST_COUNTED_SECONDS, -(-int(self._delivered.known_ns) // _NANO))
         if start > uncounted:
-            text = f"lines are missing: those before {format_clock(start)} that reached Loki late are not read"
+            text = f"lines are missing: late arrivals from before {format_clock(start)} are not read"
             await asyncio.to_thread(sink.remark, start * _NANO, text)
         end_ns, start_ns = end * _NANO, start * _NANO
         try:

@@ -56,7 +56,7 @@ _MOST_NAMES = 20
 _CLUSTER_UNKNOWN = (
     "Prometheus has no series of kube-state-metrics for that moment, and nothing else keeps what the cluster said"
 )
-_CLUSTERS = "Prometheus has series of kube-state-metrics of several clusters"
+_CLUSTERS = "Prometheus has kube-state-metrics series of several clusters"
 _CLUSTER_NOT_RECORDED = "Prometheus has no series of kube-state-metrics for that moment, and the recording does not tell"
 _PLATFORM_UNKNOWN = "nothing keeps what the platform's own status said"
 _NO_OBJECTS = "the cluster reports only its current state"
@@ -339,7 +339,7 @@ class PastSession(Session):
             self._cluster = kube_state.read_cluster(own, self.settings.namespace)
             missing = self._recorded.cluster_unknown
             nothing = f"{_CLUSTER_NOT_RECORDED}: {missing}" if missing else _CLUSTER_UNKNOWN
-            nothing = f"{_CLUSTERS}: {others}; environments.*.labels says which is this one" if others else nothing
+            nothing = f"{_CLUSTERS}: {others}; name this one in environments.*.labels" if others else nothing
             why = found.sentence() if isinstance(found, Fault) else nothing
         unknown = Fault(FaultKind.NOT_KNOWN_THEN, "not known then", hint=why)
         self._deliver(KUBERNETES, value=self._cluster, fault=None if self._cluster is not None else unknown)

@@ -71,7 +71,7 @@ def render_item(view: ChecklistRunView, result: ItemResult, number: int, width: 
     lines += _wrap_lines(visible(item.asks), width)
     lines.append(())
     head: Line = ((f" {result.label} ", verdict_tone(result.verdict)), (f" {result.value_text}", "strong"))
-    target = f"target {result.limit}" if result.limit else ""
+    target = f"target: {result.limit}" if result.limit else ""
     limit: Span = (f"  {target}", "dim")
     fits = width_of((*head, limit)) <= width
     lines.append((*head, limit) if fits else head)

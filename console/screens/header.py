@@ -178,7 +178,7 @@ def _open_incidents(context: RenderContext) -> Iterator[Line]:
     others = [item for item in opened if item is not worst]
     late_others = [str(item.number) for item in others if any(tone == "critical" for _, tone in _deadline(item, context))]
     more: Line = ((f" +{len(others)}", "dim"),) if others else ()
-    more += ((f" ({', '.join(late_others)} OVERDUE)", "critical"),) if late_others else ()
+    more += ((f" (INC {', '.join(late_others)} OVERDUE)", "critical"),) if late_others else ()
     facts = f"{worst.number} {worst.severity} {format_brief_age(context.now - worst.declared_at)}"
     leader = next((person for role, person in worst.roles if role == "commander" and person), "")
     led: Line = ((text(f" led by {leader}")[0], "") if leader else (" nobody leads", "warn"),)

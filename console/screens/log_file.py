@@ -42,7 +42,7 @@ class LogFileScreen(LogSearchScreen):
         "The lines of a file, however long it is: only where each line begins is kept in memory. The screen follows the end of "
         "the file until you move up; f or end returns there. / searches all lines, n and N move among matches, m shows only "
         "matches. v shows the fields of JSON and logfmt after the message. Control characters are written out, and a line of "
-        "more than 8 KiB is cut. A file that becomes shorter, or that is replaced while you follow its end, is read from its "
+        "more than 8 KiB is cut. A truncated file, or one that is replaced while you follow its end, is read from its "
         "beginning again. a groups all lines by pattern, and shows what is new since the lines in view; `cad-console logs FILE "
         "--patterns` prints the patterns."
     )
@@ -106,7 +106,7 @@ class LogFileScreen(LogSearchScreen):
                 if lines.replaced and self._view.follows:
                     with suppress(FileNotFoundError):  # it is being replaced once more
                         await asyncio.to_thread(lines.reopen)
-                        self.show_notice("another file has this name now: these are its lines")
+                        self.show_notice("the file was replaced: these are the new one's lines")
                         changed = await asyncio.to_thread(lines.read_more, self._report)
                 if changed and lines.search is not None:
                     await asyncio.to_thread(lines.find, lines.search, self._report)

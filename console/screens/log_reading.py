@@ -263,7 +263,7 @@ class LogReadingScreen(LogSearchScreen):
         first, last = self._view.times()
         chart, axis = self._volume.lines(width, first_ns=first, last_ns=last)
         if self._volume_error:
-            axis = (text(f" not counted again: {self._volume_error}", "warn"),)
+            axis = (text(f" not refreshed: {self._volume_error}", "warn"),)
         self._chart.show((chart, axis))
 
     def _status_lines(self, width: int) -> Iterable[Line]:

@@ -197,6 +197,7 @@ def test_a_name_is_whole_before_a_summary_is() -> None:
     assert split_spare(sizes, {0: 60, 1: 30, 2: 90, 3: 10}, name=0) == ((0, 36), (1, 12), (2, 12), (3, 10))
     assert split_spare(sizes, {0: 26, 1: 30, 2: 90, 3: 10}) == sizes
     assert split_spare(sizes, {0: 26, 1: 16, 2: 24, 3: 10}, name=0) == sizes
+    assert split_spare(sizes, {0: 26, 1: 30, 2: 90, 3: 10}, name=7) == sizes  # dropped, because the screen is too narrow
 
 
 def test_the_last_page_ends_with_the_text() -> None:

@@ -90,7 +90,7 @@ def check_signals(
             choices = ", ".join(sorted(names))
             found.append(PreflightCheck(CheckLevel.BLOCK, f"there is no signal {name}; known: {choices}", HOW))
         elif state.spec.source == "kubernetes":
-            text = f"{state.spec.title} counts ready pods: neither more nor fewer means worse; name other signals (--signals)"
+            text = f"{state.spec.title} counts ready pods, which has no worse direction; name other signals (--signals)"
             found.append(PreflightCheck(CheckLevel.BLOCK, text, HOW))
         elif signal.before is None:
             text = f"{state.spec.title}: {describe_unknown(state)}: a guard cannot judge it; name others (--signals)"

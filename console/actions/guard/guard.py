@@ -292,7 +292,7 @@ class Guard:
             if not is_absent(error.fault):
                 self._target_error = str(error)
                 return False
-            self._moved, self._target_error = f"{self._target} does not exist any more", ""
+            self._moved, self._target_error = f"{self._target} no longer exists", ""
         return True
 
     async def _read(self) -> tuple[SignalReading, ...]:

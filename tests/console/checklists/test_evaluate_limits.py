@@ -636,7 +636,7 @@ def test_a_day_that_prometheus_did_not_see_is_not_a_day_without_alerts() -> None
     seen = alerts_of(CALM, replace(gap, gaps=()))
     assert seen.known and not seen.lines
     live = alerts_of(snapshot(alerts=snapshot().alerts[:1]), replace(gap, gaps=()))
-    assert [line.text for line in live.lines] == ["HighErrorRate  not in Prometheus, firing now"]
+    assert [line.text for line in live.lines] == ["HighErrorRate  history unknown, firing now"]
 
 
 def test_an_alert_that_began_before_the_day_is_no_brief_one() -> None:

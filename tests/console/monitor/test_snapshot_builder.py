@@ -55,8 +55,10 @@ async def test_what_changed_is_found_in_the_builders_thread(monkeypatch: pytest.
     desk.open(lambda _: None)
     try:
         for _ in range(2):
+            desk.schedule()
             await desk.build_now()
         assert desk.find_changed_ids(first, second) == {two.alert.fingerprint}
+        desk.schedule()
         await desk.build_now()
         assert found_in == ["snapshots"] * 3
         assert desk.find_changed_ids(first, third) == {two.alert.fingerprint}

@@ -302,7 +302,7 @@ async def test_a_chart_that_is_not_counted_again_says_so(open_screen: Any, kept:
             httpx.Response(504, text="request timed out") if "count_over_time" in str(request.url) else None
         )
         open_screen.app.screen.count_again()
-        await open_screen.until(pilot, "not counted again: 504")
+        await open_screen.until(pilot, "not refreshed: 504")
         assert "█" in open_screen.text
         kept.fails = lambda _: None
         open_screen.app.screen.count_again()

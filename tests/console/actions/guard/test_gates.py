@@ -176,7 +176,7 @@ def test_the_count_of_ready_pods_is_no_signal() -> None:
     options = GuardOptions(signals=("workloads", "nothing"))
     found = check_signals(options, (signal,), (state,), ("error_ratio", "p95_latency"))
     assert [item.level for item in found] == [BLOCK, BLOCK]
-    assert found[0].text == "Workloads counts ready pods: neither more nor fewer means worse; name other signals (--signals)"
+    assert found[0].text == "Workloads counts ready pods, which has no worse direction; name other signals (--signals)"
     assert found[1].text == "there is no signal nothing; known: error_ratio, p95_latency"
 
 

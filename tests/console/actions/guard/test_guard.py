@@ -894,7 +894,7 @@ async def test_a_target_that_was_deleted_is_nothing_to_roll_back(
 
     steps = await bench.act("cordon", NODE, guard=BRIEF, source=signals, meanwhile=once_watching(lose))
     result, text = outcome(steps)
-    assert (result, text) == (Outcome.UNDONE, "node/node-1 does not exist any more: nothing is rolled back")
+    assert (result, text) == (Outcome.UNDONE, "node/node-1 no longer exists: nothing is rolled back")
     assert len(bench.writes()) == 1
 
 
