@@ -18,7 +18,7 @@ from screen_samples import NOW, StillSession, settings, snapshot
 from terminal import Terminal
 from textual.css.stylesheet import Stylesheet
 from textual.dom import DOMNode
-from textual.events import ScreenResume
+from textual.events import ScreenResume, ScreenSuspend
 
 from console.config.settings import Settings
 from console.monitor.session import Session
@@ -108,7 +108,7 @@ async def test_a_screen_that_comes_into_view_has_its_styles(tmp_path: Path) -> N
 @pytest.mark.parametrize("key", ["x", "z", "colon"])
 async def test_a_dialog_is_matched_with_the_style_sheet_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     """When a dialog opens no widget of it is matched again together with the others, and a second match changes no style; when
-    it comes into view again, all are matched.
+    it comes into view after it was covered, all are matched.
     """
     app = ConsoleApp(settings(tmp_path), session_factory=lambda given: StillSession(given, snapshot()), clock=lambda: NOW)
     together: list[int] = []
@@ -137,6 +137,7 @@ async def test_a_dialog_is_matched_with_the_style_sheet_once(tmp_path: Path, mon
         app.stylesheet.update(opened)
         assert [widget.styles.base.css for widget in widgets] == styles
         together.clear()
+        opened.post_message(ScreenSuspend())
         opened.post_message(ScreenResume())
         await until(pilot, lambda: len(widgets) in together, "the second time")
 
