@@ -281,8 +281,8 @@ def test_every_client_of_the_code_is_played_here() -> None:
         if _asks(path)
     }
     covered = {module for asking in CLIENTS.values() for module in asking.modules} | set(ELSEWHERE)
-    # Contexts for those above, and how they import httpx.
-    assert found - covered == {"queries/http/tls.py", "queries/http/lean_httpx.py"}
+    # Contexts for those above, and how they import httpx and h11.
+    assert found - covered == {"queries/http/tls.py", "queries/http/lean_httpx.py", "queries/http/lean_h11.py"}
     assert all((ROOT / module).exists() for module in covered)
 
 
