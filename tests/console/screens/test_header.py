@@ -73,7 +73,9 @@ def test_the_nearest_timer_is_in_line_1(tmp_path: Path) -> None:
     assert " stable " in render(160, calm, at=NOW + 61)
 
 
-@pytest.mark.parametrize(("width", "shown"), [(160, " +2 (INC 7 OVERDUE) · response in 13m"), (80, "INC 4 P1 2m +2 (INC 7 OVERDUE)")])
+@pytest.mark.parametrize(
+    ("width", "shown"), [(160, " +2 (INC 7 OVERDUE) · response in 13m"), (80, "INC 4 P1 2m +2 (INC 7 OVERDUE)")]
+)
 def test_what_is_overdue_at_another_open_incident_is_in_line_1(tmp_path: Path, width: int, shown: str) -> None:
     """The P1 has time left; of the two others one has none, and that one is named."""
     young = replace(LED, declared_at=NOW - 120)
