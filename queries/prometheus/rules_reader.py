@@ -14,6 +14,9 @@ from queries.prometheus.relabel import SentLabels
 from queries.prometheus.responses import RulesDecoder, RulesResult
 from queries.prometheus.thanos_stores import ThanosStores
 
+_JITTER_SECONDS = 10.0
+"""By less a difference between two clocks does not change: one that was measured anew would make every answer another."""
+
 
 class RulesReader:
     """Of one server. It needs nothing of panels and their expressions, so a list of alerts takes it alone."""
@@ -33,6 +36,7 @@ class RulesReader:
         self.sent_labels = SentLabels(self.ruler, clock=clock)
         self.stores = ThanosStores(self._client, clock=clock)
         self._decoder = RulesDecoder(self.ruler.where)
+        self._ahead_seconds = 0.0
 
     @property
     def size(self) -> int:
@@ -42,8 +46,10 @@ class RulesReader:
     async def read(self) -> RulesResult:
         """The rules with their pending and firing alerts, with the labels that Alertmanager gets. Raises SourceError."""
         answer = await self.ruler.fetch("/api/v1/rules", decode=self._decoder.decode)
-        ahead = self.ruler.ahead_seconds if abs(self.ruler.ahead_seconds) >= NOTABLE_SECONDS else 0.0
-        answer = replace(answer, alerts=await self.sent_labels.add(answer.alerts), ahead_seconds=ahead)
+        ahead = self.ruler.ahead_seconds
+        if abs(ahead - self._ahead_seconds) >= _JITTER_SECONDS:
+            self._ahead_seconds = ahead if abs(ahead) >= NOTABLE_SECONDS else 0.0
+        answer = replace(answer, alerts=await self.sent_labels.add(answer.alerts), ahead_seconds=self._ahead_seconds)
         if self.ruler is self._client and not answer.partial:
             answer = replace(answer, partial=await self.stores.missing(is_thanos=answer.is_thanos, rules=True))
         return answer

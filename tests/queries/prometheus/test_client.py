@@ -252,3 +252,23 @@ async def test_the_rules_tell_how_far_the_clock_of_their_server_is_ahead(ahead: 
     rules = await source.rules()
     assert rules.ahead_seconds == pytest.approx(ahead, abs=10.0) and (ahead or rules.ahead_seconds == 0.0)
     await source.close()
+
+
+async def test_a_clock_that_differs_does_not_make_every_answer_another() -> None:
+    """The difference is measured anew each time, to a second or so, and around the least that counts; a real change is told."""
+    ahead = [3.0, 36.0, 27.0, 34.0, 3597.0, 3602.0, 3600.0]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if not request.url.path.endswith("/rules"):
+            return httpx.Response(404)
+        date = formatdate(time.time() + ahead.pop(), usegmt=True)
+        return httpx.Response(200, json={"status": "success", "data": {"groups": []}}, headers={"Date": date})
+
+    source = Prometheus(Endpoint("http://p", ruler=Endpoint("http://ruler")), transport=httpx.MockTransport(answer))
+    found = [await source.rules() for _ in range(7)]
+    assert found[0] == found[1] == found[2] and found[3] == found[4] == found[5]
+    assert [item.ahead_seconds for item in found] == [
+        pytest.approx(about, abs=10.0) for about in (3600.0, 3600.0, 3600.0, 34.0, 34.0, 34.0, 0.0)
+    ]
+    assert found[-1].ahead_seconds == 0.0
+    await source.close()
