@@ -355,7 +355,7 @@ class JournalService:
             return ()
         listed = {item.fingerprint.rpartition(":")[2] for item in found.alerts}
         missing = [item for item in own if item.rpartition(":")[2] not in listed and arrived[item] < rules.taken_at]
-        self._unlisted = {item: self._unlisted.get(item, rules.taken_at) for item in missing}
+        self._unlisted = {item: min(self._unlisted.get(item, rules.taken_at), rules.taken_at) for item in missing}
         return tuple(item for item, since in self._unlisted.items() if rules.taken_at - since >= _UNLISTED_SECONDS)
 
     def _note_arrivals(self) -> dict[str, float]:

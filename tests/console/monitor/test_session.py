@@ -239,6 +239,20 @@ async def test_a_mark_of_an_alert_that_only_prometheus_lists_ends_with_it(sessio
     await service.close()
 
 
+async def test_a_clock_that_was_set_back_does_not_prolong_a_mark(session: Session) -> None:
+    """What was seen an hour later by the old clock counts from the first answer by the new one."""
+    settings, journal, now = session.settings, session.journal, 1_767_276_000.0
+    assert journal is not None
+    service = JournalService(journal, StateStore(settings, (), runbooks=session.runbooks), settings, clock=lambda: now)
+    await service.acknowledge("prometheus:1f", "", on=True)
+    none = RulesResult((AlertRule("HighErrorRate", "x > 5", 60.0, (), (), "inactive", "ok"),), (), ())
+    for after, ended in ((3600.0, False), (10.0, False), (309.0, False), (310.0, True)):
+        service.on_rules(PollResult("rules", now + after, 0.0, none))
+        await service.read()
+        assert ("alert.released" in [item.kind for item in journal.events()]) is ended, after
+    await service.close()
+
+
 async def test_a_mark_from_a_slow_clock_outlives_an_answer_from_before_it_arrived(session: Session) -> None:
     """Bob's clock is an hour slow: by its time his mark is older than the answer, which is from before it arrived here."""
     settings, journal, now = session.settings, session.journal, time.time()
