@@ -23,7 +23,8 @@ _RESEND_SECONDS = 300.0
 class OpenEnds:
     """Alertmanager forgets every alert when it restarts, and drops one that Prometheus does not send for some minutes. So an
     alert is over only once the rules, requested after the list without it, were evaluated without it as well. An alert whose
-    rule this Prometheus does not have is over once Alertmanager has run long enough to have received it again.
+    rule this Prometheus does not have is over once Alertmanager has run long enough to have received it again, and every peer
+    answers.
 
     All times are Unix seconds of this machine.
     """
@@ -40,7 +41,7 @@ class OpenEnds:
         """When the rules of a name that were not evaluated yet count again."""
 
     def note_list(self, listed: tuple[Alert, ...], *, at: float) -> None:
-        """Alertmanager's complete list."""
+        """Alertmanager's list, of the peers that answer."""
         gone, new = find_changes(self._listed, listed)
         self._listed = listed
         if not gone and not (new and self._left):
@@ -54,26 +55,34 @@ class OpenEnds:
         self._collect()
 
     def note_rules_failure(self, at: float) -> None:
+        """No answer, or one that may lack rules: it shows the end of nothing."""
         if self._failing_since is None:
             self._failing_since = at
 
     def note_rules(
-        self, rules: RulesResult | None, unlisted: Iterable[Alert], *, requested_at: float, started_at: float | None
+        self,
+        rules: RulesResult | None,
+        unlisted: Iterable[Alert],
+        *,
+        requested_at: float,
+        started_at: float | None,
+        complete: bool,
     ) -> None:
-        """The rules' answer; None where no server has rules.
+        """The rules' answer, complete; None where no server has rules.
 
         `unlisted` are its alerts, firing and pending, that Alertmanager does not list. `started_at` is the start of the
-        Alertmanager that has run longest, None if it is not known.
+        Alertmanager that has run longest, None if it is not known. The list is `complete` unless a peer is lost.
         """
         self._note_gap(rules, requested_at)
-        old = [alert for alert, at in self._left.values() if at <= requested_at]
+        # A list from much later than this request: this machine's clock was set back in between.
+        old = [alert for alert, at in self._left.values() if at <= requested_at or at - requested_at > _OUTAGE_SECONDS]
         if not old:
             return
         names = {alert.name for alert in old}
         known = {name: [rule for rule in rules.rules if rule.name == name] for name in names} if rules is not None else {}
         doubtful = {name for name, found in known.items() if evaluation_error(found)}
         doubtful |= {name for name in known if requested_at < self._settling.get(name, self._settled_at)}
-        if started_at is not None and requested_at - started_at < _RESEND_SECONDS:
+        if not complete or (started_at is not None and requested_at - started_at < _RESEND_SECONDS):
             doubtful |= {name for name in names if not known.get(name)}
         firing = {listed.fingerprint for _, listed in find_same(unlisted, old)}
         for alert in old:
@@ -82,13 +91,16 @@ class OpenEnds:
         self._collect()
 
     def _note_gap(self, rules: RulesResult | None, requested_at: float) -> None:
-        if self._failing_since is not None and requested_at - self._failing_since >= _OUTAGE_SECONDS:
-            self._settled_at = requested_at + _SETTLE_SECONDS
+        latest = requested_at + _SETTLE_SECONDS
+        # After the clock was set back, a failure lies ahead, and a wait would be too long.
+        if self._failing_since is not None and abs(requested_at - self._failing_since) >= _OUTAGE_SECONDS:
+            self._settled_at = latest
+        self._settled_at = min(self._settled_at, latest)
         self._failing_since = None
-        self._settling = {name: until for name, until in self._settling.items() if until > requested_at}
+        self._settling = {name: min(until, latest) for name, until in self._settling.items() if until > requested_at}
         for rule in rules.rules if rules is not None else ():
             if rule.health == "unknown":
-                self._settling[rule.name] = requested_at + _SETTLE_SECONDS
+                self._settling[rule.name] = latest
 
     def _collect(self) -> None:
         self.alerts = tuple([alert for alert, _ in self._left.values()])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias
 
 from console.alerts.merge import AlertMerger, MergedAlerts, find_undelivered
@@ -76,22 +77,22 @@ class AlertList:
         if state is not None and not failed:
             self._ends.note_list(state.alerts, at=at)
             if not has_rules:
-                self._ends.note_rules(None, (), requested_at=at, started_at=state.started_at)
+                self._note_rules(None, (), requested_at=at)
         if changed or self._missing:
             self._tracked = None
 
     def set_rules(self, rules: RulesResult | None, *, failed: bool, changed: bool, requested_at: float) -> None:
         """`rules` is the last good answer."""
         self._rules, self._rules_failed = rules, failed
-        if failed:
-            self._ends.note_rules_failure(requested_at)
-        else:
+        if not failed:
             # Compared with Alertmanager's previous result, or an alert that ended in between would look undelivered.
             self._missing = self._find_missing()
+        if failed or (rules is not None and rules.partial):
+            self._ends.note_rules_failure(requested_at)
+        else:
             merged = self._merge()
-            unlisted = (*merged.missing, *(item for item in merged.alerts if item.state is AlertState.PENDING))
-            started_at = self._alertmanager.started_at if self._alertmanager is not None else None
-            self._ends.note_rules(rules, unlisted, requested_at=requested_at, started_at=started_at)
+            pending = (item for item in merged.alerts if item.state is AlertState.PENDING)  # of thousands, and rarely needed
+            self._note_rules(rules, chain(merged.missing, pending), requested_at=requested_at)
         # A missing alert may have been missing long enough by now.
         if changed or self._missing:
             self._tracked = None
@@ -154,6 +155,16 @@ class AlertList:
         return self._actions_for(alert, match)[0]
 
     # Within
+
+    def _note_rules(self, rules: RulesResult | None, unlisted: Iterable[Alert], *, requested_at: float) -> None:
+        manager = self._alertmanager
+        self._ends.note_rules(
+            rules,
+            unlisted,
+            requested_at=requested_at,
+            started_at=manager.started_at if manager is not None else None,
+            complete=manager is None or not manager.peer_faults,
+        )
 
     def _forget_rows(self) -> None:
         self._tracked = None

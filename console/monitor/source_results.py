@@ -98,10 +98,11 @@ class SourceResults:
 
     @property
     def has_rules(self) -> bool:
-        """Whether a server evaluates rules and lists them, as far as is known."""
-        latest = self.latest.get(RULES)
+        """Whether a server evaluates rules and lists them, as far as is known: one that has listed some still has them."""
+        latest, known = self.latest.get(RULES), self.value(RULES)
         fault = latest.fault if latest is not None else None
-        return self._configured[PROMETHEUS] and (fault is None or fault.kind not in HAS_NO_RULES)
+        listed = known is not None and bool(known.rules)
+        return self._configured[PROMETHEUS] and (fault is None or fault.kind not in HAS_NO_RULES or listed)
 
     def stale_after(self, source: str) -> float:
         """How old the last good result may be, in seconds; two missed polls if the source is known to fail."""

@@ -229,6 +229,7 @@ class StateStore:
             alerts_from=ALERTMANAGER if ALERTMANAGER in sources.good else PROMETHEUS if RULES in sources.good else "",
             severities=settings.severities,
             rules=rules.rules if rules else (),
+            rules_partial=rules.partial if rules else "",
             rules_requested=RULES in sources.latest,
             rules_fault=sources.latest[RULES].fault if RULES in sources.latest else None,
             silences=manager.silences if manager else (),

@@ -30,7 +30,7 @@ from queries.text.durations import format_span
 
 PROMETHEUS, ALERTMANAGER = "prometheus", "alertmanager"
 HAS_NO_RULES = (FaultKind.MALFORMED, FaultKind.REJECTED)
-"""What a server without a rules API returns: something else evaluates the rules."""
+"""What a server without a rules API returns: something else evaluates the rules, unless it has listed some before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ class Snapshot:
     """Whether Prometheus' rules were requested, and the request has ended."""
     rules_fault: Fault | None = None
     """Why the last request for the rules failed."""
+    rules_partial: str = ""
+    """Prometheus' message about rules missing from its last answer; empty if all are listed."""
     silences: tuple[Silence, ...] = ()
     cluster: Cluster | None = None
     platform: PlatformHealth | None = None
@@ -204,8 +206,8 @@ class Snapshot:
             why = state.health.value.upper()
         elif not self.rules_requested:
             why = "has not responded yet"
-        elif self.rules_fault is None or self.rules_fault.kind in HAS_NO_RULES:
-            return ""
+        elif self.rules_fault is None or (self.rules_fault.kind in HAS_NO_RULES and not self.rules):
+            return f"an alert that is not listed may still be firing: {self.rules_partial}" if self.rules_partial else ""
         else:
             fault = self.rules_fault
             why = "did not return its rules" if state.health.serves else Health.DOWN.value.upper()

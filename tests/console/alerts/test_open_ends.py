@@ -11,7 +11,7 @@ from screen_samples import NOW, settings, tracked
 from console.alerts.resolution import has_ended
 from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookIndex
-from console.state.snapshot import Snapshot
+from console.state.snapshot import HAS_NO_RULES, Snapshot
 from queries.alertmanager import AlertmanagerState
 from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertRule, AlertState
@@ -25,6 +25,7 @@ LISTED = replace(FIRING, fingerprint="a1", labels=tuple(sorted((*FIRING.labels, 
 SENT = replace(FIRING, fingerprint="prometheus:1")
 PENDING = replace(FIRING, fingerprint="pending:1", state=AlertState.PENDING)
 OTHER = replace(tracked("HighErrorRate", "critical", pod="b").alert, fingerprint="prometheus:2", starts_at=NOW)
+OWN = replace(tracked("OfAnotherSender", "critical").alert, fingerprint="a2")
 DOWN = Fault(FaultKind.UNREACHABLE, "connection refused")
 
 
@@ -46,8 +47,8 @@ class Platform:
         self.store.apply(PollResult("prometheus", self._now, took, PanelResults((), ())))
         self.store.apply(PollResult(source, self._now, took, None if fault else value, fault))
 
-    def list(self, *alerts: Alert, after: float, started: float | None = None) -> None:
-        self.answer("alertmanager", AlertmanagerState(alerts, (), (), 1, 1, "", started_at=started), after)
+    def list(self, *alerts: Alert, after: float, started: float | None = None, lost: tuple[Fault, ...] = ()) -> None:
+        self.answer("alertmanager", AlertmanagerState(alerts, (), (), 1, 1, "", lost, started), after)
 
     def snapshot(self) -> Snapshot:
         return self.store.snapshot(self._now)
@@ -107,6 +108,73 @@ def test_an_alert_that_is_listed_again_has_not_ended(platform: Platform) -> None
     platform.list(after=25.0)
     assert not platform.ended()
     platform.answer("rules", rules(), 31.0)
+    assert platform.ended()
+
+
+@pytest.mark.parametrize("left", [(), rules(name="SomethingElse").rules])
+def test_rules_that_may_be_incomplete_end_no_alert(platform: Platform, left: tuple[AlertRule, ...]) -> None:
+    """A Thanos Query that lost a ruler answers without its rules: that is not a Prometheus without them."""
+    platform.answer("rules", replace(rules(), rules=left, partial="the ruler is lost"), 16.0)
+    assert platform.snapshot().ends_caveat == "an alert that is not listed may still be firing: the ruler is lost"
+    platform.answer("rules", rules(), 31.0)
+    assert platform.snapshot().ends_caveat == "" and platform.ended()
+
+
+def test_rules_that_return_after_a_long_partial_answer_wait_as_after_an_outage(platform: Platform) -> None:
+    """The ruler that was lost may have restarted."""
+    for after in (16.0, 100.0):
+        platform.answer("rules", replace(rules(), partial="the ruler is lost"), after)
+    platform.answer("rules", rules(), 115.0)
+    assert not platform.ended()
+    platform.answer("rules", rules(), 300.0)
+    assert platform.ended()
+
+
+@pytest.mark.parametrize("kind", HAS_NO_RULES)
+def test_a_broken_answer_does_not_take_its_rules_from_a_server(platform: Platform, kind: FaultKind) -> None:
+    """A cut answer, or the page of a proxy in front of it: the server listed rules before, and has them still."""
+    platform.answer("rules", Fault(kind, "no JSON"), 6.0)
+    platform.list(after=10.0)
+    assert "did not return its rules: no JSON" in platform.snapshot().ends_caveat and not platform.ended()
+    platform.answer("rules", rules(SENT), 21.0)
+    assert not platform.ended()
+    platform.answer("rules", rules(), 36.0)
+    assert platform.ended()
+
+
+def test_a_list_without_a_lost_peer_ends_no_alert_of_another_sender(tmp_path: Path) -> None:
+    """The lost peer alone may have it. With a rule here the rules decide, whichever peers answer."""
+    platform = Platform(tmp_path)
+    platform.list(LISTED, OWN, after=0.0, started=NOW - 900.0)
+    platform.answer("rules", rules(), 1.0)
+    platform.list(after=5.0, started=NOW - 900.0, lost=(DOWN,))
+    platform.answer("rules", rules(), 16.0)
+    assert platform.ended()
+    assert [alert.name for alert in platform.snapshot().open_ends] == [OWN.name]
+    platform.list(after=20.0, started=NOW - 900.0)
+    platform.answer("rules", rules(), 31.0)
+    assert platform.snapshot().open_ends == ()
+
+
+@pytest.mark.parametrize("before", [(), (DOWN,), (rules(health="unknown"),), (DOWN, rules(), DOWN)])
+def test_a_clock_that_was_set_back_prolongs_no_wait(platform: Platform, before: tuple[object, ...]) -> None:
+    """By an hour: what was to wait for minutes does not wait for that hour too."""
+    for at, answer in enumerate(before):
+        platform.answer("rules", answer, 100.0 * (at + 1))
+    platform.list(LISTED, after=500.0)
+    platform.list(after=505.0)
+    platform.answer("rules", rules(), -3600.0)
+    platform.list(after=-3590.0)
+    platform.answer("rules", rules(), -3400.0)
+    assert platform.ended()
+
+
+def test_an_outage_during_which_the_clock_was_set_back_counts_as_one(platform: Platform) -> None:
+    """How long it was is not known, so the rules wait as after a long one."""
+    platform.answer("rules", DOWN, 16.0)
+    platform.answer("rules", rules(), -3600.0)
+    assert not platform.ended()
+    platform.answer("rules", rules(), -3450.0)
     assert platform.ended()
 
 
