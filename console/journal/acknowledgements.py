@@ -14,6 +14,7 @@ from console.journal.payloads import AlertAcknowledged, AlertReleased, decode, e
 from console.journal.presence import Presence
 from console.journal.projection import Projection, keep_last
 from queries.model.frozen import dataclass
+from queries.model.series import Labels
 
 MOST = 2000
 """Acknowledgements that are kept: where nobody sees an alert end, the oldest are forgotten."""
@@ -25,6 +26,7 @@ class Acknowledgement:
     older release wrote the event: people may share an account, so its name alone does not tell them apart.
 
     `by` is who handed the alert to the author, empty for nobody; `before` held it until then, at the console `before_console`.
+    `name` is the alert's, empty where no server listed it.
     """
 
     author: str
@@ -34,6 +36,12 @@ class Acknowledgement:
     by: str = field(default="", compare=False)
     before: str = field(default="", compare=False)
     before_console: str = field(default="", compare=False)
+    name: str = field(default="", compare=False)
+
+    @property
+    def labels(self) -> Labels:
+        """Those labels of the alert that are known: its name."""
+        return (("alertname", self.name),) if self.name else ()
 
 
 class Ownership(Enum):
@@ -129,7 +137,7 @@ def acknowledgement_after(present: Acknowledgement | None, event: Event) -> Ackn
         before, before_console = (present.author, present.console) if present is not None else ("", "")
         by = event.author if payload.to else ""
         return Acknowledgement(
-            payload.to or event.author, event.at, event.id, payload.console or "", by, before, before_console
+            payload.to or event.author, event.at, event.id, payload.console or "", by, before, before_console, payload.name
         )
     return None
 

@@ -337,7 +337,7 @@ class JournalService:
             from console.alerts.resolution import has_ended  # noqa: PLC0415  # not before an acknowledged alert is gone
 
             snapshot = self._store.snapshot(self._clock())
-            gone = tuple(item for item in gone if has_ended(item, (), snapshot))
+            gone = tuple(item for item in gone if has_ended(item, owners[item].labels, snapshot))
         gone = (*gone, *self._find_unlisted(owners, arrived, rules))
         for fingerprint in gone:
             # It names what it ends: one that is still on its way here is another one, of an alert that fires again.
@@ -406,5 +406,5 @@ class JournalService:
 
 
 def _are_evaluated(rules: Collection[AlertRule]) -> bool:
-    """Whether there are rules, and the server has evaluated each since it started."""
-    return bool(rules) and all(item.health != "unknown" for item in rules)
+    """Whether the server has evaluated each rule since it started; without any, none has an alert any more."""
+    return all(item.health != "unknown" for item in rules)

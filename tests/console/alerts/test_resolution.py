@@ -81,6 +81,22 @@ def test_an_alert_that_fires_in_prometheus_only_has_not_ended(fingerprint: str) 
     )
 
 
+def test_of_an_alert_whose_name_is_known_only_that_name_may_be_it() -> None:
+    """An alert of another name that Alertmanager never gets does not keep it, and a rule that was not evaluated does."""
+    name, shown = (("alertname", "HighErrorRate"),), snapshot(alerts=())
+    sent = listed("prometheus:1").alert
+    other = replace(sent, labels=(("alertname", "CoreDown"),))
+    for state in (AlertState.UNDELIVERED, AlertState.PENDING):
+        assert not has_ended("x", name, replace(shown, alerts=(listed("prometheus:1", state),)))
+        assert has_ended("x", name, replace(shown, alerts=(listed("prometheus:1", state, labels=other.labels),)))
+    assert not has_ended("x", name, replace(shown, open_ends=(sent,)))
+    assert has_ended("x", name, replace(shown, open_ends=(other,))) and not has_ended(
+        "x", (), replace(shown, open_ends=(other,))
+    )
+    failing = tuple(replace(rule, health="err") for rule in shown.rules)
+    assert not has_ended("x", name, replace(shown, rules=failing)) and has_ended("x", (), replace(shown, rules=failing))
+
+
 @pytest.mark.parametrize("health", ["unknown", "err"])
 def test_a_rule_that_was_not_evaluated_ends_nothing(health: str) -> None:
     """Prometheus has just started, or cannot evaluate it."""

@@ -88,6 +88,13 @@ def test_only_who_names_the_present_mark_takes_over() -> None:
     assert FOLD.fold(FOLD.initial(), [*told, late])["a"].author == "bob"
 
 
+def test_the_name_is_what_is_known_of_an_alert_that_is_gone() -> None:
+    """Whether it has ended is judged by its name; an event without one leaves it unknown, as does one of an older release."""
+    told = (written("alert.owned", "ann", 1, over="", name="CoreDown"), written("alert.owned", "bob", 2, over="ann1"))
+    assert FOLD.fold(FOLD.initial(), told[:1])["a"].labels == (("alertname", "CoreDown"),)
+    assert FOLD.fold(FOLD.initial(), told)["a"].labels == ()
+
+
 def test_an_account_is_no_person() -> None:
     """Another living console of the same account is asked about; one on this machine that ended is not, nor an older one's."""
     me = process.current()

@@ -253,6 +253,48 @@ async def test_a_clock_that_was_set_back_does_not_prolong_a_mark(session: Sessio
     await service.close()
 
 
+async def test_a_mark_ends_although_an_alert_of_another_name_is_never_delivered(session: Session) -> None:
+    """Alertmanager does not list either: an acknowledgement knows the name of its alert, so one that fires in Prometheus only
+    is not it. Of the same name it may be, and an alert whose rule was not evaluated has not ended.
+    """
+    settings, journal, now = session.settings, session.journal, 1_767_276_000.0
+    assert journal is not None
+    store = StateStore(settings, (), runbooks=session.runbooks)
+    service = JournalService(journal, store, settings, clock=lambda: now)
+    for name in ("HighErrorRate", "CoreDown", "QueueLong"):
+        await service.acknowledge(name.lower(), name, on=True)
+    empty = AlertmanagerState((), (), (), 1, 1, "")
+    rules = tuple(
+        AlertRule(name, "x > 5", 60.0, (), (), "inactive", health)
+        for name, health in (("HighErrorRate", "ok"), ("CoreDown", "ok"), ("QueueLong", "err"))
+    )
+    lost = Alert("prometheus:1f", AlertState.ACTIVE, (("alertname", "CoreDown"),), starts_at=now - 600.0)
+    now += 60.0
+    for source, value in (
+        ("prometheus", PanelResults((), ())), ("alertmanager", empty), ("rules", RulesResult(rules, (lost,), ()))
+    ):  # fmt: skip
+        store.apply(PollResult(source, now, 0.0, value))
+    assert store.snapshot(now).open_ends == (lost,)
+    service.on_alerts(PollResult("alertmanager", now, 0.0, empty))
+    await service.read()
+    await service.read()
+    assert set(store.ledger.owners) == {"coredown", "queuelong"}
+    await service.close()
+
+
+async def test_a_mark_of_an_alert_that_only_prometheus_lists_ends_without_any_rule(session: Session) -> None:
+    """The last rule was removed: a complete answer without rules has no alert either."""
+    settings, journal, now = session.settings, session.journal, 1_767_276_000.0
+    assert journal is not None
+    service = JournalService(journal, StateStore(settings, (), runbooks=session.runbooks), settings, clock=lambda: now)
+    await service.acknowledge("prometheus:1f", "", on=True)
+    for after, ended in ((10.0, False), (309.0, False), (310.0, True)):
+        service.on_rules(PollResult("rules", now + after, 0.0, RulesResult((), (), ())))
+        await service.read()
+        assert ("alert.released" in [item.kind for item in journal.events()]) is ended, after
+    await service.close()
+
+
 async def test_a_mark_from_a_slow_clock_outlives_an_answer_from_before_it_arrived(session: Session) -> None:
     """Bob's clock is an hour slow: by its time his mark is older than the answer, which is from before it arrived here."""
     settings, journal, now = session.settings, session.journal, time.time()
