@@ -20,11 +20,12 @@ Look: TypeAlias = Callable[[], None]
 
 
 class FileWatch:
-    """Calls every look in turn. None may block for long, and none that fails ends the others."""
+    """Calls every look in turn. None may block for long, and none that fails ends the others. Any thread may add one."""
 
     def __init__(self, every_seconds: float, *, name: str) -> None:
         """`name` is that of the thread, which starts with the first look."""
         self._every_seconds = every_seconds
+        self._lock = threading.Lock()
         self._looks: tuple[Look, ...] = ()
         self._stopped = threading.Lock()
         self._stopped.acquire()
@@ -32,13 +33,15 @@ class FileWatch:
 
     def add(self, look: Look) -> None:
         """Calls it from now on."""
-        self._looks = (*self._looks, look)
-        if len(self._looks) == 1:
-            self._thread.start()
+        with self._lock:
+            self._looks = (*self._looks, look)
+            if self._thread.ident is None:
+                self._thread.start()
 
     def remove(self, look: Look) -> None:
         """Calls it no more, except for a call that has begun."""
-        self._looks = tuple(item for item in self._looks if item != look)
+        with self._lock:
+            self._looks = tuple(item for item in self._looks if item != look)
 
     def close(self) -> None:
         """Ends the thread; returns when it has ended."""

@@ -281,8 +281,8 @@ class JournalService:
             pass
 
     def _end_threads(self) -> None:
+        self.watch_files.close()  # first: a disk that hangs may keep the other longer than `close` waits
         self._disk.shutdown(wait=True, cancel_futures=True)
-        self.watch_files.close()
 
     def _look(self) -> None:
         """In a thread of its own, so that the loop sleeps while nobody writes."""

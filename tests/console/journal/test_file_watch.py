@@ -90,3 +90,16 @@ def test_a_look_that_fails_does_not_end_the_others() -> None:
         watch.close()
         watch.close()
     assert "a watch" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_look_is_called_after_all_others_were_removed() -> None:
+    """The thread goes on without any, and does not start twice."""
+    first, second = threading.Event(), threading.Event()
+    watch = FileWatch(0.001, name="a watch")
+    try:
+        for called in (first, second):
+            watch.add(called.set)
+            assert called.wait(extend(10.0))
+            watch.remove(called.set)
+    finally:
+        watch.close()

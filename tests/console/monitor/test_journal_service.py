@@ -133,3 +133,27 @@ async def test_a_closed_service_looks_no_more(tmp_path: Path, monkeypatch: pytes
         async with _Running(journal, tmp_path, monkeypatch).run():
             assert "journal watch" in {thread.name for thread in threading.enumerate()}
         assert "journal watch" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_a_disk_that_hangs_does_not_keep_the_thread_that_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Closing waits for the disk at most a moment; nobody looks at the file afterwards."""
+    begun, go_on = threading.Event(), threading.Event()
+    with Journal.open(tmp_path / "journal.sqlite3") as journal:
+        bench = _Running(journal, tmp_path, monkeypatch)
+        count = bench.count
+
+        def hang() -> tuple[int, int]:
+            if threading.current_thread().name != "journal watch":
+                begun.set()
+                go_on.wait()
+            return count()
+
+        try:
+            async with bench.run():
+                bench.count = hang
+                bench.service.wake()
+                assert await asyncio.to_thread(begun.wait, extend(30.0))
+            assert "journal watch" not in {thread.name for thread in threading.enumerate()}
+        finally:
+            go_on.set()
+            await asyncio.get_running_loop().shutdown_default_executor()
