@@ -49,6 +49,7 @@ def describe_drawn(context: RenderContext, *more: object) -> Drawn | None:
             context.error,
             context.note,
             context.terminal_status,
+            context.session.journal_error if context.session is not None else "",
             context.jumps,
             describe_header_times(context),
             *more,

@@ -91,6 +91,21 @@ async def test_nothing_that_would_differ_is_left_out(stage: Callable[..., Any], 
     assert compared == 2 * len(times) - 2
 
 
+async def test_a_journal_that_cannot_be_read_is_drawn_at_once(
+    stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its fault is in no snapshot: it is on the screen with the next one, and gone with the one after that."""
+    scene, quiet = stage(STATES["quiet"]), STATES["quiet"]
+    async with scene.app.run_test(size=(160, 45)) as pilot:
+        await scene.until(pilot, "PRODUCTION")
+        for seconds, fault in ((1.0, ""), (2.0, ""), (3.0, "the journal is gone"), (4.0, "")):
+            monkeypatch.setattr(type(scene.session), "journal_error", property(lambda _, fault=fault: fault))
+            scene.now = NOW + seconds
+            scene.session.deliver(later(quiet, seconds, answered=True))
+            await pilot.pause()
+            assert ("the journal is gone" in scene.text) is bool(fault), seconds
+
+
 async def test_a_snapshot_that_differs_only_in_its_times_is_not_drawn(
     stage: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
