@@ -120,6 +120,8 @@ class SnapshotBuilder:
             if self._show is not None:
                 self._show(found)
         except Exception as error:
+            # What repeats the last results is not ingested again and again, and the next one is built in the thread.
+            self._inbox, self._differs = [], True
             report_error("building the snapshot", error)
         return True
 

@@ -13,6 +13,7 @@ from console.monitor.snapshot_builder import SnapshotBuilder
 from console.monitor.state_store import StateStore
 from console.state.changed_ids import find_changed_ids
 from console.state.snapshot import Snapshot
+from queries.model.source import PollResult
 
 
 async def test_closing_leaves_no_task_behind_a_slow_snapshot() -> None:
@@ -64,4 +65,33 @@ async def test_what_changed_is_found_in_the_builders_thread(monkeypatch: pytest.
         assert desk.find_changed_ids(first, third) == {two.alert.fingerprint}
         assert found_in == [*["snapshots"] * 3, "MainThread"]
     finally:
+        await desk.close()
+
+
+async def test_a_build_that_fails_in_the_event_loop_is_not_repeated_there() -> None:
+    """Its results are ingested once, and the next snapshot is built in the thread, where a failure keeps nobody."""
+    given, loop = list[int](), asyncio.get_running_loop()
+    shown, reported, told = snapshot(), list[str](), asyncio.Event()
+
+    class Failing:
+        def rebuild(self, results: list[Any], build: Any, *, now: float) -> Snapshot:
+            given.append(len(results))
+            raise ValueError("damaged")
+
+        def apply(self, result: Any) -> None:
+            given.append(-1)
+
+    desk = SnapshotBuilder(cast(StateStore, Failing()), lambda: shown)
+    desk.open(lambda _: told.set())
+    loop.set_exception_handler(lambda _, context: reported.append(context["message"]))
+    try:
+        await desk.build_now()
+        told.clear()
+        desk.ingest(PollResult("prometheus", 0.0, 0.0, None))
+        await desk.build_now()
+        assert (given, reported, told.is_set()) == ([1], ["building the snapshot"], False)
+        await desk.build_now()
+        assert (given, reported, told.is_set()) == ([1], ["building the snapshot"], True)
+    finally:
+        loop.set_exception_handler(None)
         await desk.close()
