@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from operator import attrgetter
+from operator import attrgetter, is_
 
 from console.alerts.merge import find_same
 from console.alerts.resolution import has_ended
@@ -53,6 +53,8 @@ class NotificationWatch:
         self._shift_hours = shift_hours
         self._alerts: tuple[TrackedAlert, ...] | None = None
         """Those of the last list, and those of before that an old or partial list lacked."""
+        self._compared: tuple[object, ...] = ()
+        """What showed last which alerts have ended."""
         self._source = ""
         self._seen: set[tuple[str, ...]] = set()
         """Timers, silences and shift ends that were notified, with their moment."""
@@ -72,6 +74,11 @@ class NotificationWatch:
         alerts = snapshot.active
         if not snapshot.alerts_known or alerts is self._alerts:
             return
+        in_doubt = bool(snapshot.alerts_caveat or snapshot.ends_caveat)
+        compared = (snapshot.alerts, snapshot.open_ends, snapshot.rules, in_doubt, snapshot.alerts_from)
+        if len(compared) == len(self._compared) and all(map(is_, compared, self._compared)):
+            return  # an alert whose end is not known yet is not looked for in the same lists again
+        self._compared = compared
         before, source = self._alerts, self._source
         self._alerts = alerts
         self._source = snapshot.alerts_from
@@ -85,7 +92,7 @@ class NotificationWatch:
         yield from _summarize("alert", new, "fires")
         if not gone or snapshot.alerts_from != ALERTMANAGER:
             return
-        if snapshot.alerts_caveat or snapshot.ends_caveat:
+        if in_doubt:
             # An old list ends nothing, and neither does one without Prometheus: what it lacks may return, and is not new.
             self._alerts = (*alerts, *gone)
             return

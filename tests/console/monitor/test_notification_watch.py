@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from screen_samples import HOSTILE, NOW, snapshot, tracked
 
+from console.alerts.resolution import has_ended
 from console.config.settings import IncidentSettings, NotifySettings, QuietHours
 from console.incidents.severity_policy import load_severity_policies
 from console.journal.payloads import Step
@@ -25,6 +26,7 @@ from console.state.journal_state import JournalState
 from console.state.snapshot import Snapshot
 from queries.model.alert import Alert, AlertState
 from queries.model.matcher import Matcher
+from queries.model.series import Labels
 from queries.model.severity import Priority
 from queries.model.silence import Silence
 from queries.model.source import Health
@@ -150,6 +152,25 @@ def test_an_alert_that_left_the_list_is_resolved_once_the_rules_show_it() -> Non
     assert titles(found, build_snapshot(FIRST, WARNING)) == []
     assert titles(found, build_snapshot(WARNING, open_ends=(FIRST.alert,))) == []
     assert titles(found, build_snapshot(replace(WARNING))) == ["P1 HighErrorRate resolved"]
+
+
+def test_an_unknown_end_is_judged_once_for_the_same_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each snapshot asks, of what may be thousands of alerts; only another list, other rules or an end may answer otherwise."""
+    judged = list[str]()
+
+    def judge(fingerprint: str, labels: Labels, shown: Snapshot) -> bool:
+        judged.append(fingerprint)
+        return has_ended(fingerprint, labels, shown)
+
+    monkeypatch.setattr("console.monitor.notification_watch.has_ended", judge)
+    found = watch()
+    titles(found, build_snapshot(FIRST, WARNING))
+    doubtful = build_snapshot(WARNING, open_ends=(FIRST.alert,))
+    assert [titles(found, replace(doubtful, taken_at=NOW + at)) for at in range(5)] == [[]] * 5
+    assert len(judged) == 1
+    assert titles(found, replace(doubtful, rules=(*doubtful.rules, *doubtful.rules))) == []
+    assert len(judged) == 2
+    assert titles(found, replace(doubtful, open_ends=())) == ["P1 HighErrorRate resolved"]
 
 
 def test_a_silenced_alert_is_not_resolved_and_fires_again_when_the_silence_ends() -> None:
