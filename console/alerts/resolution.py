@@ -51,7 +51,7 @@ def find_tracked(fingerprint: str, labels: Labels, snapshot: Snapshot) -> Tracke
 
     None also where several alerts may be it.
     """
-    same = _by_fingerprint(snapshot.alerts).get(fingerprint)
+    same = snapshot.alert(fingerprint)
     if same is not None:
         return same
     named = _by_name(snapshot.alerts).get(label(labels, "alertname"), ()) if labels else snapshot.alerts
@@ -103,13 +103,6 @@ def _list_fingerprints(alerts: tuple[Alert, ...]) -> frozenset[str]:
 
 
 _fingerprints: IdentityCache[tuple[Alert, ...], frozenset[str]] = IdentityCache(_list_fingerprints)
-
-
-def _index(alerts: tuple[TrackedAlert, ...]) -> dict[str, TrackedAlert]:
-    return {item.alert.fingerprint: item for item in reversed(alerts)}
-
-
-_by_fingerprint: IdentityCache[tuple[TrackedAlert, ...], dict[str, TrackedAlert]] = IdentityCache(_index)
 
 
 def _group_by_name(alerts: tuple[TrackedAlert, ...]) -> dict[str, list[TrackedAlert]]:

@@ -80,6 +80,11 @@ class SyncStatus:
         return f"everything for this store is shared; {others} (`cad-console journal --unshared`)"
 
 
+def describe_unread(why: str) -> str:
+    """Why what other consoles journalled is not known, in one sentence; `why` is that of the store."""
+    return f"the shared journal cannot be read now: {why}"
+
+
 def _refused(count: int, why: str) -> str:
     events = f"{count} {'event' if count == 1 else 'events'} of this journal"
     return f"{events} will never be shared: {why}; `cad-console journal --unshared` names them"

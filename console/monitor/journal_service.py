@@ -23,7 +23,7 @@ from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.file_watch import FileWatch
 from console.journal.payloads import AlertAcknowledged, AlertReleased, Payload, create_event
-from console.journal.sync import SyncStatus, SyncWorker
+from console.journal.sync import SyncStatus, SyncWorker, describe_unread
 from console.monitor.state_store import StateStore
 from console.state.journal_state import JournalReader
 from console.state.news import KEPT, read_news
@@ -127,7 +127,7 @@ class JournalService:
         """
         fault = await asyncio.to_thread(self._sync_worker.fetch, _FETCH_SECONDS) if self._sync_worker is not None else None
         await self.read_all()
-        shared = f"the shared journal cannot be read now: {fault.sentence()}" if fault else ""
+        shared = describe_unread(fault.sentence()) if fault else ""
         return self.fault or self._store.ledger.error or shared
 
     async def fetch_after_write(self) -> str:

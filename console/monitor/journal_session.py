@@ -12,6 +12,7 @@ from console.journal.acknowledgements import Acknowledgement, AcknowledgeResult
 from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.presence import Presence, PresenceWorker
+from console.journal.sync import describe_unread
 from console.journal.unfinished import STEP, unknown_outcome
 from console.monitor.journal_service import JournalService
 from console.monitor.snapshot_builder import SnapshotBuilder
@@ -113,8 +114,7 @@ class JournalSession:
         status = self.sharing
         if status is None or (status.fault is None and status.last_good_at is not None):
             return ""
-        why = status.fault.sentence() if status.fault is not None else status.sentence()
-        return f"the shared journal cannot be read now: {why}"
+        return describe_unread(status.fault.sentence() if status.fault is not None else status.sentence())
 
     async def record(self, subject: str, payload: Payload) -> Event:
         """Journals what a person did. When this returns it is on disk and in `snapshot().ledger`. Raises JournalError."""

@@ -113,7 +113,7 @@ class Snapshot:
         return next((item for item in self.sources if item.name == name), None)
 
     def alert(self, fingerprint: str) -> TrackedAlert | None:
-        return next((item for item in self.alerts if item.alert.fingerprint == fingerprint), None)
+        return _by_fingerprint(self.alerts).get(fingerprint)
 
     def delivered(self, name: str) -> int:
         """How many alerts with this name Alertmanager lists."""
@@ -223,6 +223,13 @@ class Snapshot:
         if prometheus.health in (Health.DOWN, Health.DENIED):
             return f", and Prometheus, {prometheus.health.value.upper()}, adds nothing newer"
         return " and what only Prometheus has"
+
+
+def _index(alerts: tuple[TrackedAlert, ...]) -> dict[str, TrackedAlert]:
+    return {item.alert.fingerprint: item for item in reversed(alerts)}
+
+
+_by_fingerprint: IdentityCache[tuple[TrackedAlert, ...], dict[str, TrackedAlert]] = IdentityCache(_index)
 
 
 def _counted(alerts: tuple[TrackedAlert, ...]) -> Counter[tuple[AlertState, Priority]]:
