@@ -93,7 +93,7 @@ def observe_renamed(incident: Incident, snapshot: Snapshot) -> tuple[Observation
         if tracked is not None and tracked.alert.fingerprint != linked.fingerprint and tracked.alert.state in _STATES:
             seen = _observe_alert(tracked, _STATES[tracked.alert.state], alerting.last_good_at or snapshot.taken_at)
             if not linked.fingerprint.startswith(PENDING_PREFIX):
-                seen = replace(seen, describe=lambda before, name=linked.name: f"{name} reached Alertmanager")  # type: ignore[misc]
+                seen = replace(seen, describe=_delivered_text(linked.name, seen.describe))
             found.append(replace(seen, thing=f"alert:{linked.fingerprint}", fingerprint=tracked.alert.fingerprint))
     return tuple(found)
 
@@ -121,16 +121,17 @@ def observe_resolved(incident: Incident, snapshot: Snapshot) -> tuple[Observatio
 
 
 def find_listed(incident: Incident, snapshot: Snapshot) -> tuple[LinkedAlert, ...] | None:
-    """Its alerts that are listed now, firing or silenced; None where none is and that shows nothing: no list is current, or the
-    evaluation of the rules is not confirmed.
+    """Its alerts that are listed now, firing or silenced, also by another fingerprint; None where none is and that shows
+    nothing: no list is current and complete, or one of them is not known to have ended.
     """
     if not incident.alerts:
         return ()
     if _alert_source(snapshot) is None:
         return None
-    present = _fingerprints(snapshot.alerts)
-    listed = tuple(item for item in incident.alerts if item.fingerprint in present)
-    return listed if listed or not snapshot.ends_caveat else None
+    found = [(item, *find_linked(item, snapshot)) for item in incident.alerts]
+    listed = tuple(item for item, tracked, _ in found if tracked is not None and tracked.alert.state in _STATES)
+    unknown = snapshot.ends_caveat or any(tracked is None and not ended for _, tracked, ended in found)
+    return listed if listed or not unknown else None
 
 
 def describe_instability(incident: Incident, snapshot: Snapshot | None) -> str:
@@ -201,6 +202,11 @@ def _alert_text(tracked: TrackedAlert, value: str) -> Callable[[str], str]:
         return f"{name} firing again" if before not in ("", PENDING) else f"{name} started firing"
 
     return describe
+
+
+def _delivered_text(name: str, otherwise: Callable[[str], str]) -> Callable[[str], str]:
+    """One that fires on has reached Alertmanager; one that was resolved fires again."""
+    return lambda before: otherwise(before) if before == RESOLVED else f"{name} reached Alertmanager"
 
 
 def _watch(alerts: tuple[TrackedAlert, ...]) -> tuple[tuple[TrackedAlert, str], ...]:

@@ -11,7 +11,7 @@ import pytest
 from screen_samples import NOW, settings, snapshot, tracked
 
 from console.incidents.declaration import declaration
-from console.incidents.observations import find_listed
+from console.incidents.observations import describe_instability, find_listed
 from console.incidents.timeline_recorder import MANY, TimelineRecorder
 from console.journal.event import Event
 from console.journal.payloads import ActionOutcome, AlertAcknowledged, ChangeSeen, IncidentClosed, Payload, Step, create_event
@@ -156,6 +156,34 @@ def test_an_undelivered_alert_that_is_delivered_does_not_end(room: Room) -> None
     assert [item.name for item in room.incident.firing] == ["HighErrorRate"] and room.incident.quiet_since is None
     assert room.look(replace(snapshot(), alerts=()), at=20.0) == ["HighErrorRate resolved"]
     assert room.incident.quiet_since == NOW + 20.0
+
+
+def test_an_undelivered_alert_that_ended_fires_again_once_it_is_delivered(room: Room) -> None:
+    """It fires again, by Alertmanager's fingerprint: the timeline does not say that it only reached Alertmanager."""
+    first = snapshot().alerts[0]
+    lost = replace(first, alert=replace(first.alert, fingerprint="prometheus:1", state=AlertState.UNDELIVERED))
+    room.events.clear()
+    room.add("i1", declaration(replace(snapshot(), alerts=(lost,)), alerts=(lost,)))
+    assert room.look(replace(snapshot(), alerts=()), at=10.0) == ["HighErrorRate resolved"]
+    again = later("HighErrorRate", "critical", 20.0)
+    assert room.look(replace(snapshot(), alerts=(again,)), at=21.0) == ["HighErrorRate (platform) firing again"]
+    assert room.incident.links(again.alert.fingerprint) and room.incident.quiet_since is None
+
+
+def test_an_alert_that_fires_again_undelivered_is_listed(room: Room) -> None:
+    """Prometheus lists it by another fingerprint while it cannot reach Alertmanager: the incident is not stable, as its page
+    says. Where one of several may be it, nobody knows.
+    """
+    calm = without(snapshot(), "HighErrorRate")
+    assert room.look(calm, at=10.0) == ["HighErrorRate resolved"]
+    assert find_listed(room.incident, calm) == ()
+    again = later("HighErrorRate", "critical", 20.0)
+    lost = replace(again, alert=replace(again.alert, fingerprint="prometheus:1", state=AlertState.UNDELIVERED))
+    shown = replace(snapshot(), alerts=(lost,))
+    assert find_listed(room.incident, shown) == room.incident.alerts
+    assert describe_instability(room.incident, shown) == "still firing"
+    other = replace(lost, alert=replace(lost.alert, fingerprint="prometheus:2"))
+    assert describe_instability(room.incident, replace(shown, alerts=(lost, other))) == "not known"
 
 
 def test_a_pending_alert_that_begins_to_fire_stays_the_incidents(room: Room) -> None:
