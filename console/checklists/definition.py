@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec, Threshold
+from queries.text.times import due_today, local_hour
 
 HOURLY = "hourly"
 MIDNIGHT = "midnight"
@@ -135,6 +136,10 @@ class Checklist:
     path: str = ""
     summary: bool = False
     """Whether a run includes the daily summary."""
+
+    def due_at(self, now: float) -> float | None:
+        """When it is due: its time today, or the start of this hour, Unix seconds; None if it has no time."""
+        return local_hour(now) if self.due == HOURLY else due_today(self.due, now)
 
     def item(self, item_id: str) -> Item | None:
         return next((item for item in self.items if item.id == item_id), None)

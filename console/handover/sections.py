@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from console.checklists.alert_evidence import summarize_alerts
 from console.checklists.alert_history import AlertWindow
-from console.checklists.definition import HOURLY, Checklist
+from console.checklists.definition import Checklist
 from console.checklists.incidents import incident_text, incident_verdict
 from console.checklists.loader import Checklists
 from console.checklists.result import Detail
@@ -26,7 +26,7 @@ from queries.model.source import Health, PollResult
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.durations import format_duration, format_span
-from queries.text.times import due_today, format_local, local_hour, local_midnight
+from queries.text.times import format_local, local_midnight
 
 _ENDS_SECONDS = 12 * 3600.0
 _CHANGES_SECONDS = 86_400.0
@@ -251,10 +251,8 @@ def _open_lines(checklist: Checklist, runs: ChecklistRuns, now: float) -> Iterab
     """The open items of today's newest run, or that there is no run though one is due."""
     title, today = visible(checklist.title), local_midnight(now)
     own = [run for run in runs.for_checklist(checklist.name) if run.started_at >= today]
-    due = local_hour(now) if checklist.due == HOURLY else due_today(checklist.due, now)
-    newest = own[-1] if own else None
-    missed = newest is None or (checklist.due == HOURLY and due is not None and newest.started_at < due)
-    if missed and due is not None and due <= now:
+    due, newest = checklist.due_at(now), own[-1] if own else None
+    if due is not None and due <= now and not runs.of_period(checklist.name, due=checklist.due, now=now):
         yield Detail(f"{title}: overdue since {format_local(due)}, not started", Verdict.WARN)
     if newest is None:
         return

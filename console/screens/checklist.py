@@ -9,7 +9,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from console.checklists.definition import HOURLY, Checklist
+from console.checklists.definition import Checklist
 from console.checklists.loader import BrokenChecklist, Checklists
 from console.checklists.run_review import find_streaks
 from console.journal.errors import JournalError
@@ -21,7 +21,7 @@ from console.screens.render_context import RenderContext
 from console.state.checklist_runs import ChecklistRun, ChecklistRuns, Signature
 from queries.model.text import visible
 from queries.text.durations import format_span
-from queries.text.times import due_today, format_local, local_hour, local_midnight
+from queries.text.times import format_local
 from widgets.column_widths import Column
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
@@ -193,13 +193,10 @@ class ChecklistScreen(FilterableScreen):
         if run is not None:
             answered = len(run.answered_items & {each.id for each in item.items})
             return text(f"open, {answered} of {len(item.items)}, {', '.join(run.people)}", "warn")
-        signed = next((each.signature for each in reversed(runs.signed(item.name)) if each.signature), None)
-        due = _find_due(item, now)
+        due = item.due_at(now)
         if due is None:
             return ("", "")
-        # Also one that was signed before it was due today: nobody has to walk it twice.
-        since = due if item.due == HOURLY else local_midnight(now)
-        if signed is not None and signed.at >= since:
+        if any(each.signature for each in runs.of_period(item.name, due=item.due, now=now)):
             return ("done", "ok")
         if now < due:
             return (f"due in {format_span(due - now)}", "dim")
@@ -238,8 +235,3 @@ class ChecklistScreen(FilterableScreen):
                 (sentence, ""),
                 (f", since {format_local(streak.since, now=context.now)}", "dim"),
             )
-
-
-def _find_due(item: Checklist, now: float) -> float | None:
-    """When it is due: its time today, or the start of this hour; None if it has no time."""
-    return local_hour(now) if item.due == HOURLY else due_today(item.due, now)

@@ -11,7 +11,7 @@ from console.journal.payloads import ItemAnswered, RunNoteAdded, RunSigned, RunS
 from console.journal.projection import Projection
 from queries.model.frozen import dataclass
 from queries.model.verdict import Verdict
-from queries.text.times import is_same_period
+from queries.text.times import is_same_period, local_hour, local_midnight
 
 AGREE, OVERRULE = "agree", "overrule"
 KEPT = 120
@@ -133,6 +133,14 @@ class ChecklistRuns:
             run for run in self.for_checklist(checklist) if not run.signature and is_same_period(run.started_at, now, due=due)
         )
         return next(unsigned, None)
+
+    def of_period(self, checklist: str, *, due: str, now: float) -> tuple[ChecklistRun, ...]:
+        """Those that were started on the local day of `now`, or in its hour if `due` is `hourly`, oldest first.
+
+        One of yesterday that was signed after midnight is yesterday's; one that was signed before it was due is today's.
+        """
+        start = local_hour(now) if due == "hourly" else local_midnight(now)
+        return tuple(run for run in self.for_checklist(checklist) if run.started_at >= start)
 
     def last_signed_at(self, checklists: tuple[str, ...], *, until: float) -> float | None:
         """When somebody last signed one of these, up to a time; Unix seconds."""

@@ -365,20 +365,37 @@ def test_picture_of_a_handover(snap_compare: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("signed_at", "state"), [(NOW - 6 * 3600.0, "done"), (NOW - 3600.0, "done"), (NOW - 20 * 3600.0, "overdue since 09:00 UTC")]
+    ("name", "due", "hours", "state"),
+    [
+        ("Morning", "09:00", (6.0, 6.0), "done"),
+        ("Morning", "09:00", (1.0, 1.0), "done"),
+        ("Morning", "09:00", (20.0, 20.0), "overdue since 09:00 UTC"),
+        ("Morning", "09:00", (14.25, 13.75), "overdue since 09:00 UTC"),
+        ("Hourly", "hourly", (0.02, 0.01), "done"),
+        ("Hourly", "hourly", (0.1, 0.01), "overdue since 14:00 UTC"),
+    ],
 )
-async def test_a_list_that_was_signed_before_it_was_due_today_is_done(tmp_path: Path, signed_at: float, state: str) -> None:
-    """It is 14:03: signed at 08:03 for 09:00 or at 13:03 it is done, signed at 18:03 yesterday it is overdue."""
-    run = ChecklistRun("w", "morning", signed_at - 60.0, "ann", signatures=(Signature("Ann", "ann", signed_at),))
+async def test_a_run_that_began_in_this_period_is_done(
+    tmp_path: Path, name: str, due: str, hours: tuple[float, float], state: str
+) -> None:
+    """It is 14:03, and the list and the handover agree: begun and signed at 08:03 for 09:00 or at 13:03 it is done. It is
+    overdue where it was begun yesterday, or for the hour before, also if it was signed after midnight or within this hour.
+    """
+    began_at, signed_at = (NOW - 3600.0 * ago for ago in hours)
+    run = ChecklistRun("w", name.lower(), began_at, "ann", signatures=(Signature("Ann", "ann", signed_at),))
     walker = Walker(tmp_path)
-    ledger = replace(walker.session.snapshot().ledger, checklist_runs=ChecklistRuns((("morning", (run,)),)))
+    ledger = replace(walker.session.snapshot().ledger, checklist_runs=ChecklistRuns(((name.lower(), (run,)),)))
     walker.session.deliver(replace(walker.session.shown, ledger=ledger))
-    async with walker.app.run_test(size=(120, 30)) as pilot:
+    async with walker.app.run_test(size=(120, 50)) as pilot:
         await walker.until(pilot, "HighErrorRate")
         await walker.press(pilot, "8")
         await walker.until(pilot, "Morning")
-        row = next(line for line in walker.text.splitlines() if "Morning" in line and "09:00" in line)
+        row = next(line for line in walker.text.splitlines() if name in line and due in line)
         assert state in row
+        await walker.press(pilot, "escape", "colon", *"handover", "enter")
+        await walker.until(pilot, "Open items of today's checklists")
+        await walker.press(pilot, "end")
+        assert (f"{name}: overdue since" in walker.text) is (state != "done")
 
 
 async def test_a_page_that_stays_open_fetches_its_evidence_again(tmp_path: Path) -> None:

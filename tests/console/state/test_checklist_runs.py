@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from console.checklists.definition import Checklist, Item, PanelEvidence, QuestionEvidence
 from console.checklists.result import ItemResult
 from console.checklists.run_review import find_streaks, last_answer, open_items
-from console.checklists.service import ChecklistService
+from console.checklists.service import ChecklistService, RunSignedError
 from console.journal.elapsed import NO_TIMESTAMP, BootTimestamp, boot_timestamp, elapsed_between
 from console.journal.event import Event
 from console.journal.payloads import Payload, RunSigned, RunStarted, encode, event_kind
@@ -38,11 +38,17 @@ class Told:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.unread: list[Event] = []
+        """What other hosts wrote into the shared journal since it was last read."""
         self.who, self.at = "ann", NOW
         self.service = ChecklistService(self, clock=lambda: self.at)  # type: ignore[arg-type]
 
     async def ledger(self) -> SimpleNamespace:
         return SimpleNamespace(checklist_runs=self.walks)
+
+    async def newest_ledger(self) -> tuple[SimpleNamespace, str]:
+        self.events += self.unread
+        return await self.ledger(), ""
 
     async def record(self, subject: str, payload: Payload) -> Event:
         return self.say(subject, payload, who=self.who, at=self.at)
@@ -226,6 +232,27 @@ def test_how_long_it_took_does_not_depend_on_the_clock() -> None:
     before, after = boot_timestamp(), boot_timestamp()
     assert before.seconds is not None and after.seconds is not None
     assert after.seconds >= before.seconds and after.boot == before.boot
+
+
+def test_a_run_that_another_host_signed_is_not_signed_again(log: Told) -> None:
+    """The shared journal is read before a signature: two hosts sign one run once."""
+    log.start("w1")
+    walk = log.walks.get("w1")
+    assert walk is not None
+    log.unread.append(Event(NOW + 60, "walk.signed", "w1", "bob", "prod", {"name": "Bob"}, 2))
+    with pytest.raises(RunSignedError, match="Bob signed this run"):
+        log.sign(walk, (BAD, OPEN), name="Ann", at=NOW + 120)
+    assert [event.kind for event in log.events] == ["walk.begun", "walk.signed"]
+
+
+def test_a_run_belongs_to_the_day_or_hour_in_which_it_was_started(zone: str) -> None:
+    """Whenever it is signed: one of yesterday is not today's, and one that was started before it was due is."""
+    start = local_midnight(NOW)
+    runs = tuple(ChecklistRun(str(at), "morning", start + at, "ann") for at in (-600, 0, 3500, 3700))
+    known, now = ChecklistRuns((("morning", runs),)), start + 3900
+    assert [run.id for run in known.of_period("morning", due="09:00", now=now)] == ["0", "3500", "3700"]
+    assert [run.id for run in known.of_period("morning", due="hourly", now=now)] == ["3700"]
+    assert known.of_period("hourly", due="hourly", now=now) == ()
 
 
 def test_the_day_is_the_local_one_also_when_the_clocks_change(zone: str) -> None:
