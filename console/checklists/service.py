@@ -53,6 +53,8 @@ class ChecklistSession(Protocol):
 
     async def ledger(self) -> JournalState: ...
 
+    async def newest_ledger(self) -> tuple[JournalState, str]: ...
+
 
 class RunSignedError(Exception):
     """A signed run takes no further answer and no second signature; the message says who signed it and what to do."""
@@ -104,7 +106,7 @@ class ChecklistService:
 
     async def answer(self, run_id: str, result: ItemResult, answer: str, *, reason: str = "") -> None:
         """Records an answer with what the evidence says at this moment. Raises RunSignedError."""
-        await self._require_unsigned(run_id)
+        _require_unsigned(await self._session.ledger(), run_id)
         payload = ItemAnswered(
             item=result.item.id,
             title=result.item.title,
@@ -124,16 +126,19 @@ class ChecklistService:
     async def sign(
         self, checklist: Checklist, run: ChecklistRun, results: Iterable[ItemResult], *, name: str, remark: str = ""
     ) -> None:
-        """Signs a run; the signature names everything that is not ok. Raises RunSignedError."""
-        await self._require_unsigned(run.id)
+        """Signs a run; the signature names everything that is not ok. Raises RunSignedError, also where somebody signed it on
+        another host, as far as the shared journal can be read.
+        """
+        _require_unsigned((await self._session.newest_ledger())[0], run.id)
         sentences = tuple(item.sentence for item in open_items(checklist, run, results))
         payload = RunSigned(checklist.name, checklist.title, name, sentences, boot_timestamp(), remark or None)
         await self._session.record(run.id, payload)
 
-    async def _require_unsigned(self, run_id: str) -> None:
-        run = (await self._session.ledger()).checklist_runs.get(run_id)
-        if run is not None and run.signature is not None:
-            raise RunSignedError(describe_signature(run.signature))
+
+def _require_unsigned(ledger: JournalState, run_id: str) -> None:
+    run = ledger.checklist_runs.get(run_id)
+    if run is not None and run.signature is not None:
+        raise RunSignedError(describe_signature(run.signature))
 
 
 def describe_signature(signature: Signature) -> str:

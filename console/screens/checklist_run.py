@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -120,7 +121,8 @@ class ChecklistRunScreen(ConsoleScreen):
         view = self._current_view()
         signed = view is not None and view.run.signature is not None
         most = math.inf if signed else FETCH_SECONDS  # a signed run shows what was recorded
-        if context.session is not None and context.snapshot is not None and context.now - self._requested_at >= most:
+        old = abs(context.now - self._requested_at) >= most  # also after a step back in time
+        if old and context.session is not None and context.snapshot is not None:
             self.action_fetch()
         if view is None:
             self._page.show(((("  this run is no longer in the journal", "warn"),),))
@@ -281,15 +283,21 @@ class ChecklistRunScreen(ConsoleScreen):
             FormField("remark", "what the next person should know", required=False),
         )
         values = await self.app.push_screen_wait(FormDialog(title, fields, verb="Sign"))
-        view = self._current_view()
-        if values is None or view is None:
+        now = self._current_view()
+        if values is None or now is None:
             return
-        name, remark, signed = values["name"], values.get("remark", ""), view
-        if await self._write(
-            lambda service: service.sign(self.checklist, signed.run, signed.results, name=name, remark=remark)
-        ):
+        if now.run.signature is None and self._list_open(now) != self._list_open(view):
+            self.show_notice("not signed: the results changed meanwhile; look again, then sign", warning=True)
+            return
+        name, remark = values["name"], values.get("remark", "")
+        if await self._write(lambda service: service.sign(self.checklist, view.run, view.results, name=name, remark=remark)):
             head = context.session.snapshot().ledger.head if context.session else ""
             self.show_notice(f"{self.checklist.title} is signed; journal head {head}")
+
+    def _list_open(self, view: ChecklistRunView) -> tuple[run_review.OpenItem, ...]:
+        """What is open, without the figures of items that nobody answered: those change with every poll."""
+        results = [replace(result, value_text="") for result in view.results]
+        return run_review.open_items(self.checklist, view.run, results)
 
     async def _write(self, use_case: Callable[[ChecklistService], Awaitable[None]]) -> bool:
         """True once the journal has it; a second key press while it is being written is ignored."""

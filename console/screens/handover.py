@@ -63,7 +63,7 @@ class HandoverScreen(ConsoleScreen):
 
     def draw(self, context: RenderContext) -> None:
         handover = self._build(context)
-        old = context.now - self._requested_at >= FETCH_SECONDS
+        old = abs(context.now - self._requested_at) >= FETCH_SECONDS  # also after a step back in time
         if old and context.session is not None and context.snapshot is not None:
             self.action_fetch()
         error = self.error_lines("handover", max(20, self._page.size.width - 1))

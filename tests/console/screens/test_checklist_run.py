@@ -24,6 +24,7 @@ from console.screens.app import ConsoleApp
 from console.screens.checklist_run import ChecklistRunScreen
 from console.screens.handover import HandoverScreen
 from console.state.checklist_runs import ChecklistRun, ChecklistRuns, Signature
+from queries.model.series import Sample
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -73,6 +74,18 @@ class Walker:
             assert time.monotonic() < deadline, f"{words!r} did not appear:\n{self.text}"
             await pilot.pause(0.02)
         return self.text
+
+    async def show_error_ratio(self, pilot: Pilot[None], value: float) -> None:
+        """Another value of the panel, on the page in view or under a dialog."""
+        shown = self.session.shown
+        other: dict[str, Any] = {"value": value, "samples": (Sample((), value),)}
+        panels = tuple(replace(item, **other) if item.spec.id == "error_ratio" else item for item in shown.panels)
+        self.session.deliver(replace(shown, panels=panels))
+        page = next(item for item in reversed(self.app.screen_stack) if isinstance(item, ChecklistRunScreen))
+        deadline = time.monotonic() + 20.0
+        while page.context is None or page.context.snapshot is not self.session.shown:
+            assert time.monotonic() < deadline, "the page did not get the snapshot"
+            await pilot.pause(0.02)
 
     async def begin(self, pilot: Pilot[None]) -> str:
         """Go to the first page of the morning run, with its evidence."""
@@ -398,9 +411,33 @@ async def test_a_run_that_began_in_this_period_is_done(
         assert (f"{name}: overdue since" in walker.text) is (state != "done")
 
 
+async def test_what_is_signed_is_what_the_dialog_said(tmp_path: Path) -> None:
+    """A verdict that changes while the dialog is open signs nothing and says so; a figure that moves does not, and the
+    signature has the figures that were shown.
+    """
+    walker = Walker(tmp_path)
+    async with walker.app.run_test(size=(80, 24), notifications=True) as pilot:
+        await walker.begin(pilot)
+        await walker.press(pilot, "end")
+        await walker.until(pilot, "Sign-off")
+        await walker.press(pilot, "enter")
+        await walker.until(pilot, "Sign Morning: 8 open")
+        await walker.show_error_ratio(pilot, 0.4)
+        await walker.press(pilot, "enter")
+        await walker.until(pilot, "not signed: the results changed")
+        assert [event.kind for event in walker.events] == ["walk.begun"]
+        await walker.show_error_ratio(pilot, 7.84)
+        await walker.press(pilot, "enter")
+        await walker.until(pilot, "Sign Morning: 8 open")
+        await walker.show_error_ratio(pilot, 7.91)
+        await walker.press(pilot, "enter")
+        await walker.until(pilot, "signed 14:03 UTC")
+        assert "Error ratio: not answered (CRIT 7.84 %)" in walker.events[-1].data["open"]
+
+
 async def test_a_page_that_stays_open_fetches_its_evidence_again(tmp_path: Path) -> None:
-    """After five minutes, not before: who answers or signs later agrees with what is. So does the handover; a signed run keeps
-    what was recorded.
+    """After five minutes, not before, also back in time: who answers or signs later agrees with what is. So does the handover;
+    a signed run keeps what was recorded.
     """
     asked: list[float] = []
     now = [NOW]
@@ -428,6 +465,8 @@ async def test_a_page_that_stays_open_fetches_its_evidence_again(tmp_path: Path)
         await walker.begin(pilot)
         await pass_time(pilot, NOW + 299.0, fetches=False)
         await pass_time(pilot, NOW + 300.0, fetches=True)
+        await pass_time(pilot, NOW + 0.5, fetches=False)
+        await pass_time(pilot, NOW, fetches=True)
         run = walker.session.snapshot().ledger.checklist_runs.for_checklist("morning")[0]
         await walker.session.record(run.id, RunSigned(checklist="morning", name="Ann"))
         await walker.until(pilot, "signed")
@@ -436,3 +475,4 @@ async def test_a_page_that_stays_open_fetches_its_evidence_again(tmp_path: Path)
         await walker.until(pilot, "Shift handover")
         await pass_time(pilot, NOW + 1199.0, fetches=False)
         await pass_time(pilot, NOW + 1200.0, fetches=True)
+        await pass_time(pilot, NOW + 900.0, fetches=True)
