@@ -50,7 +50,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 where the alerts are known, 2 where no source returned them, 3 where the list is not Alertmanager's current one."""
+    """0 where the alerts are known, 2 where no source returned them, 3 where the list is not Alertmanager's current one, or one
+    that is not listed may still be firing.
+    """
     settings = load_settings(arguments)
     if (arguments.verb == "hand") != bool(arguments.to):
         raise ConfigError(source="flag --to", expected="required with `alerts hand`, and valid only there: the new owner")
@@ -93,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"cad-console: {doubt}", file=sys.stderr)
     if not snapshot.alerts_known:
         return 2
-    return 3 if snapshot.alerts_caveat and snapshot.as_of is None else 0
+    return 3 if snapshot.as_of is None and (snapshot.alerts_caveat or snapshot.ends_caveat) else 0
 
 
 def find_alert(snapshot: Snapshot, requested: str) -> Alert:

@@ -231,6 +231,8 @@ def _print_lines(session: Session, incident: Incident) -> None:
 
 async def _note(session: Session, arguments: argparse.Namespace) -> int:
     incident = await session.incidents.find(arguments.incident)
+    if not (arguments.incident or incident.open):
+        raise IncidentError(f"no incident is open; give the number of the closed one, such as {incident.number}")
     identity = await session.incidents.add_note(incident, arguments.text, corrects=arguments.corrects)
     print(f"added note {identity}")
     return 0
