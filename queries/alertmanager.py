@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -65,9 +65,9 @@ class AlertmanagerState:
     peers_total: int
     version: str
     peer_faults: tuple[Fault, ...] = ()
-    started_at: float | None = field(default=None, compare=False)
-    """When the peer started that has run longest, by this machine's clock; None if no peer says. Alerts do not survive a
-    restart.
+    started_at: float | None = None
+    """When the peer started that has run longest, in whole seconds of this machine's clock; None if no peer says. Alerts do not
+    survive a restart.
     """
 
     @property
@@ -372,7 +372,8 @@ class _Peer:
         before = self._listed
         alerts = await self._list()
         if _may_be_of_another_process(before, alerts) and self._rare is not None:
-            self._rare = replace(self._rare, fetched_at=float("-inf"))
+            # Just now, until the peer says when.
+            self._rare = replace(self._rare, fetched_at=float("-inf"), started_at=round(self._clock()))
         known = await self.silences()
         ids = {silence.id for silence in known if silence.state == "active"}
         if not self._silencing <= ids:
@@ -446,7 +447,7 @@ class _Peer:
                 found,
                 version=status.versionInfo.version,
                 mutes=status.config.mutes,
-                started_at=started_at - self._client.ahead_seconds if started_at > 0.0 else None,
+                started_at=round(started_at - self._client.ahead_seconds) if started_at > 0.0 else None,
             )
             names = tuple(item.name for item in await self._get("/api/v2/receivers", list[_Named]))
             found = replace(found, receivers=names)

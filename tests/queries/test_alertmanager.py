@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -46,6 +48,8 @@ def peers(*hosts: Answers | Exception | int) -> tuple[Alertmanager, list[str]]:
             return httpx.Response(host, text="no")
         name = request.url.path.rpartition("/")[2]
         given = host.get(name, {"versionInfo": {"version": "0.25.0"}} if name == "status" else [])
+        if isinstance(given, int):
+            return httpx.Response(given, text="no")
         return httpx.Response(200, content=given) if isinstance(given, bytes) else httpx.Response(200, json=given)
 
     endpoints = [Endpoint(f"http://{name}") for name in names]
@@ -92,6 +96,25 @@ async def test_a_restart_is_noticed_when_alerts_are_gone() -> None:
     answers["alerts"] = [alert("1", updated="2026-01-01T00:06:00Z")]
     assert (await source.state()).started_at == pytest.approx(1_767_225_900.0)
     assert sum(path.endswith("status") for path in asked) == 2
+    await source.close()
+
+
+async def test_a_restart_whose_time_cannot_be_read_was_just_now() -> None:
+    """Otherwise the start from before it would say that the peer has run long enough to know every alert. The two differ as
+    states, too: who keeps the earlier object for an equal state keeps its start.
+    """
+    answers: Answers = {
+        "alerts": [alert("1")],
+        "status": {"versionInfo": {"version": "0.28.1"}, "uptime": "2026-01-01T00:00:00Z"},
+    }
+    source, _ = peers(answers)
+    first = await source.state()
+    assert first.started_at == pytest.approx(1_767_225_600.0)
+    answers |= {"alerts": [], "status": 503}
+    before = time.time()
+    again = await source.state()
+    assert again.started_at is not None and again.started_at >= before - 1.0
+    assert (again.version, replace(again, started_at=first.started_at) == again) == ("0.28.1", False)
     await source.close()
 
 
