@@ -200,12 +200,13 @@ def _http_config(sources: Sources, table: Mapping[str, Any], path: KeyPath) -> H
 
 
 def _find_plain_values(headers: Mapping[str, Any]) -> tuple[str, ...]:
-    """The values of headers that are no secrets, neither by their key nor by the header's name."""
+    """The values of headers that are no secrets: neither by their key, nor by the header's name, nor by their form."""
     if not any(values.get("values") for values in headers.values()):
         return ()
-    from queries.text.secrets import is_secret_name  # noqa: PLC0415  # only with such a header
+    from queries.text.secrets import redact_value  # noqa: PLC0415  # only with such a header
 
-    return tuple(value for name, values in headers.items() if not is_secret_name(name) for value in values.get("values", ()))
+    given = ((name, value) for name, values in headers.items() for value in values.get("values", ()))
+    return tuple(value for name, value in given if redact_value(name, value) == value)
 
 
 def _refuse_second_authorization(sources: Sources, http: HttpConfig, path: KeyPath) -> None:

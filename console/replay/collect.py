@@ -41,6 +41,7 @@ from queries.model.frozen import dataclass
 from queries.text.times import parse_rfc3339
 
 if TYPE_CHECKING:
+    from console.config.settings import Settings
     from console.journal.event import Event
     from console.journal.sqlite import Journal
     from console.monitor.session import Session
@@ -112,16 +113,17 @@ async def write_incident_bundle(
         sources=tuple(collector.sources),
     )
     report("writing")
-    redactor = Redactor(session.settings)
+    return await asyncio.to_thread(_write, Path(file), manifest, parts, session.settings)
+
+
+def _write(file: Path, manifest: Manifest, parts: dict[str, bytes], settings: Settings) -> Written:
+    """Writes them without the secrets of the settings."""
+    redactor = Redactor(settings)
     manifest = msgspec.json.decode(redactor.redact(msgspec.json.encode(manifest)), type=Manifest)
     packed = (contents.RECORDING,)
     clean = {name: content if name in packed else redactor.redact(content) for name, content in parts.items() if content}
-    return await asyncio.to_thread(_write, Path(file), manifest, clean)
-
-
-def _write(file: Path, manifest: Manifest, parts: dict[str, bytes]) -> Written:
     file = file.expanduser()
-    digest = write_bundle(file, manifest, parts)
+    digest = write_bundle(file, manifest, clean)
     return Written(file, file.stat().st_size, digest, manifest)
 
 

@@ -22,7 +22,7 @@ _URL_FIELDS = frozenset({"url", "proxy_url"})
 _MOST_FILE_BYTES = 64 << 10
 _REPLACEMENT = "…"
 _IN_A_NUMBER = re.compile(rb"[-+.0-9eE]+").fullmatch
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 """A text in JSON."""
 
 

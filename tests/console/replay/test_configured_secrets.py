@@ -21,6 +21,7 @@ environments:
           X-Scope-OrgID: {values: [cad-ml-platform]}
           X-Team: {values: [platform-team], secrets: [hidden-by-its-key]}
           X-API-Key: {values: [hidden-by-its-name]}
+          X-Session: {values: [Bearer hidden-by-its-form]}
 """
 
 
@@ -34,13 +35,13 @@ def load(folder: Path) -> Settings:
 
 def test_a_header_that_is_no_secret_stays(tmp_path: Path) -> None:
     """A tenant that is called like the namespace: its queries and objects stay what they are. A value under `secrets`, and one
-    of a header whose name says that it holds a key, is taken out.
+    of a header whose name says that it holds a key, and one that has the form of a token, are taken out.
     """
     redactor = Redactor(load(tmp_path))
     kept = b'{"query": "up{namespace=\\"cad-ml-platform\\"}", "team": "platform-team"}'
     assert redactor.redact(kept) == kept
-    found = json.loads(redactor.redact(b'["hidden-by-its-key", "hidden-by-its-name"]'))
-    assert found == ["…", "…"]
+    found = json.loads(redactor.redact(b'["hidden-by-its-key", "hidden-by-its-name", "Bearer hidden-by-its-form"]'))
+    assert found == ["…", "…", "…"]
 
 
 def test_a_secret_of_digits_breaks_no_number(tmp_path: Path) -> None:
