@@ -355,12 +355,17 @@ class LokiSource:
         start = max(uncounted, end - _MOST_COUNTED_SECONDS, -(-int(self._delivered.known_ns) // _NANO))
         if start > uncounted:
             text = f"lines are missing: late arrivals from before {format_clock(start)} are not read"
+            self._status = self._status._replace(incomplete=True)
             await asyncio.to_thread(sink.remark, start * _NANO, text)
         end_ns, start_ns = end * _NANO, start * _NANO
         try:
             counted = await self._loki.count(self.selector, seconds=end - start, end_ns=end_ns) if start < end else 0
-        except RequestRejected:
+        except RequestRejected as error:
             counted = 0  # it has lines that it cannot count; following them needs no count
+            if self._outage[1] and not self._status.incomplete:
+                self._status = self._status._replace(incomplete=True)
+                text = f"lines may be missing: late arrivals cannot be counted: {error.fault.sentence()}"
+                await asyncio.to_thread(sink.remark, end_ns, text)
         late = 0
         if counted > self._delivered.count(start_ns, end_ns):
             late = await self._read_again(sink, start_ns + 1, end_ns + 1)
@@ -372,6 +377,7 @@ class LokiSource:
         if late:
             lines = "a line" if late == 1 else f"{late:,} lines"
             await asyncio.to_thread(sink.remark, end_ns, f"{lines} before {format_clock(end)} reached Loki late")
+        self._show(sink, "")
 
     async def _deliver(self, sink: LogSink, page: Page) -> int:
         """Deliver what is new of a page; returns the number of lines."""

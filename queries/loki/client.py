@@ -23,6 +23,8 @@ from queries.model.series import Sample, Series
 
 PAGE_LINES = 2000
 """Lines requested at once. A server allows 5,000 unless it says otherwise."""
+_SMALL_PAGE_BYTES = 4 << 20
+"""After a full page of fewer bytes than this, the next one may have twice as many lines."""
 _LEAST_LINES = 2
 """A page begins with the line at which the one before it ended."""
 _FLAGS = ("X-Loki-Response-Encoding-Flags", "categorize-labels")
@@ -52,6 +54,8 @@ class Loki:
         http = replace(endpoint.http, http_headers=(*endpoint.http.http_headers, _FLAGS))
         self._client = Client(replace(endpoint, http=http), name="loki", transport=transport)
         self._page_lines = PAGE_LINES
+        self._fits = PAGE_LINES
+        """As many lines as fit in an answer: few while they are very long."""
 
     @property
     def where(self) -> str:
@@ -83,13 +87,20 @@ class Loki:
         at which the page before it ended and without the lines that it had.
         """
         known: set[StoredLine] = set()
-        count, limit = 0, self._page_lines
+        count, limit, shrunk = 0, self._fits, False
         while count < most and start_ns < end_ns:
-            lines, limit = await self._page(query, start_ns, end_ns, forward, min(limit, self._page_lines))
+            requested = min(limit, self._page_lines)
+            lines, limit = await self._page(query, start_ns, end_ns, forward, requested)
+            shrunk = shrunk or limit < requested
             new = tuple(line for line in lines if line not in known)
             kept = new[: most - count] if forward else new[max(0, len(new) - (most - count)) :]
             count += len(kept)
-            full = len(lines) >= limit
+            full, few = len(lines) >= limit, limit
+            if full and not shrunk and sum(line.size_bytes for line in lines) < _SMALL_PAGE_BYTES:
+                limit = min(2 * limit, self._page_lines)
+            self._fits = limit
+            if full and not new and limit > few:
+                continue
             if full and not new:
                 # More lines in one nanosecond than a page has: the rest of them cannot be requested.
                 edge = lines[-1].at_ns if forward else lines[0].at_ns

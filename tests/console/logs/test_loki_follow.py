@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -15,9 +15,10 @@ from console.logs.delivered_lines import DeliveredLines
 from console.logs.loki_source import LokiSource
 from console.logs.merged_log import MergedLog
 from console.logs.query import LogQuery
+from queries.errors import Unreachable
 from queries.http.endpoint import Endpoint
 from queries.loki import Loki
-from queries.loki.responses import StoredLine
+from queries.loki.responses import Page, StoredLine
 
 LIMITS = Limits(tail_entries=5)
 LABELS = {"namespace": "cad", "pod": "api-7d9c6b5f4-x2x9k"}
@@ -116,6 +117,28 @@ async def test_a_stream_that_ends_is_polled_for_and_opened_again(api: LokiApi) -
     assert reading.lines() == ["first", "while it was closed", "polled", "live again"]
     said = reading.lines(notices=True)
     assert sum("max concurrent" in text for text in said) == 1
+    await reading.end()
+
+
+async def test_late_lines_that_are_no_longer_expected_end_the_doubt(api: LokiApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where that is over while the server sends new lines by itself: the log is complete again."""
+    for name, seconds in {"_COUNT_SECONDS": 1, "_OVERLAP_SECONDS": 1, "_OUTAGE_SECONDS": 0.1, "_LATE_SECONDS": 4}.items():
+        monkeypatch.setattr(f"console.logs.loki_source.{name}", seconds)
+    reading = Reading(api)
+    await reading.until(lambda: reading.source.live)
+
+    async def fail(*_: object, **__: object) -> AsyncIterator[Page]:
+        raise Unreachable("connection refused", where=api.url)
+        yield Page((), more=False)
+
+    with monkeypatch.context() as outage:
+        outage.setattr(reading.loki, "pages", fail)
+        api.store.limits = replace(LIMITS, tail_seconds=0.0)
+        await reading.until(lambda: bool(reading.log.status.waiting))
+        await asyncio.sleep(0.2)
+    api.store.limits = LIMITS
+    await reading.until(lambda: reading.source.live and reading.log.status.incomplete)
+    await reading.until(lambda: not reading.log.status.incomplete)
     await reading.end()
 
 

@@ -176,6 +176,39 @@ async def test_lines_of_an_outage_that_arrive_after_it(kept: KeptLines) -> None:
     reading.task.cancel()
 
 
+async def test_late_lines_that_cannot_be_counted_leave_the_log_incomplete(kept: KeptLines) -> None:
+    """After an outage Loki refuses every count: whether lines came later is never known, which a notice says once."""
+    push(kept, NOW - 1, "before")
+    reading = Reading(kept, LogQuery("deployment/api", tail_lines=10, follow=True))
+    await reading.until(lambda: reading.texts() == ["before"])
+    kept.fails = lambda _: httpx.Response(503, text="Ingester is shutting down")
+    await reading.until(lambda: bool(reading.log.status.waiting))
+    kept.now = NOW + 300
+    refusal = "pipeline error: 'JSONParserErr' for series"
+    kept.fails = lambda request: httpx.Response(400, text=refusal) if request.url.path == "/loki/api/v1/query" else None
+    for at in (300, 400, 920, 1000):  # the third is past the time for which late lines are expected
+        kept.now = NOW + at
+        push(kept, kept.now - 1, f"new {at}")
+        await reading.until(lambda at=at: f"new {at}" in reading.texts() and not reading.log.status.waiting)  # type: ignore[misc]
+    assert reading.log.status.incomplete
+    said = [text for text in reading.texts() if text.startswith("# lines may be missing: late arrivals")]
+    assert len(said) == 1 and "cannot be counted" in said[0] and "JSONParserErr" in said[0]
+    reading.task.cancel()
+
+
+async def test_what_is_not_counted_any_more_leaves_the_log_incomplete(kept: KeptLines) -> None:
+    """A console that slept for hours counts the last hour only: the notice of it and the status agree."""
+    push(kept, NOW - 1, "before")
+    reading = Reading(kept, LogQuery("deployment/api", tail_lines=10, follow=True))
+    await reading.until(lambda: reading.texts() == ["before"])
+    kept.now = NOW + 9000
+    await reading.until(lambda: any(text.startswith("# lines are missing: late arrivals") for text in reading.texts()))
+    push(kept, kept.now - 1, "after")
+    await reading.until(lambda: "after" in reading.texts())
+    await reading.until(lambda: reading.log.status.incomplete)
+    reading.task.cancel()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [

@@ -145,6 +145,26 @@ async def test_very_long_lines_come_in_smaller_pages() -> None:
     assert {request.url.params["limit"] for request in kept.requests} == {"2000", "250"}
 
 
+async def test_the_size_of_pages_that_fit_is_remembered() -> None:
+    """Otherwise every poll would read up to the limit in vain. Once lines are short again, pages grow, as often as a person
+    reads on; many of one nanosecond, which fit in a larger page, are not given up.
+    """
+    kept = KeptLines(NOW)
+    for number in range(300):
+        kept.store.push({"app": "cad-ml-api"}, [((NOW - 5000 + number) * NANO, f"{number} " + "x" * (1 << 18))])
+    loki = kept.client()
+    await collect(loki, start=NOW - 6000)
+    assert [request.url.params["limit"] for request in kept.requests] == ["2000", "250", "250"]
+    kept.requests.clear()
+    await collect(loki, start=NOW - 6000)
+    assert [request.url.params["limit"] for request in kept.requests] == ["250", "250"]
+    kept.requests.clear()
+    kept.store.push({"app": "cad-ml-api"}, [(NOW * NANO, f"line {number:05}") for number in range(1500)])
+    pages = await collect(loki, start=NOW - 10)
+    assert len({line.text for page in pages for line in page.lines}) == 1500 and not any(page.skipped_ns for page in pages)
+    assert [request.url.params["limit"] for request in kept.requests] == ["250", "500", "1000", "2000"]
+
+
 async def test_a_line_that_is_too_large_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an error with a hint, never an empty log, and not requested for ever."""
     monkeypatch.setattr("queries.http.client.LIMIT_BYTES", 1 << 16)
