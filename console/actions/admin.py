@@ -384,9 +384,9 @@ async def _read_before(query: str, reader: ClusterReader) -> float | None:
 
 def _has_moved(expect: str, before: float | None, now: float | None) -> bool:
     """A counter with labels has no series before its first use. A counter that starts again after a restart is lower. NaN is no
-    value, and differs from nothing.
+    value: nothing has moved from it, or to it.
     """
-    if now is None or math.isnan(now):
+    if now is None or math.isnan(now) or (before is not None and math.isnan(before)):
         return False
     if expect == "rises":
         return now > (before or 0.0)

@@ -154,7 +154,7 @@ class CreateSilence:
                 continue
             if silence.state == "pending":
                 times = f"from {silence.starts_at} until {silence.ends_at}"
-                scheduled = plan.verify_with is _SCHEDULED
+                scheduled = plan.verify_with == _SCHEDULED
                 yield Progress(f"silence {identity} is scheduled {times}", done=True if scheduled else None)
                 if scheduled:
                     return

@@ -20,7 +20,7 @@ from console.actions.guard.model import (
 from console.actions.guard.notices import UNTOLD, GuardNotices
 from console.actions.guard.signals import evaluate_signal, overall_verdict, series_name
 from console.actions.guard.source import GuardSource
-from console.actions.plan import Outcome, Preview, Request, RunStep
+from console.actions.plan import ActionRefused, Outcome, Preview, Request, RunStep
 from console.config.settings import Settings
 from console.journal.payloads import GuardAnnounced, GuardEnded, GuardEvaluated, GuardSignal, Payload
 from queries.errors import SourceError
@@ -37,11 +37,9 @@ _CONFLICTS = 5
 """So many roll-backs in a row that met a newer version are followed by another, even after the hold: during a rollout the
 controller writes the object several times a second.
 """
-
-"""The end of the sentence where somebody else has changed what the guard watches."""
 RunUndo = Callable[[Request, Callable[[Preview], Awaitable[bool]]], AsyncGenerator[RunStep, None]]
 FindChange = Callable[[], Awaitable[str]]
-"""What somebody else did to the change since; empty while it is in place. Raises SourceError."""
+"""What somebody else did to the change since; empty while it is in place. Raises SourceError and ActionRefused."""
 FindLoss = Callable[[bool], Awaitable[tuple[str, str]]]
 """As `GuardFence.find_loss`."""
 
@@ -293,6 +291,9 @@ class Guard:
                 self._target_error = str(error)
                 return False
             self._moved, self._target_error = f"{self._target} no longer exists", ""
+        except ActionRefused as refusal:  # such as for a file of calls that cannot be read
+            self._target_error = str(refusal)
+            return False
         return True
 
     async def _read(self) -> tuple[SignalReading, ...]:

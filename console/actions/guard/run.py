@@ -213,10 +213,7 @@ class GuardedRun:
         undone = await self._action.check_undone(plan, self._reader)
         if undone:
             return f"{undone.text}, by {undone.undone_by}"
-        try:
-            state = await self._stateful.fetch_state(plan.request, self._reader)
-        except ActionRefused as refusal:
-            return str(refusal)
+        state = await self._stateful.fetch_state(plan.request, self._reader)
         if self._state and state != self._state:
             return f"{plan.subject} was changed by someone else since"
         # Of a change outside the cluster nothing else tells whether it is still there.

@@ -253,10 +253,7 @@ class GuardTakeover:
         record, start = self._guard_record, self._guard_record.start
 
         async def find_change() -> str:
-            try:
-                same = await action.fetch_state(self._call(), self._reader) == record.state
-            except ActionRefused as refusal:
-                return str(refusal)
+            same = await action.fetch_state(self._call(), self._reader) == record.state
             return "" if same else f"{start.target} was changed by someone else since"
 
         since = self._clock() - (record.changed_at or record.started_at)

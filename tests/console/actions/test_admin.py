@@ -336,6 +336,10 @@ async def test_a_value_that_is_no_number_has_not_changed(bench: AdminBench, tmp_
     bench.server.requests.clear()
     end, text = outcome(await bench.call("warm-up", settings=told))
     assert end is Outcome.DONE, text
+    bench.counters.old = math.nan
+    bench.server.requests.clear()
+    end, text = outcome(await bench.call("warm-up", settings=told))
+    assert end is Outcome.UNKNOWN and "sum(hit_ratio)" in text, text
 
 
 async def test_a_lost_answer_is_looked_up_and_never_sent_again(bench: AdminBench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -719,21 +719,36 @@ async def test_a_guard_that_was_taken_over_holds_at_least_a_second(bench: Bench)
     assert steps[-1].text.startswith("rolled back: unknown for 1s"), steps[-1].text
 
 
-async def test_a_guard_whose_change_this_console_does_not_know_ends(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The console that takes it over reads another config file, without the call of the platform that was made: it says so and
-    rolls nothing back, and does not break off so that the next one begins anew.
+@pytest.mark.parametrize("taken_over", [True, False])
+async def test_a_guard_whose_change_the_console_no_longer_knows_ends_as_unknown(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, taken_over: bool
+) -> None:
+    """The file with the call that was made cannot be read any more, or the console that takes the guard over has another one.
+    Nobody is said to have changed anything, nothing is rolled back, and the guard ends, so that the next console does not begin
+    anew.
     """
     signals = Signals(bench.journal)
-    await kill(bench, "watching", signals)
 
     async def unknown(*_: object) -> str:
-        raise ActionRefused("there is no call 'warm-up'")
+        raise ActionRefused("there is no call 'warm-up'; not read: own.yaml")
 
-    monkeypatch.setattr(Cordon, "fetch_state", unknown)
-    steps = await take_over(bench, signals)
-    assert steps[-1].text == "there is no call 'warm-up': nothing is rolled back"
+    def lose() -> None:
+        monkeypatch.setattr(Cordon, "fetch_state", unknown)
+
+    if taken_over:
+        await kill(bench, "watching", signals)
+        lose()
+        steps = await take_over(bench, signals)
+    else:
+        guard = replace(BRIEF, hold_seconds=0.05)
+        steps = await bench.act("cordon", NODE, guard=guard, source=signals, meanwhile=once_watching(lose))
+    result, text = outcome(steps)
+    assert (result, text) == (
+        Outcome.UNKNOWN,
+        "unknown: cannot check the target: there is no call 'warm-up'; not read: own.yaml",
+    )
     (ended,) = guards_of(bench.journal).ended
-    assert (ended.result, len(bench.writes())) == ("changed", 1) and not guards_of(bench.journal).open
+    assert (ended.result, len(bench.writes())) == ("unknown", 1) and not guards_of(bench.journal).open
 
 
 async def test_of_two_consoles_at_the_same_moment_one_takes_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
