@@ -86,4 +86,4 @@ async def _is_served(api: KubeApi, kind: Kind, reader: DirectReader) -> bool:
             raise NotReadDirectly("it may have another version")
         kinds = api.decode(body, k8s.ServedKinds).resources if body is not None else ()
         api.served[kind.prefix] = frozenset(item.name for item in kinds or ())
-    return kind.name in api.served[kind.prefix]
+    return kind.name in api.served.get(kind.prefix, ())

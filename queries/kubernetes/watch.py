@@ -135,7 +135,7 @@ def is_served(api: KubeApi, kind: Kind, *, again: bool = False) -> bool:
                 raise
             _check_other_versions(api, kind)
             api.served[kind.prefix] = frozenset()
-    return kind.name in api.served[kind.prefix]
+    return kind.name in api.served.get(kind.prefix, ())  # another watch may have found it gone meanwhile
 
 
 def _check_other_versions(api: KubeApi, kind: Kind) -> None:

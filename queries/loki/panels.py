@@ -17,6 +17,7 @@ from queries.model.series import Point, Sample, Series
 from queries.prometheus.history import Window, sort_worst_first
 from queries.prometheus.panel_fetcher import PanelResults
 from queries.prometheus.trends import WINDOW_SECONDS, Trends
+from queries.waits import still_waits
 
 T = TypeVar("T")
 
@@ -128,8 +129,7 @@ class LogPanels:
 
     async def _extend_trends(self, specs: Sequence[PanelSpec], results: Sequence[PanelResult], now: float) -> None:
         """Extend the trends by the values of now, and fetch their window if it is missing."""
-        waits = 0.0 < self._seed_after - now < 2.0 * _SEED_AGAIN_SECONDS  # unless the clock was set back
-        missing = self._trends.needs_window(now) and not waits
+        missing = self._trends.needs_window(now) and not still_waits(self._seed_after, now, _SEED_AGAIN_SECONDS)
         for spec, result in zip(specs, results, strict=True):
             value = aggregate(spec.aggregation, (sample.value for sample in result.samples))
             self._trends.extend(spec.id, value, now, lowest=spec.lower_is_worse)

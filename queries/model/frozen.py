@@ -24,13 +24,17 @@ else:
         """The decorator; `@dataclass`, with `frozen=True`, that with `init=False` or `slots=True`, and the last with
         `repr=False` are built here.
         """
-        if cls is not None:
-            return _build_plain(cls, frozen=False)
-        if options == {"frozen": True, "slots": True}:
-            return lambda found: _build_frozen(found, shows_values=repr)
-        if repr and options in ({"frozen": True}, {"frozen": True, "init": False}):
-            return lambda found: _build_plain(found, frozen=True, init=options.get("init", True))
-        return _standard(repr=repr, **options)
+
+        def build(found: type) -> type:
+            # Annotations that Python 3.14 evaluates later, of a class of another package, are read by the standard library.
+            if getattr(found, "__annotate__", None) is None:
+                if repr and options in ({}, {"frozen": True}, {"frozen": True, "init": False}):
+                    return _build_plain(found, frozen="frozen" in options, init=options.get("init", True))
+                if options == {"frozen": True, "slots": True}:
+                    return _build_frozen(found, shows_values=repr)
+            return _standard(repr=repr, **options)(found)
+
+        return build if cls is None else build(cls)
 
 
 _standard = dataclasses.dataclass

@@ -37,6 +37,7 @@ from queries.prometheus.rules_reader import RulesReader
 from queries.prometheus.trends import WINDOW_SECONDS
 from queries.prometheus.witnesses import Pair
 from queries.text.durations import format_duration
+from queries.waits import still_waits
 
 __all__ = ["InstantResult", "PanelResults", "Prometheus", "RangeResult", "RulesResult"]
 
@@ -364,7 +365,7 @@ class Prometheus:
     async def refresh_rules(self) -> None:
         """Fetch the rules once a minute if no poller does; `recorded` states if they cannot be read."""
         now = self._clock()
-        if self.rules_expected or 0.0 < self._rules_due - now < 2.0 * _RULES_EVERY_SECONDS:
+        if self.rules_expected or still_waits(self._rules_due, now, _RULES_EVERY_SECONDS):
             return
         self._rules_due = now + _RULES_EVERY_SECONDS
         with suppress(SourceError):

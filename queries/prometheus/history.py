@@ -20,6 +20,7 @@ from queries.model.panel_result import PanelHistory
 from queries.model.series import Labels, Series, drop_labels
 from queries.prometheus.panel_fetcher import FetchInstant, FetchRange, aggregate_query
 from queries.prometheus.settled_steps import SettledSteps
+from queries.waits import still_waits
 
 if TYPE_CHECKING:
     from queries.promql.peaks import PeakQuery
@@ -169,7 +170,7 @@ class HistoryReader:
         if evaluations > _MOST_EVALUATIONS:
             return f"Prometheus would evaluate the expression {evaluations:,.0f} times; record it with a rule"
         until, reason = self._refused.get((query, window.step), (0.0, ""))
-        return reason if 0.0 < until - self._clock() < 2.0 * _REFUSED_FOR_SECONDS else ""
+        return reason if still_waits(until, self._clock(), _REFUSED_FOR_SECONDS) else ""
 
     async def _add_earlier(self, history: PanelHistory, text: str, window: Window, back: float) -> PanelHistory:
         earlier = window.back(back)

@@ -26,6 +26,7 @@ from queries.prometheus.recorded_panels import RecordedPanels, RecordedPlan, Rec
 from queries.prometheus.trends import POINTS, WINDOW_SECONDS, Trends
 from queries.prometheus.witnesses import Pair, Witnesses, build_pairs
 from queries.shipped import recall
+from queries.waits import still_waits
 
 _SEED_WAIT_SECONDS = 0.4
 """How long the first refresh waits for the trends; those of a slower server come with a later refresh."""
@@ -198,7 +199,7 @@ class PanelFetcher:
             self.decisions.changes,
             trends.changes,
             trends.window(now),
-            trends.needs_window(now) and now >= self._seed_after,
+            self._misses_window(now),
         )
 
     def pairs(self, spec: PanelSpec) -> tuple[Pair, ...]:
@@ -344,10 +345,13 @@ class PanelFetcher:
             self._completed[result.id] = known = (result, added, whole)
         return known[2]
 
+    def _misses_window(self, now: float) -> bool:
+        """Whether to fetch the window of the trends."""
+        return self._trends.needs_window(now) and not still_waits(self._seed_after, now, _SEED_AGAIN_SECONDS)
+
     async def _extend_trends(self, specs: dict[str, PanelSpec], results: Sequence[PanelResult], now: float) -> None:
         """Extend the trends, and fetch their window if it is missing."""
-        waits = 0.0 < self._seed_after - now < 2.0 * _SEED_AGAIN_SECONDS  # unless the clock was set back
-        missing = self._trends.needs_window(now) and not waits
+        missing = self._misses_window(now)
         requested: list[PanelResult] = []
         for result in results:
             spec = specs[result.id]

@@ -15,6 +15,7 @@ from queries.model.annotations import Annotations, line_of, without_position
 from queries.model.fault import Fault
 from queries.model.frozen import dataclass
 from queries.model.series import Sample, Series, drop_labels, label, quote
+from queries.waits import still_waits
 
 BATCH_LABEL = "__q__"
 """The label that assigns an element to its query; it also keeps `or` from dropping equal label sets."""
@@ -146,11 +147,11 @@ class QueryBatch(Generic[Item]):
             refused = self._refused.get(part) if self._refused else None
             if refused is None:
                 together.append(part)
-            elif _waits(refused.until, now):
+            elif still_waits(refused.until, now, _LONGEST_DELAY_SECONDS):
                 answer.faults[part.key] = refused.fault
             else:
                 suspects.append(part)  # retry it alone, so that the rest stays one request
-        if _waits(self._alone_until, now) or len(together) == 1:
+        if still_waits(self._alone_until, now, _LONGEST_DELAY_SECONDS) or len(together) == 1:
             suspects, together = [*together, *suspects], []
         if together:
             joined = self._join(together)
@@ -216,11 +217,6 @@ class QueryBatch(Generic[Item]):
                 answer.items[part.key] = list(items)
                 answer.annotate((part,), annotations)
         return len(failures)
-
-
-def _waits(until: float, now: float) -> bool:
-    """A wait of far more than the longest ends: the clock was set back."""
-    return 0.0 < until - now < 2.0 * _LONGEST_DELAY_SECONDS
 
 
 def _is_refusal(error: SourceError) -> bool:

@@ -13,6 +13,7 @@ from queries.model.panel import PanelSpec, Unit, aggregate
 from queries.model.panel_result import Caveat, Contradiction, ContradictionKind, Figure
 from queries.model.rule import NOTHING_SEEN, RecordedBook, RuleGroup, RuleMatch
 from queries.model.series import Sample
+from queries.waits import still_waits
 
 EVERY_SECONDS = 300.0
 """The interval at which an unverified recorded series is compared with its raw expression; panels are staggered."""
@@ -117,8 +118,7 @@ class RecordedValueCheck:
 
     def is_due(self, spec: PanelSpec, now: float) -> bool:
         """Whether to query the raw expression along with the recorded series."""
-        # After a wait of more than it ever is, the clock was set back.
-        return not 0.0 < self._due_at.get(spec.id, now) - now <= 2.0 * EVERY_SECONDS
+        return not still_waits(self._due_at.get(spec.id, now), now, EVERY_SECONDS)
 
     def ingest(self, spec: PanelSpec, recorded: Sequence[Sample], raw: Sequence[Sample] | None, now: float) -> None:
         """Compare the results; `raw` is None if it was not queried."""

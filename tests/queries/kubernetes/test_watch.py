@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -282,6 +283,16 @@ async def test_a_custom_kind_whose_definition_is_removed_goes(
     expected = ["b"] if installed_again else []
     await watching.until(lambda: watching.names() == expected and watching.watcher.fault is None, seconds=extend(10.0))
     watching.stop(made)
+
+
+def test_a_kind_that_another_watch_found_gone_at_the_same_moment_is_not_served() -> None:
+    """It forgets what is served between the look whether that is known and the look what it is."""
+
+    class Forgotten(dict[str, frozenset[str]]):
+        def __contains__(self, _: object) -> bool:
+            return True
+
+    assert not watch.is_served(cast("KubeApi", SimpleNamespace(served=Forgotten())), ROLLOUTS)
 
 
 def test_back_off_doubles_up_to_its_cap() -> None:

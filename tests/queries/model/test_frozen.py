@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 import pickle
 import subprocess
 import sys
@@ -126,6 +127,16 @@ def test_an_instance_is_the_standard_librarys(name: str, values: tuple[Any, ...]
     for act in (lambda item: setattr(item, "count", 1), lambda item: delattr(item, "name"), lambda item: setattr(item, "x", 1)):
         with pytest.raises((FrozenInstanceError, TypeError)):
             act(one)
+
+
+def test_annotations_of_python_3_14_are_read_by_the_standard_library() -> None:
+    """Without the future import, as in h11, a class has no texts there but a function for its annotations."""
+    scope: dict[str, Any] = {}
+    exec(compile("class Later:\n    value: int\n", "later.py", "exec", dont_inherit=True), scope)
+    assert frozen.dataclass(scope["Later"])(value=1).value == 1
+    for options in ({}, {"frozen": True}, {"frozen": True, "slots": True}):
+        later = type("Later", (), {"__annotations__": {"value": int}, "__annotate__": lambda _: {"value": int}})
+        assert list(inspect.signature(frozen.dataclass(**options)(later)).parameters) == ["value"]  # only theirs has its name
 
 
 def test_equality_and_order_of_all_pairs() -> None:
