@@ -20,13 +20,6 @@ from queries.errors import AccessDenied, RequestRejected
 LABEL = {"cad-console/journal": "presence"}
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[SteerableCluster]:
-    with SteerableCluster(NAMESPACE) as opened:
-        opened.kubeconfig(tmp_path / "kubeconfig")
-        yield opened
-
-
 @contextmanager
 def open_board(folder: Path, name: str = "kubeconfig") -> Iterator[ConfigMapBoard]:
     store = cluster_store(folder / name)

@@ -32,13 +32,6 @@ OTHER = to_json(Event(2.0, "note", "other", "bob", "prod", {"text": "y" * 3300},
 """What another console writes meanwhile."""
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[SteerableCluster]:
-    with SteerableCluster(NAMESPACE) as opened:
-        opened.kubeconfig(tmp_path / "kubeconfig")
-        yield opened
-
-
 def host(folder: Path, name: str, *, read_only: bool = False, **more: int) -> Host:
     return Host(folder, name, cluster_store(folder / "kubeconfig", read_only=read_only, **more), read_only=read_only)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cutting_proxy import CuttingProxy
-from shared_host import NAMESPACE, cluster_store, until
+from shared_host import cluster_store, until
 from steerable_cluster import SteerableCluster
 
 from console.journal.config_maps import ConfigMaps
@@ -18,13 +18,6 @@ from queries.errors import AccessDenied
 
 SILENT = "the watch is silent: other consoles' events arrive a few seconds late"
 LABEL = {"cad-console/journal": "segment"}
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[SteerableCluster]:
-    with SteerableCluster(NAMESPACE) as opened:
-        opened.kubeconfig(tmp_path / "kubeconfig")
-        yield opened
 
 
 @pytest.fixture

@@ -24,13 +24,6 @@ SIZE = 4000
 """Bytes of a segment."""
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[SteerableCluster]:
-    with SteerableCluster(NAMESPACE) as opened:
-        opened.kubeconfig(tmp_path / "kubeconfig")
-        yield opened
-
-
 @contextlib.contextmanager
 def open_store(folder: Path, *, segment_bytes: int = SIZE, most: int = 100) -> Iterator[ConfigMaps]:
     endpoint = ClusterEndpoint(NAMESPACE, str(folder / "kubeconfig"), timeout_seconds=5.0)

@@ -332,7 +332,7 @@ def test_how_long_an_alert_fires_is_told_by_the_clock_of_its_server(ahead: float
     view = board()
     view.apply(reading("alertmanager", manager()))
 
-    def told(seconds: float) -> tuple[list[AlertState], bool]:
+    def list_after(seconds: float) -> tuple[list[AlertState], bool]:
         since = NOW + ahead - seconds
         beat, fired = alert("Watchdog", of="p", at=since), alert(of="prometheus", at=since)
         listed = replace(rules(beat, fired, wait=0.0), ahead_seconds=ahead)
@@ -340,8 +340,8 @@ def test_how_long_an_alert_fires_is_told_by_the_clock_of_its_server(ahead: float
         found = view.snapshot(NOW)
         return [item.alert.state for item in found.alerts], bool(found.delivery_doubt)
 
-    assert told(600.0) == ([AlertState.UNDELIVERED], True)
-    assert told(5.0) == ([], False)
+    assert list_after(600.0) == ([AlertState.UNDELIVERED], True)
+    assert list_after(5.0) == ([], False)
 
 
 def test_an_alert_that_ended_between_two_answers_is_not_called_undelivered() -> None:
@@ -484,15 +484,15 @@ def test_what_is_said_again_is_not_put_together_again(monkeypatch: pytest.Monkey
     monkeypatch.setattr(AlertMerger, "merge", lambda *given: joins.append(1) or merge(*given))
     view = board()
 
-    def told(value: float) -> tuple[object, ...]:
+    def join_at(value: float) -> tuple[object, ...]:
         view.apply(reading("alertmanager", manager(alert(cluster="eu"))))
         view.apply(reading("rules", rules(replace(alert(of="prometheus"), value=value))))
         return view.snapshot(NOW).alerts
 
-    first = told(1.0)
+    first = join_at(1.0)
     before = len(joins)
-    assert told(1.0)[0] is first[0] and len(joins) == before
-    assert told(2.0)[0] is not first[0] and len(joins) > before
+    assert join_at(1.0)[0] is first[0] and len(joins) == before
+    assert join_at(2.0)[0] is not first[0] and len(joins) > before
 
 
 def test_an_alert_is_found_while_a_snapshot_is_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
