@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
@@ -14,6 +14,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _MANY = 300
+_CANCEL_SECONDS = 2.0
+"""How long a cancelled task may take to clean up before it is cancelled again."""
 _POOL = ThreadPoolExecutor(max_workers=4, thread_name_prefix="cad-console-decode")
 """Our own, because asyncio's default pool is shared with name resolution, where one hung resolver would starve decoding."""
 
@@ -56,6 +58,23 @@ async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
             yield group
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
+
+
+async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancels the tasks until each has ended.
+
+    Once is not enough: Python's task group loses a cancellation that arrives while a task of it fails (before 3.13), and a
+    poller that goes on after it never ends.
+    """
+    left = [task for task in tasks if not task.done()]
+    while left:
+        for task in left:
+            task.cancel()
+        _, pending = await asyncio.wait(left, timeout=_CANCEL_SECONDS)
+        left = [*pending]
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()  # it was reported where it happened
 
 
 class DaemonPool:

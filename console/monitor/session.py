@@ -28,6 +28,7 @@ from console.runbooks.index import RunbookFound, RunbookIndex
 from console.state.place import Place
 from console.state.snapshot import Snapshot
 from queries.catalogue.error_codes import use_team_codes
+from queries.concurrency import end_tasks
 from queries.model.alert import AlertRule, Suggestion, TrackedAlert, find_rule
 from queries.model.dashboard import DASHBOARDS
 from queries.model.label_selector import matches_selector
@@ -290,9 +291,7 @@ class Session(JournalSession):
             self._journal_service.wake()
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         await self._snapshots.close()
         await self.dashboards.close()
         if self._log_panels is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from limits import extend
 from loopback import http_answer
 
 from queries.alertmanager import Alertmanager
+from queries.concurrency import end_tasks, task_group
 from queries.errors import SourceError
 from queries.http.endpoint import Endpoint
 from queries.platform.client import Platform
@@ -39,3 +41,30 @@ async def test_nothing_goes_on_after_a_failure(serve, kind: str) -> None:
     ours = [task for task in asyncio.all_tasks() - before if "serve" not in repr(task.get_coro())]
     assert ours == []
     await (source if kind == "platform" else peers).close()
+
+
+async def test_what_fails_while_it_is_cancelled_ends_all_the_same() -> None:
+    """A poll whose request fails at the moment in which it is cancelled goes on polling, and is cancelled again."""
+    failing: list[asyncio.Task[None]] = []
+    polls = 0
+
+    async def fail() -> None:
+        raise ValueError("rejected")
+
+    async def poll() -> None:
+        nonlocal polls
+        while True:
+            polls += 1
+            with contextlib.suppress(ValueError):
+                async with task_group() as group:
+                    failing.append(group.create_task(fail()))
+            await asyncio.sleep(0.01)
+
+    polled = asyncio.create_task(poll())
+    for _ in range(100):
+        if failing and failing[0].done():
+            break
+        await asyncio.sleep(0)
+    async with asyncio.timeout(extend(10.0)):
+        await end_tasks([polled])
+    assert polled.cancelled() and polls >= 1
