@@ -22,7 +22,7 @@ from console.cli.console import explain_no_screen
 from console.config.settings import Settings
 from console.config.switch import SettingsSource
 from console.demo.scenarios import SCENARIOS, Scenario, scenario
-from console.monitor.source_results import ALERTMANAGER, PROMETHEUS, RULES
+from console.monitor.source_results import ALERTMANAGER, PROMETHEUS, RULES, ServerStart
 from queries.text.durations import format_elapsed, format_span
 from queries.text.variables import moves_cursor
 
@@ -159,11 +159,11 @@ def _open_console(stack: Any, arguments: argparse.Namespace, progress: _StartPro
     from console.screens.tour import Tour  # as above
 
     failures: list[str] = []
-    starting = dict(_STARTING)
+    servers = ServerStart(_STARTING)
 
     def open_session(settings: Settings) -> Session:
         session = Session.open(settings)
-        session.expect_start(starting)
+        session.expect_start(servers)
         return session
 
     def start() -> None:
@@ -171,7 +171,7 @@ def _open_console(stack: Any, arguments: argparse.Namespace, progress: _StartPro
             stack.start()
         except Exception as error:  # the console shows the sources as down; the reason follows at exit
             failures.append(str(error))
-        starting.clear()
+        servers.ended_at = time.time()
         with suppress(RuntimeError):  # the console has already exited
             if app.is_running and app.session is not None:
                 app.call_from_thread(app.session.refresh_now)
@@ -179,7 +179,7 @@ def _open_console(stack: Any, arguments: argparse.Namespace, progress: _StartPro
     source = _source(stack, arguments)
     app = ConsoleApp(source.load(), session_factory=open_session, source=source)
     if has_tour(stack.scenario) and not arguments.no_tour:
-        app.start_tour(Tour(_story(stack.scenario), lambda: progress.sentence() if starting else ""))
+        app.start_tour(Tour(_story(stack.scenario), lambda: progress.sentence() if servers.ended_at > time.time() else ""))
     threading.Thread(target=start, name="demo start", daemon=True).start()
     app.run()
     for failure in failures:

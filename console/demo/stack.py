@@ -47,6 +47,9 @@ _NO_SUCH_TAG = "no-such-tag"
 _AHEAD_SECONDS = 1.8
 """The history ends about when Prometheus starts; its first scrape comes five to seven seconds later."""
 
+_EVALUATION_SECONDS = 15.0
+"""How long a first evaluation may take; the rules' intervals are two to ten seconds."""
+
 
 class NotReady(Exception):
     """The scenario did not reach its state in time; the message has the expected and the current state."""
@@ -299,6 +302,21 @@ class DemoStack:
         (folder / "prometheus.yml").write_text(config)
         self._register(launch_prometheus(self.servers, folder, port=_port(self.addresses.prometheus)))
         self._report(f"Prometheus at {self.addresses.prometheus}")
+        if self.scenario.alert:
+            self._await_evaluation(self.scenario.alert)
+
+    def _await_evaluation(self, name: str) -> None:
+        """A console that meets rules without an evaluation takes Prometheus as just restarted, and for two minutes takes no
+        alert as over.
+        """
+        deadline = time.monotonic() + _EVALUATION_SECONDS
+        while time.monotonic() < deadline and not self._stopped:
+            with suppress(SourceError, LookupError):
+                found = http_get.fetch_json(f"{self.addresses.prometheus}/api/v1/rules", {"rule_name[]": name})
+                rules = [rule for group in found["data"]["groups"] for rule in group["rules"]]
+                if all(rule["health"] != "unknown" for rule in rules):
+                    return
+            time.sleep(0.1)
 
     def _register(self, server: ServerProcess) -> None:
         """Keeps a server, or stops it at once where the stack was stopped meanwhile."""

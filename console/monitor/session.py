@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import aclosing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from console.monitor.metric_history import MetricHistory, RuleHistory
 from console.monitor.pauses import ClockPause, PauseDetector
 from console.monitor.poller import poll_once
 from console.monitor.polling import SourcePolling
-from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, LOKI, RULES, SOURCES
+from console.monitor.source_results import ALERTMANAGER, EVERY_SOURCE, LOKI, RULES, SOURCES, ServerStart
 from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookFound, RunbookIndex
 from console.state.place import Place
@@ -225,12 +225,12 @@ class Session(JournalSession):
         """Whether this console records what no server keeps; None if it is not to."""
         return self._recorder.status if self._recorder is not None else None
 
-    def expect_start(self, starting: Mapping[str, str]) -> None:
-        """These sources are being started: until one first responds the screen shows the text instead of DOWN.
+    def expect_start(self, start: ServerStart) -> None:
+        """These sources are being started: until one first responds the screen shows its text instead of DOWN.
 
-        The caller empties the mapping once all are up, or when it gives up.
+        The caller sets the end once all are up, or when it gives up.
         """
-        self._store.starting = starting
+        self._store.start = start
 
     async def once(self, *, timeout_seconds: float = ONCE_SECONDS) -> Snapshot:
         """Polls every source of this session once, all at the same time, each for at most `timeout_seconds`."""

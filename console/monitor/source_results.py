@@ -41,6 +41,22 @@ _MIN_STALE_SECONDS = {KUBERNETES: 30.0, PLATFORM: 30.0, LOKI: 30.0}
 """Kubernetes proves only every five seconds that its watch is alive; the platform and Loki are polled half as often."""
 
 
+class ServerStart:
+    """The start of servers that the console itself is part of. May be read and set from any thread."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._texts = texts
+        self.ended_at = float("inf")
+        """When all were up or given up, Unix seconds. The failure of a request that was sent before is one of the start."""
+
+    def text(self, source: str) -> str:
+        """What to show for a source that has not responded yet."""
+        return self._texts.get(source, "") if self.ended_at == float("inf") else ""
+
+    def explains(self, result: PollResult[Any]) -> bool:
+        return result.source in self._texts and result.taken_at - result.latency_seconds < self.ended_at
+
+
 class SourceResults:
     """Reads no clock. The attributes are replaced in one step, so that they can be set from any thread."""
 
@@ -51,8 +67,7 @@ class SourceResults:
         """When the unanswered request of a source was sent, Unix seconds."""
         self.pauses: tuple[ClockPause, ...] = ()
         """When sources were not polled."""
-        self.starting: Mapping[str, str] = {}
-        """What to show for each source that is being started, until it first responds."""
+        self.start = ServerStart({})
         self._settings = settings
         self._configured = {
             PROMETHEUS: settings.prometheus is not None,
@@ -66,7 +81,7 @@ class SourceResults:
         """Whether the value changed; None if the result is ignored, because its source is only being started."""
         source = result.source
         before = self.good.get(source)
-        if result.fault is not None and before is None and source in self.starting:
+        if result.fault is not None and before is None and self.start.explains(result):
             return None
         same = before is not None and before.value is result.value
         changed = before is None or result.fault is not None or not (same or before.value == result.value)
@@ -135,7 +150,7 @@ class SourceResults:
         if not self._configured[source]:
             return SourceState(source, Health.NOT_CONFIGURED)
         if latest is None:
-            detail = self.starting.get(source, "")
+            detail = self.start.text(source)
             return SourceState(source, Health.WAITING, detail=detail, paused_at=self.paused_at(source, now))
         warnings = [*latest.warnings]
         health, fault, detail = Health.UP, latest.fault, ""

@@ -17,7 +17,17 @@ from console.journal.unfinished import open_actions
 from console.monitor.alert_list import AlertList
 from console.monitor.dashboard_poller import DashboardReading, evaluate_dashboard
 from console.monitor.pauses import ClockPause
-from console.monitor.source_results import ALERTMANAGER, KUBERNETES, LOKI, PLATFORM, PROMETHEUS, RULES, SOURCES, SourceResults
+from console.monitor.source_results import (
+    ALERTMANAGER,
+    KUBERNETES,
+    LOKI,
+    PLATFORM,
+    PROMETHEUS,
+    RULES,
+    SOURCES,
+    ServerStart,
+    SourceResults,
+)
 from console.runbooks.index import RunbookIndex
 from console.state.guards import is_unguarded
 from console.state.journal_state import JournalState
@@ -98,13 +108,13 @@ class StateStore:
         self._sources.pauses = pauses  # one step, so that nobody waits for the lock
 
     @property
-    def starting(self) -> Mapping[str, str]:
-        """What to show for each source that is being started, until it first responds."""
-        return self._sources.starting
+    def start(self) -> ServerStart:
+        """The start of servers, until each first responds."""
+        return self._sources.start
 
-    @starting.setter
-    def starting(self, starting: Mapping[str, str]) -> None:
-        self._sources.starting = starting
+    @start.setter
+    def start(self, start: ServerStart) -> None:
+        self._sources.start = start
 
     def apply(self, result: PollResult[Any]) -> None:
         """Ingests one result; of two of one source, the later one counts."""

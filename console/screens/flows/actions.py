@@ -235,6 +235,8 @@ class ActionFlow:
             return
         if run.finished:
             self.forget(run)
+        if not self.app.screen_stack:
+            return  # the console is closing, and its runs end with it
         screen = next((item for item in self.app.screen_stack if isinstance(item, ActionRunScreen) and item.run is run), None)
         if screen is not None:
             screen.show_context(self.app.context)

@@ -16,6 +16,7 @@ from console.alerts.merge import AlertMerger
 from console.cli.status import HEALTHY, UNKNOWN, exit_code
 from console.config.settings import Paths, Settings
 from console.journal.acknowledgements import Acknowledgement
+from console.monitor.source_results import ServerStart
 from console.monitor.state_store import StateStore
 from console.runbooks.index import RunbookIndex
 from console.runbooks.page import Runbook
@@ -137,8 +138,8 @@ def test_nothing_asked_yet_is_waiting_and_not_healthy() -> None:
 def test_a_source_that_is_being_started_is_not_down() -> None:
     """Until it first answers its failures are those of the start; afterwards, or when the start is over, they are its own."""
     view = board()
-    starting = {"prometheus": "starting Prometheus …"}
-    view.starting = starting
+    start = ServerStart({"prometheus": "starting Prometheus …"})
+    view.start = start
     view.apply(reading("prometheus", fault=DOWN))
     view.apply(reading("alertmanager", fault=DOWN))
     told = view.snapshot(NOW)
@@ -151,10 +152,12 @@ def test_a_source_that_is_being_started_is_not_down() -> None:
     view.apply(reading("prometheus", at=NOW + 1, fault=DOWN))
     assert view.snapshot(NOW + 1).sources[0].health is Health.DOWN
     other = board()
-    other.starting = starting
-    starting.clear()
-    other.apply(reading("prometheus", fault=DOWN))
-    assert other.snapshot(NOW).sources[0].health is Health.DOWN
+    other.start, start.ended_at = start, NOW
+    other.apply(reading("prometheus", at=NOW + 0.001, fault=DOWN))
+    told = other.snapshot(NOW + 0.001)
+    assert (told.sources[0].health, told.sources[0].detail) == (Health.WAITING, ""), "the request was sent before the end"
+    other.apply(reading("prometheus", at=NOW + 1.0, fault=DOWN))
+    assert other.snapshot(NOW + 1.0).sources[0].health is Health.DOWN
 
 
 def test_a_source_that_fails_keeps_its_last_value_which_grows_stale() -> None:

@@ -43,8 +43,17 @@ def cluster() -> Iterator[SteerableCluster]:
     found.start()
     container = {"name": _container_name(found), "image": IMAGE}
     found.patch("deployments", API, {"spec": {"template": {"spec": {"containers": [container]}}}})
+    until_settled(found)
     yield found
     found.stop()
+
+
+def until_settled(cluster: SteerableCluster) -> None:
+    """Until the pods of the release before are gone: a revision with ready pods is one known to have been ready."""
+    deadline = time.monotonic() + 20.0
+    while not (cluster.deployment(API).revision == 2 and cluster.deployment(API).settled):
+        assert time.monotonic() < deadline, cluster.deployment(API)
+        time.sleep(0.01)
 
 
 def _container_name(cluster: SteerableCluster) -> str:
@@ -195,6 +204,20 @@ async def test_a_revision_never_seen_ready_has_to_be_typed(cluster: SteerableClu
         await pilot.press("1", "enter", "enter")
         await until(app, pilot, "done")
         assert cluster.deployment(API).image.endswith("1.8.2")
+
+
+async def test_a_console_that_closes_on_a_preview_reports_no_defect(
+    given: Callable[..., Settings], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The run ends with the console, and its last step has no screen to be shown on."""
+    app = ConsoleApp(given(), ascii_only=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, "Workloads", "ready")
+        await pilot.press("3")
+        await until(app, pilot, "api:1.9.0")
+        await pilot.press("B")
+        await until(app, pilot, "Roll back deployment/cad-ml-api", "[ Cancel ]")
+    assert "failed" not in caplog.text, caplog.text
 
 
 async def test_read_only_shows_what_it_would_do_and_sends_nothing(
