@@ -14,6 +14,7 @@ from loopback import RECORDINGS
 from stopwatch import turns
 
 from queries.alertmanager import Alertmanager
+from queries.alertmanager_counts import LARGE_BYTES
 from queries.errors import AccessDenied, InvalidResponse, NotConfigured, RateLimited, Unreachable
 from queries.http.endpoint import Endpoint
 from queries.model.alert import AlertState
@@ -441,4 +442,16 @@ async def test_of_two_peers_the_later_word_counts(second: str, state: str) -> No
     source, _ = peers({"alerts": [first, alert("y")]}, {"alerts": [later, alert("z")]})
     found = {item.fingerprint: item.state.value for item in (await source.state()).alerts}
     assert found == {"x": state, "y": "active", "z": "active"}
+    await source.close()
+
+
+@pytest.mark.parametrize(("size", "counted"), [(LARGE_BYTES - 1, False), (LARGE_BYTES, True)])
+async def test_a_list_of_256_kib_is_large(size: int, counted: bool) -> None:
+    """From there on the counts are read first; below, the list costs no more than they."""
+    body = json.dumps([alert("1")]).encode()
+    bodies: Answers = {"alerts": body + b" " * (size - len(body))}
+    source, asked = peers(bodies)
+    for _ in range(2):
+        await source.state(fresh=False)
+    assert ("am0/metrics" in asked) is counted
     await source.close()

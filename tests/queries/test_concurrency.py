@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 
 import pytest
@@ -11,7 +12,7 @@ from limits import extend
 from loopback import http_answer
 
 from queries.alertmanager import Alertmanager
-from queries.concurrency import end_tasks, task_group
+from queries.concurrency import DaemonPool, end_tasks, task_group
 from queries.errors import SourceError
 from queries.http.endpoint import Endpoint
 from queries.platform.client import Platform
@@ -68,3 +69,16 @@ async def test_what_fails_while_it_is_cancelled_ends_all_the_same() -> None:
     async with asyncio.timeout(extend(10.0)):
         await end_tasks([polled])
     assert polled.cancelled() and polls >= 1
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3])
+async def test_a_pool_has_at_most_so_many_threads(calls: int) -> None:
+    """Further calls wait for one of them, and an idle thread is used again."""
+    pool, goes_on = DaemonPool(f"pool-of-two-{calls}", threads=2), threading.Event()
+    running = [asyncio.create_task(pool.run(goes_on.wait, extend(10.0))) for _ in range(calls)]
+    await asyncio.sleep(0)
+    names = [thread.name for thread in threading.enumerate() if thread.name.startswith(f"pool-of-two-{calls}-")]
+    assert len(names) == min(calls, 2)
+    goes_on.set()
+    assert await asyncio.gather(*running) == [True] * calls
+    pool.close()

@@ -85,7 +85,8 @@ def panel(**told: str) -> str:
         (panel(below="true", warn="1", critical="5"), 9, "small values are bad, so expected critical at or under warn 1"),
         (panel(warn=".inf"), 7, "expected a finite number"),
         (panel(range="[5, 1]"), 7, "expected the lower end of the range below its upper end, found [5, 1]"),
-        (panel(decimals="9"), 7, "from 0 to 6"),
+        (panel(decimals="7"), 7, "from 0 to 6"),
+        (panel(decimals="-1"), 7, "from 0 to 6"),
         (panel(source="kubernetes"), 7, "expected one of prometheus, loki, or no source"),
         (panel(source="loki", recorded="up"), 8, "recorded: expected no such key with source: loki"),
         (panel(source="loki", heat_map="latency"), 8, "heat_map: expected no such key with source: loki"),
@@ -144,3 +145,19 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         f"{tmp_path}/x.yaml: expected text in UTF-8",
         f"{tmp_path}/gone.yaml: cannot be read: No such file or directory",
     )
+
+
+@pytest.mark.parametrize("decimals", ["0", "6"])
+def test_up_to_six_decimals(tmp_path: Path, decimals: str) -> None:
+    """None and six are both allowed."""
+    own = read(tmp_path, shop=panel(decimals=decimals))
+    assert own.problems == () and own.overview(namespace="n")[0].decimals == int(decimals)
+
+
+@pytest.mark.parametrize(("size", "read_whole"), [(1 << 20, True), ((1 << 20) + 1, False)])
+def test_a_file_of_a_mebibyte_is_read(tmp_path: Path, size: int, read_whole: bool) -> None:
+    """A larger one is not opened."""
+    text = f"panels:\n{GOOD}# "
+    own = read(tmp_path, shop=text + "x" * (size - len(text)))
+    assert bool(own.overview(namespace="n")) is read_whole
+    assert any("larger than 1 MiB" in problem for problem in own.problems) is not read_whole

@@ -415,3 +415,37 @@ async def test_without_keys_it_says_what_to_configure(bench: AdminBench) -> None
     end, text = outcome([step async for step in steps])
     assert end is Outcome.REFUSED and "administration.api_key_file" in text
     assert CACHE in {call.state.path for call in SENT if call.state}
+
+
+@pytest.mark.parametrize(("digits", "refused"), [(15, False), (16, True)])
+async def test_a_whole_number_has_at_most_15_digits(bench: AdminBench, digits: int, refused: bool) -> None:
+    """Whoever reads it as a float still gets this very number."""
+    _, text = outcome(await bench.call("cache-apply", capacity="9" * digits))
+    assert ("expected a whole number" in text) is refused
+    assert bool(bench.server.writes) is not refused
+
+
+OWN_CALL = (
+    "calls:\n  warm-up:\n    title: Warm up\n    about: warms the cache\n    method: POST\n"
+    "    path: /api/v1/maintenance/vectors/backend/reload\n    answers: {status: [ok]}\n"
+    "    moves: [{query: 'sum(hit_ratio)', expect: EXPECT}]\n    undo: {says: nothing}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("expect", "before", "after", "moved"),
+    [
+        ("rises", 5.0, 5.0, False), ("rises", 5.0, 5.5, True), ("rises", 5.0, 4.5, False), ("falls", 5.0, 5.0, False),
+        ("falls", 5.0, 4.5, True), ("falls", 5.0, 5.5, False), ("changes", 5.0, 5.0, False), ("changes", 5.0, 4.5, True),
+    ],
+)  # fmt: skip
+async def test_only_what_moves_as_expected_proves_a_call(
+    bench: AdminBench, tmp_path: Path, expect: str, before: float, after: float, moved: bool
+) -> None:
+    """A value that stands still neither rose nor fell, and one that goes the other way proves nothing."""
+    own = tmp_path / "own.yaml"
+    own.write_text(OWN_CALL.replace("EXPECT", expect))
+    bench.counters.old, bench.counters.new = before, after
+    told = replace(bench.settings, own=replace(bench.settings.own, admin_calls=(str(own),)))
+    end, text = outcome(await bench.call("warm-up", settings=told))
+    assert end is (Outcome.DONE if moved else Outcome.UNKNOWN), text

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from plain_cluster import PlainCluster, described, pod
 
-from console.actions.cron_job import RunNow, Suspend, Unsuspend
+from console.actions.cron_job import RunNow, RunNowFacts, Suspend, Unsuspend
 from console.actions.object_patch import ObjectFacts
-from console.actions.plan import Plan, Request
+from console.actions.plan import CheckLevel, Difference, Plan, Request
 from queries.errors import RequestRejected
 
 ARGO = {"annotations": {"argocd.argoproj.io/tracking-id": "shop:batch/CronJob:n/backup"}}
@@ -180,3 +180,113 @@ async def test_a_job_that_is_gone_suspended_or_another_one_ends_the_watch() -> N
     assert await run_now_reports(job(suspend=True)) == [("job/backup-x is created and suspended", True)]
     done = job(suspend=True, conditions=ended("Complete"))
     assert (await run_now_reports(done))[0][0].startswith("job/backup-x completed")
+
+
+POD_SPEC = {"containers": [{"name": "dump", "image": "pg:16"}, {"name": "copy", "image": "s3:2"}]}
+
+
+def run_now_facts(*jobs: dict[str, Any], template: dict[str, Any] | None = None, **spec: Any) -> RunNowFacts:
+    made = {"metadata": {"labels": {"team": "ml"}, "annotations": {"note": "x"}}, "spec": {"template": {"spec": POD_SPEC}}}
+    found = described("backup", "CronJob", spec={"schedule": "0 3 * * *", "jobTemplate": template or made, **spec})
+    return RunNowFacts(ObjectFacts(found, ("kubectl",)), jobs)
+
+
+def job_of(name: str, owner: str = "backup", end: str = "") -> dict[str, Any]:
+    """A Job of that CronJob; ended so if `end` is given."""
+    owners = [{"kind": "CronJob", "name": owner, "uid": f"uid-{owner}", "controller": True}]
+    status = {"conditions": ended(end)} if end else {"active": 1}
+    return described(name, "Job", meta={"ownerReferences": owners}, spec={"template": {"spec": POD_SPEC}}, status=status)
+
+
+RUN_NOW = Request("run-now", "cronjob/backup")
+
+
+def test_the_job_that_is_created_is_the_one_of_the_preview() -> None:
+    """Under the lowest free name, with the template's own labels and annotations, owned by its CronJob; each image is shown."""
+    facts = run_now_facts(job_of("backup-manual-1"), job_of("backup-manual-3"), job_of("backup-manual-2", owner="other"))
+    made = RunNow().plan(RUN_NOW, facts, 0.0)
+    assert (made.subject, made.confirm_word, made.notes) == ("job/backup-manual-4", "backup", ())
+    assert made.differences == (
+        Difference("job", "-", "backup-manual-4"), Difference("schedule", "0 3 * * *", "0 3 * * *"),
+        Difference("image", "pg:16", "pg:16"), Difference("image", "s3:2", "s3:2"),
+    )  # fmt: skip
+    assert made.command == "kubectl -n n create job backup-manual-4 --from=cronjob/backup"
+    assert made.body == {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": "backup-manual-4",
+            "annotations": {"cronjob.kubernetes.io/instantiate": "manual", "note": "x"},
+            "labels": {"team": "ml"},
+            "ownerReferences": [
+                {"apiVersion": "batch/v1", "kind": "CronJob", "name": "backup", "uid": "uid-backup", "controller": True}
+            ],
+        },
+        "spec": {"template": {"spec": POD_SPEC}},
+    }
+    assert RunNow().plan(RUN_NOW, run_now_facts(job_of("backup-manual-2")), 0.0).subject == "job/backup-manual-1"
+    assert RunNow().plan(RUN_NOW, run_now_facts(), 0.0).digest != made.digest
+
+
+def test_a_suspended_job_says_who_has_to_go_on() -> None:
+    """The CronJob's own does not matter to a Job that a person starts, its template's does; without labels it has none."""
+    template = {"spec": {"suspend": True, "template": {"spec": POD_SPEC}}}
+    made = RunNow().plan(RUN_NOW, run_now_facts(template=template, suspend=True), 0.0)
+    assert made.notes == (
+        "the CronJob is suspended; a Job that you start runs anyway",
+        "its Jobs are created suspended: a person or a queue controller has to resume this one",
+    )
+    assert "labels" not in made.body["metadata"] and set(made.body["metadata"]["annotations"]) == {
+        "cronjob.kubernetes.io/instantiate"
+    }
+
+
+class Creating:
+    """A writer whose dry runs succeed."""
+
+    def __init__(self) -> None:
+        self.dry_runs: list[Any] = []
+
+    async def create(self, resource: str, body: Any, *, dry_run: bool = False) -> dict[str, Any]:
+        assert dry_run
+        self.dry_runs.append((resource, body))
+        return dict(body)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "policy", "level", "text"),
+    [
+        ([], "Allow", CheckLevel.OK, "none of its Jobs is running"),
+        ([job_of("a", end="Complete"), job_of("b", end="Failed"), job_of("c", owner="other")], "Allow", CheckLevel.OK,
+         "none of its Jobs is running"),
+        ([job_of("a")], "Allow", CheckLevel.WARN, "a is running: the new Job runs alongside"),
+        ([job_of("a"), job_of("b", end="Complete"), job_of("c")], "Allow", CheckLevel.WARN,
+         "a, c are running: the new Job runs alongside"),
+        ([job_of(name) for name in "abcd"], "Forbid", CheckLevel.WARN,
+         "a, b, c are running: the new Job runs alongside; concurrencyPolicy Forbid applies to scheduled Jobs only"),
+    ],
+)  # fmt: skip
+async def test_jobs_that_run_beside_the_new_one_are_named(
+    jobs: list[dict[str, Any]], policy: str, level: CheckLevel, text: str
+) -> None:
+    """Its own that have not ended, three of them at most; the dry run has the very body of the plan."""
+    facts, writer = run_now_facts(*jobs, concurrencyPolicy=policy), Creating()
+    made = RunNow().plan(RUN_NOW, facts, 0.0)
+    checks = await RunNow().preflight(made, facts, PlainCluster(nodes=[]), writer)  # type: ignore[arg-type]
+    assert (checks[0].level, checks[0].text) == (level, text)
+    assert writer.dry_runs == [("jobs", made.body)]
+
+
+@pytest.mark.parametrize(
+    ("spec", "count"),
+    [({}, 1), ({"parallelism": 3}, 3), ({"parallelism": 3, "completions": 2}, 2), ({"parallelism": 3, "completions": 9}, 3)],
+)
+async def test_as_many_pods_need_room_as_run_at_once(spec: dict[str, int], count: int) -> None:
+    """No more than are to complete, and no more than may run at the same time."""
+    pod_spec = {"containers": [{"name": "dump", "image": "pg:16", "resources": {"requests": {"cpu": "1"}}}]}
+    facts = run_now_facts(template={"spec": {**spec, "template": {"spec": pod_spec}}})
+    made = RunNow().plan(RUN_NOW, facts, 0.0)
+    node = described("node-1", spec={}, status={"allocatable": {"cpu": "16", "memory": "64Gi", "pods": "110"}})
+    checks = await RunNow().preflight(made, facts, PlainCluster(nodes=[node]), Creating())  # type: ignore[arg-type]
+    (room,) = [item.text for item in checks if item.how == "requests"]
+    assert room.startswith(f"room for {count} new pod{'' if count == 1 else 's'} "), room

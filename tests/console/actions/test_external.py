@@ -12,12 +12,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from action_bench import outcome, settings_for
 from guard_bench import BRIEF, Signals
 from processes import wait_until_dead
+from quick_clock import run_quickly
 
 from console.actions.change_steps import StepReport
 from console.actions.external import StepRun
@@ -573,3 +575,40 @@ async def test_a_backup_of_another_environment_is_never_restored(outside: Outsid
     assert result is Outcome.REFUSED and "the journal has none" in text
     assert outside.calls.count("restore") == 0
     assert [event.data["step"] for event in await staging.session.action_steps(TARGET)][-1] == "backup"
+
+
+@pytest.mark.parametrize(("length", "fits"), [(1024, True), (1025, False)])
+async def test_a_backup_is_named_in_1024_characters(
+    length: int, fits: bool, outside: Outside, open_desk: Callable[..., Desk]
+) -> None:
+    """One more cannot be the argument of `restore`, so nothing is changed."""
+    outside.program("backup", f"head -c {length} /dev/zero | tr '\\0' x; echo")
+    result, said = outcome(await open_desk(outside.service()).act("update-service", to="1.9.0"))
+    assert result is (Outcome.DONE if fits else Outcome.FAILED), said
+    assert ("its last line cannot be an argument of `restore`" in said) is not fits
+
+
+class Late(Probed):
+    """A service that is healthy from a moment of the loop's clock on."""
+
+    def __init__(self, healthy_at: float) -> None:
+        super().__init__("503")
+        self._healthy_at = healthy_at
+
+    async def check_health(self, service: str) -> str:
+        await super().check_health(service)
+        return "" if asyncio.get_running_loop().time() >= self._healthy_at else "503"
+
+
+@pytest.mark.parametrize(("healthy_at", "probes", "healthy"), [(20.0, 21, True), (21.0, 22, True), (21.5, 22, False)])
+def test_a_service_has_its_whole_limit_to_become_healthy(
+    outside: Outside, monkeypatch: pytest.MonkeyPatch, healthy_at: float, probes: int, healthy: bool
+) -> None:
+    """Twenty seconds, probed once a second: at the limit it is not given up yet, and the one probe after it decides."""
+    monkeypatch.setattr("console.actions.external.time", SimpleNamespace(monotonic=lambda: asyncio.get_running_loop().time()))
+    writer = Late(healthy_at)
+    service = outside.service(health_url="http://127.0.0.1:9/", limits=(("health", 20.0),))
+    made, _ = run_quickly(run_steps(service, writer, "health"))
+    assert (len(writer.asked), made.failed) == (probes, not healthy)
+    assert made.end.error == ("" if healthy else "not healthy within 20s: 503")
+    assert made.end.seconds == probes - 1.0

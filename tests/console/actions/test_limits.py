@@ -94,3 +94,34 @@ async def test_the_same_amount_in_another_spelling_changes_nothing(bench: Bench)
     result, text = outcome(await bench.act("limits", TARGET, cpu="0.7", memory="0.35Gi"))
     assert result is Outcome.REFUSED and "nothing to do" in text, text
     assert len(bench.writes()) == before
+
+
+@pytest.mark.parametrize(("request_now", "refused"), [("256Mi", False), ("268435456", False), ("268435457", True)])
+async def test_a_request_may_be_as_large_as_its_limit(bench: Bench, request_now: str, refused: bool) -> None:
+    """In any spelling; one byte more is above it."""
+    give(bench, limits={"memory": "512Mi"}, requests={"memory": "128Mi"})
+    result, text = outcome(await bench.act("limits", TARGET, memory="256Mi", memory_request=request_now))
+    assert result is (Outcome.REFUSED if refused else Outcome.DONE), text
+    assert ("is above the limit 256Mi" in text) is refused
+
+
+async def test_a_request_that_equals_the_new_limit_keeps_its_spelling(bench: Bench) -> None:
+    """It is neither lowered nor written anew, so the preview has the limit alone."""
+    give(bench, limits={"memory": "512Mi"}, requests={"memory": "262144Ki"})
+    assert outcome(await bench.act("limits", TARGET, memory="256Mi"))[0] is Outcome.DONE
+    assert [item.name for item in bench.previews[0].plan.differences if "memory" in item.name] == ["memory limit"]
+
+
+async def test_of_two_containers_one_has_to_be_named(bench: Bench) -> None:
+    """Both are listed; the limits of the other stay as they are."""
+    give(bench, limits={"memory": "512Mi"}, requests=None)
+    more = [{"name": "proxy", "image": "envoy:1", "resources": {"limits": {"memory": "64Mi"}}}]
+    bench.cluster.patch("deployments", API, {"spec": {"template": {"spec": {"containers": more}}}})
+    quiet(bench.cluster)
+    result, text = outcome(await bench.act("limits", TARGET, memory="256Mi"))
+    assert result is Outcome.REFUSED and "name one with --container" in text, text
+    assert API in text and "proxy" in text
+    assert outcome(await bench.act("limits", TARGET, memory="256Mi", container=API))[0] is Outcome.DONE
+    (found,) = [item for item in bench.cluster.objects("deployments") if item["metadata"]["name"] == API]
+    limits = {item["name"]: item["resources"]["limits"] for item in found["spec"]["template"]["spec"]["containers"]}
+    assert (limits[API]["memory"], limits["proxy"]) == ("256Mi", {"memory": "64Mi"})

@@ -81,3 +81,23 @@ def test_a_failing_probe_alone_is_no_failure() -> None:
     assert found is not None
     told = add_events(found, (ClusterEvent("n", "Pod", "a", "Warning", "Unhealthy", "Readiness probe failed", 9.0, 12),))
     assert told is not None and told.certain_seconds == math.inf
+
+
+def test_the_last_two_warnings_follow_the_obstacle() -> None:
+    """The newest first, each with how often it came if it came again; what the obstacle says already is not repeated, and an
+    ordinary event is no warning.
+    """
+    found = find_obstacle(workload(), (pod("a", "CrashLoopBackOff", "back-off 10s"),))
+    assert found is not None
+    events = [
+        ClusterEvent("n", "Pod", "a", kind, reason, message, at, count)
+        for kind, reason, message, at, count in (
+            ("Warning", "Failed", "oldest", 1.0, 2), ("Warning", "Failed", "older", 2.0, 1),
+            ("Warning", "BackOff", "newest", 3.0, 2), ("Normal", "Pulled", "ordinary", 9.0, 5),
+        )
+    ]  # fmt: skip
+    told = add_events(found, events)
+    assert told is not None
+    assert told.text == f"{found.text}; BackOff: newest (2 times); Failed: older"
+    again = add_events(found, [*events, ClusterEvent("n", "Pod", "a", "Warning", "BackOff", "back-off 10s", 4.0, 7)])
+    assert again is not None and again.text == f"{found.text}; BackOff: newest (2 times)"

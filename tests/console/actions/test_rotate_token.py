@@ -118,8 +118,12 @@ async def test_what_make_prints_of_a_token_is_hidden(program: str, bench: Bench,
 
 @pytest.mark.parametrize(
     ("value", "why"),
-    [("other", "holds another token than"), ("", "has no value for the key token"), ("a\nb", "does not hold one token")],
-)
+    [
+        ("other", "holds another token than"), ("", "has no value for the key token"), ("a\nb", "does not hold one token"),
+        ("x" * 8192, "holds another token than"), ("x" * 8193, "does not hold one token"),
+    ],
+    ids=["other", "empty", "two lines", "8192 characters", "8193 characters"],
+)  # fmt: skip
 async def test_consumers_that_disagree_are_refused(value: str, why: str, bench: Bench, issuer: Issuer) -> None:
     """Nothing starts, because the token to bring back would not be known."""
     rotating(bench, issuer)

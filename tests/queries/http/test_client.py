@@ -10,7 +10,8 @@ import httpx
 import pytest
 from loopback import http_answer
 
-from queries.http.client import Client
+from queries.errors import InvalidResponse
+from queries.http.client import Client, parse_url
 from queries.http.endpoint import Endpoint, HttpConfig
 
 Sent = tuple[str, tuple[tuple[str, str], ...]]
@@ -70,3 +71,29 @@ async def test_equal_requests_at_once_have_a_progress_each() -> None:
     client = Client(Endpoint("http://server"), name="prometheus", transport=httpx.MockTransport(answer))
     await asyncio.gather(*(fetch(client, "GET") for _ in range(3)))
     assert len(set(map(id, traces))) == 3
+
+
+@pytest.mark.parametrize(("text", "valid"), [("http://a:65535", True), ("http://a:65536", False), ("http://a", True)])
+def test_a_port_has_16_bits(text: str, valid: bool) -> None:
+    """A URL with a larger one is none."""
+    assert (parse_url(text) is not None) is valid
+
+
+@pytest.mark.parametrize(("redirects", "answered"), [(0, True), (5, True), (6, False)])
+async def test_five_redirects_are_followed(redirects: int, answered: bool) -> None:
+    """Within the server; one more, and they are called endless."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        if len(asked) > redirects:
+            return httpx.Response(200, json={})
+        return httpx.Response(307, headers={"location": f"/{len(asked)}"})
+
+    client = Client(Endpoint("http://server"), name="prometheus", transport=httpx.MockTransport(answer))
+    if answered:
+        assert await client.fetch("/0", decode=bytes) == b"{}"
+    else:
+        with pytest.raises(InvalidResponse, match="307 endless redirects"):
+            await client.fetch("/0", decode=bytes)
+    assert asked == [f"/{at}" for at in range(min(redirects, 5) + 1)]

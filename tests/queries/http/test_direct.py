@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from limits import extend
 from loopback import http_answer
 
-from queries.http.direct import CONNECTIONS, DirectTransport
+from queries.http.direct import CONNECTIONS, IDLE_SECONDS, DirectTransport
 from queries.http.exchange import ENDLESS_HEAD, HEAD_BYTES, Exchange
 
 BODY = b'{"value": 1}'
@@ -301,4 +302,33 @@ async def test_another_address_of_a_name_is_tried(serve, monkeypatch: pytest.Mon
     ports[:] = [70_000, 70_001]
     with pytest.raises(OverflowError):
         await transport.handle_async_request(httpx.Request("GET", "http://two.example/"))
+    await transport.aclose()
+
+
+@pytest.mark.parametrize(("count", "read"), [(20, True), (21, False)])
+def test_an_answer_may_have_twenty_informational_ones_before_it(count: int, read: bool) -> None:
+    """One more, and its head does not end."""
+    exchange = open_exchange()
+    exchange.feed(b"HTTP/1.1 103 Early Hints\r\n\r\n" * count + http_answer("200 OK", BODY))
+    if read:
+        head = exchange.head()
+        assert head is not None and head[0] == 200
+    else:
+        with pytest.raises(httpx.RemoteProtocolError, match=ENDLESS_HEAD):
+            exchange.head()
+
+
+@pytest.mark.parametrize(("passed", "connections"), [(IDLE_SECONDS, 1), (IDLE_SECONDS + 2.0**-10, 2)])
+async def test_a_connection_is_kept_for_a_minute(
+    serve, monkeypatch: pytest.MonkeyPatch, passed: float, connections: int
+) -> None:
+    """Exactly so long it is still used."""
+    server = await serve(http_answer("200 OK", BODY))
+    transport = DirectTransport(None)
+    now = 1000.0
+    monkeypatch.setattr("queries.http.direct.time", SimpleNamespace(monotonic=lambda: now))
+    await exchange(transport, server.url)
+    now += passed
+    assert (await exchange(transport, server.url))[2] == BODY  # type: ignore[index]
+    assert server.connections == connections
     await transport.aclose()

@@ -53,6 +53,10 @@ def prometheus(error_type: str, error: str = "why") -> bytes:
         (200, HTML, b"x", FaultKind.DENIED, "a web page came instead of JSON"),
         (200, TEXT, b" <html>", FaultKind.DENIED, "a web page came instead of JSON"),
         (200, TEXT, b"ok", FaultKind.MALFORMED, "text/plain came instead of JSON (ok)"),
+        (399, HTML, b"x", FaultKind.DENIED, "a web page came instead of JSON"),
+        (400, HTML, b"x", FaultKind.REJECTED, "400 the server refused the request"),
+        (300, TEXT, b"no", FaultKind.REJECTED, "300 (no)"),
+        (499, TEXT, b"no", FaultKind.REJECTED, "499 (no)"),
         (299, "", b"", FaultKind.MALFORMED, "something without a content type came instead of JSON"),
     ],
 )  # fmt: skip
@@ -186,3 +190,10 @@ def test_the_cause_of_a_lost_connection(cause: OSError, what: str) -> None:
     round_.__cause__ = other = RuntimeError("other")
     other.__context__ = round_
     assert from_causes(round_, where="", host="") is None and from_causes(OSError(9999, "x"), where="", host="") is None
+
+
+@pytest.mark.parametrize(("length", "shown"), [(199, "x" * 199), (200, "x" * 200), (201, "x" * 199 + "…")])
+def test_a_servers_words_are_cut_at_200_characters(length: int, shown: str) -> None:
+    """With a mark, and no longer than that with it."""
+    fault = from_response(418, {"content-type": TEXT}, b"x" * length, where="http://a", now=0.0).fault
+    assert fault.what == f"418 ({shown})"

@@ -107,3 +107,29 @@ def test_it_keeps_only_so_many() -> None:
         assert known.read(raw) is not None
     first = WITH_LENGTH.replace(b"Content-Type", b"X-0: a\r\nContent-Type")
     assert known.read(first) is None
+
+
+@pytest.mark.parametrize("first", [b"Content-Length: 12\r\n", b"Date: Mon, 30 Nov 2026 10:00:00 GMT\r\n"])
+def test_time_and_length_may_stand_first(first: bytes) -> None:
+    """Wherever they stand, the next response has its own."""
+    head, _, rest = WITH_LENGTH.partition(b"\r\n")
+    raw = head + b"\r\n" + first + rest.replace(first, b"")
+    assert raw != WITH_LENGTH and len(raw) == len(WITH_LENGTH)
+    known = KnownHeads()
+    read(raw, known)
+    later = raw.replace(b"Mon, 30 Nov 2026 10:00:00 GMT", LATER).replace(b"Length: 12", b"Length: 13") + b" "
+    found = known.read(later)
+    assert found is not None
+    assert {(b"Date", LATER), (b"Content-Length", b"13")} <= set(found.headers)
+    assert ((found.status, list(found.headers)), found.body, True, True) == read(later, KnownHeads())
+
+
+def test_32_heads_are_known_at_once() -> None:
+    """The next one takes the place of all of them, and is known."""
+    known = KnownHeads()
+    heads = [WITH_LENGTH.replace(b"Content-Type", f"X-{number}: a\r\nContent-Type".encode()) for number in range(33)]
+    for raw in heads[:32]:
+        read(raw, known)
+    assert all(known.read(raw) is not None for raw in heads[:32])
+    read(heads[32], known)
+    assert [raw for raw in heads if known.read(raw) is not None] == [heads[32]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from loopback import http_answer
 
-from queries.errors import AccessDenied, Unreachable
+from queries.errors import AccessDenied, SourceError, Unreachable
 from queries.http.client import Client
 from queries.http.endpoint import Endpoint, HttpConfig
 from queries.http.proxy import bypasses, proxy_for
@@ -104,4 +104,21 @@ async def test_unusable_proxy(proxy_url: str) -> None:
     made = through(proxy_url, "http://prom.invalid")
     with pytest.raises(Unreachable, match="proxy"):
         await made.get("/api", type=dict)
+    await made.close()
+
+
+@pytest.mark.parametrize(("status", "count", "read"), [(100, 20, True), (100, 21, False), (103, 20, True), (199, 21, False)])
+async def test_an_answer_through_a_proxy_has_at_most_twenty_informational_ones(
+    serve, status: int, count: int, read: bool
+) -> None:
+    """As without one: one more, and its head does not end. The next answer of the connection counts anew."""
+    hints = f"HTTP/1.1 {status} X\r\n\r\n".encode() * count
+    proxy = await serve(hints + http_answer("200 OK", b"{}"))
+    made = through(proxy.url, "http://prom.invalid")
+    if read:
+        assert [await made.get("/api", type=dict) for _ in range(2)] == [{}, {}]
+        assert proxy.connections == 1
+    else:
+        with pytest.raises(SourceError):
+            await made.get("/api", type=dict)
     await made.close()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+
+import pytest
 
 from queries.kubernetes.arrival_pace import PAUSE_SECONDS, gather
 
@@ -53,3 +56,30 @@ def test_a_stream_that_is_always_ready_is_never_paused() -> None:
     stream = Stream(*([0.0] * 10_000))
     stream.run()
     assert stream.pauses == 0
+
+
+def pauses(*times: float) -> list[float]:
+    """The pauses of a stream of two pieces, by what the clock shows: at the start, and before and after each of them."""
+    shown, found = iter([*times, 9.0, 9.0]), list[float]()
+    assert list(gather(iter("ab"), clock=lambda: next(shown), sleep=found.append)) == ["a", "b"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("waited", "paused"),
+    [
+        (0.0, False), (math.nextafter(0.001, 0.0), False), (0.001, True), (0.05, True), (0.1, True),
+        (math.nextafter(0.1, 1.0), False),
+    ],
+)  # fmt: skip
+def test_it_pauses_after_pieces_that_it_waited_for(waited: float, paused: bool) -> None:
+    """From a thousandth to a tenth of a second, both exactly already: what came sooner was there, after a longer wait the next
+    one will take its time as well.
+    """
+    assert pauses(-1.0, -1.0, 0.0, waited) == [PAUSE_SECONDS] * paused
+
+
+@pytest.mark.parametrize(("awake", "paused"), [(math.nextafter(0.03, 0.0), False), (0.03, True)])
+def test_it_reads_for_a_while_before_it_pauses(awake: float, paused: bool) -> None:
+    """Three hundredths of a second since the last pause, exactly so long is enough."""
+    assert pauses(0.0, awake, -9.0, -9.0) == [PAUSE_SECONDS] * paused

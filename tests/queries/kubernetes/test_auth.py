@@ -272,6 +272,9 @@ def test_a_plugin_that_prompts_gets_no_terminal(tmp_path: Path) -> None:
         (f"echo '{credential(expirationTimestamp='soon')}'\n", "is not a time"),
         ("echo 'you are not logged in' >&2; exit 7\n", "exit code 7.*you are not logged in"),
         ("exit 7\n", "exit code 7.*it printed nothing"),
+        ("head -c 51200 /dev/zero\n", "not an ExecCredential"),
+        ("head -c 51201 /dev/zero\n", "printed more than 50 KiB"),
+        ("head -c 51200 /dev/zero; sleep 0.2; echo\n", "printed more than 50 KiB"),
         ("head -c 60000 /dev/zero\n", "printed more than 50 KiB"),
         ("yes\n", "printed more than 50 KiB"),
         ("yes >&2 & sleep 0.3; kill $!; exit 7\n", "exit code 7.*y"),
@@ -338,3 +341,24 @@ def test_proxies_and_no_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert manager("https://10.1.2.3:6443") == "PoolManager"
     assert manager("https://api.cluster.local") == "PoolManager"
     assert manager("https://api.example.com", **{"proxy-url": "http://other:1"}) == "ProxyManager"
+
+
+@pytest.mark.parametrize(("passed", "runs_again"), [(0.0, False), (1.0 - 2.0**-10, False), (1.0, True)])
+def test_an_error_of_a_plugin_holds_for_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passed: float, runs_again: bool
+) -> None:
+    """Exactly then it is run again."""
+    works = tmp_path / "works"
+    body = f"test -e {works} || exit 3\ncat <<'END'\n{credential()}\nEND\n"
+    given = access(config(tmp_path / "k", user={"exec": {"apiVersion": V1, "command": plugin(tmp_path, body)}}))
+    now = float(int(time.monotonic()))
+    monkeypatch.setattr("queries.kubernetes.auth.time.monotonic", lambda: now)
+    with pytest.raises(AccessDenied, match="exit code 3"):
+        given.client()
+    works.touch()
+    now += passed
+    if runs_again:
+        assert bearer(given) == "Bearer t1"
+    else:
+        with pytest.raises(AccessDenied, match="exit code 3"):
+            given.client()

@@ -172,6 +172,19 @@ def test_what_is_no_kubeconfig(tmp_path: Path, content: bytes, what: str) -> Non
     assert str(path) in refused.value.fault.what
 
 
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_a_kubeconfig_has_at_most_100_000_values(tmp_path: Path, more: int, fits: bool) -> None:
+    """With the values of its aliases, and with the mapping and each list itself: 641 lists of 155 and a few."""
+    lists = ["&l [" + ", ".join("x" * 155) + "]", *["*l"] * 640]
+    path = tmp_path / "k"
+    path.write_text(f"many: [{', '.join(lists)}]\n" + "".join(f"k{at}: v\n" for at in range(2 + more)))
+    if fits:
+        assert list_contexts([path]) == ()
+    else:
+        with pytest.raises(NotConfigured, match="is too large, or full of nested aliases"):
+            list_contexts([path])
+
+
 def test_files_that_are_missing_are_skipped(files: tuple[Path, Path], tmp_path: Path) -> None:
     """As in kubectl; with none of them there it says which were looked for."""
     gone = tmp_path / "gone"

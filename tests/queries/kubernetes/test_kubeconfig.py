@@ -152,6 +152,8 @@ def test_the_identity_in_words_keeps_extra_values_back() -> None:
         ({"user": {"exec": {"command": "x"}, "auth-provider": {"name": "oidc"}}}, "`exec` and `auth-provider`"),
         ({"cluster": {"server": "ftp://h"}}, "cluster c.*`server`"),
         ({"cluster": {"server": ""}}, "cluster c.*`server`"),
+        ({"cluster": {"server": "https://h:0"}}, "cluster c.*`server`"),
+        ({"cluster": {"proxy-url": "http://h:0"}}, "`proxy-url`"),
         ({"cluster": {"api-version": "v1"}}, "unknown field `api-version`"),
         ({"cluster": {"insecure-skip-tls-verify": "yes"}}, "Expected `bool.*insecure-skip-tls-verify"),
         (
@@ -383,3 +385,12 @@ def test_a_file_that_is_no_yaml_is_an_error_each_time(tmp_path: Path, cache: Pat
         sentences.append(caught.value.fault.sentence())
         start_over()
     assert sentences[0] == sentences[1]
+
+
+def test_an_identity_may_have_blanks(tmp_path: Path) -> None:
+    """A blank is no control character; every one before it is."""
+    _, headers = login(write(tmp_path / "k", user={"token": "x", "as": "night shift", "as-groups": ["a b"]}))
+    assert ("Impersonate-User", "night shift") in list(headers)
+    for character in ("\x1f", "\x7f"):
+        with pytest.raises(AccessDenied, match="control character"):
+            login(write(tmp_path / "k", user={"token": "x", "as": f"night{character}shift"}))

@@ -17,7 +17,7 @@ from loopback import http_answer
 
 from queries.errors import SourceError
 from queries.http.endpoint import ClusterEndpoint
-from queries.kubernetes.api import is_read, quote_segment, resource_group, resource_path
+from queries.kubernetes.api import is_answer, is_read, quote_segment, resource_group, resource_path
 from queries.kubernetes.client import Kubernetes
 from queries.model.fault import FaultKind, was_never_sent
 
@@ -64,6 +64,8 @@ FIELDS = {
         (404, {}, FaultKind.REJECTED, "the API server does not serve this (404)", WRONG),
         (404, {"message": 'pods "x" not found'}, FaultKind.REJECTED, 'pods "x" not found', ""),
         (422, {"message": "invalid", "details": FIELDS}, FaultKind.REJECTED, "invalid", "spec.a: too large; spec.b: unknown"),
+        (399, {}, FaultKind.DENIED, "a log-in page or proxy answers instead of the API server", "log in there first"),
+        (400, {}, FaultKind.REJECTED, "the API server rejects this (400)", ""),
         (409, {}, FaultKind.REJECTED, "the API server rejects this (409)", ""),
         (400, {"message": "x" * 501}, FaultKind.REJECTED, "x" * 500, ""),
     ],
@@ -266,3 +268,15 @@ DRY = [("dryRun", "All")]
 def test_what_a_reading_client_may_send(method: str, path: str, query: list[tuple[str, str]], body: object, read: bool) -> None:
     """Looks, reviews of its own access, and full dry runs; a deletion's body must say so as well."""
     assert is_read(method, path, query, body) is read
+
+
+@pytest.mark.parametrize(
+    ("status", "media", "answer"),
+    [
+        (199, "application/json", False), (200, "application/json", True), (299, "application/json", True), (200, "", True),
+        (300, "application/json", False), (200, "text/html; charset=utf-8", False),
+    ],
+)  # fmt: skip
+def test_only_a_success_is_an_answer(status: int, media: str, answer: bool) -> None:
+    """And only without a web page."""
+    assert is_answer(status, {"Content-Type": media} if media else {}) is answer

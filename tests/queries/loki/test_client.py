@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from kept_lines import RECORDED, KeptLines, recorded
 
@@ -173,3 +174,44 @@ async def test_a_line_that_is_too_large_alone(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(SourceError, match="the answer is larger than 64"):
         await collect(kept.client())
     assert [request.url.params["limit"] for request in kept.requests] == ["2000", "250", "31", "3", "2"]
+
+
+@pytest.mark.parametrize(("size", "kept_bytes"), [(8191, 0), (8192, 0), (8193, 8193)])
+async def test_a_line_of_8_kib_is_whole(size: int, kept_bytes: int) -> None:
+    """One byte more, and it is cut and its size kept."""
+    kept = KeptLines(NOW)
+    kept.store.push({"app": "cad-ml-api"}, [(NOW * NANO, "x" * size)])
+    ((line,),) = [page.lines for page in await collect(kept.client())]
+    assert (len(line.text), line.size_bytes) == (min(size, 8192), kept_bytes)
+
+
+@pytest.mark.parametrize("forward", [False, True])
+@pytest.mark.parametrize(("most", "requests", "more"), [(1999, 1, True), (2000, 1, True), (2001, 2, True), (2500, 2, True)])
+async def test_no_more_pages_are_requested_than_lines_are_wanted(most: int, requests: int, more: bool, forward: bool) -> None:
+    """A full page that holds as many as are wanted is the last one; there may be more behind it."""
+    kept = KeptLines(NOW)
+    kept.store.push({"app": "cad-ml-api"}, [((NOW - 1) * NANO + number, f"line {number}") for number in range(4000)])
+    pages = await collect(kept.client(), most=most, forward=forward)
+    assert sum(len(page.lines) for page in pages) == most and len(kept.requests) == requests
+    assert pages[-1].more is more
+
+
+async def test_a_page_that_is_not_full_is_the_last() -> None:
+    """Of a time without length nothing is requested at all."""
+    kept = KeptLines(NOW)
+    kept.store.push({"app": "cad-ml-api"}, [((NOW - 1) * NANO, "one")])
+    assert [(len(page.lines), page.more) for page in await collect(kept.client())] == [(1, False)]
+    kept.requests.clear()
+    assert await collect(kept.client(), start=NOW + 60) == [] == kept.requests
+
+
+@pytest.mark.parametrize("allowed", [0, 2000, 2001])
+async def test_a_refusal_that_allows_no_fewer_lines_is_an_error(allowed: int) -> None:
+    """Nothing would be gained by requesting it again."""
+    kept = KeptLines(NOW)
+    kept.fails = lambda _: httpx.Response(
+        400, text=f"max entries limit per query exceeded, limit > max_entries (2000 > {allowed})"
+    )
+    with pytest.raises(SourceError, match="max entries limit"):
+        await collect(kept.client())
+    assert len(kept.requests) == 1

@@ -158,3 +158,15 @@ async def test_a_panel_of_the_lowest_series() -> None:
     low = replace(BY_POD, lower_is_worse=True, aggregation=Aggregation.MIN)
     (result,) = (await panels(loki).refresh((low,))).results
     assert {value for _, value in result.trend[10:]} == {5.0}
+
+
+@pytest.mark.parametrize(("passed", "sent"), [(0.0, False), (299.9, False), (300.0, True), (-0.1, True)])
+async def test_a_rare_query_is_sent_when_its_time_is_up(passed: float, sent: bool) -> None:
+    """Exactly then, and not twice at one moment; also after the clock was set back."""
+    loki = kept()
+    found, rare = panels(loki), replace(SPEC, raw_every_seconds=300.0)
+    await found.refresh((rare,))
+    loki.requests.clear()
+    loki.now += passed
+    await found.refresh((rare,))
+    assert bool(loki.requests) is sent

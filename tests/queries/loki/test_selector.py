@@ -73,3 +73,10 @@ def test_a_query_without_its_filters(selector: str) -> None:
     """A brace in a quoted value does not end the selector."""
     assert drop_filters(f'{selector} |= "x}}y" | json') == selector
     assert drop_filters(selector) == selector
+
+
+@pytest.mark.parametrize(("length", "suffix"), [(46, "-{SAFE}+-{SAFE}{5}"), (47, ".*")])
+def test_a_name_that_its_pods_may_shorten(length: int, suffix: str) -> None:
+    """Up to 46 characters a pod's name has all of it."""
+    found = build_selector(f"deployment/{'x' * length}", {"pod": "pod"}, namespace="n")
+    assert found == f'{{pod=~"{"x" * 46}{suffix}"}}'.replace("{SAFE}", "[bcdfghjklmnpqrstvwxz2456789]")

@@ -309,3 +309,50 @@ def test_any_document_gives_state_words_only(document: object) -> None:
     providers_of(document)
     vectors_of({"vector_store": document, "faiss": document})
     readiness_of({"checks": document, "ready": document, "status": document}, status=200)
+
+
+@pytest.mark.parametrize(("passed", "asked"), [(3599.9, False), (3600.0, True)])
+async def test_a_page_that_is_not_there_is_asked_again_after_an_hour(passed: float, asked: bool) -> None:
+    """Exactly then."""
+    api = Api()
+    assert "/ready" in (await api.poll())[1]
+    api.now += passed
+    assert ("/ready" in (await api.poll())[1]) is asked
+
+
+@pytest.mark.parametrize(("passed", "asked"), [(0.0, False), (59.9, False), (60.0, True)])
+async def test_a_page_is_read_again_after_a_minute(passed: float, asked: bool) -> None:
+    """Exactly then."""
+    api = Api()
+    api.pages["/health/extended"] = (200, served.EXTENDED)
+    await api.poll(whole=True)
+    api.now += passed
+    assert ("/health/extended" in (await api.poll())[1]) is asked
+
+
+async def test_a_rate_that_is_no_number_is_left_out() -> None:
+    """Neither what is too large to draw nor a word or a truth value is one."""
+    rates = {"a": 9.9e299, "b": 1e300, "c": -1e300, "d": True, "e": "0.1", "f": -0.5}
+    found = await health(HEALTHY | {"runtime": HEALTHY["runtime"] | {"error_rate_ema": rates}})  # type: ignore[operator]
+    assert found.error_rates == (("a", 9.9e299), ("f", -0.5))
+
+
+def test_a_build_is_known_by_its_keys_down_to_the_third_level() -> None:
+    """What stands deeper, services and numbers come and go within one build; versions and other keys do not."""
+
+    def build(**deeper: object) -> str:
+        return build_of({"status": "ok", "runtime": {"python_version": "3.11", "ml": {"ready": True, "models": deeper}}})
+
+    assert build() == build(a=1) == build(b={"c": 2})
+    assert build() == build_of({"status": "bad", "runtime": {"python_version": "3.11", "ml": {"ready": False, "models": {}}}})
+    others = [
+        {"status": "ok", "runtime": {"python_version": "3.12", "ml": {"ready": True, "models": {}}}},
+        {"status": "ok", "runtime": {"python_version": "3.11", "ml": {"ready": True, "model": {}}}},
+        {"status": "ok", "runtime": {"python_version": "3.11", "ml": {"ready": True, "models": {}, "version": "2"}}},
+        {"status": "ok", "runtime": {"python_version": "3.11"}},
+        {"state": "ok", "runtime": {"python_version": "3.11", "ml": {"ready": True, "models": {}}}},
+    ]
+    assert len({build(), *map(build_of, others)}) == len(others) + 1
+    assert build() == build_of(
+        {"status": "ok", "services": {"a": "up"}, "runtime": {"python_version": "3.11", "ml": {"ready": True, "models": {}}}}
+    )

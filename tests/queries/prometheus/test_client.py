@@ -272,3 +272,13 @@ async def test_a_clock_that_differs_does_not_make_every_answer_another() -> None
     ]
     assert found[-1].ahead_seconds == 0.0
     await source.close()
+
+
+@pytest.mark.parametrize(("length", "method"), [(1499, "GET"), (1500, "GET"), (1501, "POST")])
+async def test_a_query_of_more_than_1500_characters_is_a_form(length: int, method: str) -> None:
+    """Up to there it fits the URL that any proxy takes."""
+    server = Server(query=vector(1.0))
+    source = server.source()
+    assert (await source.query("up" + " " * (length - 2))).samples
+    assert [item[0] for item in server.asked] == [method]
+    await source.close()

@@ -32,6 +32,11 @@ START, STEP = 1000.0, 300.0
         ([(1000.0, 1.0), (1300.0, 1.0)], 1000.0, (1.0, 1000.0)),
         # A restart: it goes on from 0.
         ([(1000.0, 5.0), (1300.0, 2.0), (1600.0, 2.0)], None, (2.0, 1300.0)),
+        # At a step and a half it is new; a hair before it may have been there.
+        ([(1449.9, 5.0), (1749.9, 5.0)], None, (0.0, None)),
+        ([(1450.0, 5.0), (1750.0, 5.0)], None, (5.0, 1450.0)),
+        # Born a hair before the window it is older.
+        ([(1000.0, 1.0), (1300.0, 1.0)], 999.9, (0.0, None)),
         ([], None, (0.0, None)),
     ],
 )
@@ -140,3 +145,46 @@ def test_the_exporter_alone_tells_totals() -> None:
     )
     told = exposed_codes(load_taxonomy(), parse_exposition(text.encode(), where="x"), start=1000.0)
     assert told[load_taxonomy().counted[0]] == (CodeCount("a", "NEW", 2.0, 2000.0), CodeCount("a", "OLD"))
+
+
+@pytest.mark.parametrize(("scraped_from", "expected"), [(3550.0, (2.0, 4000.0)), (3550.1, (None, None))])
+def test_a_job_has_to_be_scraped_a_step_and_a_half_before(
+    scraped_from: float, expected: tuple[float | None, float | None]
+) -> None:
+    """Exactly so long before the counter appeared is enough to know that it is new."""
+    points = ((4000.0, 2.0), (4300.0, 2.0))
+    assert measure_increase(Series((), points), None, start=START, step=STEP, scraped_from=scraped_from) == expected
+
+
+@pytest.mark.parametrize(("first", "asked"), [(449.9, False), (450.0, True)])
+async def test_a_job_is_looked_for_only_where_a_counter_appears_within_the_window(first: float, asked: bool) -> None:
+    """From a step and a half on; one that was there before needs no look at its job."""
+    ocr = load_taxonomy().counted[0]
+    labels = (("code", "ODD"), ("instance", "1"), ("job", "api"), ("provider", "a"))
+    server = Server({"ocr_errors_total": [Series(labels, ((first, 7.0),))], "up": []})
+    await date_codes(load_taxonomy(), {ocr: [seen("ODD", "a")]}, RangeQuery(server.ask, start=0.0, end=86_400.0))
+    assert any("max_over_time(up{" in query for query in server.queries) is asked
+
+
+@pytest.mark.parametrize(("born", "dated"), [(999.0, False), (1000.0, True), (1001.0, True)])
+def test_a_counter_that_began_with_the_window_is_dated(born: float, dated: bool) -> None:
+    """Exactly at its start already."""
+    labels = 'provider="a",code="NEW",stage="x"'
+    text = f"# TYPE ocr_errors_total counter\nocr_errors_total{{{labels}}} 2\n"
+    text += f"# TYPE ocr_errors_created gauge\nocr_errors_created{{{labels}}} {born}\n"
+    told = exposed_codes(load_taxonomy(), parse_exposition(text.encode(), where="x"), start=1000.0)
+    assert told[load_taxonomy().counted[0]] == (CodeCount("a", "NEW", 2.0, born) if dated else CodeCount("a", "NEW"),)
+
+
+@pytest.mark.parametrize(("count", "undated"), [(100, 0), (101, 1)])
+async def test_of_one_metric_a_hundred_codes_are_dated(count: int, undated: int) -> None:
+    """The rest is listed without a time."""
+    ocr = load_taxonomy().counted[0]
+    codes = [f"ODD{at:03}" for at in range(count)]
+    tracks = [Series((("code", code), ("provider", "a")), ((0.0, 1.0), (300.0, 2.0))) for code in codes[:100]]
+    server = Server({"ocr_errors_total": tracks})
+    asking = RangeQuery(server.ask, start=0.0, end=86_400.0)
+    told = await date_codes(load_taxonomy(), {ocr: [seen(code, "a") for code in codes]}, asking)
+    assert not isinstance(told, Fault)
+    assert [item.since for item in told[ocr]].count(300.0) == 100
+    assert [(item.who, item.count) for item in told[ocr] if item.since is None] == [("", None)] * undated

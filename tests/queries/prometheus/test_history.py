@@ -18,11 +18,13 @@ from console.alerts.chart import build_chart
 from console.monitor.metric_history import MetricHistory, chart_window
 from console.screens.chart_choices import WINDOWS
 from queries.http.endpoint import Endpoint
+from queries.model.annotations import NO_ANNOTATIONS, Annotations
 from queries.model.chart import ChartData, ChartSeries, Drawing
 from queries.model.panel import PanelSpec, Threshold, Unit
 from queries.model.panel_result import HistoryRange, PanelHistory
-from queries.model.series import Series
+from queries.model.series import Sample, Series
 from queries.prometheus.client import Prometheus
+from queries.prometheus.history import HistoryReader, Window
 from queries.prometheus.settled_steps import KEPT_SECONDS, SettledSteps
 from queries.text.durations import parse_duration
 from widgets.plot import render_chart
@@ -389,3 +391,68 @@ def test_every_drawing_shows_the_excursion(drawing: Drawing) -> None:
     assert any(line[30:40].strip("╌ ") for line in drawn[:3])
     if drawing is Drawing.ASCII:
         assert set("".join(drawn[:8])) <= set(" '-.:|╌warn5%0123456789")
+
+
+@pytest.mark.parametrize(("series", "note"), [(24, ""), (25, "the worst of 25 series")])
+async def test_up_to_24_series_are_drawn_one_by_one(series: int, note: str) -> None:
+    """One more, and the chart shows the worst of them."""
+    server = SampleServer(1.0, series=series)
+    assert (await server.chart(spec(group_by="provider"), HistoryRange(7 * 86400.0))).note == note
+
+
+class Ranges:
+    """Answers every query with one series of ones; `asked` has the range queries with their first and last step."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, float, float]] = []
+        self.reader = HistoryReader(lambda at: self._instant, self._range, clock=lambda: NOW)
+
+    async def _instant(self, text: str) -> tuple[tuple[Sample, ...], Annotations]:
+        return (Sample((), 1.0),), NO_ANNOTATIONS
+
+    async def _range(self, text: str, start: float, end: float, step: float) -> tuple[tuple[Series, ...], Annotations]:
+        self.asked.append((text, start, end))
+        return (Series((), ((start, 1.0), (end, 1.0))),), NO_ANNOTATIONS
+
+    async def read(self, query: str, window: Window) -> PanelHistory:
+        *_, last = [item async for item in self.reader.read(spec(), [query], window, evaluation_seconds=EVERY)]
+        return last
+
+
+FIRST = 1_799_000_400.0
+"""A multiple of five minutes."""
+
+
+@pytest.mark.parametrize(("steps", "refused"), [(2499, False), (2500, False), (2501, True)])
+async def test_up_to_25_000_evaluations_are_asked_for(steps: int, refused: bool) -> None:
+    """Ten of a step of five minutes; one step more, and the chart has samples."""
+    server = Ranges()
+    history = await server.read("sum(x)", Window(FIRST, FIRST + 300.0 * steps, 300.0))
+    why = "peaks not kept: Prometheus would evaluate the expression 25,010 times; record it with a rule"
+    assert history.note == (why if refused else "")
+    assert any("max_over_time" in query for query, _, _ in server.asked) is not refused
+
+
+@pytest.mark.parametrize(
+    ("step", "steps", "parts"),
+    [
+        (300.0, 1, [(1, 1)]), (300.0, 289, [(1, 289)]), (300.0, 290, [(1, 145), (146, 290)]),
+        (172_800.0, 1, [(1, 1)]), (172_800.0, 2, [(1, 1), (2, 2)]), (172_800.0, 3, [(1, 2), (3, 3)]),
+    ],
+)  # fmt: skip
+async def test_a_range_of_more_than_a_day_is_halved(step: float, steps: int, parts: list[tuple[int, int]]) -> None:
+    """From its first step to its last; one of exactly a day is one request, and so is a single step of any length."""
+    start = FIRST // step * step
+    server = Ranges()
+    await server.read("x", Window(start, start + step * steps, step))
+    asked = [(round((first - start) / step), round((last - start) / step)) for text, first, last in server.asked
+             if text.startswith(("max_over", "(max_over"))]  # fmt: skip
+    assert asked == parts
+
+
+@pytest.mark.parametrize(("step", "best"), [(30.0, False), (60.0, True)])
+async def test_the_best_value_of_a_step_differs_only_beyond_an_evaluation(step: float, best: bool) -> None:
+    """A step of one evaluation has one value."""
+    server = Ranges()
+    history = await server.read("x", Window(FIRST, FIRST + 10 * step, step))
+    assert (any("min_over" in text for text, _, _ in server.asked), bool(history.best)) == (best, best)

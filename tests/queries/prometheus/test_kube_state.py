@@ -160,3 +160,16 @@ def test_a_kind_without_series_is_not_known() -> None:
     assert describe_forbidden(found.faults) == "not visible: no series of statefulsets, daemonsets, pods"
     whole = read_cluster(series(ROLLING), NAMESPACE)
     assert whole is not None and whole.faults == ()
+
+
+def test_a_workload_needs_its_desired_and_its_ready_pods() -> None:
+    """Both are enough, whatever else nobody exports."""
+    cluster = read_cluster(
+        series(
+            'kube_deployment_spec_replicas{namespace="shop",deployment="api"} 3\n'
+            'kube_deployment_status_replicas_ready{namespace="shop",deployment="api"} 2'
+        ),
+        NAMESPACE,
+    )
+    assert cluster is not None
+    assert [(item.name, item.desired, item.ready) for item in cluster.workloads] == [("api", 3, 2)]

@@ -17,7 +17,7 @@ from queries.catalogue.signals import expand_signals
 from queries.errors import RequestRejected, SourceError, TimedOut, Unreachable
 from queries.http.endpoint import Endpoint
 from queries.model.fault import FaultKind
-from queries.model.panel import Aggregation, Origin, PanelSpec, Unit, aggregate
+from queries.model.panel import MOST_SERIES, Aggregation, Origin, PanelSpec, Unit, aggregate
 from queries.model.panel_result import PanelResult
 from queries.model.rule import RecordedSeries, RuleMatch
 from queries.model.series import Sample
@@ -633,4 +633,52 @@ async def test_what_passes_with_time_is_not_kept(fake: FakePrometheus) -> None:
         fake.now += 61.0
         found = (await source.panels(specs)).results[0]
     assert found.contradictions
+    await source.close()
+
+
+@pytest.mark.parametrize(("count", "truncated"), [(MOST_SERIES - 1, False), (MOST_SERIES, True)])
+@pytest.mark.parametrize("aggregation", [Aggregation.MAX, Aggregation.SUM])
+async def test_fifty_series_may_be_some_of_more(
+    fake: FakePrometheus, count: int, truncated: bool, aggregation: Aggregation
+) -> None:
+    """As many as the query returns at most; a sum asks for all of them."""
+    fake.series = {"raw_a": [({"provider": f"p{at}"}, "1") for at in range(count)]}
+    source = fake.source()
+    (found,) = (await source.panels([spec("a", group_by="provider", aggregation=aggregation)])).results
+    assert (len(found.samples), found.truncated) == (count, truncated and aggregation is Aggregation.MAX)
+    await source.close()
+
+
+@pytest.mark.parametrize(("passed", "asked"), [(0.0, False), (59.0, False), (60.0, True), (-1.0, True)])
+async def test_a_rare_expression_is_asked_when_its_time_is_up(fake: FakePrometheus, passed: float, asked: bool) -> None:
+    """Exactly then, and not twice at one moment; also after the clock was set back."""
+    fake.series = {"raw_budget": [({}, "80")], "raw_a": [({}, "1")]}
+    source, specs = fake.source(), [spec("a"), spec("budget", raw_every_seconds=60.0)]
+    await source.panels(specs)
+    fake.now += passed
+    fake.asked.clear()
+    (_, found) = (await source.panels(specs)).results
+    assert found.samples[0].value == 80.0
+    assert any("raw_budget" in query for _, kind, query in fake.asked if kind == "query") is asked
+    await source.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "aggregation", "future"), [("raw_a", Aggregation.MAX, True), ("sum(raw_a)", Aggregation.SUM, False)]
+)
+async def test_only_stored_samples_fill_the_step_that_has_not_ended(
+    fake: FakePrometheus, query: str, aggregation: Aggregation, future: bool
+) -> None:
+    """The worst stored value so far is known; an expression that is computed at a later moment has no sample to support it. At
+    this very moment it has.
+    """
+    fake.now = NOW // 60 * 60
+    panel = replace(spec("a"), raw=query, aggregation=aggregation)
+    fake.series = {query: [({}, "1")]}
+    fake.hours = {query: [(fake.now - 60.0, "7"), (fake.now, "8"), (fake.now + 60.0, "9")]}
+    source = fake.source()
+    (found,) = (await source.panels([panel])).results
+    worst = dict(found.trend)
+    assert (worst[fake.now - 120.0], worst[fake.now - 60.0]) == (7.0, 8.0)
+    assert worst[fake.now] == (9.0 if future else 1.0)
     await source.close()

@@ -86,6 +86,7 @@ def worth(*groups: RuleGroup, name: str = "ratio") -> tuple[RuleMatch | None, st
         ([group(ALL, RATIO), group(record("ratio", "other"), name="h")], (RuleMatch.TWICE, "ratio")),
         ([group(ALL, replace(RATIO, health="err", last_error="many-to-many"))], (RuleMatch.FAILING, "ratio")),
         ([group(ALL, RATIO, age=89)], (RuleMatch.SAME, "ratio")),
+        ([group(ALL, RATIO, age=90)], (RuleMatch.SAME, "ratio")),
         ([group(ALL, RATIO, age=91)], (RuleMatch.LATE, "ratio")),
         ([group(ALL, RATIO, age=None)], (RuleMatch.LATE, "ratio")),
         ([group(ALL, record("ratio", "sum(rate(req[5m] smoothed))"))], (RuleMatch.UNVERIFIED, "ratio")),
@@ -250,3 +251,10 @@ def test_labels_that_all_rules_share_distinguish_none() -> None:
     other = (rules[0], replace(rules[1], labels=()))
     book = LoadedRules(lambda choice: ours).match([group(*other)], UNDECIDED, now=NOW)
     assert book["ratio"].match is not RuleMatch.SAME
+
+
+@pytest.mark.parametrize(("others", "found"), [(1998, True), (1999, False)])
+def test_among_more_than_two_thousand_series_no_other_name_is_looked_for(others: int, found: bool) -> None:
+    """Two thousand are searched for ours under another name; one more is not."""
+    loaded = [group(record("x:all", OURS["all"]), PREFIXED, *(record("twice", "up") for _ in range(others)))]
+    assert worth(*loaded) == ((RuleMatch.SAME, "x:ratio") if found else (None, ""))

@@ -165,3 +165,15 @@ async def test_external_labels_alone_are_sent_too() -> None:
     server.config = "global: {external_labels: {cluster: eu}}\n"
     sent = [dict(item.sent_labels) for item in (await server.client().rules()).alerts]
     assert [item.get("cluster") for item in sent] == ["eu", "eu"] and all(item["severity"] == "critical" for item in sent)
+
+
+@pytest.mark.parametrize(("passed", "asked"), [(0.0, 1), (599.9, 1), (600.0, 2), (-0.1, 2)])
+async def test_the_configuration_is_read_again_after_ten_minutes(passed: float, asked: int) -> None:
+    """Exactly then, and not before; also once the clock was set back."""
+    server = Server()
+    source = server.client()
+    await source.rules()
+    server.hour += passed
+    await source.rules()
+    assert server.configs == asked
+    await source.close()

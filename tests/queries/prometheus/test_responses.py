@@ -240,3 +240,41 @@ def test_one_page_of_rules_is_not_all_rules() -> None:
     assert rules.partial == "the server listed only its first rule groups"
     whole = (RECORDINGS / "prometheus-3.16-restarted-rules.json").read_bytes()
     assert not responses.RulesDecoder(WHERE).decode(whole).partial
+
+
+def sized(size: int) -> bytes:
+    """A vector of one sample, in a body of this size."""
+    body = b'{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1700000000,"1"]}]}}'
+    return body + b" " * (size - len(body))
+
+
+@pytest.mark.parametrize(("size", "kept"), [(32_767, True), (32_768, True), (32_769, False)])
+def test_an_answer_of_up_to_32_kib_is_kept(size: int, kept: bool) -> None:
+    """A larger one is decoded each time."""
+    decoder = responses.InstantDecoder(WHERE)
+    first = decoder.decode("up", sized(size))
+    assert first == responses.decode_instant(sized(size), where=WHERE)
+    assert (decoder.decode("up", sized(size)) is first) is kept
+
+
+def test_the_answers_of_the_eight_latest_queries_are_kept() -> None:
+    """A ninth takes the place of the one that was asked longest ago, not of the one that was first."""
+    decoder = responses.InstantDecoder(WHERE)
+    found = {name: decoder.decode(name, sized(200)) for name in "abcdefgh"}
+    assert all(decoder.decode(name, sized(200)) is answer for name, answer in found.items())
+    assert decoder.decode("a", sized(200)) is found["a"]
+    decoder.decode("i", sized(200))
+    kept = {name: decoder.decode(name, sized(200)) is found[name] for name in "acdefgh"}
+    assert all(kept.values()) and decoder.decode("b", sized(200)) is not found["b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "at"), [("", None), ("0001-01-01T00:00:00Z", None), ("1970-01-01T00:00:00Z", None), ("1970-01-01T00:00:01Z", 1.0)]
+)
+def test_a_group_that_was_never_evaluated(text: str, at: float | None) -> None:
+    """Go writes the year 1 for never."""
+    rule = {"type": "recording", "name": "r", "query": "up", "health": "ok"}
+    group = {"name": "g", "file": "f", "interval": 5, "rules": [rule], "lastEvaluation": text}
+    body = json.dumps({"status": "success", "data": {"groups": [group]}}).encode()
+    (found,) = responses.RulesDecoder(WHERE).decode(body).recording
+    assert found.evaluated_at == at

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+
 import httpx
 import pytest
 
@@ -82,3 +84,28 @@ def test_the_shortest_interval_counts_and_none_is_none(intervals: tuple[float, .
     panels = RecordedPanels()
     panels.update_intervals([RuleGroup("g", "f", (), interval) for interval in intervals])
     assert panels.evaluation_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "shown"),
+    [(0, 29, 0), (0, 30, 30), (0, 31, 31), (3600, 3609, 3600), (3600, 3610, 3610), (3600, 3591, 3600), (3600, 3590, 3590)],
+)
+async def test_the_difference_of_clocks_moves_in_steps(
+    monkeypatch: pytest.MonkeyPatch, before: int, now: int, shown: int
+) -> None:
+    """Half a minute counts; of a known one a change of ten seconds, which is more than a slow answer makes of it."""
+    here = 1_800_000_000.0
+    monkeypatch.setattr("queries.http.client.time.time", lambda: here)
+    servers = Servers()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        response = servers.answer(request)
+        response.headers["date"] = formatdate(here + ahead, usegmt=True)
+        return response
+
+    reader = RulesReader(Endpoint("http://prometheus"), transport=httpx.MockTransport(answer), clock=lambda: 0.0)
+    ahead = before
+    await reader.read()
+    ahead = now
+    assert (await reader.read()).ahead_seconds == shown
+    await reader.close()

@@ -7,12 +7,14 @@ import pytest
 from recorded_server import RecordedServer
 
 from console.checks.panels import evaluate_panel
+from queries.http.client import Client
 from queries.http.endpoint import Endpoint
 from queries.model.annotations import line_of
 from queries.model.panel import PanelSpec, Unit
 from queries.model.verdict import Verdict
 from queries.prometheus.capabilities import ANCHORED, DURATION_EXPRESSIONS, INFO, NATIVE_HISTOGRAMS, UTF8_NAMES
 from queries.prometheus.client import Prometheus
+from queries.prometheus.thanos_stores import ThanosStores
 
 ERRORS = 'sum(rate(ocr_requests_total{status="error"}[30s])) or vector(0)'
 """As many panels are written: it has a value where nothing is stored."""
@@ -128,3 +130,48 @@ async def test_a_thanos_that_allows_no_partial_answer_says_what_is_missing() -> 
     verdict, reason = await evaluate_query(source, "up")
     assert verdict is Verdict.NO_DATA and told in reason
     await source.close()
+
+
+class Stores:
+    """A Thanos Query whose stores failed; `asked` counts the requests for their list."""
+
+    def __init__(self, failed: int = 0, status: int = 200) -> None:
+        self.failed, self.status, self.asked, self.now = failed, status, 0, 1000.0
+        client = Client(Endpoint("http://thanos"), name="prometheus", transport=httpx.MockTransport(self._answer))
+        self.client = client
+        self.stores = ThanosStores(client, clock=lambda: self.now)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        listed = [{"name": f"s{at}", "lastError": "down"} for at in range(self.failed)]
+        return httpx.Response(self.status, json={"status": "success", "data": {"sidecar": [*listed, {"name": "well"}]}})
+
+    async def missing(self) -> str:
+        return await self.stores.missing(is_thanos=True)
+
+
+@pytest.mark.parametrize(
+    ("failed", "named"),
+    [(0, ""), (1, "sidecar s0"), (3, "sidecar s0, sidecar s1, sidecar s2"), (4, "sidecar s0, sidecar s1, sidecar s2, 1 more")],
+)
+async def test_three_stores_are_named_and_the_rest_is_counted(failed: int, named: str) -> None:
+    """With the reason of the first; three need no further word."""
+    server = Stores(failed)
+    assert await server.missing() == (f"Thanos Query omits {named}: down" if named else "")
+    await server.client.close()
+
+
+@pytest.mark.parametrize(("status", "every"), [(200, 5.0), (403, 600.0)])
+async def test_how_often_the_stores_are_listed(status: int, every: float) -> None:
+    """Every five seconds, as Thanos checks them; a server that does not list them is asked again after ten minutes, and either
+    after the clock was set back or the server was away.
+    """
+    server = Stores(status=status)
+    for now, asked in ((0.0, 1), (0.0, 1), (every - 0.1, 1), (every, 2), (every, 2), (every - 0.1, 3)):
+        server.now = 1000.0 + now
+        await server.missing()
+        assert server.asked == asked, now
+    server.stores.forget()
+    await server.missing()
+    assert server.asked == 4
+    await server.client.close()

@@ -173,6 +173,9 @@ def test_a_count_of_starts_has_bounds() -> None:
         (["1h"], ["1h"]),
         (["61m"], ["1h"]),
         (["1d", "30m", "10m"], ["10m", "30m", "10m"]),
+        (["1d", "60m"], ["60m", "60m"]),
+        (["60m", "30m"], ["60m", "30m"]),
+        (["3601s", "30m"], ["30m", "30m"]),
         (["$__range"], ["1h"]),
         (["90000ms"], ["90000ms"]),
     ],
@@ -230,6 +233,7 @@ def test_from_suspicion_to_contradiction_and_back() -> None:
     assert tracker.ingest(BatchResult({FIVE: figures(("first", 1.0), ("second", 0.5))})) == []
     (found,) = tracker.contradictions("p")
     assert found.whom == "paddle" and tracker.contradictions("r") == tracker.contradictions("gone") == ()
+    assert keys(tracker) == [], "all of them were checked this very moment"
     clock.now += 59.9
     assert keys(tracker) == []
     clock.now += 0.1

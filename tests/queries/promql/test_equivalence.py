@@ -30,6 +30,8 @@ SAME = [
     ('req{s=~"error|failed"}', 'req{s=~"failed|error"}'),
     ('req{s=~"error"}', 'req{s="error"}'),
     ('req{s=~".*"}', "req"),
+    ('{__name__="req"}', "req"),
+    ('{__name__="req", s="error"}', 'req{s="error"}'),
     ('req{s=~".+"}', 'req{s!=""}'),
     ("sum by (p) (req) * on (p) sum by (p) (other)", "sum by (p) (other) * on (p) sum by (p) (req)"),
     ("req * on (p) group_left () sum by (p) (other)", "sum by (p) (other) * on (p) group_right () req"),
@@ -87,6 +89,42 @@ def test_another_meaning_differs_and_has_a_word(one: str, other: str, kind: Diff
     found = forms().differences((one, "theirs"), (other, "ours"))
     assert kind in {item.kind for item in found}, found
     assert forms().differences((other, "theirs"), (one, "ours"))
+
+
+@pytest.mark.parametrize(("terms", "fits"), [(150, True), (151, False)])
+def test_a_sum_of_more_than_150_terms_is_not_compared(terms: int, fits: bool) -> None:
+    """Each of them is one level deeper, and a comparison without end of levels would end the program."""
+    text = " + ".join(["req"] * terms)
+    if fits:
+        assert forms().differences((text, "theirs"), (text, "ours")) == ()
+    else:
+        with pytest.raises(Incomparable, match="it is nested too deeply to be compared"):
+            forms().differences((text, "theirs"), (text, "ours"))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "told"),
+    [
+        ("100 * sum(req)", "sum(req)", "it is 100 times the console's value"),
+        ("sum(req)", "100 * sum(req)", "it is 1/100 of the console's value"),
+        ("-1 * sum(req)", "sum(req)", "it is -1 times the console's value"),
+        ("-0.5 * sum(req)", "sum(req)", "it is 1/-2 of the console's value"),
+        ("sum(rate(req[1h]))", "sum(rate(req[5m]))", "window 1h instead of 5m"),
+        ('sum(req{s="error"})', "sum(req)", "it adds the filter s=error"),
+        ("sum(req)", 'sum(req{s="error"})', "it lacks the filter s=error"),
+        ('sum(req{s="error", p!="a"})', "sum(req)", "it adds the filters p!=a, s=error"),
+        ('sum(req{s="error"})', 'sum(req{s="failed"})', "filter s=error instead of s=failed"),
+        ("sum(other)", "sum(req)", "metric other instead of req"),
+        ("sum(req) + sum(other)", "sum(req)", "it adds the metric other"),
+        ("sum(req)", "sum(req) + sum(other) + sum(third)", "it lacks the metrics other, third"),
+        ("sum(req) / sum(other)", "sum(req) / sum(third)", "it divides by something else"),
+        ("100 - sum(req)", "sum(req)", "it computes the complement of the console's expression"),
+        ("max(req)", "sum(req)", "it computes something else from the same series"),
+    ],
+)
+def test_the_sentence_says_what_differs(theirs: str, ours: str, told: str) -> None:
+    """What theirs does beside the console's: by how much, and each metric, window and filter by its name."""
+    assert told in [item.text for item in forms().differences((theirs, "theirs"), (ours, "ours"))]
 
 
 @pytest.mark.servers

@@ -167,3 +167,27 @@ def test_everything_of_ours_is_understood() -> None:
         with pytest.raises(PromqlError) as caught:
             parse_promql(f"{text}\n+ nosuch(1)")
         assert caught.value.offset > len(text)
+
+
+@pytest.mark.parametrize(("depth", "fits"), [(100, True), (101, False)])
+@pytest.mark.parametrize("brackets", ["()", "({"])
+def test_brackets_may_be_nested_a_hundred_deep(depth: int, fits: bool, brackets: str) -> None:
+    """Of whatever kind: a parser that follows more would end the program."""
+    text = "(" * (depth - 1) + ("(a)" if brackets == "()" else "a{}") + ")" * (depth - 1)
+    if fits:
+        assert [item.metric for item in parse_promql(text).selectors] == ["a"]
+    else:
+        with pytest.raises(PromqlError, match="nested more than 100 deep"):
+            parse_promql(text)
+
+
+@pytest.mark.parametrize(("operators", "fits"), [(500, True), (501, False)])
+@pytest.mark.parametrize("operator", ["+", "or"])
+def test_an_expression_has_at_most_500_operators(operators: int, fits: bool, operator: str) -> None:
+    """Signs and words alike."""
+    text = f" {operator} ".join(["a"] * (operators + 1))
+    if fits:
+        assert len(parse_promql(text).selectors) == operators + 1
+    else:
+        with pytest.raises(PromqlError, match="more than 500 operators"):
+            parse_promql(text)

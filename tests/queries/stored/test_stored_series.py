@@ -93,3 +93,16 @@ def test_joined_queries_split_into_the_same_ones() -> None:
     )
     assert split_queries(join_queries(parts)) == parts
     assert split_queries("up\nor down") == (BatchQuery("", "up\nor down"),)
+
+
+@pytest.mark.parametrize(
+    ("grid", "known"),
+    [
+        (Grid(0.0, 15.0, 1), True), (Grid(-0.001, 15.0, 1), False), (Grid(0.0, 0.001, 1), True), (Grid(0.0, 0.0009, 1), False),
+        (Grid(0.0, 15.0, 20_000), True), (Grid(0.0, 15.0, 20_001), False),
+        (Grid(253_402_300_724.0, 15.0, 5), True), (Grid(253_402_300_725.0, 15.0, 5), False),
+    ],
+)  # fmt: skip
+def test_which_grids_there_may_be(grid: Grid, known: bool) -> None:
+    """From 1970 up to the end of the year 9999, at least a millisecond apart, at most 20,000 times."""
+    assert bool(read_queries([encode_query("up", grid, [])])) is known
