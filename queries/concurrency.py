@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
@@ -47,24 +47,43 @@ async def maybe_offload(work: Callable[[], T], size: int) -> T:
     return await run_cpu_bound(work) if size > _MANY else work()
 
 
-@asynccontextmanager
-async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
-    """An `asyncio.TaskGroup` that raises its first error itself, not a group of errors.
+class TaskGroup:
+    """Tasks that end together, see `task_group`."""
 
-    No task survives the block: `asyncio.gather` would raise at once and leave the others running into the next poll.
+    def __init__(self) -> None:
+        self.tasks: list[asyncio.Task[Any]] = []
+
+    def create_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.append(task)
+        return task
+
+
+@asynccontextmanager
+async def task_group() -> AsyncIterator[TaskGroup]:
+    """Waits for its tasks at the end of the block. The first that fails cancels the others, and the block raises its error.
+
+    No task survives the block: `asyncio.gather` would raise at once and leave the others running into the next poll. Before
+    3.13 `asyncio.TaskGroup` raises a failure of its tasks instead of the cancellation that arrives with it, so that a poller
+    which was cancelled goes on; this one raises the cancellation.
     """
+    group = TaskGroup()
     try:
-        async with asyncio.TaskGroup() as group:
-            yield group
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+        yield group
+        if group.tasks:
+            await asyncio.wait(group.tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed = [task for task in group.tasks if task.done() and not task.cancelled() and task.exception() is not None]
+    finally:
+        await end_tasks(group.tasks)
+    for task in failed:
+        task.result()
 
 
 async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancels the tasks until each has ended.
 
-    Once is not enough: Python's task group loses a cancellation that arrives while a task of it fails (before 3.13), and a
-    poller that goes on after it never ends.
+    Once is not enough: `asyncio.gather` raises the error of one instead of a cancellation that arrives in the same turn of the
+    loop, and a poller that goes on after it never ends.
     """
     left = [task for task in tasks if not task.done()]
     while left:

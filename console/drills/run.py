@@ -34,6 +34,7 @@ from console.journal.payloads import DrillEnded, DrillFault, DrillObserved, Dril
 from console.state.drills import CHANGED, GOALS, INTERRUPTED, NOT_MADE, ROLLED_BACK, UNDO_FAILED, UNKNOWN
 from console.state.snapshot import Snapshot
 from queries.catalogue.drills import Drill
+from queries.concurrency import end_tasks
 from queries.errors import SourceError
 from queries.kubernetes.pod_decode import decode_pod
 from queries.model.action import ActionCall
@@ -194,6 +195,8 @@ class DrillRun:
         self._deleted = 0
         self._unsure = ""
         """Why it is not known whether a pod was deleted; empty while that is known of every one."""
+        self._breaking: tuple[asyncio.Task[None], ...] = ()
+        """The task that makes the fault, once it runs."""
         self._runs: set[asyncio.Task[None]] = set()
 
     @property
@@ -228,25 +231,24 @@ class DrillRun:
                 yield step
             await task
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-            self._leave()
+            try:
+                await end_tasks((task,))
+                await end_tasks(self._breaking)  # after it: it starts this one, which starts the others
+                await end_tasks(self._runs)
+            finally:
+                self._leave()
 
     async def _run(self) -> None:
-        fault: asyncio.Task[None] | None = None
         try:
             self._report("waiting for the sources")
             await self._wait_for_answers()
-            fault = asyncio.create_task(
-                self._break_pods() if self.drill.pods else self._change(), name="the fault of the drill"
-            )
+            work = self._break_pods() if self.drill.pods else self._change()
+            fault = asyncio.create_task(work, name="the fault of the drill")
+            self._breaking = (fault,)
             await self._watch(fault)
             await fault
             await self._end()
         finally:
-            for task in (*([fault] if fault else []), *self._runs):
-                task.cancel()
-            await asyncio.gather(*([fault] if fault else []), *self._runs, return_exceptions=True)
             self._queue.put_nowait(None)
 
     async def _wait_for_answers(self) -> None:

@@ -16,7 +16,7 @@ from console.config.settings import Settings
 from console.monitor.metric_history import chart_window
 from console.monitor.pauses import PauseDetector
 from console.monitor.poller import Poller
-from queries.concurrency import run_cpu_bound
+from queries.concurrency import end_tasks, run_cpu_bound
 from queries.errors import NotConfigured
 from queries.model.dashboard import Dashboard, DashboardChoice, DashboardResult, DashboardState, PeriodComparison
 from queries.model.fault import Fault, FaultKind
@@ -345,6 +345,6 @@ class DashboardPoller:
 
 
 async def _close_after(task: asyncio.Task[None], opened: OpenDashboard | None) -> None:
-    await asyncio.wait([task])
+    await end_tasks((task,))
     if opened is not None:
         await opened.close()

@@ -12,6 +12,7 @@ from console.log import log_to
 from console.monitor.pauses import PauseDetector
 from console.monitor.polling import SourcePolling
 from console.monitor.recorder import Recorder, RecorderStatus
+from queries.concurrency import end_tasks
 
 _POLL_SECONDS = 15.0
 """How often Alertmanager is polled; the cluster is watched."""
@@ -54,7 +55,7 @@ async def record(settings: Settings, stop: asyncio.Event, report: Callable[[Reco
         stack.push_async_callback(asyncio.to_thread, recorder.close)
         detector.beat()
         tasks = [asyncio.create_task(loop, name=f"the task of {name}") for name, loop in polling.loops().items()]
-        stack.push_async_callback(_cancel, tasks)
+        stack.push_async_callback(end_tasks, tasks)
         shown = None
         while not stop.is_set():
             if recorder.status != shown:
@@ -67,9 +68,3 @@ async def record(settings: Settings, stop: asyncio.Event, report: Callable[[Reco
             except TimeoutError:
                 continue
     return recorder.status
-
-
-async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

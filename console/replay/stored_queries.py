@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from console.monitor.past_session import CLUSTER_KEY
+from queries.concurrency import task_group
 from queries.errors import RequestRejected, SourceError, TimedOut, Unreachable
 from queries.model.frozen import dataclass
 from queries.model.panel import PanelSpec
@@ -112,11 +113,8 @@ async def collect_queries(
             return await collected.fetch(grid, queries)
 
     parts = [(grid, queries[at : at + _TOGETHER]) for grid, queries in jobs.items() for at in range(0, len(queries), _TOGETHER)]
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run(grid, queries)) for grid, queries in parts]
-    except* SourceError as errors:
-        raise errors.exceptions[0] from None
+    async with task_group() as group:
+        tasks = [group.create_task(run(grid, queries)) for grid, queries in parts]
     lines = [line for task in tasks for line in task.result()]
     content = b"".join(line + b"\n" for line in lines)
     return StoredResult(content, total, collected.failed, collected.reason, noted.cluster in collected.found)
@@ -150,11 +148,8 @@ async def collect_log_queries(
         report(f"counting log lines: {done} of {len(queries)} queries")
         return await asyncio.to_thread(encode_query, query, grid, series, error=reason)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run(query, step)) for query, step in queries.items()]
-    except* SourceError as unreachable:
-        raise unreachable.exceptions[0] from None
+    async with task_group() as group:
+        tasks = [group.create_task(run(query, step)) for query, step in queries.items()]
     if errors and len(errors) == len(tasks) and all(not isinstance(error, RequestRejected) for error in errors):
         raise errors[0]
     content = b"".join(task.result() + b"\n" for task in tasks)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
+from collections.abc import Awaitable, Callable
 
 import pytest
 from limits import extend
@@ -44,31 +45,85 @@ async def test_nothing_goes_on_after_a_failure(serve, kind: str) -> None:
     await (source if kind == "platform" else peers).close()
 
 
-async def test_what_fails_while_it_is_cancelled_ends_all_the_same() -> None:
-    """A poll whose request fails at the moment in which it is cancelled goes on polling, and is cancelled again."""
-    failing: list[asyncio.Task[None]] = []
-    polls = 0
+async def fail() -> None:
+    raise ValueError("rejected")
 
-    async def fail() -> None:
-        raise ValueError("rejected")
 
-    async def poll() -> None:
-        nonlocal polls
+class FailingPoll:
+    """Polls again after every failure; a request appends the task of it that fails to `failing`."""
+
+    def __init__(self, request: Callable[[list[asyncio.Task[None]]], Awaitable[None]]) -> None:
+        self.failing: list[asyncio.Task[None]] = []
+        self._request = request
+
+    async def run(self) -> None:
         while True:
-            polls += 1
             with contextlib.suppress(ValueError):
-                async with task_group() as group:
-                    failing.append(group.create_task(fail()))
+                await self._request(self.failing)
             await asyncio.sleep(0.01)
 
-    polled = asyncio.create_task(poll())
-    for _ in range(100):
-        if failing and failing[0].done():
-            break
-        await asyncio.sleep(0)
+    async def start(self) -> asyncio.Task[None]:
+        """Returns in the very turn of the loop in which the first request fails."""
+        polled = asyncio.create_task(self.run())
+        for _ in range(100):
+            if self.failing and self.failing[0].done():
+                break
+            await asyncio.sleep(0)
+        return polled
+
+
+async def test_what_fails_while_it_is_cancelled_ends_all_the_same() -> None:
+    """A poll whose request fails at the moment in which it is cancelled goes on polling, and is cancelled again."""
+
+    async def request(failing: list[asyncio.Task[None]]) -> None:
+        failing.append(asyncio.create_task(fail()))
+        await asyncio.gather(failing[-1], asyncio.sleep(30.0))
+
+    poll = FailingPoll(request)
+    polled = await poll.start()
     async with asyncio.timeout(extend(10.0)):
         await end_tasks([polled])
-    assert polled.cancelled() and polls >= 1
+    assert polled.cancelled() and len(poll.failing) > 1
+
+
+async def test_a_group_that_fails_while_it_is_cancelled_is_cancelled() -> None:
+    """One cancellation is enough: the error of a task does not hide it. The other task of the group has ended by then."""
+    others: list[asyncio.Task[None]] = []
+
+    async def request(failing: list[asyncio.Task[None]]) -> None:
+        async with task_group() as group:
+            failing.append(group.create_task(fail()))
+            others.append(group.create_task(asyncio.sleep(30.0)))
+
+    poll = FailingPoll(request)
+    polled = await poll.start()
+    polled.cancel()
+    await asyncio.wait([polled], timeout=extend(5.0))
+    assert polled.cancelled() and len(poll.failing) == 1 and others[0].cancelled()
+
+
+async def test_a_group_raises_the_error_that_came_first() -> None:
+    """Not what another task makes of being cancelled for it. What the block itself raises comes through as it is, and a group
+    without a task ends at once.
+    """
+
+    async def turn_into_error() -> None:
+        try:
+            await asyncio.sleep(30.0)
+        except asyncio.CancelledError:
+            raise OSError("cancelled") from None
+
+    with pytest.raises(ValueError, match="rejected"):
+        async with task_group() as group:
+            group.create_task(turn_into_error())
+            group.create_task(fail())
+    with pytest.raises(KeyError):
+        async with task_group() as group:
+            waits = group.create_task(asyncio.sleep(30.0))
+            raise KeyError("of the block")
+    assert waits.cancelled()
+    async with task_group():
+        pass
 
 
 @pytest.mark.parametrize("calls", [1, 2, 3])

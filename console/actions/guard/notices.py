@@ -15,6 +15,7 @@ from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.payloads import DeliveryState, Payload, UpdateWritten
 from console.state.incident import Incident, update_target
+from queries.concurrency import end_tasks
 from queries.errors import SourceError
 
 Send = Callable[[Request, Callable[[Preview], Awaitable[bool]]], AsyncGenerator[RunStep, None]]
@@ -96,9 +97,9 @@ class GuardNotices:
 
     async def close(self) -> None:
         """Sends nothing more; what may have been sent already is journalled as unknown."""
-        if self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        self._waiting.clear()
+        if self._task is not None:
+            await end_tasks((self._task,))
 
     async def _send_waiting(self) -> None:
         while self._waiting:

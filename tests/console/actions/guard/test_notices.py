@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -16,9 +16,12 @@ from limits import extend
 from loopback import Behaviour, Loopback, always, http_answer, loopback
 
 from console.actions.guard.model import GuardOptions, GuardPhase
-from console.actions.plan import Outcome, RunStep
+from console.actions.guard.notices import GuardNotices
+from console.actions.plan import Outcome, Request, RunStep
+from console.actions.runner import Confirm
 from console.config.settings import Channel, IncidentSettings
 from console.demo.cluster.request import HttpRequest
+from console.journal.event import Event
 from console.journal.payloads import (
     ActionOutcome,
     IncidentClosed,
@@ -29,6 +32,7 @@ from console.journal.payloads import (
 )
 from console.state.incident import DeliveryState, Incident
 from console.state.incident_projection import IncidentsProjection
+from queries.errors import RequestRejected
 from queries.model.severity import Priority
 
 NODE = "node/node-1"
@@ -179,3 +183,36 @@ async def test_an_incident_about_another_workload_gets_nothing(bench: Bench) -> 
         assert "incident" not in outcome(await run_worse(bench, signals))[1]
         assert not server.requests
     assert guard_lines(bench) == []
+
+
+async def test_a_console_that_ends_sends_nothing_more(bench: Bench) -> None:
+    """Also where the incidents cannot be read at the very moment at which it ends: the texts that wait are not sent."""
+    reads: list[asyncio.Task[None]] = []
+
+    async def fetch_incidents() -> tuple[tuple[Incident, ...], str]:
+        async def fail() -> None:
+            raise RequestRejected("no")
+
+        reads.append(asyncio.create_task(fail()))
+        await asyncio.gather(reads[-1], asyncio.sleep(30.0))
+        return (), ""
+
+    def append(subject: str, payload: Payload) -> Event:
+        raise AssertionError("nothing is sent")
+
+    async def send(request: Request, confirm: Confirm) -> AsyncGenerator[RunStep, None]:
+        raise AssertionError("nothing is sent")
+        yield
+
+    notices = GuardNotices(
+        NODE, fingerprint="", settings=bench.settings.incidents, fetch_incidents=fetch_incidents, append=append, send=send
+    )
+    notices.announce("it is worse")
+    notices.announce("it is rolled back")
+    for _ in range(100):
+        if reads and reads[0].done():
+            break
+        await asyncio.sleep(0)
+    async with asyncio.timeout(extend(5.0)):
+        await notices.close()
+    assert not notices.sending and len(reads) == 1
