@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from console.alerts.merge import find_same
-from queries.model.alert import Alert, evaluation_error
+from console.state.place import Place
+from queries.model.alert import Alert, AlertRule, evaluation_error, labels_agree
+from queries.model.series import Labels
 from queries.model.sorted_rows import find_changes
 
 if TYPE_CHECKING:
@@ -22,14 +24,15 @@ _RESEND_SECONDS = 300.0
 
 class OpenEnds:
     """Alertmanager forgets every alert when it restarts, and drops one that Prometheus does not send for some minutes. So an
-    alert is over only once the rules, requested after the list without it, were evaluated without it as well. An alert whose
-    rule this Prometheus does not have is over once Alertmanager has run long enough to have received it again, and every peer
-    answers.
+    alert is over only once the rules, requested after the list without it, were evaluated without it as well. An alert of
+    another sender (this Prometheus does not have its rule, or its labels name another cluster) is over once Alertmanager has
+    run long enough to have received it again, and every peer answers.
 
     All times are Unix seconds of this machine.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self.alerts: tuple[Alert, ...] = ()
         """As Alertmanager listed them last; the same tuple until it changes."""
         self._left: dict[str, tuple[Alert, float]] = {}
@@ -82,13 +85,23 @@ class OpenEnds:
         known = {name: [rule for rule in rules.rules if rule.name == name] for name in names} if rules is not None else {}
         doubtful = {name for name, found in known.items() if evaluation_error(found)}
         doubtful |= {name for name in known if requested_at < self._settling.get(name, self._settled_at)}
-        if not complete or (started_at is not None and requested_at - started_at < _RESEND_SECONDS):
-            doubtful |= {name for name in names if not known.get(name)}
+        is_sure = complete and (started_at is None or requested_at - started_at >= _RESEND_SECONDS)
         firing = {listed.fingerprint for _, listed in find_same(unlisted, old)}
         for alert in old:
-            if alert.name not in doubtful and alert.fingerprint not in firing:
+            if alert.name in doubtful or alert.fingerprint in firing:
+                continue
+            if is_sure or (rules is not None and self._is_ours(alert, known[alert.name], rules.external_labels)):
                 del self._left[alert.fingerprint]
         self._collect()
+
+    def _is_ours(self, alert: Alert, rules: Sequence[AlertRule], external: Labels) -> bool:
+        """Whether these rules of its name decide on the alert: the servers of several clusters may share an Alertmanager, and
+        their rules may have the same names.
+        """
+        if not (rules and labels_agree(external, alert.labels)):
+            return False
+        own = {*external, *(pair for rule in rules for pair in rule.labels)}
+        return not self._place.is_elsewhere(pair for pair in alert.labels if pair not in own)
 
     def _note_gap(self, rules: RulesResult | None, requested_at: float) -> None:
         latest = requested_at + _SETTLE_SECONDS

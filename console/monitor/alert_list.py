@@ -51,7 +51,7 @@ class AlertList:
         self._partition_delivered = Partition(settings.heartbeat_alert)
         self._partition_evaluated = Partition(settings.heartbeat_alert)
         self._merger = AlertMerger()
-        self._ends = OpenEnds()
+        self._ends = OpenEnds(self._place)
         self._open: tuple[tuple[Alert, ...], tuple[Alert, ...], tuple[Alert, ...]] = ((), (), ())
         self._merged: tuple[AlertmanagerState | None, RulesResult | None, MergedAlerts] | None = None
         self._watchdog: WatchdogState | None = None

@@ -144,6 +144,12 @@ class Place:
             return None
         return Elsewhere("; ".join(text for _, _, text in found), self._command(given, found))
 
+    def is_elsewhere(self, labels: Iterable[tuple[str, str]]) -> bool:
+        """Whether one of these labels names another cluster or environment than this, or one that is not known here. Namespaces
+        do not count: one server evaluates the rules of many.
+        """
+        return any(self._foreign(pair) is not None for pair in labels)
+
     def select_own(self, samples: Iterable[Sample]) -> tuple[tuple[Sample, ...], str]:
         """The samples of this place, of a server that may have those of several; and if none of several is known to be this
         one, which they are: `cluster="a" or cluster="b"`. If all name one place, it is this one, whatever it is called.

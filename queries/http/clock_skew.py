@@ -18,6 +18,8 @@ _FIXED = lazy_pattern(
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 NOTABLE_SECONDS = 30.0
 """A smaller difference may be network delay, load or the rounding of Date to seconds."""
+_JITTER_SECONDS = 10.0
+"""By less a difference between two clocks does not change: one that was measured anew would make every answer another."""
 
 
 class ServerClock:
@@ -47,6 +49,19 @@ class ServerClock:
             f"clock differs by {format_difference(abs(self.ahead_seconds))} at {where}: it is {side} this machine's, "
             "so ages and 'since' are wrong by that; check the time service of both"
         )
+
+
+class SteadySkew:
+    """How far a server's clock is ahead, changed only by what is no delay: whatever is compared with it stays the same."""
+
+    def __init__(self) -> None:
+        self._ahead_seconds = 0.0
+
+    def update(self, ahead_seconds: float) -> float:
+        """What to add to this machine's time, given the newest measurement; 0 for a little."""
+        if abs(ahead_seconds - self._ahead_seconds) >= _JITTER_SECONDS:
+            self._ahead_seconds = ahead_seconds if abs(ahead_seconds) >= NOTABLE_SECONDS else 0.0
+        return self._ahead_seconds
 
 
 def _date(headers: Mapping[str, str]) -> float | None:

@@ -88,6 +88,11 @@ class SentLabels:
             self._added = added
         return tuple([added[id(alert)][1] for alert in alerts])
 
+    @property
+    def external_labels(self) -> Labels:
+        """As last read; empty before anything fires."""
+        return self._relabeling.external_labels
+
     async def current(self) -> AlertRelabeling:
         """The server's relabelling; never raises: while the configuration cannot be read, the last one is used."""
         await self._refresh()

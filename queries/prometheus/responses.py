@@ -87,6 +87,8 @@ class RulesResult:
     """Whether the groups have the field by which a Thanos Query is known; None without a group."""
     ahead_seconds: float = 0.0
     """How far the clock of these times is ahead of this machine's, negative if it is behind; 0 for a little."""
+    external_labels: Labels = ()
+    """What the server adds to the labels of each alert that it sends, as far as its configuration is known."""
 
 
 class _Item(msgspec.Struct):

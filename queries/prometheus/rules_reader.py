@@ -7,15 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from queries.http.client import Client
-from queries.http.clock_skew import NOTABLE_SECONDS
+from queries.http.clock_skew import SteadySkew
 from queries.http.endpoint import Endpoint
 from queries.http.lean_httpx import httpx
 from queries.prometheus.relabel import SentLabels
 from queries.prometheus.responses import RulesDecoder, RulesResult
 from queries.prometheus.thanos_stores import ThanosStores
-
-_JITTER_SECONDS = 10.0
-"""By less a difference between two clocks does not change: one that was measured anew would make every answer another."""
 
 
 class RulesReader:
@@ -36,7 +33,7 @@ class RulesReader:
         self.sent_labels = SentLabels(self.ruler, clock=clock)
         self.stores = ThanosStores(self._client, clock=clock)
         self._decoder = RulesDecoder(self.ruler.where)
-        self._ahead_seconds = 0.0
+        self._skew = SteadySkew()
 
     @property
     def size(self) -> int:
@@ -46,10 +43,10 @@ class RulesReader:
     async def read(self) -> RulesResult:
         """The rules with their pending and firing alerts, with the labels that Alertmanager gets. Raises SourceError."""
         answer = await self.ruler.fetch("/api/v1/rules", decode=self._decoder.decode)
-        ahead = self.ruler.ahead_seconds
-        if abs(ahead - self._ahead_seconds) >= _JITTER_SECONDS:
-            self._ahead_seconds = ahead if abs(ahead) >= NOTABLE_SECONDS else 0.0
-        answer = replace(answer, alerts=await self.sent_labels.add(answer.alerts), ahead_seconds=self._ahead_seconds)
+        ahead = self._skew.update(self.ruler.ahead_seconds)
+        alerts = await self.sent_labels.add(answer.alerts)
+        external = self.sent_labels.external_labels
+        answer = replace(answer, alerts=alerts, ahead_seconds=ahead, external_labels=external)
         if self.ruler is self._client and not answer.partial:
             answer = replace(answer, partial=await self.stores.missing(is_thanos=answer.is_thanos, rules=True))
         return answer

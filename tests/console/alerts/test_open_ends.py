@@ -16,12 +16,15 @@ from queries.alertmanager import AlertmanagerState
 from queries.http.endpoint import Endpoint
 from queries.model.alert import Alert, AlertRule, AlertState
 from queries.model.fault import Fault, FaultKind
+from queries.model.series import Labels
 from queries.model.source import PollResult
 from queries.prometheus.panel_fetcher import PanelResults
 from queries.prometheus.responses import RulesResult
 
 FIRING = replace(tracked("HighErrorRate", "critical", pod="a").alert, starts_at=NOW - 10.0)
-LISTED = replace(FIRING, fingerprint="a1", labels=tuple(sorted((*FIRING.labels, ("cluster", "eu")))))
+EXTERNAL = (("cluster", "eu"),)
+LISTED = replace(FIRING, fingerprint="a1", labels=tuple(sorted((*FIRING.labels, *EXTERNAL))))
+FOREIGN = replace(LISTED, fingerprint="b1", labels=tuple(sorted((*FIRING.labels, ("cluster", "us")))))
 SENT = replace(FIRING, fingerprint="prometheus:1")
 PENDING = replace(FIRING, fingerprint="pending:1", state=AlertState.PENDING)
 OTHER = replace(tracked("HighErrorRate", "critical", pod="b").alert, fingerprint="prometheus:2", starts_at=NOW)
@@ -30,7 +33,8 @@ DOWN = Fault(FaultKind.UNREACHABLE, "connection refused")
 
 
 def rules(*alerts: Alert, health: str = "ok", name: str = "HighErrorRate") -> RulesResult:
-    return RulesResult((AlertRule(name, "x > 5", 0.0, (), (), "firing" if alerts else "inactive", health),), alerts, ())
+    rule = AlertRule(name, "x > 5", 0.0, (), (), "firing" if alerts else "inactive", health)
+    return RulesResult((rule,), alerts, (), external_labels=EXTERNAL)
 
 
 class Platform:
@@ -210,6 +214,37 @@ def test_an_alert_of_another_sender_is_over_once_alertmanager_ran_long_enough(tm
     other.list(after=320.0, started=again)
     answer_rules(321.0)
     assert other.ended()
+
+
+@pytest.mark.parametrize(
+    ("external", "labels", "open_ends"),
+    [
+        (EXTERNAL, (), ["b1"]),
+        ((), (), ["a1", "b1"]),
+        ((), EXTERNAL, ["b1"]),
+        ((), (("cluster", "us"),), ["a1"]),
+        ((("region", "west"), *EXTERNAL), (), ["b1"]),
+    ],
+    ids=["external labels", "nothing known", "labels of the rule", "labels of the other rule", "a label that is dropped"],
+)
+def test_the_rules_of_one_cluster_end_no_alert_of_another(
+    tmp_path: Path, external: Labels, labels: Labels, open_ends: list[str]
+) -> None:
+    """Two clusters have rules of one name and share an Alertmanager that has just started: the alert of the other one is not
+    over because the rule here is evaluated without it. Where nothing says which cluster this is, neither is known to be over.
+    """
+    platform = Platform(tmp_path)
+    started, again = NOW - 900.0, NOW + 4.0
+    rule = replace(rules().rules[0], labels=labels)
+    answer = replace(rules(), rules=(rule,), external_labels=external)
+    platform.list(LISTED, FOREIGN, after=0.0, started=started)
+    platform.answer("rules", answer, 1.0)
+    platform.list(after=5.0, started=again)
+    platform.answer("rules", answer, 16.0)
+    assert [alert.fingerprint for alert in platform.snapshot().open_ends] == open_ends
+    platform.list(after=310.0, started=again)
+    platform.answer("rules", answer, 311.0)
+    assert platform.snapshot().open_ends == ()
 
 
 def test_a_session_that_has_not_read_the_rules_yet_knows_no_end(tmp_path: Path) -> None:

@@ -20,12 +20,15 @@ class Servers:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.lost: set[str] = set()
+        self.config = ""
 
     def answer(self, request: httpx.Request) -> httpx.Response:
         host, path = request.url.host, request.url.path
         self.asked.append(f"{host}{path}")
         if host in self.lost:
             raise httpx.ConnectError("refused")
+        if path.endswith("/config") and self.config:
+            return httpx.Response(200, json={"status": "success", "data": {"yaml": self.config}})
         if not path.endswith("/rules"):
             return httpx.Response(404)
         alert = {
@@ -58,6 +61,17 @@ async def test_rules_come_from_whoever_evaluates_them(ruler: bool) -> None:
     assert {item.partition("/")[0] for item in servers.asked} == {host}
     assert reader.ruler.where == f"http://{host}"
     await reader.close()
+
+
+async def test_the_labels_that_the_server_adds_are_known_where_its_configuration_is() -> None:
+    """They say which of Alertmanager's alerts its rules decide on; a server that does not show them has none."""
+    servers = Servers()
+    servers.config = "global: {external_labels: {cluster: eu}}"
+    for expected in ((("cluster", "eu"),), ()):
+        reader = open_reader(servers, ruler=False)
+        assert (await reader.read()).external_labels == expected
+        await reader.close()
+        servers.config = ""
 
 
 @pytest.mark.parametrize("lost", ["ruler", "prometheus"])
