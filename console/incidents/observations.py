@@ -52,6 +52,8 @@ class Observation:
     settle_seconds: float = 0.0
     fingerprint: str = ""
     """By which a linked alert is listed now, where that changed."""
+    alias: str = ""
+    """By which it is listed for a while: Prometheus lists it, and Alertmanager does not have it."""
 
 
 def observe_sources(snapshot: Snapshot, *, alerts: bool = True) -> tuple[Observation, ...]:
@@ -81,17 +83,22 @@ def observe_minor(incident: Incident, snapshot: Snapshot) -> tuple[Observation, 
 
 
 def observe_renamed(incident: Incident, snapshot: Snapshot) -> tuple[Observation, ...]:
-    """Its alerts that are listed by another fingerprint: a pending one began to fire, or one reached Alertmanager late."""
+    """Its alerts that are listed by another fingerprint: a pending one began to fire, one reached Alertmanager late, or one
+    fires that Alertmanager does not have.
+    """
     alerting = _alert_source(snapshot)
     if alerting is None:
         return ()
-    found = []
+    found, lost = [], _lost_names(snapshot.alerts)
     for linked in incident.alerts:
-        if ":" not in linked.fingerprint:
+        if ":" not in linked.fingerprint and linked.name not in lost:
             continue
         tracked = find_tracked(linked.fingerprint, linked.labels, snapshot)
         if tracked is not None and tracked.alert.fingerprint != linked.fingerprint and tracked.alert.state in _STATES:
             seen = _observe_alert(tracked, _STATES[tracked.alert.state], alerting.last_good_at or snapshot.taken_at)
+            if ":" not in linked.fingerprint:
+                found.append(replace(seen, thing=f"alert:{linked.fingerprint}", alias=tracked.alert.fingerprint))
+                continue
             if not linked.fingerprint.startswith(PENDING_PREFIX):
                 seen = replace(seen, describe=_delivered_text(linked.name, seen.describe))
             found.append(replace(seen, thing=f"alert:{linked.fingerprint}", fingerprint=tracked.alert.fingerprint))
@@ -221,6 +228,10 @@ def _list_fingerprints(alerts: tuple[TrackedAlert, ...]) -> frozenset[str]:
     return frozenset(item.alert.fingerprint for item in alerts if item.alert.state in _STATES)
 
 
+def _list_lost_names(alerts: tuple[TrackedAlert, ...]) -> frozenset[str]:
+    return frozenset(item.alert.name for item in alerts if item.alert.state is AlertState.UNDELIVERED)
+
+
 def _index_minor(alerts: tuple[TrackedAlert, ...]) -> dict[str, tuple[TrackedAlert, str]]:
     return {
         item.alert.fingerprint: (item, _STATES[item.alert.state])
@@ -231,6 +242,7 @@ def _index_minor(alerts: tuple[TrackedAlert, ...]) -> dict[str, tuple[TrackedAle
 
 _watched: IdentityCache[tuple[TrackedAlert, ...], tuple[tuple[TrackedAlert, str], ...]] = IdentityCache(_watch)
 _fingerprints: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = IdentityCache(_list_fingerprints)
+_lost_names: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = IdentityCache(_list_lost_names)
 _minor: IdentityCache[tuple[TrackedAlert, ...], dict[str, tuple[TrackedAlert, str]]] = IdentityCache(_index_minor)
 
 

@@ -51,7 +51,7 @@ class TimelineRecorder:
     ) -> Iterable[TimelineEntryDraft]:
         alerts = sum(thing.startswith("alert:") for thing in incident.seen)
         renamed = observe_renamed(incident, snapshot)
-        known = {f"alert:{item.fingerprint}" for item in renamed}
+        known = {f"alert:{item.fingerprint or item.alias}" for item in renamed}
         for item in (*renamed, *observations, *observe_minor(incident, snapshot), *observe_resolved(incident, snapshot)):
             if item.thing in known:
                 continue  # the same alert

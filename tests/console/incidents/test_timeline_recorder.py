@@ -186,6 +186,27 @@ def test_an_alert_that_fires_again_undelivered_is_listed(room: Room) -> None:
     assert describe_instability(room.incident, replace(shown, alerts=(lost, other))) == "not known"
 
 
+def test_an_alert_that_alertmanager_does_not_have_is_the_same_one(room: Room) -> None:
+    """Prometheus lists it by another fingerprint. Where it fires again the timeline says so of this alert, and the stability
+    window starts anew; where it fires on, nothing happened. It ends once.
+    """
+    others = tuple(item for item in snapshot().alerts if item.alert.name != "HighErrorRate")
+
+    def lost(tracked: TrackedAlert) -> TrackedAlert:
+        return replace(tracked, alert=replace(tracked.alert, fingerprint="prometheus:1", state=AlertState.UNDELIVERED))
+
+    (before,) = room.incident.alerts
+    first, again = snapshot().alerts[0], later("HighErrorRate", "critical", 30.0)
+    assert room.look(replace(snapshot(), alerts=(*others, lost(first))), at=10.0) == []
+    assert room.look(replace(snapshot(), alerts=others), at=20.0) == ["HighErrorRate resolved"]
+    shown = replace(snapshot(), alerts=(*others, lost(again)))
+    assert room.look(shown, at=31.0) == ["HighErrorRate (platform) firing again"]
+    assert room.look(shown, at=32.0) == []
+    assert room.incident.quiet_since is None and [item.fingerprint for item in room.incident.alerts] == [before.fingerprint]
+    assert room.look(replace(snapshot(), alerts=(*others, again)), at=40.0) == []
+    assert room.look(replace(snapshot(), alerts=others), at=50.0) == ["HighErrorRate resolved"]
+
+
 def test_a_pending_alert_that_begins_to_fire_stays_the_incidents(room: Room) -> None:
     """Declared while it was pending: it has another fingerprint once it fires. The timeline says when it began, once; what is
     acknowledged of it counts for the incident, and it ends once.
