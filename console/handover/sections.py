@@ -26,7 +26,7 @@ from queries.model.source import Health, PollResult
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.durations import format_duration, format_span
-from queries.text.times import format_local, local_midnight
+from queries.text.times import format_local, is_same_period, local_midnight
 
 _ENDS_SECONDS = 12 * 3600.0
 _CHANGES_SECONDS = 86_400.0
@@ -248,7 +248,7 @@ def _checklists(facts: HandoverInput) -> ReportSection:
 
 
 def _open_lines(checklist: Checklist, runs: ChecklistRuns, now: float) -> Iterable[Detail]:
-    """The open items of today's newest run, or that there is no run though one is due."""
+    """The open items of today's newest run and of those open beside it, or that there is no run though one is due."""
     title, today = visible(checklist.title), local_midnight(now)
     own = [run for run in runs.for_checklist(checklist.name) if run.started_at >= today]
     due, newest = checklist.due_at(now), own[-1] if own else None
@@ -256,15 +256,16 @@ def _open_lines(checklist: Checklist, runs: ChecklistRuns, now: float) -> Iterab
         yield Detail(f"{title}: overdue since {format_local(due)}, not started", Verdict.WARN)
     if newest is None:
         return
-    signature = newest.signature
-    if signature is None:
-        missing = [visible(item.title) for item in checklist.items if item.id not in newest.answered_items]
-        state = f"not answered: {', '.join(missing)}" if missing else "all answered, not signed"
-        started = f"started {format_local(newest.started_at)} by {visible(newest.started_by)}"
-        yield Detail(f"{title}: {started}, {state}", Verdict.WARN)
-        return
-    for sentence in signature.open:
-        yield Detail(f"{title}, signed {format_local(signature.at)} by {visible(signature.name)}: {visible(sentence)}")
+    period = (run for run in own if is_same_period(run.started_at, newest.started_at, due=checklist.due))
+    for run in period:
+        if run.signature is None:
+            missing = [visible(item.title) for item in checklist.items if item.id not in run.answered_items]
+            state = f"not answered: {', '.join(missing)}" if missing else "all answered, not signed"
+            started = f"started {format_local(run.started_at)} by {visible(run.started_by)}"
+            yield Detail(f"{title}: {started}, {state}", Verdict.WARN)
+    if (signature := newest.signature) is not None:
+        for sentence in signature.open:
+            yield Detail(f"{title}, signed {format_local(signature.at)} by {visible(signature.name)}: {visible(sentence)}")
 
 
 def _budget(facts: HandoverInput) -> ReportSection:

@@ -131,6 +131,26 @@ def test_what_a_signed_walk_left_is_handed_on_and_yesterdays_is_not() -> None:
     assert sections_of(shown)["Open"][0] == "Morning: overdue since 09:00 UTC, not started"
 
 
+def test_every_run_that_is_open_is_handed_on() -> None:
+    """Of two consoles that started one checklist at once, also where the newer run is signed; an earlier hour's is over."""
+    signature = Signature("Ann", "ann", NOW - HOUR, ("Errors: WARN 1.4 %",))
+    first = ChecklistRun("w1", "morning", NOW - 2 * HOUR, "ann")
+    second = ChecklistRun("w2", "morning", NOW - 2 * HOUR + 60, "bob")
+    hours = tuple(ChecklistRun(f"h{at}", "hourly", NOW - at, "ann") for at in (2 * HOUR, 100.0, 60.0))
+
+    def open_items(*runs: ChecklistRun) -> list[str]:
+        shown = snapshot()
+        known = ChecklistRuns((("morning", runs), ("hourly", hours)))
+        shown = replace(shown, ledger=replace(shown.ledger, checklist_runs=known))
+        return [line.partition(", not answered")[0] for line in sections_of(shown)["Open"]]
+
+    hourly = ["Hourly: started 14:01 UTC by ann", "Hourly: started 14:02 UTC by ann"]
+    both = ["Morning: started 12:03 UTC by ann", "Morning: started 12:04 UTC by bob"]
+    assert open_items(first, second) == [*both, *hourly]
+    signed = "Morning, signed 13:03 UTC by Ann: Errors: WARN 1.4 %"
+    assert open_items(first, replace(second, signatures=(signature,))) == [both[0], signed, *hourly]
+
+
 def test_all_of_the_shift_is_handed_over() -> None:
     """A P1 that fired and went, what was overruled with its reason, and every note of the shift; nothing from before it."""
     fired = (("alertname", "ModelLoadError"), ("severity", "critical"))
