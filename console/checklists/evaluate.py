@@ -406,7 +406,9 @@ def _batch(item: Item, evidence: BatchEvidence, facts: EvaluationInput) -> ItemR
             f"there {'are' if len(reading.value) > 1 else 'is'} {known}" if known else "there is none at all"
         )
         return ItemResult(item, Verdict.NO_DATA, "not known", reason, limit=limit, targets=targets)
-    results = [(job, *_evaluate_job(job, evidence, facts.now)) for job in found]
+    cluster = facts.snapshot.cluster
+    now = facts.now + (cluster.ahead_seconds if cluster is not None else 0.0)  # the times are the API server's
+    results = [(job, *_evaluate_job(job, evidence, now)) for job in found]
     if evidence.kind == "Job":
         # Every run of a Job has its own name: the newest success counts, not the worst of all runs.
         newest = max(results, key=lambda each: (each[0].succeeded_at, each[0].created_at))
@@ -417,9 +419,9 @@ def _batch(item: Item, evidence: BatchEvidence, facts: EvaluationInput) -> ItemR
             verdict, reason = Verdict.WARN, f"{reason}; {failed[-1][2]}"
     else:
         job, verdict, reason = max(results, key=lambda each: each[1].rank)
-    ago = f"{format_span(facts.now - job.succeeded_at)} ago" if job.succeeded_at else "never"
+    ago = f"{format_span(now - job.succeeded_at)} ago" if job.succeeded_at else "never"
     details = tuple(Detail(text, each) for _, each, text in results[:_SHOWN])
-    age = facts.now - job.succeeded_at if job.succeeded_at else None
+    age = now - job.succeeded_at if job.succeeded_at else None
     return ItemResult(item, verdict, f"last success {ago}", reason, value=age, limit=limit, details=details, targets=targets)
 
 

@@ -102,7 +102,7 @@ class WorkloadAssessor:
             out = {item.target for item in gone}
             due |= {target: item for target, item in rows.items() if target not in out}
         due |= self._batch
-        self._evaluate(due, {item.target: item for item in gone}, cluster, restarted, now)
+        self._evaluate(due, {item.target: item for item in gone}, cluster, restarted, now + cluster.ahead_seconds)
         return Assessment(self._verdicts.rows(), self._ready, self._desired, self._samples.rows(), self._newest)
 
     def _count(self, items: Iterable[Workload], sign: int) -> None:
@@ -171,7 +171,7 @@ def assess_status(
     """What the status of one workload says, the worst first, for the list and for its page; empty if it is as desired.
 
     What somebody has set on purpose (paused, suspended, OnDelete) is a note. `newest` and `failed` are the newest Job of a
-    CronJob and the newest that failed, if they are known.
+    CronJob and the newest that failed, if they are known. `now` is Unix seconds by the API server's clock.
     """
     if item.batch is not None:
         cron = item.batch.kind == "CronJob"
@@ -324,7 +324,7 @@ class RestartedPods:
         named = (
             self._by_name.get(item.name)
             for item in now.events
-            if item.kind == "Pod" and item.reason == "BackOff" and at - item.at < RECENT_SECONDS
+            if item.kind == "Pod" and item.reason == "BackOff" and at + now.ahead_seconds - item.at < RECENT_SECONDS
         )
         backing_off = {pod.uid for pod in named if pod is not None and pod.restarts}
         observed = {uid for uid, when in restarted_at.items() if at - when < RECENT_SECONDS}

@@ -100,6 +100,7 @@ def describe_count(event: ObjectEvent, now: float) -> str:
 
 def list_problems(reading: WorkloadReading, *, now: float) -> tuple[Problem, ...]:
     """The problems, worst first; then notes. Empty only if everything was read and nothing is wrong."""
+    now += reading.ahead_seconds
     found = [
         *_check_status(reading, now),
         *_check_conditions(reading),

@@ -17,6 +17,7 @@ from console.objects.dependencies import (
 )
 from queries.concurrency import maybe_offload
 from queries.errors import SourceError
+from queries.http.clock_skew import SteadySkew
 from queries.kubernetes.cluster_decode import decode_autoscaler, decode_budget
 from queries.kubernetes.object_decode import (
     ARGO_HASH,
@@ -80,6 +81,8 @@ class WorkloadReading:
     event_pods: tuple[str, ...] = ()
     """The pods whose events are among them."""
     dependencies: Part[tuple[Dependency, ...]] = PENDING
+    ahead_seconds: float = 0.0
+    """How far the API server's clock, by which its times are, is ahead of this machine's; 0 for a little."""
 
     @property
     def target(self) -> str:
@@ -166,7 +169,8 @@ async def read_workload(
     `kind` is one of PAGE_KINDS.
     """
     raw = await reader.read(kind, name)
-    reading = WorkloadReading(raw, decode_workload(raw), clock())
+    ahead = SteadySkew().update(reader.kubernetes.api.clock.ahead_seconds)
+    reading = WorkloadReading(raw, decode_workload(raw), clock(), ahead_seconds=ahead)
     yield reading
     template, uid = reading.template, reading.workload.uid
     named = find_dependencies(template, name_own_claims(raw) if kind == "statefulset" else ())

@@ -121,7 +121,8 @@ def decode_cluster(objects: Mapping[str, bytes], namespace: str) -> Cluster:
             found.setdefault(name, []).append(_decode(key, raw, type_))
     for name, items in found.items():
         items.sort(key=lambda item: (item.name, item.kind) if name == "workloads" else getattr(item, "name", ""))
-    return Cluster(namespace, **{name: tuple(items) for name, items in found.items()})
+    lists: dict[str, Any] = {name: tuple(items) for name, items in found.items()}
+    return Cluster(namespace, **lists)
 
 
 def decode_alerts(objects: Mapping[str, bytes]) -> RecordedAlerts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from queries.http.clock_skew import SteadySkew
 from queries.kubernetes.client import Kubernetes
 from queries.kubernetes.cluster_index import ClusterIndex
 from queries.kubernetes.watch import CONTROLLERS, KINDS, PODS, Kind
@@ -21,6 +22,7 @@ class ClusterBuilder:
         self._kubernetes = kubernetes
         self._index = ClusterIndex()
         self._latest = Cluster(kubernetes.namespace)
+        self._skew = SteadySkew()
         self._events: tuple[tuple[ClusterEvent, ...], tuple[ClusterEvent, ...]] = ((), ())
 
     def build(
@@ -51,6 +53,7 @@ class ClusterBuilder:
                 for kind, (fault, since) in failed.items()
                 if not kind.optional
             ),
+            ahead_seconds=self._skew.update(self._kubernetes.api.clock.ahead_seconds),
         )
         if cluster != self._latest:  # else the same object: what was derived from it is kept by identity
             self._latest = cluster

@@ -69,6 +69,8 @@ class Cluster:
     budgets: tuple[DisruptionBudget, ...] = ()
     events: tuple[ClusterEvent, ...] = ()
     faults: tuple[KindFault, ...] = ()
+    ahead_seconds: float = 0.0
+    """How far the API server's clock, by which these times are, is ahead of this machine's; 0 for a little."""
 
     def workload(self, target: str) -> Workload | None:
         """The workload of a target: `statefulset/db`, `sts/db`. Of a bare name, the first of the kinds in their order."""

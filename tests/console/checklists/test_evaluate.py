@@ -275,6 +275,15 @@ def test_the_last_success_of_a_cron_job(jobs: Any, verdict: Verdict, told: str) 
     assert found.verdict is verdict and told in found.reason
 
 
+@pytest.mark.parametrize(("ahead", "verdict"), [(0.0, Verdict.OK), (7200.0, Verdict.CRITICAL)])
+def test_the_age_of_a_success_is_by_the_clock_of_the_cluster(ahead: float, verdict: Verdict) -> None:
+    """A clock of this machine that is two hours behind does not hide that the backup is late."""
+    assert CALM.cluster is not None
+    shown = replace(CALM, cluster=replace(CALM.cluster, ahead_seconds=ahead))
+    late = reading((cron("backup", succeeded_at=NOW - 90_000),))
+    assert evaluate_item(BatchEvidence("CronJob", "backup", 93_600.0), shown=shown, batch=late).verdict is verdict
+
+
 def test_the_newest_run_of_a_job_counts() -> None:
     """Old failures do not matter once one succeeded; a failure after it warns; only failures are critical."""
     wanted = BatchEvidence("Job", "dump-*", 93_600.0)

@@ -93,6 +93,10 @@ def test_a_restart_is_recent_for_a_quarter_of_an_hour(ago: float, verdict: Verdi
     )
     told = state_of(API, pods=pods, events=events)
     assert (seen.verdict, told.verdict) == (verdict, verdict)
+    behind = Cluster(
+        "n", (API,), (), pods, events=tuple(replace(item, at=item.at - 600.0) for item in events), ahead_seconds=-600.0
+    )
+    assert assess_workloads(behind, now=NOW)[0].verdict is verdict  # an event's time is by the clock of the cluster
     if verdict is Verdict.WARN:
         reason = f"cad-ml-api: {POD.name} restarted (4 times in total, last OOMKilled)"
         assert (seen.reason, told.reason) == (reason, reason)
@@ -285,6 +289,21 @@ def test_runs_that_were_due_and_did_not_start_are_counted(facts: dict[str, Any],
     verdict = Verdict.NO_DATA if "zone" in "".join(texts) else Verdict.WARN if "missed" in "".join(texts) else Verdict.OK
     assert assess_workloads(Cluster("n", (item,)), now=now)[0].verdict is verdict
     assert assess_status(_cron_job(schedule="0 * * * *", started_at=HOUR, succeeded_at=2 * NOW), now=HOUR + 3700) == ()
+
+
+@pytest.mark.parametrize(
+    ("now", "ahead", "verdict"),
+    [
+        (HOUR + 3900, 0.0, Verdict.WARN),
+        (HOUR + 3900, -600.0, Verdict.OK),
+        (HOUR + 3300, 0.0, Verdict.OK),
+        (HOUR + 3300, 600.0, Verdict.WARN),
+    ],
+)
+def test_the_clock_of_the_cluster_says_which_run_is_due(now: float, ahead: float, verdict: Verdict) -> None:
+    """The controller starts runs by it: where this machine's differs, no run is missed that is not due, and none is hidden."""
+    item = _cron_job(schedule="0 * * * *", started_at=HOUR, succeeded_at=2 * NOW)
+    assert assess_workloads(Cluster("n", (item,), ahead_seconds=ahead), now=now)[0].verdict is verdict
 
 
 @pytest.mark.parametrize("listed", [True, False])

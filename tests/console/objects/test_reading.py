@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from console.objects.problems import find_overall_verdict, list_problems
 from console.objects.reading import WorkloadReading
 from console.objects.service import ObjectService
 from queries.errors import RequestRejected
+from queries.http.clock_skew import ServerClock
 from queries.model.object_page import Existence
 from queries.model.series import Sample
 from queries.model.verdict import Verdict
@@ -284,3 +286,16 @@ async def test_a_stateful_set_is_current_since_its_revision_unless_that_came_bac
         assert current is not None
         assert page.current_since() == (current.since if number == 2 else 0.0)
         assert current.since > 0.0
+
+
+async def test_a_run_is_missed_by_the_clock_of_the_cluster(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its controller starts the runs: here its clock is 26 h ahead, so that a daily run was due that this machine awaits."""
+
+    def on_response(clock: ServerClock, headers: object, **times: float) -> None:
+        clock.ahead_seconds = 26 * 3600.0
+
+    monkeypatch.setattr(ServerClock, "on_response", on_response)
+    page = await read(objects(), "cronjob/nightly-backup")
+    ours = replace(page, ahead_seconds=0.0)
+    theirs, awaited = (" ".join(item.text for item in list_problems(each, now=time.time())) for each in (page, ours))
+    assert "missed 1 scheduled run" in theirs and "missed" not in awaited

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from queries.http.clock_skew import ServerClock
 from queries.kubernetes.cluster_builder import EVENTS_KEPT, ClusterBuilder, is_tolerated, nothing_is_visible
 from queries.kubernetes.revision_decode import decode_revision
 from queries.kubernetes.watch import CONTROLLERS, KINDS, PODS, Kind
@@ -54,8 +55,9 @@ def event(number: int) -> ClusterEvent:
     return ClusterEvent("n", "Pod", f"p{number * 7919 % 10007:05d}", "Normal", "Pulled", "", float(number), 1)
 
 
-def builder(*served: str) -> ClusterBuilder:
-    api = SimpleNamespace(served={kind.prefix: served for kind in KINDS if kind.custom})
+def builder(*served: str, clock: ServerClock | None = None) -> ClusterBuilder:
+    clock = clock or ServerClock()
+    api = SimpleNamespace(served={kind.prefix: served for kind in KINDS if kind.custom}, clock=clock)
     kubernetes: Any = SimpleNamespace(namespace="n", api=api)
     return ClusterBuilder(kubernetes)
 
@@ -97,6 +99,20 @@ def test_an_unchanged_namespace_is_the_very_same_model() -> None:
     assert made.build(lists(), {}) is first
     other = made.build(lists(events=(event(1),)), {})
     assert other is not first and made.build(lists(events=other.events), {}) is other
+
+
+def test_the_clock_of_the_server_comes_with_its_objects() -> None:
+    """Their times are by it. It is no news while it differs by what a delay explains."""
+    clock = ServerClock()
+    made = builder(clock=clock)
+    before = made.build(lists(), {})
+    clock.ahead_seconds = 29.0
+    assert made.build(lists(), {}) is before and before.ahead_seconds == 0.0
+    clock.ahead_seconds = 600.0
+    skewed = made.build(lists(), {})
+    assert skewed.ahead_seconds == 600.0
+    clock.ahead_seconds = 595.0
+    assert made.build(lists(), {}) is skewed
 
 
 def replica_set(labels: dict[str, str], annotations: dict[str, str], image: str = "a:1", **notes: str) -> dict[str, Any]:
