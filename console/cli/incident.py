@@ -229,17 +229,23 @@ def _print_lines(session: Session, incident: Incident) -> None:
     print(align(list(incident_lines(incident, session.severity_policies, time.time())), indent="  "))
 
 
-async def _note(session: Session, arguments: argparse.Namespace) -> int:
+async def _find_open(session: Session, arguments: argparse.Namespace) -> Incident:
+    """The incident to change: a closed one only by its number. Raises IncidentError."""
     incident = await session.incidents.find(arguments.incident)
     if not (arguments.incident or incident.open):
         raise IncidentError(f"no incident is open; give the number of the closed one, such as {incident.number}")
+    return incident
+
+
+async def _note(session: Session, arguments: argparse.Namespace) -> int:
+    incident = await _find_open(session, arguments)
     identity = await session.incidents.add_note(incident, arguments.text, corrects=arguments.corrects)
     print(f"added note {identity}")
     return 0
 
 
 async def _step(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await session.incidents.find(arguments.incident)
+    incident = await _find_open(session, arguments)
     step, done = Step(arguments.step), arguments.verb == "tick"
     if done and step is Step.RESOLVE and incident.alerts:
         await session.once()  # the note of a resolution says whether its alerts fire
@@ -252,7 +258,7 @@ async def _step(session: Session, arguments: argparse.Namespace) -> int:
 
 
 async def _role(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await session.incidents.find(arguments.incident)
+    incident = await _find_open(session, arguments)
     role, person = Role(arguments.role), arguments.person.strip()
     change = await session.incidents.assign_role(incident.id, role, person)
     if change.holder != person and arguments.take_over:
@@ -268,7 +274,7 @@ async def _role(session: Session, arguments: argparse.Namespace) -> int:
 
 
 async def _change_severity(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await session.incidents.find(arguments.incident)
+    incident = await _find_open(session, arguments)
     await session.incidents.change_severity(incident, arguments.severity, arguments.why)
     print(f"severity {incident.severity} → {arguments.severity}")
     return 0
@@ -292,7 +298,7 @@ async def _reopen(session: Session, arguments: argparse.Namespace) -> int:
 
 async def _update(session: Session, arguments: argparse.Namespace) -> int:
     incidents, channels = session.incidents, session.settings.incidents
-    incident = await incidents.find(arguments.incident)
+    incident = await _find_open(session, arguments)
     for name in arguments.send:
         if channels.channel(name) is None:
             known = ", ".join(item.name for item in channels.channels) or "none"
@@ -320,7 +326,7 @@ async def _update(session: Session, arguments: argparse.Namespace) -> int:
 
 
 async def _sent(session: Session, arguments: argparse.Namespace) -> int:
-    incident = await session.incidents.find(arguments.incident)
+    incident = await _find_open(session, arguments)
     update = await session.incidents.mark_sent(
         incident, arguments.where, update=arguments.update, seconds_ago=arguments.ago or 0.0
     )

@@ -146,13 +146,16 @@ def test_which_one_is_meant(capsys: pytest.CaptureFixture[str]) -> None:
         main(["incident", "tick", "2", "celebrate"])
 
 
-def test_a_note_on_a_closed_incident_names_it(capsys: pytest.CaptureFixture[str]) -> None:
-    """With none open, a note without a number is not written to the newest closed one; with its number it is."""
+def test_a_change_of_a_closed_incident_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """With none open, what has no number does not change the newest closed one; with its number it does."""
     incident(capsys, "declare", "one", "--severity", "P3")
     assert incident(capsys, "close")[0] == 0
-    code, _, err = incident(capsys, "note", "x")
-    assert code == 1 and "no incident is open; give the number of the closed one, such as 1" in err
-    assert incident(capsys, "note", "1", "x")[0] == 0
+    changes = (("note", "x"), ("tick", "assess"), ("untick", "assess"), ("role", "scribe", "bob"), ("severity", "P1"),
+               ("update", "--text", "over"), ("sent",))  # fmt: skip
+    for verb, *words in changes:
+        code, out, err = incident(capsys, verb, *words)
+        assert code == 1 and out == "" and "no incident is open; give the number of the closed one, such as 1" in err
+        assert incident(capsys, verb, "1", *words)[0] == 0
 
 
 @pytest.mark.parametrize(
