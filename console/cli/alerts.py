@@ -140,7 +140,7 @@ async def _acknowledge(session: Session, arguments: argparse.Namespace) -> int:
         if result.caveat:
             print(f"cad-console: could not check whether that is current: {visible(result.caveat)}", file=sys.stderr)
         return 1
-    print(visible(outcome_sentence(name, result, taking=taking, to=to)))
+    print(visible(outcome_sentence(name, result, taking=taking, to=to, state=alert.state)))
     holder = result.acknowledgement.author if result.acknowledgement is not None else ""
     return 1 if result.ownership.held_by_other and holder != to else 0
 

@@ -13,6 +13,7 @@ from console.journal.event import Event
 from console.journal.payloads import AlertAcknowledged, AlertReleased, decode, event_kinds
 from console.journal.presence import Presence
 from console.journal.projection import Projection, keep_last
+from queries.model.alert import AlertState
 from queries.model.frozen import dataclass
 from queries.model.series import Labels
 
@@ -163,8 +164,12 @@ def held_sentence(present: Acknowledgement, ownership: Ownership, elapsed: str) 
     return f"{present.author} {verb} {elapsed} ago{other}"
 
 
-def outcome_sentence(name: str, result: AcknowledgeResult, *, taking: bool, to: str = "") -> str:
-    """What screen and command report once it is written; `to` is to whom the alert was handed."""
+def outcome_sentence(
+    name: str, result: AcknowledgeResult, *, taking: bool, to: str = "", state: AlertState = AlertState.ACTIVE
+) -> str:
+    """What screen and command report once it is written; `to` is to whom the alert was handed, and `state` is the alert's:
+    one that Alertmanager does not have gets another fingerprint there, which nobody has acknowledged.
+    """
     present = result.acknowledgement
     if to and present is not None and present.author == to:
         caveat = f"; could not check whether someone else acknowledged it: {result.caveat}" if result.caveat else ""
@@ -177,6 +182,10 @@ def outcome_sentence(name: str, result: AcknowledgeResult, *, taking: bool, to: 
         return f"{text}; {result.caveat}" if result.caveat else text
     if result.caveat:
         return f"{name} is yours in this journal; could not check whether someone else acknowledged it: {result.caveat}"
+    if state is AlertState.PENDING:
+        return f"{name} is yours while it is pending; acknowledge it again once it fires"
+    if state is AlertState.UNDELIVERED:
+        return f"{name} is yours until Alertmanager has it; acknowledge it again then"
     return f"{name} is yours until it resolves"
 
 

@@ -105,7 +105,7 @@ class AcknowledgeFlow:
             self._in_progress.discard(fingerprint)
         holder = result.acknowledgement.author if result.acknowledgement else ""
         lost = on and result.ownership.held_by_other and holder != to.user
-        sentence = acknowledgements.outcome_sentence(name, result, taking=on, to=to.user)
+        sentence = acknowledgements.outcome_sentence(name, result, taking=on, to=to.user, state=tracked.alert.state)
         self.app.show_notice(sentence, warning=lost or bool(result.caveat))
 
     async def _confirm_takeover(self, name: str, result: AcknowledgeResult, *, to: str = "") -> bool:

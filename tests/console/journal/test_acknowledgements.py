@@ -22,6 +22,7 @@ from console.journal.acknowledgements import (
 )
 from console.journal.event import Event
 from console.journal.presence import Presence, PresentConsole
+from queries.model.alert import AlertState
 
 FOLD = Acknowledgements()
 
@@ -193,3 +194,16 @@ def test_what_became_of_taking_handing_and_releasing(result: AcknowledgeResult, 
     """It is never called yours or handed over where somebody else came first, nor certain where nobody could check."""
     assert outcome_sentence("HighErrorRate", result, taking=taking, to=to) == sentence
     assert [item for item in Ownership if item.held_by_other] == [Ownership.SAME_ACCOUNT, Ownership.ANOTHER]
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        (AlertState.SUPPRESSED, "x is yours until it resolves"),
+        (AlertState.PENDING, "x is yours while it is pending; acknowledge it again once it fires"),
+        (AlertState.UNDELIVERED, "x is yours until Alertmanager has it; acknowledge it again then"),
+    ],
+)
+def test_how_long_an_alert_is_yours(state: AlertState, sentence: str) -> None:
+    """One that Alertmanager does not have yet gets another fingerprint there, and nobody holds that one."""
+    assert outcome_sentence("x", AcknowledgeResult(ANN, Ownership.OURS, True), taking=True, state=state) == sentence
