@@ -59,7 +59,7 @@ class ConfigMapBoard:
         return self._latest
 
     def write(self, identity: str, text: str) -> None:
-        for _ in range(2):
+        for is_last in (False, True):
             try:
                 self._patch({identity: text})
                 return
@@ -70,7 +70,7 @@ class ConfigMapBoard:
                 self._create({identity: text})
                 return
             except RequestRejected as error:
-                if error.fault.status != 409:  # another console was faster
+                if error.fault.status != 409 or is_last:  # another console was faster
                     raise
 
     def remove(self, identity: str) -> None:

@@ -94,6 +94,16 @@ def test_two_create_the_board_in_the_same_moment(cluster: SteerableCluster, tmp_
         assert made and entries(cluster) == [(NAME, {"bob": "1", "ann": "1"})]
 
 
+def test_an_entry_that_did_not_get_onto_the_board_is_said(cluster: SteerableCluster, tmp_path: Path) -> None:
+    """Whoever creates the board deletes it again, twice: nothing was written, and the console does not believe it was."""
+    with open_board(tmp_path) as ann:
+        for status in (404, 409, 404, 409):
+            cluster.fail_next(status)
+        with pytest.raises(RequestRejected) as told:
+            ann.write("ann", "1")
+        assert told.value.fault.status == 409 and entries(cluster) == []
+
+
 @pytest.mark.parametrize("verb", ["patch", "create"])
 def test_a_write_that_is_forbidden_is_said(cluster: SteerableCluster, tmp_path: Path, verb: str) -> None:
     """By whichever request it fails; nothing is on the board then."""
