@@ -253,7 +253,8 @@ class IncidentReducer:
 
     def _take_over_earlier(self, builder: _IncidentBuilder, since: float, before: Incident | None = None) -> None:
         """What somebody did to its alerts and targets since it began, and the steps that this completed. `before` is
-        the incident without the alert that was linked: what it took note of already may have been about that one.
+        the incident without the alert that was linked: what it took note of already may have been about that one. What
+        was changed before the incident began, while that alert fired already, mitigates nothing.
         """
         incident = builder.incident
         known = {entry.id for entry in builder.entries}
@@ -267,11 +268,11 @@ class IncidentReducer:
             elif before is None or _concerns(item, before):
                 continue
             step = _step_of(item.action, item.target, incident)
-            if step is not None:
+            if step is not None and (step is not Step.MITIGATE or entry.at >= incident.began_at):
                 completed.append((step, StepCompletion(entry.at, entry.author, item.title)))
         for alert in incident.alerts:
             held = self._acknowledgements.get(alert.fingerprint)
-            if held is not None:
+            if held is not None and not (before is not None and before.links(alert.fingerprint)):
                 at, author = self._first_holder(alert.fingerprint, since) or (held.at, held.author)
                 completed.append((Step.ACKNOWLEDGE, StepCompletion(at, author, f"acknowledged {alert.name}")))
         for step, completion in sorted(completed, key=lambda each: each[1].at):
@@ -489,8 +490,9 @@ class IncidentReducer:
         builder.seen[thing] = LastRecorded(payload.value, at, count)
         builder.add_entry(event, payload.source, payload.text, at=at, id=event.subject)
         if payload.fingerprint and thing.startswith("alert:"):
+            before = builder.incident
             builder.rename_alert(thing.removeprefix("alert:"), payload.fingerprint)
-            self._take_over_earlier(builder, builder.incident.began_at)
+            self._take_over_earlier(builder, before.began_at, before)
 
 
 def _at_its_turn(event: Event) -> Event:

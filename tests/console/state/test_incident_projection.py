@@ -8,12 +8,14 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.incidents.timeline_recorder import change_subject
 from console.journal.event import Event
 from console.journal.payloads import (
+    AlertAcknowledged,
     AlertLinked,
     ChangeSeen,
     IncidentClosed,
@@ -215,6 +217,37 @@ def test_an_alert_that_is_linked_later_brings_what_was_done_about_it() -> None:
     found = texts(journal.incident())
     assert found.count("restart it: done") == found.count("scale it: done") == 1
     assert journal.incident().mitigated_at == T - 10  # neither was about the incident before
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_what_a_person_reopened_stays_open_where_the_alert_is_listed_anew(acknowledged: bool) -> None:
+    """An alert that begins to fire has another fingerprint, and one is linked: what was done before does not complete the steps
+    again. An acknowledgement of the new fingerprint counts.
+    """
+    journal = Journal()
+    pending = LinkedAlert("pending:1", ALERT.name, ALERT.starts_at, ALERT.labels)
+    journal.declare("i1", pending, targets=("deployment/x",))
+    journal.add_raw("action.outcome", "r1", outcome("rollback"))
+    journal.add("pending:1", AlertAcknowledged("HighErrorRate"))
+    assert {Step.MITIGATE, Step.ACKNOWLEDGE} <= journal.incident().completions.keys()
+    for step in (Step.MITIGATE, Step.ACKNOWLEDGE):
+        journal.add("i1", StepChanged(step, done=False))
+    journal.add("i1", AlertLinked("fp2", "QueueBacklog", T - 20))
+    if acknowledged:
+        journal.add("fp1", AlertAcknowledged("HighErrorRate"))
+    fires = ChangeSeen("alert:pending:1", "firing", 1, T + 9, Source.ALERTMANAGER, "it fires", "fp1")
+    journal.add(change_subject("i1", "alert:pending:1", 1), fires)
+    assert journal.incident().links("fp1")
+    assert journal.incident().completions.keys() == ({Step.ACKNOWLEDGE} if acknowledged else set())
+
+
+def test_what_was_changed_before_an_incident_began_does_not_mitigate_it() -> None:
+    """An alert that has fired for days is linked: a rollback of yesterday ended nothing that began today."""
+    journal = Journal()
+    journal.add_raw("action.outcome", "r1", outcome("rollback"), at=T - 86_400)
+    journal.add("i1", IncidentDeclared.of("errors", Priority.P1, alerts=(ALERT,), targets=("deployment/x",)), at=T)
+    journal.add("i1", AlertLinked("fp2", "QueueBacklog", T - 3 * 86_400), at=T + 9)
+    assert "rollback it: done" in texts(journal.incident()) and journal.incident().mitigated_at is None
 
 
 def test_an_action_belongs_to_the_incident_of_its_alert() -> None:
