@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from queries.concurrency import CPU_LOCK, DaemonPool, run_cpu_bound
-from queries.errors import SourceError, TimedOut
+from queries.errors import RequestRejected, SourceError, TimedOut
 from queries.http.endpoint import ClusterEndpoint, ClusterIdentity
 from queries.kubernetes import objects as k8s
 from queries.kubernetes.api import (
@@ -29,14 +29,18 @@ from queries.kubernetes.pod_decode import build_usage
 from queries.kubernetes.pod_template_decode import sum_requests
 from queries.kubernetes.watch import (
     CRON_JOBS,
+    EXPIRED,
     JOBS,
     KINDS,
+    LIST_ATTEMPTS,
     NOT_CONFIGURATION,
     PAGE,
     PODS,
     Kind,
     RawList,
+    expired_list,
     list_kind,
+    restart_expired,
 )
 from queries.model.change import LastWrite
 from queries.model.pod import PodUsage
@@ -116,14 +120,41 @@ class Kubernetes:
 
     async def items(self, path: str, query: Query = (), headers: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """The raw objects of a list, in the server's order, read page by page. Raises SourceError."""
-        found: list[dict[str, Any]] = []
+        return await self.read_pages(path, RawList, lambda item: item, query, headers)
+
+    async def read_pages(
+        self,
+        path: str,
+        page_type: Any,
+        build: Callable[[Any], T],
+        query: Query = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> list[T]:
+        """What `build` makes of each object of a list, in the server's order; off the loop for a large page. A list that
+        expires on the server between two pages is read again from the start. Raises SourceError.
+        """
+        for _ in range(LIST_ATTEMPTS):
+            try:
+                return await self._read_pages(path, page_type, build, query, headers)
+            except RequestRejected as error:
+                if error.fault.status != EXPIRED:
+                    raise
+        raise expired_list(path.rpartition("/")[2], where=self.where)
+
+    async def _read_pages(
+        self, path: str, page_type: Any, build: Callable[[Any], T], query: Query, headers: Mapping[str, str] | None
+    ) -> list[T]:
+        def decode(content: bytes) -> str:
+            page = self.api.decode(content, page_type)
+            found.extend(map(build, page.items or ()))
+            return page.metadata.next or ""
+
+        found: list[T] = []
         token = ""
         while True:
             page_query = [*query, ("limit", str(PAGE)), *([("continue", token)] if token else [])]
             content = await self.call("GET", path, page_query, None, headers)
-            page = await _decode(partial(self.api.decode, content, RawList), content)
-            found += page.items or []
-            token = page.metadata.next or ""
+            token = await _decode(partial(decode, content), content)
             if not token:
                 return found
 
@@ -233,7 +264,7 @@ class Kubernetes:
 
     async def node_requests(self) -> dict[str, dict[str, float]]:
         """What the pods of all namespaces that have not ended request, summed for each node; `pods` is their number."""
-        return await self.run(_sum_requests, self.api)
+        return await self.run(lambda: restart_expired(partial(_sum_requests, self.api), "pods", where=self.where))
 
     async def cron_jobs(self) -> tuple[BatchJob, ...]:
         """The CronJobs of the namespace, sorted by name."""
@@ -246,16 +277,8 @@ class Kubernetes:
     async def config_maps(self) -> tuple[LastWrite, ...]:
         """The last write of each ConfigMap; only metadata is fetched, never a value."""
         path = f"/api/v1/namespaces/{self.namespace}/configmaps"
-        query = [("limit", str(PAGE)), ("labelSelector", NOT_CONFIGURATION)]
-        found: list[LastWrite] = []
-        token = ""
-        while True:
-            content = await self.call("GET", path, [*query, *([("continue", token)] if token else [])], None, METADATA)
-            page = await _decode(partial(self.api.decode, content, k8s.ObjectList[k8s.TouchedObject]), content)
-            found += (build_last_write(item) for item in page.items or ())
-            token = page.metadata.next or ""
-            if not token:
-                return tuple(found)
+        query = [("labelSelector", NOT_CONFIGURATION)]
+        return tuple(await self.read_pages(path, k8s.ObjectList[k8s.TouchedObject], build_last_write, query, METADATA))
 
     async def _batch(self, kind: Kind) -> tuple[BatchJob, ...]:
         found: dict[str, Workload]

@@ -14,7 +14,7 @@ from queries.kubernetes.cluster_builder import ClusterBuilder, is_tolerated, not
 from queries.kubernetes.consistent_read import ConsistentRead, stale_error
 from queries.kubernetes.direct_read import DirectReader, NotReadDirectly, open_direct
 from queries.kubernetes.identity import find_absence
-from queries.kubernetes.watch import DEPLOYMENTS, KINDS, Kind, add_page, first_page, is_served, list_kind
+from queries.kubernetes.watch import DEPLOYMENTS, EXPIRED, KINDS, Kind, add_page, first_page, is_served, list_kind
 from queries.model.cluster import Cluster
 
 _LARGE_BYTES = 32 << 10
@@ -51,7 +51,7 @@ async def _list(kubernetes: Kubernetes, kind: Kind, reader: DirectReader | None)
             except NotReadDirectly:
                 pass
             except RequestRejected as error:
-                if error.fault.status != 410:  # it expired between two pages: `list_kind` starts again
+                if error.fault.status != EXPIRED:  # it expired between two pages: `list_kind` starts again
                     raise
         if not await kubernetes.run(is_served, kubernetes.api, kind):
             return (), None

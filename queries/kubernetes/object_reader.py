@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
-from queries.concurrency import run_cpu_bound
 from queries.errors import SourceError
 from queries.kubernetes import objects as k8s
 from queries.kubernetes.api import quote_segment
 from queries.kubernetes.client import Kubernetes
 from queries.kubernetes.object_decode import build_node_pod, decode_object_event, sort_events
-from queries.kubernetes.watch import PAGE
 from queries.model.frozen import dataclass
 from queries.model.object_page import NodePod, ObjectEvent
 
@@ -138,20 +134,9 @@ class ObjectReader:
         """The pods that have not ended, of every namespace or of this one; with `node` those that run there."""
         path = "/api/v1/pods" if everywhere else self._path(OBJECT_KINDS["pod"])
         fields = ["status.phase!=Succeeded", "status.phase!=Failed", *([f"spec.nodeName={node}"] if node else [])]
-        query = [("fieldSelector", ",".join(fields)), ("limit", str(PAGE))]
-        found: list[NodePod] = []
-        token = ""
-        while True:
-            content = await self.kubernetes.get_raw(path, [*query, *([("continue", token)] if token else [])])
-            page = await run_cpu_bound(partial(self.kubernetes.decode, content, k8s.ObjectList[k8s.ScheduledPodObject]))
-            found += await run_cpu_bound(partial(_build_pods, page.items or ()))
-            token = page.metadata.next or ""
-            if not token:
-                return tuple(found)
-
-
-def _build_pods(items: Iterable[k8s.ScheduledPodObject]) -> list[NodePod]:
-    return [build_node_pod(item) for item in items]
+        query = [("fieldSelector", ",".join(fields))]
+        page = k8s.ObjectList[k8s.ScheduledPodObject]
+        return tuple(await self.kubernetes.read_pages(path, page, build_node_pod, query))
 
 
 def _is_controlled(item: dict[str, Any], uid: str) -> bool:

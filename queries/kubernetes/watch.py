@@ -34,6 +34,9 @@ from queries.model.sorted_rows import SortedRows
 T = TypeVar("T")
 
 PAGE = 500
+EXPIRED = 410
+"""The status for a page of a list that the server no longer keeps: its pages are of one moment, for about five minutes."""
+LIST_ATTEMPTS = 3
 WATCH_SECONDS = 300
 """How long the server keeps one watch open before it is resumed."""
 FORBIDDEN_SECONDS = 60.0
@@ -156,14 +159,25 @@ def _check_other_versions(api: KubeApi, kind: Kind) -> None:
 
 def list_kind(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], str]:
     """Every object of the kind by its name, and the resourceVersion to watch from. Raises SourceError."""
-    for _ in range(3):
+    return restart_expired(lambda: _pages(api, kind, namespace), kind.name, where=api.where)
+
+
+def restart_expired(read: Callable[[], T], name: str, *, where: str) -> T:
+    """What `read` returns, which reads a list page by page: from the start again if the list expired on the server between two
+    pages. Raises SourceError.
+    """
+    for _ in range(LIST_ATTEMPTS):
         try:
-            return _pages(api, kind, namespace)
+            return read()
         except RequestRejected as error:
-            # The list expired on the server between two pages: start again.
-            if error.fault.status != 410:
+            if error.fault.status != EXPIRED:
                 raise
-    raise TimedOut(f"the list of {kind.name} changes faster than it can be read", where=api.where)
+    raise expired_list(name, where=where)
+
+
+def expired_list(name: str, *, where: str) -> TimedOut:
+    """The error for a list that expired on the server each time before its last page was read."""
+    return TimedOut(f"the list of {name} changes faster than it can be read", where=where)
 
 
 def _pages(api: KubeApi, kind: Kind, namespace: str) -> tuple[dict[str, Any], str]:
@@ -293,7 +307,7 @@ class Watcher:
                 self._wake.clear()
 
     def _failed(self, error: SourceError) -> float:
-        if error.fault.status == 410:
+        if error.fault.status == EXPIRED:
             self._version = ""
             # A server whose lists expire at once must not be queried in a tight loop.
             return 0.05 if time.monotonic() - self._listed_at > 2.0 else 1.0

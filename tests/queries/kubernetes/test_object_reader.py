@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from steerable_cluster import SteerableCluster
 
-from queries.errors import SourceError
+from console.demo.cluster.request import HttpRequest
+from queries.errors import SourceError, TimedOut
 from queries.kubernetes.client import Kubernetes
 from queries.kubernetes.object_reader import OBJECT_KINDS, ObjectReader
 from queries.kubernetes.watch import PAGE
@@ -193,3 +194,40 @@ async def test_pods_of_nodes_page_by_page(kube: Open, cluster: SteerableCluster)
         f"/api/v1/{HERE}/pods",
         {"fieldSelector": f"{ended},spec.nodeName=n1", "limit": str(PAGE)},
     )
+
+
+def expire_pages(cluster: SteerableCluster, *, times: int) -> list[str]:
+    """Returns the paths of the pages that expired: of the next ones that continue a list."""
+    expired: list[str] = []
+
+    def on_request(request: HttpRequest) -> None:
+        if "continue" in dict(request.query) and len(expired) < times:
+            expired.append(request.path)
+            cluster.fail_next(410)
+
+    cluster.on_request(on_request)
+    return expired
+
+
+@pytest.mark.parametrize("what", ["items", "config maps", "pods of nodes", "requests of nodes"])
+async def test_a_list_that_expires_between_two_pages_is_read_again(
+    kube: Open, cluster: SteerableCluster, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """From the start, with nothing twice; one that expires each time is an error that says so."""
+    monkeypatch.setattr("queries.kubernetes.client.PAGE", 1)
+    for name in ("one", "two", "three"):
+        cluster.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}])
+    kubernetes = kube()
+    reads: dict[str, Callable[[], Awaitable[Any]]] = {
+        "items": lambda: kubernetes.items(f"/api/v1/{HERE}/pods"),
+        "config maps": kubernetes.config_maps,
+        "pods of nodes": lambda: ObjectReader(kubernetes).node_pods(everywhere=False),
+        "requests of nodes": kubernetes.node_requests,
+    }
+    whole = await reads[what]()
+    expired = expire_pages(cluster, times=1)
+    assert await reads[what]() == whole and len(expired) == 1
+    expired = expire_pages(cluster, times=9)
+    with pytest.raises(TimedOut, match="changes faster than it can be read"):
+        await reads[what]()
+    assert len(expired) == 3
