@@ -99,8 +99,8 @@ class Forms:
         """The differences beyond a window, a filter or a factor."""
         table = self._tables[Blind()]
         left, right = _features(table, one.number), _features(table, other.number)
-        quotients = [_quotient(table, form.number) for form in (one, other)]
-        if all(below for _, below in quotients) and quotients[0][1] != quotients[1][1]:
+        divisors = [_divisors(table, form.number) for form in (one, other)]
+        if all(divisors) and divisors[0] != divisors[1]:
             yield FormDifference(Differs.DENOMINATOR, "it divides by something else")
         if format_factor(one.factor) != format_factor(other.factor):
             yield FormDifference(Differs.UNIT, f"factor {one.factor:.6g} instead of {other.factor:.6g}")
@@ -170,16 +170,15 @@ def _children(key: Key) -> Iterator[int]:
         yield from (part[1] for part in key[2:] if isinstance(part, tuple))
 
 
-def _quotient(table: NodeTable, number: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The factors and the divisors of a product, also inside a sum with a constant."""
+def _divisors(table: NodeTable, number: int) -> tuple[int, ...]:
+    """The divisors of a product, also inside a sum with a constant."""
     key = table.keys[number]
     if key[0] == "sum":
         inner = [part[0] for part in key[1:] if isinstance(part, tuple) and part[0] != table.one]
-        return _quotient(table, inner[0]) if len(inner) == 1 else ((number,), ())
+        return _divisors(table, inner[0]) if len(inner) == 1 else ()
     if key[0] != "product":
-        return (number,), ()
-    parts = [part for part in key[1:] if isinstance(part, tuple)]
-    return tuple(n for n, power in parts if power > 0), tuple(n for n, power in parts if power < 0)
+        return ()
+    return tuple(part[0] for part in key[1:] if isinstance(part, tuple) and part[1] < 0)
 
 
 def _complements(table: NodeTable, one: Form, other: Form) -> bool:

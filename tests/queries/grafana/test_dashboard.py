@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from fake_prometheus import NOW, FakePrometheus
 
-from queries.errors import Unreachable
+from queries.errors import RequestRejected, Unreachable
 from queries.grafana.dashboard import OpenDashboard
 from queries.model.dashboard import Dashboard, DashboardChoice, DashboardResult
 from queries.model.panel import Aggregation, Origin, PanelSpec, Unit
@@ -123,4 +123,26 @@ async def test_the_detail_has_yesterday_moved_to_today() -> None:
     histories = [item async for item in opened.histories("errors", window, back_seconds=86400.0)]
     assert histories[-1].earlier == ((NOW - 100.0, 3.0), (NOW, 4.0))
     assert fake.take() == [("query_range", "alone")] * 2
+    await opened.close()
+
+
+async def test_a_panel_that_the_server_refuses_for_the_earlier_time_says_so() -> None:
+    """The others are compared; its value of today stays."""
+    fake = told()
+    fake.then = {"rec": [({"__name__": "rec"}, "0.5")]}
+    source = fake.source()
+    query = source.query
+
+    async def refuse(text: str, *, at: float | None = None) -> object:
+        if at is not None and at < fake.now and "raw_health" in text:
+            raise RequestRejected("too many samples", status=422)
+        return await query(text, at=at)
+
+    source.query = refuse  # type: ignore[method-assign, assignment]
+    opened = OpenDashboard(source, BOARD, DashboardChoice("board", back_seconds=86400.0), clock=lambda: fake.now)
+    answer = await opened.refresh()
+    errors, health = answer.earlier
+    assert ([sample.value for sample in errors.samples], errors.fault) == ([0.5], None)
+    assert health.samples == () and health.fault is not None and health.fault.what == "too many samples"
+    assert answer.earlier_fault is None and answer.results[1].fault is None
     await opened.close()

@@ -82,6 +82,8 @@ KNOWN = {
         ('up{a="x-$one"}', 'up{a="x-a.b"}'),
         ('up{a="$two"}', 'up{a=~"(a\\\\.b|c)"}'),
         ('up{a=~"$two"}', 'up{a=~"(a.b|c)"}'),
+        ('up{a=~"v.$two"}', 'up{a=~"v.(a.b|c)"}'),
+        ('up{a="v.$two"}', 'up{a=~"v\\\\.(a\\\\.b|c)"}'),
         ('up{a=~"$safe"}', 'up{a=~"(a\\\\.b|c)"}'),
         ('up{a=~"$all"}', 'up{a=~"(a|b|x.*)"}'),
         ('up{a="$all"}', 'up{a=~"(a|b)"}'),

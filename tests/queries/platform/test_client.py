@@ -356,3 +356,19 @@ def test_a_build_is_known_by_its_keys_down_to_the_third_level() -> None:
     assert build() == build_of(
         {"status": "ok", "services": {"a": "up"}, "runtime": {"python_version": "3.11", "ml": {"ready": True, "models": {}}}}
     )
+
+
+@pytest.mark.parametrize(
+    ("readiness", "models"),
+    [
+        ({"model_registry": {"items": {"ocr": "loaded", "clip": "missing"}}, "x_present": True},
+         (("clip", "missing"), ("ocr", "loaded"))),
+        ({"model_registry": {"items": {}}, "b_present": True, "a_present": False, "c_present": "yes"},
+         (("a", "missing"), ("b", "present"))),
+        ({"b_present": True}, (("b", "present"),)),
+        ({}, ()),
+    ],
+)  # fmt: skip
+async def test_models_are_those_of_the_registry(readiness: dict[str, Any], models: tuple[tuple[str, str], ...]) -> None:
+    """Of a build without one, or with an empty one, the models whose presence it states."""
+    assert (await health(HEALTHY | {"config": {"ml": {"readiness": readiness}}})).models == models

@@ -16,8 +16,10 @@ from queries.errors import RequestRejected, SourceError
 from queries.http.endpoint import Endpoint
 from queries.model.fault import FaultKind
 from queries.model.panel import PanelSpec, Unit
+from queries.model.rule import Rule, RuleGroup, RuleKind, RuleMatch
 from queries.prometheus.client import Prometheus
 from queries.prometheus.history import Window
+from queries.promql.our_rules import our_recordings
 
 SPEC = PanelSpec("p", "P", Unit.COUNT, raw="raw", recorded="rec", recorded_names=("rec",))
 
@@ -281,4 +283,21 @@ async def test_a_query_of_more_than_1500_characters_is_a_form(length: int, metho
     source = server.source()
     assert (await source.query("up" + " " * (length - 2))).samples
     assert [item[0] for item in server.asked] == [method]
+    await source.close()
+
+
+@pytest.mark.parametrize("ahead", [3600.0, -3600.0])
+async def test_a_rule_is_late_by_the_clock_of_its_server(ahead: float) -> None:
+    """Whose times the rules have: this machine's clock would call every rule late, or none."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        data = {"status": "success", "data": {"groups": []}}
+        return httpx.Response(200, json=data, headers={"Date": formatdate(time.time() + ahead, usegmt=True)})
+
+    source = Prometheus(Endpoint("http://p"), transport=httpx.MockTransport(answer), clock=time.time)
+    await source.rules()
+    rules = tuple(Rule(RuleKind.RECORD, name, expression, health="ok") for name, expression in our_recordings().items())
+    for age, match in ((5.0, RuleMatch.SAME), (1800.0, RuleMatch.LATE)):
+        group = RuleGroup("g", "g.yaml", rules, 30.0, time.time() + ahead - age, 0.01)
+        assert {item.match for item in (await source.match_rules([group])).values()} == {match}
     await source.close()

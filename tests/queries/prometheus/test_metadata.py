@@ -212,3 +212,13 @@ async def test_what_is_no_url_is_said_at_the_first_question() -> None:
         await found.targets()
     assert refused.value.fault.what == "the URL of prometheus is not a URL" and "http://host:port" in refused.value.fault.hint
     found.close()
+
+
+async def test_an_answer_without_a_content_type_is_none(serve) -> None:
+    """Whatever it holds: Prometheus always names it."""
+    body = b'{"status":"success","data":["b","a"]}'
+    server = await serve(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    found = discovery(server.url)
+    with pytest.raises(InvalidResponse, match="something without a content type came instead of JSON"):
+        await found.metric_names()
+    found.close()

@@ -127,6 +127,24 @@ def test_the_sentence_says_what_differs(theirs: str, ours: str, told: str) -> No
     assert told in [item.text for item in forms().differences((theirs, "theirs"), (ours, "ours"))]
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours", "said"),
+    [
+        ("sum(req) / sum(other)", "sum(req) / sum(third)", True),
+        ("1 - sum(req) / sum(other)", "1 - sum(req) / sum(third)", True),
+        ("sum(req) * sum(third) / sum(third) / sum(other)", "sum(req) / sum(other)", False),
+        ("max(req) / sum(other)", "sum(req) / sum(other)", False),
+        ("sum(req)", "sum(req) / sum(other)", False),
+        ("sum(req) + sum(third) / sum(other)", "sum(req) + sum(third)", False),
+    ],
+)
+def test_another_divisor_is_named_as_one(theirs: str, ours: str, said: bool) -> None:
+    """Where both divide; what is multiplied and divided by the same is no divisor."""
+    for one, other in ((theirs, ours), (ours, theirs)):
+        found = forms().differences((one, "theirs"), (other, "ours"))
+        assert found and (Differs.DENOMINATOR in {item.kind for item in found}) is said
+
+
 @pytest.mark.servers
 def test_prometheus_says_so_too(servers: Servers, tmp_path: Path) -> None:
     """promtool computes the same from the pairs that are the same, and something else from the others."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from queries.model.rule import Rule, RuleKind
-from queries.promql.label_inference import add_recorded, infer_labels
+from queries.promql.label_inference import LabelSet, add_recorded, infer_labels
 from queries.promql.metric_catalog import MetricCatalog, MetricInfo
 from queries.promql.syntax import constant, is_scalar, parse_promql, same_expression, select_metric
 
@@ -224,3 +224,20 @@ def test_a_selector_is_written_as_it_was(text: str, written: str, metrics: tuple
     (found,) = parse_promql(text).selectors
     assert (found.text, found.metrics) == (written, metrics)
     assert parse_promql(found.text).selectors[0].text == written
+
+
+def test_a_set_without_an_end_knows_what_it_lacks() -> None:
+    """Any label but some: each one more that is dropped is another of those, and one that is added is none of them any more."""
+    some, any_but = LabelSet(frozenset({"a", "b"})), LabelSet(frozenset({"a"}), open=True)
+
+    def has(labels: LabelSet) -> str:
+        return "".join(name for name in "abc" if labels.can_have(name))
+
+    assert (has(some), has(any_but)) == ("ab", "bc")
+    assert has(some.without(frozenset({"b", "c"}))) == "a" and has(any_but.without(frozenset({"b"}))) == "c"
+    assert has(some.plus(frozenset({"c"}))) == "abc" and has(any_but.plus(frozenset({"a"}))) == "abc"
+    assert has(some.only(frozenset({"a", "c"}))) == "a" and has(any_but.only(frozenset({"a", "c"}))) == "c"
+    assert [has(labels.without(frozenset())) for labels in (some, any_but)] == ["ab", "bc"]
+    assert has(some.union(any_but)) == has(any_but.union(some)) == "abc"
+    other = LabelSet(frozenset({"a", "c"}), open=True)
+    assert has(any_but.union(other)) == "bc" and has(some.union(LabelSet(frozenset({"c"})))) == "abc"
