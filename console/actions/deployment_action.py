@@ -25,7 +25,7 @@ from queries.kubernetes.revision_decode import decode_revision
 from queries.kubernetes.workload_decode import decode_workload
 from queries.model.action import ActionCall
 from queries.model.pod import Pod
-from queries.model.rollout import RolloutPhase, describe_on_delete, rollout_status
+from queries.model.rollout import RolloutPhase, RolloutStatus, describe_on_delete, rollout_status
 from queries.model.workload import Workload
 
 _OBSTACLE_SECONDS = 2.0
@@ -81,6 +81,10 @@ class DeploymentAction(ABC):
             *checks.check_autoscaling(state),
             *checks.check_budgets(state, scaling_down=False),
         )
+
+    def find_status(self, workload: Workload) -> RolloutStatus:
+        """How far the change is: by default that of the rollout."""
+        return rollout_status(workload)
 
     # Shared
 
@@ -189,7 +193,7 @@ class DeploymentAction(ABC):
                 yield reverted
                 return
             workload = decode_workload(deployment)
-            status = rollout_status(workload)
+            status = self.find_status(workload)
             observed = workload.generation <= workload.observed_generation
             if observed and self.changes == TEMPLATE and workload.strategy.type == "OnDelete":
                 # The action changes no pod, so neither their number nor their state says anything about it.

@@ -16,6 +16,8 @@ from console.actions.plan import ActionRefused, CheckLevel, Difference, NothingT
 from console.actions.reconcilers import REPLICAS, reconcilers
 from console.journal.payloads import RevisionFacts
 from queries.model.action import ActionCall
+from queries.model.rollout import RolloutPhase, RolloutStatus, rollout_status
+from queries.model.workload import Workload
 
 _MAX_REPLICAS = 10_000
 _WARN_FACTOR, _ASK_FACTOR = 2.0, 5.0
@@ -47,7 +49,8 @@ class Scale(DeploymentAction):
             notes=tuple(notes),
             command=("scale", workload.target, f"--replicas={desired}"),
             body={"replicas": desired},
-            record=_record(state, desired),
+            # While its rollout is paused, pods of two revisions make up the number: it proves neither ready.
+            record=None if workload.paused else _record(state, desired),
             # Kubernetes disables an HPA at 0 replicas.
             reverted_by=tuple(item for item in reconcilers(state, REPLICAS) if desired or item.kind != "hpa"),
             digest_of=(workload.desired, desired),
@@ -67,6 +70,18 @@ class Scale(DeploymentAction):
     def find_new_pods(self, plan: Plan, state: DeploymentState) -> NewPods | None:
         more = _desired(plan.request) - state.workload.desired
         return NewPods(state.template, more, known=(state.template,) if state.workload.ready else ()) if more > 0 else None
+
+    def find_status(self, workload: Workload) -> RolloutStatus:
+        """A paused rollout does not go on: of a paused Deployment only the number of pods counts, whatever their template."""
+        if not workload.paused or workload.generation > workload.observed_generation:
+            return rollout_status(workload)
+        phase = RolloutPhase.DONE
+        if workload.replicas != workload.desired or workload.available < workload.desired:
+            phase = RolloutPhase.WAITING
+        count = f"{workload.available} of {workload.desired} pods available"
+        surplus = workload.replicas - workload.desired
+        more = f", {surplus} surplus pods pending termination" if surplus > 0 else ""
+        return RolloutStatus(phase, f"{workload.name}: {count}{more}; its rollout is paused")
 
     def is_in_place(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:
         return bool(deployment["spec"].get("replicas") == _desired(plan.request))

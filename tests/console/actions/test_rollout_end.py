@@ -241,3 +241,27 @@ async def test_what_a_write_without_an_answer_did_is_read_from_version_and_gener
     assert await look(lacks) == (False, "is unchanged", False, False)
     assert await look(lacks, resourceVersion="6") == (False, "has its old ", True, True)
     assert await look(lacks, resourceVersion="6", generation=3) == (False, "was modified", True, False)
+
+
+def paused(replicas: int, available: int, *, desired: int = 8, updated: int = 0, observed: int = 2) -> dict[str, Any]:
+    """A Deployment whose rollout is paused: its changed template has no ReplicaSet, or only some pods."""
+    counts = {"replicas": replicas, "readyReplicas": available, "availableReplicas": available, "updatedReplicas": updated}
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+    item = found("StatefulSet", observed=observed, desired=desired)
+    spec = {**item["spec"], "paused": True}
+    status = {"observedGeneration": observed, **counts, "conditions": [late]}
+    return {**item, "kind": "Deployment", "spec": spec, "status": status}
+
+
+async def test_a_paused_deployment_is_scaled_once_it_has_the_pods() -> None:
+    """Its rollout does not go on, so the template of the pods decides nothing: as a real controller scales it."""
+    reader = Recorded(paused(3, 3, observed=1), paused(8, 5, updated=2), paused(8, 8, updated=2))
+    reader.replica_sets = reader.pods  # type: ignore[attr-defined]
+    waits, starts, end = await reports(Scale(), planned("scale", "Deployment", {}, replicas="8"), reader)
+    assert (waits.done, "observe the new spec" in waits.text) == (None, True)
+    assert (starts.done, starts.text) == (None, "web: 5 of 8 pods available; its rollout is paused")
+    assert (end.done, end.text) == (True, "web: 8 of 8 pods available; its rollout is paused")
+    fewer = Recorded(paused(8, 8, desired=3), paused(3, 3, desired=3))
+    fewer.replica_sets = fewer.pods  # type: ignore[attr-defined]
+    less, end = await reports(Scale(), planned("scale", "Deployment", {}, replicas="3"), fewer)
+    assert (less.done, "5 surplus pods" in less.text, end.done) == (None, True, True)

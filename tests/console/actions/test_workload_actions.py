@@ -387,3 +387,14 @@ async def test_a_revision_of_which_nothing_is_known_is_asked_for_again(bench: Be
     (check,) = [check for check in bench.previews[-1].checks if check.how == "revisions"]
     assert check.level is CheckLevel.OK
     assert check.text.startswith("revision 3 was ready at ")
+
+
+async def test_a_paused_deployment_is_scaled_and_proves_no_revision(bench: Bench) -> None:
+    """With a template that waits behind the pause the pods are those of the old one: done, and no revision was seen ready."""
+    await bench.act("pause", TARGET)
+    second_revision(bench.cluster)
+    steps = await bench.act("scale", TARGET, replicas="5")
+    assert outcome(steps)[0] is Outcome.DONE, steps
+    assert bench.journal is not None
+    end = bench.journal.events()[-1]
+    assert end.data["action"] == "scale" and not end.data["revisions"].get("goal")
