@@ -233,6 +233,8 @@ class Progress:
     expects_recovery: bool = True
     takes_long: bool = False
     """It may rightly take longer than the runner waits: then the outcome is unknown, not failed."""
+    unseen: bool = False
+    """With `done` False: it ended while nobody saw how, so the outcome is unknown, not failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,10 +164,10 @@ class RunNow:
             except SourceError as error:
                 if error.fault.status != 404:
                     raise
-                yield Progress(f"{plan.subject} was deleted before the console saw it end", done=False)
+                yield Progress(f"{plan.subject} was deleted before the console saw it end", done=False, unseen=True)
                 return
             if plan.written and str(job["metadata"]["uid"]) != plan.written:
-                yield Progress(f"{plan.subject} was deleted, and another Job now has its name", done=False)
+                yield Progress(f"{plan.subject} was deleted, and another Job now has its name", done=False, unseen=True)
                 return
             end, status = _end_of(job), job.get("status") or {}
             if end:

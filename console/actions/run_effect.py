@@ -28,6 +28,7 @@ class Effect:
     done: bool | None = None
     undone_by: str = ""
     takes_long: bool = False
+    unseen: bool = False
     expects_recovery: bool = True
     fault: Fault | None = None
 
@@ -35,7 +36,7 @@ class Effect:
         """Whether its text is new."""
         new, self.last, self.fault = report.text != self.last, report.text, None
         self.done, self.undone_by, self.takes_long = report.done, report.undone_by, report.takes_long
-        self.expects_recovery = report.expects_recovery
+        self.expects_recovery, self.unseen = report.expects_recovery, report.unseen
         return new
 
     def fail(self, fault: Fault) -> bool:
@@ -47,6 +48,8 @@ class Effect:
         """Of a change that is not known to have taken effect."""
         if self.undone_by:
             return Outcome.UNDONE, f"undone by {self.undone_by}: {self.last}"
+        if self.done is False and self.unseen:
+            return Outcome.UNKNOWN, f"unknown: {self.last}"
         if self.done is False:
             return Outcome.FAILED, f"failed: {self.last}"
         seen = f"last seen: {self.last or 'nothing'}"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from plain_cluster import PlainCluster, described, pod
 
+from console.actions.action import Progress
 from console.actions.cron_job import RunNow, RunNowFacts, Suspend, Unsuspend
 from console.actions.object_patch import ObjectFacts
 from console.actions.plan import CheckLevel, Difference, Plan, Request
@@ -128,16 +129,21 @@ def ended_pod(name: str, created: str, code: int) -> dict[str, Any]:
     return found
 
 
-async def run_now_reports(*looks: dict[str, Any] | None, pods: Any = (), written: str = "j1") -> list[tuple[str, bool | None]]:
+async def run_now_reports(*looks: dict[str, Any] | None, **told: Any) -> list[tuple[str, bool | None]]:
+    """Text and end of each report of `run_now_progress`."""
+    return [(item.text, item.done) for item in await run_now_progress(*looks, **told)]
+
+
+async def run_now_progress(*looks: dict[str, Any] | None, pods: Any = (), written: str = "j1") -> list[Progress]:
     """What the verification says of the Job as it is found, look after look; None where it is gone."""
     cluster = PlainCluster(jobs=[], pods=list(pods))
     made = Plan(Request("run-now", "cronjob/backup"), "Run", "job/backup-x", (), (), "", "backup", {}, written=written)
-    found: list[tuple[str, bool | None]] = []
+    found: list[Progress] = []
     left = list(looks)
     cluster.objects["jobs"] = [] if left[0] is None else [left[0]]
     reports = RunNow().verify(made, cluster)  # type: ignore[arg-type]
     async for item in reports:
-        found.append((item.text, item.done))
+        found.append(item)
         left.pop(0)
         if not left:
             break
@@ -178,6 +184,7 @@ async def test_a_job_that_is_gone_suspended_or_another_one_ends_the_watch() -> N
     assert await run_now_reports(job(uid="j2", conditions=ended("Complete"))) == other
     assert (await run_now_reports(job(uid="j2", active=1), written=""))[0][1] is None
     assert await run_now_reports(job(suspend=True)) == [("job/backup-x is created and suspended", True)]
+    assert [report.unseen for report in await run_now_progress(job(active=1), None)] == [False, True]
     done = job(suspend=True, conditions=ended("Complete"))
     assert (await run_now_reports(done))[0][0].startswith("job/backup-x completed")
 

@@ -277,3 +277,12 @@ def test_an_effect_keeps_the_newest_report() -> None:
     assert effect.fail(fault) and not effect.fail(fault) and effect.fault is fault
     assert effect.ingest(Progress("a", expects_recovery=False)) and effect.fault is None and not effect.expects_recovery
     assert Effect().verdict(60.0) == (Outcome.FAILED, "failed: not done after 1m; last seen: nothing")
+
+
+def test_an_end_that_nobody_saw_is_unknown() -> None:
+    """A Job that deletes itself when it has ended may have succeeded: that it is gone is no failure."""
+    effect = Effect()
+    effect.ingest(Progress("job/x was deleted before the console saw it end", done=False, unseen=True))
+    assert effect.verdict(60.0) == (Outcome.UNKNOWN, "unknown: job/x was deleted before the console saw it end")
+    effect.ingest(Progress("job/x failed", done=False))
+    assert effect.verdict(60.0) == (Outcome.FAILED, "failed: job/x failed")
