@@ -170,10 +170,17 @@ class AlertRule:
 
 
 def find_rule(labels: Labels, rules: Iterable[AlertRule]) -> AlertRule | None:
-    """The rule of the alert's name; of several, the one whose own labels the alert has, None if it has those of none."""
+    """The rule of the alert's name; of several, the one whose own labels the alert has, and of these the one with most labels.
+    None if it has those of none, or if rules that differ have equally many.
+    """
     named = [item for item in rules if item.name == label(labels, "alertname")]
-    fitting = (item for item in named if all(label(labels, name) == value for name, value in item.labels if "{{" not in value))
-    return next(fitting, named[0] if len(named) == 1 else None)
+    fitting = [item for item in named if all(label(labels, name) == value for name, value in item.labels if "{{" not in value)]
+    most = max((len(item.labels) for item in fitting), default=0)
+    best = [item for item in fitting if len(item.labels) == most]
+    if not best:
+        return named[0] if len(named) == 1 else None
+    same = all((item.expression, item.for_seconds) == (best[0].expression, best[0].for_seconds) for item in best)
+    return best[0] if same else None
 
 
 def evaluation_error(rules: Iterable[AlertRule]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from queries.model.alert import Alert, AlertRule, AlertState, Elsewhere, find_rule, labels_agree
@@ -85,6 +87,19 @@ def test_of_several_rules_the_one_whose_labels_the_alert_has() -> None:
     assert find_rule((("alertname", "A"), ("severity", "info")), (warn, page)) is None
     assert find_rule((("alertname", "B"), ("severity", "info")), (warn, other)) is other
     assert find_rule((("alertname", "C"),), (warn, page)) is None
+
+
+def test_of_two_rules_that_fit_the_one_that_says_more_is_the_alerts() -> None:
+    """The expression and the limit that are shown belong to the alert: a rule without the label `component` is passed over for
+    the one with it, whichever comes first; two that say the same are one, and two that only look alike are not guessed.
+    """
+    broad, narrow = rule("A", severity="critical"), rule("A", severity="critical", component="ocr")
+    labels = (("alertname", "A"), ("component", "ocr"), ("severity", "critical"))
+    assert find_rule(labels, (broad, narrow)) is narrow is find_rule(labels, (narrow, broad))
+    assert find_rule((("alertname", "A"), ("severity", "critical")), (narrow, broad)) is broad
+    assert find_rule(labels, (narrow, replace(narrow, group="other"))) is narrow
+    assert find_rule(labels, (narrow, replace(narrow, expression="y"))) is None
+    assert find_rule(labels, (narrow, replace(narrow, for_seconds=60.0))) is None
 
 
 @pytest.mark.parametrize(
