@@ -36,13 +36,7 @@ class SilenceFlow:
         if self.app.refuse_in_past():
             return
         if isinstance(event, SilenceAlertsRequested):
-            forms = ((each, fill_form(SilenceAlertRequested(each), now=self.app.clock())) for each in event.alerts)
-            self.app.flows.batches.run(
-                tuple(
-                    Request("silence", form.matchers, cause=f"alert {each.alert.name}", fingerprint=each.alert.fingerprint)
-                    for each, form in forms
-                )
-            )
+            self.app.flows.batches.run(build_requests(event, now=self.app.clock()))
             return
         self.app.run_worker(self._open(event), "opening the silence", "silence")
 
@@ -103,6 +97,16 @@ def _typeable_matcher(name: str, value: str) -> Matcher:
 def _escape(character: str) -> str:
     """The character, escaped for a regular expression."""
     return f"\\{character}" if character in r"\.+*?()|[]{}^$" else character
+
+
+def build_requests(event: SilenceAlertsRequested, *, now: float) -> tuple[Request, ...]:
+    """One for each set of matchers: alerts that differ only in the labels that a silence leaves out have one silence."""
+    first: dict[str, Request] = {}
+    for tracked in event.alerts:
+        alert, form = tracked.alert, fill_form(SilenceAlertRequested(tracked), now=now)
+        request = Request("silence", form.matchers, cause=f"alert {alert.name}", fingerprint=alert.fingerprint)
+        first.setdefault(form.matchers, request)
+    return tuple(first.values())
 
 
 def build_request(form: SilenceForm, event: SilenceRequested, *, initial: SilenceForm) -> Request:

@@ -7,10 +7,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from screen_samples import tracked
 
 from console.actions.plan import Request
 from console.actions.registry import action_named
 from console.screens.flows.batch import BatchFlow
+from console.screens.flows.silence import build_requests
+from console.screens.messages import SilenceAlertsRequested
 
 
 @pytest.mark.parametrize("protected", [True, False])
@@ -37,3 +40,15 @@ async def test_what_a_guard_watches_is_not_done_to_several(protected: bool) -> N
     assert [text.partition(": ")[2] for text in notices] == (
         ["production is protected, where a guard watches each image, and several have none"] if protected else []
     )
+
+
+def test_alerts_that_differ_only_in_their_pods_have_one_silence() -> None:
+    """A silence leaves the pod out, so two of three marked alerts would have the same one twice: the rows of the batch are told
+    apart by what each sends.
+    """
+    pods = tuple(tracked("PodCrashLooping", "warning", pod=name) for name in "abc")
+    marked = (*pods, tracked("QueueBacklog", "warning"))
+    first, second = build_requests(SilenceAlertsRequested(marked), now=0.0)
+    assert first.target != second.target and "pod" not in first.target
+    assert (first.cause, first.fingerprint) == ("alert PodCrashLooping", pods[0].alert.fingerprint)
+    assert second.cause == "alert QueueBacklog"
