@@ -85,13 +85,13 @@ def evaluate_panel(
         partial=answer.partial,
     )
 
-    def unknown(reason: str) -> PanelState:
-        return build(verdict=Verdict.NO_DATA, reason=reason, note="partial" if answer.partial else "")
+    def unknown(reason: str, *, failed: bool = False) -> PanelState:
+        return build(verdict=Verdict.NO_DATA, reason=reason, note="partial" if answer.partial else "", failed=failed)
 
     if answer.fault is not None:
         # For a team's own panel, name the place of its expression.
         place = f"{spec.place}: " if spec.place and answer.fault.kind is FaultKind.REJECTED else ""
-        return unknown(f"{place}{answer.fault.sentence()}")
+        return unknown(f"{place}{answer.fault.sentence()}", failed=True)
     known = [sample for sample in answer.samples if math.isfinite(sample.value)]
     if answer.partial and not known:
         return unknown(f"partial: {visible(answer.partial)}")

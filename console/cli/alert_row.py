@@ -16,7 +16,7 @@ def alert_row(tracked: TrackedAlert, now: float) -> tuple[str, ...]:
         visible(item.severity_text),
         visible(item.name) or "(no name)",
         visible(item.component) or "-",
-        format_span(now - item.starts_at),
+        format_span(now - item.starts_at) if item.starts_at else "-",
         visible(f"muted by {', '.join(item.muted_by)}") if item.suppressed_as == "muted" else item.state.value,
         visible(tracked.owner) or "-",
         runbook,

@@ -95,7 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"cad-console: {doubt}", file=sys.stderr)
     if not snapshot.alerts_known:
         return 2
-    return 3 if snapshot.as_of is None and (snapshot.alerts_caveat or snapshot.ends_caveat) else 0
+    doubted = snapshot.alerts_caveat or snapshot.ends_caveat or snapshot.delivery_doubt
+    return 3 if snapshot.as_of is None and doubted else 0
 
 
 def find_alert(snapshot: Snapshot, requested: str) -> Alert:

@@ -49,8 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
 def exit_code(snapshot: Snapshot) -> int:
     """1 if anything is critical; this has precedence.
 
-    2 if nothing can be evaluated: no source answered, or no measured panel has a current value. 3 if a panel is in doubt,
-    no server listed the alerts, a configured Alertmanager did not, or Prometheus' list is partial: unknown is never healthy.
+    2 if nothing can be evaluated: no source answered, or no measured panel has a current value. 3 if a panel is in doubt or its
+    query failed, a configured source did not answer, no server listed the alerts, a list is partial, or one that is not listed
+    may be firing: unknown is never healthy.
     """
     if not snapshot.answered:
         return UNANSWERED
@@ -61,11 +62,13 @@ def exit_code(snapshot: Snapshot) -> int:
         return UNANSWERED
     if snapshot.in_doubt or snapshot.alerts_partial or not snapshot.alerts_known:
         return UNKNOWN
+    if any(item.failed for item in snapshot.panels):
+        return UNKNOWN
     if snapshot.as_of is not None:
         return HEALTHY
-    manager = snapshot.source("alertmanager")
-    configured = manager is not None and manager.health is not Health.NOT_CONFIGURED
-    return UNKNOWN if configured and snapshot.alerts_caveat else HEALTHY
+    configured = [item for item in snapshot.sources if item.health is not Health.NOT_CONFIGURED]
+    silent = not all(item.health.serves for item in configured)
+    return UNKNOWN if silent or snapshot.ends_caveat or snapshot.delivery_doubt else HEALTHY
 
 
 def as_text(snapshot: Snapshot) -> str:

@@ -248,3 +248,5 @@ class PanelState:
     """The server's message about what is missing from the value; empty if it is complete."""
     paused: bool = False
     """The value is old because polling is paused, not because the source failed."""
+    failed: bool = False
+    """The query for the value failed, although its source may answer others."""

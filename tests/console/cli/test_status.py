@@ -13,10 +13,12 @@ import pytest
 from screen_samples import cluster, snapshot
 from told_platform import Series, ToldPlatform, told_platform
 
+from console.cli.alert_row import alert_row
 from console.cli.main import main
-from console.cli.status import alerts_title, as_markdown, as_text
+from console.cli.status import alerts_title, as_markdown, as_text, exit_code
 from queries.model.cluster import KindFault
-from queries.model.source import Health
+from queries.model.source import Health, SourceState
+from queries.model.verdict import Verdict
 from queries.model.workload import BatchJob
 
 ALERT = {
@@ -378,3 +380,43 @@ def test_no_alerts_while_no_rule_is_evaluated_is_not_none() -> None:
     blind = replace(shown, sources=sources)
     for text in (alerts_title(blind), as_text(blind), as_markdown(blind).replace("\\", "")):
         assert "Alerts: none; an alert that is not listed may still be firing" in text
+
+
+@pytest.mark.parametrize(
+    ("pages", "more"),
+    [
+        ({}, 0),
+        ({"/api/v1/rules": (503, "Service Unavailable")}, 3),
+        ({"/health": (503, "Service Unavailable"), "/ready": (503, "Service Unavailable")}, 3),
+        ({"/api/v1/rules": rule_page("Watchdog")}, 3),
+    ],
+)
+def test_what_is_not_known_is_not_healthy(run: Any, pages: dict[str, Any], more: int) -> None:
+    """Every panel is ok and no alert is listed: without the rules, the platform's own API or the heartbeat that is 3, not 0."""
+    with told_platform(vector=recorded(error_ratio="0.42"), pages={"/health": HEALTH, **pages}) as platform:
+        code, out = run(platform, "status")
+        assert (code, "ok" in out and "Alerts: none" in out) == (more, True), out
+        if "/health" not in pages:
+            assert run(platform, "alerts")[0] == more
+
+
+def test_a_cluster_that_does_not_answer_or_a_query_that_failed_is_not_healthy() -> None:
+    """The workloads, or one panel, are unknown then, whatever the others say."""
+    calm = tuple(replace(item, verdict=Verdict.OK, value=1.0) for item in snapshot().panels)
+    sources = tuple(SourceState(item.name, Health.UP) for item in snapshot().sources)
+    shown = replace(snapshot(alerts=()), panels=calm, sources=sources, rules_requested=True, platform=None)
+    assert exit_code(shown) == 0
+    for health in (Health.DOWN, Health.DENIED, Health.STALE):
+        silent = tuple(replace(item, health=health) if item.name == "kubernetes" else item for item in sources)
+        assert exit_code(replace(shown, sources=silent)) == 3
+    absent = tuple(replace(item, health=Health.NOT_CONFIGURED) if item.name == "kubernetes" else item for item in sources)
+    assert exit_code(replace(shown, sources=absent)) == 0
+    failed = replace(calm[0], verdict=Verdict.NO_DATA, value=None, failed=True)
+    assert exit_code(replace(shown, panels=(failed, *calm[1:]))) == 3
+    assert exit_code(replace(shown, panels=(replace(failed, failed=False), *calm[1:]))) == 0
+
+
+def test_an_alert_of_unknown_beginning_has_no_age() -> None:
+    """Of a past moment nothing may tell since when it fired: that is no age of decades."""
+    alert = replace(snapshot().alerts[0], alert=replace(snapshot().alerts[0].alert, starts_at=0.0))
+    assert alert_row(alert, snapshot().taken_at)[4] == "-"
