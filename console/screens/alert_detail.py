@@ -263,7 +263,9 @@ class AlertDetailScreen(ChartScreen, AlertActionsMixin):
             yield from _render_fact("resolved", self._resolution(tracked, context, self._resolved_at), width, "ok")
         yield from self._rule_lines(tracked, context, width)
         if alert.receivers:
-            yield from _render_fact("notified", ", ".join(alert.receivers), width, "")
+            receivers = ", ".join(alert.receivers)
+            notified = f"nobody while it is {alert.suppressed_as}; otherwise {receivers}" if alert.suppressed_as else receivers
+            yield from _render_fact("notified", notified, width, "")
         elif alert.state is AlertState.UNDELIVERED:
             yield from _render_fact("notified", "nobody: no Alertmanager has this alert", width, "critical")
             others = context.snapshot.delivered(alert.name) if context.snapshot else 0

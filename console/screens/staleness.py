@@ -107,9 +107,19 @@ def short_alerts_caveat(context: RenderContext) -> str:
             suffix += f", {_SHORT_NAMES[name]} {label}"
     if context.snapshot and context.snapshot.alerts_partial:
         suffix += f", {_SHORT_NAMES['prometheus']} PARTIAL"
+    elif _are_rules_unknown(context):
+        suffix += f", {_SHORT_NAMES['prometheus']} rules unknown"
     if context.snapshot and context.snapshot.delivery_doubt:
         suffix += f", {text(context.snapshot.heartbeat_alert)[0]} missing"
     return suffix
+
+
+def _are_rules_unknown(context: RenderContext) -> bool:
+    """Whether Prometheus answers, but its rules do not show that an alert that is not listed has ended."""
+    snapshot = context.snapshot
+    if snapshot is None or not snapshot.rules_requested or unhealthy_label(context, "prometheus"):
+        return False
+    return bool(snapshot.ends_caveat)
 
 
 def count_panels(context: RenderContext) -> dict[Verdict, int]:
@@ -157,6 +167,8 @@ def alerts_caveat(context: RenderContext) -> str:
         parts.append("Prometheus PAUSED")
     elif prometheus:
         parts.append(f"Prometheus {prometheus}: no rule is evaluated")
+    elif _are_rules_unknown(context):
+        parts.append("Prometheus' rules unknown: an alert that is not listed may still be firing")
     if context.snapshot and context.snapshot.delivery_doubt:
         parts.append(context.snapshot.delivery_doubt)
     return "; ".join(parts)

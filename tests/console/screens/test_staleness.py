@@ -171,6 +171,38 @@ async def test_an_undelivered_alert_names_the_limit_that_may_drop_it(stage: Call
             assert ("--alerts.per-alertname-limit" in scene.text) is said
 
 
+@pytest.mark.parametrize("how", ["silenced", "inhibited", "muted"])
+async def test_a_suppressed_alert_is_not_said_to_have_notified_anybody(stage: Callable[..., Any], how: str) -> None:
+    """Alertmanager names the receivers of the route whether or not it sends: the detail says that nobody is notified."""
+    by: dict[str, Any] = {
+        "silenced": {"silenced_by": ("s",)},
+        "inhibited": {"inhibited_by": ("f",)},
+        "muted": {"muted_by": ("n",)},
+    }
+    quietened = tracked("HighErrorRate", "critical")
+    alert = replace(quietened.alert, state=AlertState.SUPPRESSED, receivers=("pager", "slack"), **by[how])
+    scene = stage(snapshot(alerts=(replace(quietened, alert=alert),), sources=sources()))
+    async with scene.app.run_test(size=(160, 45)) as pilot:
+        await scene.until(pilot, "none active")
+        await scene.press(pilot, "2", "enter")
+        assert f"nobody while it is {how}; otherwise pager, slack" in await scene.until(pilot, "notified")
+
+
+async def test_none_firing_is_not_green_while_the_rules_are_unknown(stage: Callable[..., Any]) -> None:
+    """Prometheus answers everything but its rules: an alert that Alertmanager lost may fire, in header, list and overview."""
+    fault = Fault(FaultKind.TIMED_OUT, "no complete answer within 5s")
+    shown = replace(quiet(), rules_requested=True, rules_fault=fault)
+    assert shown.ends_caveat
+    scene = stage(shown)
+    async with scene.app.run_test(size=(130, 30)) as pilot:
+        text = await scene.until(pilot, "none firing, prom rules unknown  14:03")
+        assert "nothing known to fire" in text and "Prometheus' rules unknown: an alert that is not listed may" in text
+        assert "none firing" not in " ".join(words for words, tone in scene.app.screen.header.lines[0] if tone == "ok")
+        scene.session.deliver(replace(shown, rules_fault=None))
+        await scene.until(pilot, "nothing fires")
+        assert "none firing  14:03" in scene.text
+
+
 async def test_stale_alerts_and_silences_say_was(stage: Callable[..., Any]) -> None:
     """With Alertmanager down: `was active` on the list, the detail and the silences, and since when."""
     shown = snapshot(alerts_age_seconds=40.0, sources=sources(alertmanager=Health.DOWN))
