@@ -609,7 +609,8 @@ class Session(JournalSession):
         """Reads single objects of the cluster, with their events, and nodes; writes nothing."""
         from console.objects.service import ObjectService  # noqa: PLC0415  # not before the first frame
 
-        return ObjectService(self._require_kubernetes, self.evaluate, clock=self._clock)
+        select_own = Place.of(self.settings).select_own
+        return ObjectService(self._require_kubernetes, self.evaluate, select_own=select_own, clock=self._clock)
 
     def outside_services(self) -> AsyncIterator[tuple[ServiceReading, ...]]:
         """The services outside the cluster: what the journal knows of each, then with its health."""

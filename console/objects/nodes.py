@@ -15,7 +15,7 @@ from queries.kubernetes.object_decode import decode_claim, decode_node
 from queries.kubernetes.object_reader import ObjectReader
 from queries.model.annotations import Annotations
 from queries.model.object_page import Node, NodePod, Resources, VolumeClaim, VolumeUse
-from queries.model.series import Sample, label
+from queries.model.series import Labels, Sample, drop_labels, label
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.text.durations import format_age
@@ -42,6 +42,13 @@ class InstantAnswer(Protocol):
 
 
 Evaluate = Callable[[str], Awaitable[InstantAnswer]]
+SelectOwn = Callable[[Iterable[Sample]], tuple[tuple[Sample, ...], str]]
+"""As `Place.select_own`: a Prometheus may have the same namespace of several clusters."""
+
+
+def select_all(samples: Iterable[Sample]) -> tuple[tuple[Sample, ...], str]:
+    """Of a Prometheus that has one cluster."""
+    return tuple(samples), ""
 
 
 @dataclass(frozen=True)
@@ -84,14 +91,16 @@ class NodesReading:
         return tuple(name for name, part in parts if part.pending)
 
 
-async def read_nodes(reader: ObjectReader, evaluate: Evaluate, *, clock: Callable[[], float]) -> AsyncIterator[NodesReading]:
+async def read_nodes(
+    reader: ObjectReader, evaluate: Evaluate, *, select_own: SelectOwn = select_all, clock: Callable[[], float]
+) -> AsyncIterator[NodesReading]:
     """A reading with every part that arrives; a part that is refused says so, and the rest lives."""
     reading = NodesReading(reader.namespace, clock())
     reads: dict[str, Awaitable[Any]] = {
         "nodes": read_part(_nodes(reader)),
         "pods": _pods(reader),
         "claims": read_part(_claims(reader)),
-        "use": _use(reader.namespace, evaluate),
+        "use": _use(reader.namespace, evaluate, select_own),
     }
     tasks = {asyncio.ensure_future(read): name for name, read in reads.items()}
     try:
@@ -132,7 +141,7 @@ async def _claims(reader: ObjectReader) -> tuple[VolumeClaim, ...]:
     return tuple(map(decode_claim, await reader.claims()))
 
 
-async def _use(namespace: str, evaluate: Evaluate) -> tuple[Part[Mapping[str, VolumeUse]], str]:
+async def _use(namespace: str, evaluate: Evaluate, select_own: SelectOwn) -> tuple[Part[Mapping[str, VolumeUse]], str]:
     """How full each claim is, and a caveat of Prometheus' answer."""
     names = "|".join(_METRICS)
     try:
@@ -141,19 +150,24 @@ async def _use(namespace: str, evaluate: Evaluate) -> tuple[Part[Mapping[str, Vo
         return Part(error="Prometheus is not configured"), ""
     except SourceError as error:
         return Part(error=f"Prometheus: {error.fault.what}"), ""
-    return Part(decode_volume_use(answer.samples)), answer.annotations.caveat
+    own, others = select_own(answer.samples)
+    if others:
+        return Part(error=f"it has this namespace of several clusters: {others}; name this one in environments.*.labels"), ""
+    return Part(decode_volume_use(own)), answer.annotations.caveat
 
 
 def decode_volume_use(samples: Iterable[Sample]) -> dict[str, VolumeUse]:
-    """The use by claim; of several series of one claim, as after a move to another node, the one with the most used."""
-    values: dict[str, dict[str, float]] = {}
+    """The use by claim; of several kubelets that report one claim, as after a move to another node, that of the fullest."""
+    values: dict[str, dict[Labels, dict[str, float]]] = {}
     for sample in samples:
         field = _METRICS.get(label(sample.labels, "__name__"))
         claim = label(sample.labels, "persistentvolumeclaim")
         if field and claim and sample.value == sample.value and sample.value >= 0.0:
-            known, worse = values.setdefault(claim, {}), min if field == "available_bytes" else max
+            known = values.setdefault(claim, {}).setdefault(drop_labels(sample.labels, "__name__"), {})
+            worse = min if field == "available_bytes" else max
             known[field] = worse(known.get(field, sample.value), sample.value)
-    return {claim: VolumeUse(**fields) for claim, fields in values.items()}
+    uses = {claim: [VolumeUse(**fields) for fields in each.values()] for claim, each in values.items()}
+    return {claim: max(found, key=lambda use: max(_list_ratios(use), default=-1.0)) for claim, found in uses.items()}
 
 
 def evaluate_node(node: Node) -> Verdict:
@@ -194,8 +208,13 @@ def describe_unscheduled(pod: NodePod, now: float) -> str:
 
 def evaluate_volume(use: VolumeUse | None) -> Verdict:
     """By the fuller of bytes and inodes; unknown without a capacity."""
-    ratios = [ratio for ratio in (use.used_ratio, use.inodes_ratio) if ratio is not None] if use else []
+    ratios = _list_ratios(use) if use else []
     if not ratios:
         return Verdict.NO_DATA
     worst = max(ratios)
     return Verdict.CRITICAL if worst >= FULL_RATIO else Verdict.WARN if worst >= FILLING_RATIO else Verdict.OK
+
+
+def _list_ratios(use: VolumeUse) -> list[float]:
+    """How full it is by bytes and by inodes, as far as the kubelet reports them."""
+    return [ratio for ratio in (use.used_ratio, use.inodes_ratio) if ratio is not None]

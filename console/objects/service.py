@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from console.objects.description import DescriptionLine, describe_node, describe_pod, describe_workload
 from console.objects.manifest import format_object
-from console.objects.nodes import Evaluate, NodesReading, read_nodes
+from console.objects.nodes import Evaluate, NodesReading, SelectOwn, read_nodes, select_all
 from console.objects.problems import list_problems
 from console.objects.reading import PAGE_KINDS, WorkloadReading, read_part, read_workload
 from console.objects.template_diff import CONTEXT_LINES, diff_revisions
@@ -23,9 +23,17 @@ if TYPE_CHECKING:
 class ObjectService:
     """Nothing here is polled or cached: each call reads. Every method raises SourceError."""
 
-    def __init__(self, kubernetes: Callable[[], Kubernetes], evaluate: Evaluate, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        kubernetes: Callable[[], Kubernetes],
+        evaluate: Evaluate,
+        *,
+        select_own: SelectOwn = select_all,
+        clock: Callable[[], float],
+    ) -> None:
         self._kubernetes = kubernetes
         self._evaluate = evaluate
+        self._select_own = select_own
         self._clock = clock
         self._reader: ObjectReader | None = None
 
@@ -42,7 +50,7 @@ class ObjectService:
 
     def nodes(self) -> AsyncIterator[NodesReading]:
         """The readings of the nodes as their parts arrive."""
-        return read_nodes(self.reader, self._evaluate, clock=self._clock)
+        return read_nodes(self.reader, self._evaluate, select_own=self._select_own, clock=self._clock)
 
     async def yaml(self, target: str, *, managed_fields: bool = False) -> tuple[str, ...]:
         """The lines of the object's YAML, redacted."""

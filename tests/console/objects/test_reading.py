@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,11 @@ from console.objects.nodes import NodesReading, decode_volume_use, evaluate_volu
 from console.objects.problems import find_overall_verdict, list_problems
 from console.objects.reading import WorkloadReading
 from console.objects.service import ObjectService
+from console.state.place import Place
 from queries.errors import RequestRejected
 from queries.http.clock_skew import ServerClock
+from queries.http.endpoint import ClusterEndpoint
+from queries.kubernetes.client import Kubernetes
 from queries.model.object_page import Existence
 from queries.model.series import Sample
 from queries.model.verdict import Verdict
@@ -299,3 +303,39 @@ async def test_a_run_is_missed_by_the_clock_of_the_cluster(objects: Objects, mon
     ours = replace(page, ahead_seconds=0.0)
     theirs, awaited = (" ".join(item.text for item in list_problems(each, now=time.time())) for each in (page, ours))
     assert "missed 1 scheduled run" in theirs and "missed" not in awaited
+
+
+def volume(cluster_name: str, node: str, **values: float) -> list[Sample]:
+    """What one kubelet reports of the claim `models`."""
+    place = (("cluster", cluster_name), ("namespace", NAMESPACE), ("node", node), ("persistentvolumeclaim", "models"))
+    return [Sample((("__name__", f"kubelet_volume_stats_{name}"), *place), value) for name, value in values.items()]
+
+
+async def test_a_full_volume_is_not_hidden_by_a_larger_one_of_its_name() -> None:
+    """Figures of two kubelets are not mixed: 95 of 100 is not 95 of the 500 that another one has."""
+    full, large = (
+        volume("here", "a", used_bytes=95.0, capacity_bytes=100.0), volume("here", "b", used_bytes=10.0, capacity_bytes=500.0)
+    )  # fmt: skip
+    for order in ([*full, *large], [*large, *full]):
+        assert decode_volume_use(order)["models"].used_ratio == pytest.approx(0.95)
+
+
+async def test_volumes_are_those_of_this_cluster(cluster: SteerableCluster, tmp_path: Path) -> None:
+    """A Prometheus with two clusters: the figures of this one; if nobody said which that is, none, with both names."""
+    ours = volume("here", "a", used_bytes=10.0, capacity_bytes=100.0)
+    theirs = volume("there", "a", used_bytes=99.0, capacity_bytes=100.0)
+
+    async def evaluate(query: str) -> InstantResult:
+        return InstantResult((*ours, *theirs))
+
+    path = tmp_path / "kubeconfig"
+    cluster.kubeconfig(path)
+    client = Kubernetes(ClusterEndpoint(NAMESPACE, kubeconfig=str(path), timeout_seconds=5.0))
+    try:
+        for place, shown in ((Place("test", NAMESPACE, cluster="here"), 0.1), (Place("test", NAMESPACE), None)):
+            found = await read_nodes(ObjectService(lambda: client, evaluate, select_own=place.select_own, clock=time.time))
+            use = (found.use.value or {}).get("models")
+            assert (use.used_ratio if use else None) == (pytest.approx(shown) if shown else None)
+            assert ('cluster="here" or cluster="there"' in found.use.error) is (shown is None)
+    finally:
+        await client.close()
