@@ -56,8 +56,8 @@ def find_obstacle(workload: Workload, new_pods: Iterable[Pod]) -> Obstacle | Non
 
 
 def _ended(pod: Pod) -> bool:
-    """Whether its controller is replacing or has replaced it; the object of an evicted pod may remain for weeks."""
-    return pod.phase in ("Failed", "Succeeded") or pod.reason == "Terminating"
+    """Whether its controller is replacing or has replaced it."""
+    return pod.ended or pod.reason == "Terminating"
 
 
 def add_events(obstacle: Obstacle, events: Iterable[ClusterEvent]) -> Obstacle | None:

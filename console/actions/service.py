@@ -138,10 +138,10 @@ class Switch(FieldPatch):
 
 
 async def _pods_of(selector: Mapping[str, str], reader: ClusterReader) -> tuple[Pod, ...]:
-    """The pods that the selector matches and that are not being deleted."""
+    """The pods that the selector matches and that run: neither deleted nor, as an evicted one, ended."""
     labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
     pods = map(decode_pod, await reader.list_objects("pods", labels=labels))
-    return tuple(pod for pod in pods if pod.reason != "Terminating")
+    return tuple(pod for pod in pods if pod.reason != "Terminating" and not pod.ended)
 
 
 async def _find_deployment(selector: Mapping[str, str], reader: ClusterReader) -> str:

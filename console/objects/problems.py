@@ -157,10 +157,12 @@ def _check_pods(reading: WorkloadReading, now: float) -> Iterator[Problem]:
             groups.setdefault((pod.reason or pod.phase or "not ready", pod.message), []).append(pod)
     for (reason, message), group in groups.items():
         harmless = reason in ("Terminating", "NotReady", "Pending", "ContainerCreating") or batch is not None
-        verdict = Verdict.WARN if harmless else Verdict.CRITICAL
+        verdict, word = Verdict.WARN if harmless else Verdict.CRITICAL, reason
+        if reading.workload.kind != "Pod" and batch is None and all(pod.ended for pod in group):
+            verdict, word = Verdict.OK, f"ended ({reason})"
         exits = {pod.last_exit for pod in group if pod.last_exit}
         last = f"; last exit {visible(', '.join(sorted(exits)))}" if exits else ""
-        text = f"{_name_pods(group)}: {visible(reason)}{f': {visible(message)}' if message else ''}{last}"
+        text = f"{_name_pods(group)}: {visible(word)}{f': {visible(message)}' if message else ''}{last}"
         yield Problem(verdict, text, f"pod/{group[0].name}")
     recent = {
         item.name

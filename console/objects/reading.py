@@ -229,8 +229,8 @@ async def _pods(reader: ObjectReader, raw: dict[str, Any]) -> tuple[Pod, ...]:
     return await maybe_offload(lambda: tuple(sorted(map(decode_pod, found), key=_worst_first)), len(found))
 
 
-def _worst_first(pod: Pod) -> tuple[bool, bool, int, str]:
-    return (pod.ready, not pod.reason, -pod.restarts, pod.name)
+def _worst_first(pod: Pod) -> tuple[bool, bool, bool, int, str]:
+    return (pod.ready, pod.ended, not pod.reason, -pod.restarts, pod.name)
 
 
 async def _revisions(reader: ObjectReader, kind: str, raw: dict[str, Any]) -> tuple[TemplateRevision, ...]:

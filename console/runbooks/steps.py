@@ -189,7 +189,9 @@ async def _look_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, con
             return _list_events(cluster, names, context.now, all_warnings=not name)
         case "top-pods":
             return await _top_pods(context.kubernetes, {item.name for item in pods} if workload else None)
-    return await _tail_logs(context.kubernetes, pods)
+    # Of a workload that serves, another pod has the place of one that has ended, whose log may be gone.
+    living = tuple(pod for pod in pods if not pod.ended)
+    return await _tail_logs(context.kubernetes, living or pods if workload is None or workload.serves else pods)
 
 
 def _rollout_history(cluster: Cluster, workload: Workload | None, context: StepContext) -> str:
@@ -217,13 +219,20 @@ def _rollout_history(cluster: Cluster, workload: Workload | None, context: StepC
 
 
 def _list_pods(pods: tuple[Pod, ...], now: float) -> str:
-    ordered = sorted(pods, key=lambda item: (item.ready, -item.restarts, item.name))
+    ordered = sorted(pods, key=_worst_first)
     rows = [
-        f"{visible(item.name)} {'ready' if item.ready else 'NOT READY'} {visible(item.reason or item.phase)}"
+        f"{visible(item.name)} {'ready' if item.ready else 'ended' if item.ended else 'NOT READY'}"
+        f" {visible(item.reason or item.phase)}"
         f" restarts {item.restarts} age {format_span(now - item.created_at)}"
         for item in ordered[:_MAX_ROWS]
     ]
     return _cut(rows, len(ordered)) or "no pods"
+
+
+def _worst_first(pod: Pod) -> tuple[int, int, str]:
+    """Those that should be ready and are not, then the failed, the ready and the completed ones."""
+    rank = {"Failed": 1, "Succeeded": 3}.get(pod.phase, 2 if pod.ready else 0)
+    return (rank, -pod.restarts, pod.name)
 
 
 def _list_events(cluster: Cluster, names: set[str], now: float, *, all_warnings: bool) -> str:
@@ -248,7 +257,7 @@ async def _top_pods(kubernetes: Kubernetes, names: set[str] | None) -> str:
 
 
 async def _tail_logs(kubernetes: Kubernetes, pods: tuple[Pod, ...]) -> str:
-    worst = min(pods, key=lambda item: (item.ready, -item.restarts, item.name), default=None)
+    worst = min(pods, key=_worst_first, default=None)
     if worst is None:
         return "no pods"
     from queries.kubernetes.pod_log_reader import PodLogReader  # noqa: PLC0415  # as above

@@ -310,7 +310,7 @@ class WorkloadsScreen(FilterableScreen, WorkloadActionsScreen):
             return
         workload = found.workload
         forbidden = {item.plural: describe_forbidden((item,)) for item in cluster.faults}
-        pods = sorted(cluster.pods_of(workload), key=lambda item: (item.ready, -item.restarts, item.name))
+        pods = sorted(cluster.pods_of(workload), key=lambda item: (item.ready, item.ended, -item.restarts, item.name))
         self._pods.show(pods, empty=forbidden.get("pods") or "no pods")
         empty = _NO_REVISIONS.get(workload.kind, f"a {workload.kind} has no revisions")
         self._revisions.show(cluster.revisions_of(workload), empty=forbidden.get("replicasets") or empty)

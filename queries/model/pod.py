@@ -32,6 +32,13 @@ class Pod:
     images: tuple[str, ...] = ()
     """Only of a pod that nothing controls; the others have those of their workload."""
 
+    @property
+    def ended(self) -> bool:
+        """It never runs again: of a workload that serves, its controller has replaced it. The object of an evicted pod may
+        remain for weeks.
+        """
+        return self.phase in ("Failed", "Succeeded")
+
 
 STARTING_REASONS = ("", "ContainerCreating", "PodInitializing", "Init:PodInitializing")
 """Reasons of a pod that is not ready yet and has no problem."""

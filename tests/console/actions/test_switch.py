@@ -72,10 +72,13 @@ async def test_the_way_back_is_the_one_deployment_that_served(others: list[dict[
 async def test_fewer_or_unready_pods_are_warned_of(
     old: tuple[int, int], new: tuple[int, int], level: CheckLevel, text: str
 ) -> None:
-    """As many ready ones as now, all of them ready, are enough; each pair is ready and all."""
+    """As many ready ones as now, all of them ready, are enough; each pair is ready and all. What is left of a pod that was
+    evicted serves nobody.
+    """
     pods = [labelled(f"b{at}", BLUE, ready=at < old[0]) for at in range(old[1])]
     pods += [labelled(f"g{at}", GREEN, ready=at < new[0]) for at in range(new[1])]
     pods += [labelled("dying", GREEN, deletionTimestamp="2026-01-01T00:00:00Z"), labelled("db", {"app": "db"})]
+    pods += [labelled("evicted", labels, ready=False, phase="Failed") for labels in (BLUE, GREEN)]
     facts = await facts_of(cluster(*pods))
     plan = Switch().plan(REQUEST, facts, 0.0)
     (check,) = await Switch().own_checks(plan, facts, None)  # type: ignore[arg-type]

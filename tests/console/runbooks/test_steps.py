@@ -20,6 +20,8 @@ from queries.model.alert import Alert, AlertState
 from queries.model.identity_cache import IdentityCache
 from queries.model.panel import Range
 from queries.model.panel_result import PanelHistory
+from queries.model.pod import Pod
+from queries.model.pod_log import LogRequest, PodContainers
 from queries.model.series import Sample, Series
 from queries.model.verdict import Verdict
 from queries.prometheus.responses import InstantResult
@@ -163,3 +165,48 @@ def test_a_page_says_what_its_steps_can_be(tmp_path: Path) -> None:
     assert read_page(file, root=tmp_path).steps[0].range == Range(high=100.0)
     file.write_text(page.format("[100, 0]"))
     assert "the lower end of the range below its upper end" in read_page(file, root=tmp_path).broken
+
+
+class Logs:
+    """A cluster that is known, and the log of one pod."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    async def list_containers(self, pod: str) -> PodContainers:
+        self.read.append(pod)
+        return PodContainers(("api",), "api")
+
+    async def read_end(self, request: LogRequest, *, lines: int) -> str:
+        return "boom"
+
+
+async def test_a_step_looks_at_the_pods_that_run_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a workload with evicted pods of last week the log is that of a pod that is there, and the list begins with what
+    should be ready and is not.
+    """
+    (sample, *_) = cluster().pods
+    old = replace(sample, name="a-old", uid="o", phase="Failed", ready=False, reason="Evicted", restarts=9)
+    done = replace(sample, name="b-done", uid="d", phase="Succeeded", ready=False, reason="")
+    new = replace(sample, name="c-new", uid="n", phase="Running", ready=False, reason="CrashLoopBackOff", restarts=2)
+    well = replace(sample, name="d-well", uid="w", phase="Running", ready=True, reason="", restarts=0)
+    logs = Logs()
+    monkeypatch.setattr("queries.kubernetes.pod_log_reader.PodLogReader", lambda kubernetes: logs)
+    steps = tuple(RunbookStep(name, lookup=name, target="deployment/cad-ml-api") for name in ("pods", "logs"))
+
+    async def query(query: str) -> InstantResult:
+        return InstantResult(())
+
+    async def look(*pods: Pod) -> list[str]:
+        sight = StepContext(query, logs, replace(cluster(), pods=pods), (), 0.0, Place("test", "n"))  # type: ignore[arg-type]
+        return [item.text async for item in evaluate_steps(Runbook("r", "r.md", "R", steps=steps), None, sight)]
+
+    listed, log = await look(old, done, new, well)
+    assert [line.split()[:3] for line in listed.splitlines()] == [
+        ["c-new", "NOT", "READY"], ["a-old", "ended", "Evicted"],
+        ["d-well", "ready", "Running"], ["b-done", "ended", "Succeeded"],
+    ]  # fmt: skip
+    assert log.startswith("last log lines of c-new:")
+    assert (await look(old, well))[1].startswith("last log lines of d-well:")
+    assert (await look(old))[1].startswith("last log lines of a-old:")
+    assert logs.read == ["c-new", "d-well", "a-old"]

@@ -45,6 +45,9 @@ def test_every_state_of_a_pod_reads_without_colour() -> None:
     new, old = ("".join(words for words, _ in line) for line in render_pods(shown, api, 100))
     assert new == " new  revision 42  █▒✗▒··  1 ready, 2 starting, 1 ImagePullBackOff, 2 not created"
     assert old == " old  revision 41  █░  1 ready, 1 terminating"
+    evicted = (*pods, replace(pod("g", 42, reason="Evicted"), phase="Failed"))
+    new = "".join(words for words, _ in render_pods(replace(cluster(), pods=evicted), api, 100)[0])
+    assert new == " new  revision 42  █▒✗▒░··  1 ready, 2 starting, 1 ImagePullBackOff, 1 ended (Evicted), 2 not created"
     assert len({to_ascii(glyph) for glyph in "█▒✗░·"}) == 5
     many = replace(shown, pods=tuple(pod(f"p{at:03}", 42, ready=True) for at in range(200)))
     (line,) = render_pods(many, replace(api, desired=200), 80)

@@ -95,6 +95,16 @@ def test_a_row_says_why_its_workload_is_not_well() -> None:
     assert (cells("api")["owner"][0], cells("store")["owner"][0]) == ("Argo CD application shop", "-")
 
 
+def test_the_reason_of_a_row_is_not_that_of_a_pod_that_was_replaced() -> None:
+    """An evicted pod of last week stands for nothing: the one that cannot start now does."""
+    (api,) = (item for item in CLUSTER.workloads if item.name == "api")
+    made = Pod("n", "api-1", "u1", "Pending", False, 0, NOW, "ImagePullBackOff", labels=api.selector)
+    old = Pod("n", "api-0", "u0", "Failed", False, 0, NOW - 600_000, "Evicted", labels=api.selector)
+    shown = replace(CLUSTER, workloads=(replace(api, ready=5, desired=6),), pods=(old, made))
+    assert cells("api", shown)["why"][0].endswith("; ImagePullBackOff")
+    assert "Evicted" not in cells("api", replace(shown, pods=(old,)))["why"][0]
+
+
 def test_a_job_counts_completions_and_a_cron_job_says_its_schedule() -> None:
     """Their pods are not meant to stay ready."""
     assert (cells("load")["ready"], cells("nightly")["ready"][0]) == (("1/3", ""), "-")

@@ -67,7 +67,7 @@ FAILED_POD = replace(READY, name="load-1", phase="Failed", reason="Error", ready
             (FAILED_POD,),
             [],
         ),
-        (WELL, (FAILED_POD,), [Verdict.CRITICAL]),
+        (WELL, (replace(FAILED_POD, phase="Running"),), [Verdict.CRITICAL]),
     ],
 )
 def test_a_try_that_a_later_one_made_good_is_no_problem(
@@ -105,3 +105,19 @@ def test_a_completed_pod_is_not_shown_as_failing() -> None:
     page = build_page(reading_of(job, done), (), Related(), now=NOW, width=100, current=True)
     (row,) = [row for row in page if row.pod]
     assert ("completed", "dim") in [(words.strip(), tone) for words, tone in row.line]
+
+
+EVICTED = replace(FAILED_POD, name="api-old", reason="Evicted", message="The node was low on resource: memory.")
+"""Its object remains for weeks after its ReplicaSet made another one."""
+
+
+def test_an_evicted_pod_is_no_problem_of_a_workload_that_has_its_pods() -> None:
+    """The page says what the list says: ok, with a note; a pod that fails now is critical beside it."""
+    (listed,) = assess_workloads(replace(cluster(), workloads=(WELL,), pods=(READY, EVICTED), events=()), now=NOW)
+    reading = reading_of(WELL, READY, EVICTED)
+    (note,) = list_problems(reading, now=NOW)
+    assert (note.word, note.text) == ("note", "api-old: ended (Evicted): The node was low on resource: memory.")
+    assert (listed.verdict, find_overall_verdict((note,), reading)) == (Verdict.OK, Verdict.OK)
+    crashing = replace(FAILED_POD, name="api-new", phase="Running", reason="CrashLoopBackOff")
+    worst, *_ = list_problems(reading_of(WELL, EVICTED, crashing), now=NOW)
+    assert worst.verdict is Verdict.CRITICAL and worst.text.startswith("api-new: CrashLoopBackOff")
