@@ -49,15 +49,19 @@ def _path(lines: Sequence[str], at: int) -> str:
 
 def _enclosing(lines: Sequence[str], at: int) -> Iterator[str]:
     depth = _indent(lines[at])
-    for line in reversed(lines[:at]):
+    item = -1  # the indent of the list item that was passed: the items before it enclose nothing
+    for place in range(at - 1, -1, -1):
+        line = lines[place]
         content = line.strip()
         own = _indent(line)
         if own < depth and content:
             if content.startswith("- "):
-                name = _item_name(lines, line)
+                if own == item:
+                    continue
+                name = _item_name(lines, place)
                 if name:
                     yield name
-                depth = own + 1 if own else own
+                depth, item = own + 1 if own else own, own
                 continue
             if content.endswith(":"):
                 yield content.removesuffix(":")
@@ -66,11 +70,10 @@ def _enclosing(lines: Sequence[str], at: int) -> Iterator[str]:
             return
 
 
-def _item_name(lines: Sequence[str], start: str) -> str:
-    """The `name:` of the list item that begins with this line; empty without one."""
-    first = lines.index(start)
-    indent = _indent(start) + 2
-    for line in (start.replace("- ", "  ", 1), *lines[first + 1 :]):
+def _item_name(lines: Sequence[str], first: int) -> str:
+    """The `name:` of the list item that begins with this line, by its number; empty without one."""
+    indent = _indent(lines[first]) + 2
+    for line in (lines[first].replace("- ", "  ", 1), *lines[first + 1 :]):
         if _indent(line) < indent:
             return ""
         if _indent(line) == indent and line.strip().startswith("name: "):

@@ -156,3 +156,16 @@ def test_controller_revisions_are_compared_too() -> None:
 def test_an_unknown_shape_is_written_as_it_is() -> None:
     """An object without metadata, or with a text where a map is expected, does not end the page."""
     assert redact_object({"kind": "X", "metadata": None, "data": "text"}) == {"kind": "X", "metadata": None, "data": "text"}
+
+
+def test_a_diff_names_the_second_of_two_containers_that_begin_alike() -> None:
+    """Both begin with `- env:`: a change in the sidecar stands under the sidecar's name."""
+    api, sidecar = ({"name": name, "image": "i:1", "env": [{"name": "A", "value": "1"}]} for name in ("api", "sidecar"))
+    changed = {**sidecar, "env": [{"name": "A", "value": "2"}]}
+    found = []
+    for number, second in ((1, sidecar), (2, changed)):
+        item = revision(number)
+        item["spec"]["template"]["spec"]["containers"] = [api, second]
+        found.append(decode_replica_set(item))
+    header = diff_revisions(*found)[0]
+    assert header.startswith("@@ ") and "spec / containers / sidecar" in header
