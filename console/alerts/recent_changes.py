@@ -74,7 +74,7 @@ def _rollouts(cluster: Cluster | None, authors: Authors) -> Iterable[Change]:
         images = image_change(before.containers, workload.containers)
         cause = visible(workload.change_cause)
         yield Change(
-            at=cluster.rolled_out_at(workload),
+            at=_rollout_began(cluster, workload, revisions),
             kind="rollout",
             subject=workload.target,
             text=text + (f" image {images}" if images else "") + (f" ({cause})" if cause else ""),
@@ -86,6 +86,17 @@ def _rollouts(cluster: Cluster | None, authors: Authors) -> Iterable[Change]:
                 cause = visible(revision.change_cause)
                 what = f"{visible(workload.name)} revision {revision.number}{_other_images(revision, workload)}"
                 yield Change(revision.created_at, "rollout", workload.target, what + (f" ({cause})" if cause else ""))
+
+
+def _rollout_began(cluster: Cluster, workload: Workload, revisions: Iterable[Revision]) -> float:
+    """When the last rollout began, Unix seconds: an alert that fires in its middle, or before its progress deadline passes,
+    fires after it. Of a ReplicaSet that ran before, as after a rollback, only the last progress is known.
+    """
+    if workload.kind == "Deployment":
+        for item in revisions:
+            if item.number == workload.revision and not item.history and item.created_at:
+                return item.created_at
+    return cluster.rolled_out_at(workload)
 
 
 def _numberless_rollouts(workload: Workload, revisions: Iterable[Revision]) -> Iterable[Change]:

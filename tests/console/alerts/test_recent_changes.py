@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from console.alerts.recent_changes import LIMIT, recent_changes
 from console.journal.event import Event
 from queries.model.cluster import Cluster, ClusterEvent
 from queries.model.matcher import Matcher
 from queries.model.silence import Silence
-from queries.model.workload import Container, Revision, Workload
+from queries.model.workload import Condition, Container, Revision, Workload
 
 NOW = 1_800_000_000.0
 
@@ -86,6 +87,22 @@ def test_a_rollout_is_told_once_and_stays_told_after_the_rollback() -> None:
     )  # fmt: skip
     told = recent_changes(Cluster("n", (api,), revisions, events=events), (), (), now=NOW)
     assert [item.text for item in told] == ["api revision 2 image 1.9.0 (release 1.9.0)"]
+
+
+def test_a_rollout_is_told_from_its_beginning() -> None:
+    """Its last progress, or the deadline it missed, comes after the alert that it caused: the ReplicaSet made for it tells
+    when it began. One that ran before a rollback is older than the rollout, and so may be one of Argo's.
+    """
+    late = Condition("Progressing", "False", "ProgressDeadlineExceeded", updated_at=NOW - 10.0)
+    api = Workload("n", "api", "u", "1", 1, 1, 3, 3, 3, 3, 3, False, 2, NOW - 9e5, conditions=(late,))
+    old, new = Revision(1, "api-a", "u", NOW - 9e5, 3), Revision(2, "api-b", "u", NOW - 610.0, 1)
+    for workload, current, began in (
+        (api, new, NOW - 610.0),
+        (api, replace(new, history=(1,)), NOW - 10.0),
+        (replace(api, kind="Rollout"), new, NOW - 10.0),
+    ):
+        (told,) = recent_changes(Cluster("n", (workload,), (current, old)), (), (), now=NOW)
+        assert (told.kind, told.at) == ("rollout", began)
 
 
 def test_a_change_of_the_number_of_pods_is_told_with_both_numbers() -> None:
