@@ -337,9 +337,11 @@ class Session(JournalSession):
         """The series of a panel over logs; a failure is stored as the history's fault."""
         return await self._history.fetch_log_panel(spec, window)
 
-    def alert_histories(self, fingerprint: str, requested: HistoryRange) -> AsyncIterator[RuleHistory]:
-        """The history for the alert's rule, refined with each item."""
-        tracked = self.snapshot().alert(fingerprint)
+    def alert_histories(
+        self, fingerprint: str, requested: HistoryRange, last: TrackedAlert | None = None
+    ) -> AsyncIterator[RuleHistory]:
+        """The history for the alert's rule, refined with each item; `last` is the alert as it was before it ended."""
+        tracked = self.snapshot().alert(fingerprint) or last
         rule = self.rule_of(tracked) if tracked else None
         alert = tracked.alert if tracked else None
         return self._history.fetch_alert(alert, rule, fingerprint, requested)

@@ -36,6 +36,7 @@ from widgets.text_view import TextView
 
 if TYPE_CHECKING:
     from console.monitor.session import Session
+    from queries.model.alert import TrackedAlert
 
 KUBERNETES = "kubernetes"
 _CHART_SECONDS = 300.0
@@ -81,8 +82,8 @@ class ActionRunScreen(ConsoleScreen):
         self._alert_limit: tuple[float | None, bool] = (None, False)
         """The threshold of the alert's rule, and whether it fires below it."""
         self._fetched_at = 0.0
-        self._alert_labels: Labels = ()
-        """Of the alert that led to the action, as it was sent; empty until it is listed."""
+        self._alert: TrackedAlert | None = None
+        """The alert that led to the action, as it was listed last; None until it is."""
         self._counting = False
         self._status = TextView(id="run-status")
         self._chart = Chart(id="run-chart")
@@ -131,7 +132,7 @@ class ActionRunScreen(ConsoleScreen):
 
     def draw(self, context: RenderContext) -> None:
         width = self.size.width
-        self._note_labels(context)
+        self._note_alert(context)
         self._note_recovery(context)
         self._status.show(tuple(self._status_lines(context, width)))
         self._chart.display = self._has_chart()
@@ -195,7 +196,8 @@ class ActionRunScreen(ConsoleScreen):
                 if panel == self._panel_id():
                     self._history = history
         else:
-            async for history, threshold, below in session.alert_histories(self.run.request.fingerprint, requested):
+            fingerprint, _ = self._identify_alert()
+            async for history, threshold, below in session.alert_histories(fingerprint, requested, self._alert):
                 self._history, self._alert_limit = history, (threshold, below)
         self.redraw()
 
@@ -232,11 +234,16 @@ class ActionRunScreen(ConsoleScreen):
 
     # What came of it
 
-    def _note_labels(self, context: RenderContext) -> None:
+    def _note_alert(self, context: RenderContext) -> None:
         """While the alert is listed: an undelivered one has another fingerprint once Alertmanager gets it."""
-        if context.snapshot is not None and self.run.request.fingerprint and not self._alert_labels:
-            listed = find_tracked(self.run.request.fingerprint, (), context.snapshot)
-            self._alert_labels = listed.alert.labels_to_deliver if listed is not None else ()
+        if context.snapshot is not None and self.run.request.fingerprint:
+            self._alert = find_tracked(*self._identify_alert(), context.snapshot) or self._alert
+
+    def _identify_alert(self) -> tuple[str, Labels]:
+        """The fingerprint by which the alert was listed last, and the labels that it was sent with; none until it is listed."""
+        if self._alert is None:
+            return self.run.request.fingerprint, ()
+        return self._alert.alert.fingerprint, self._alert.alert.labels_to_deliver
 
     def _note_recovery(self, context: RenderContext) -> None:
         """After the outcome, while a person watches on: whether it has recovered now; then count what failed."""
@@ -259,10 +266,10 @@ class ActionRunScreen(ConsoleScreen):
     def _has_recovered(self, context: RenderContext) -> bool:
         """Whether current responses say that the alert is gone, or without an alert that the panel is ok."""
         if self.run.request.fingerprint:
-            snapshot, fingerprint = context.snapshot, self.run.request.fingerprint
+            snapshot = context.snapshot
             if snapshot is None or not snapshot.alerts_known or alerts_caveat(context):
                 return False
-            return has_ended(fingerprint, self._alert_labels, snapshot)
+            return has_ended(*self._identify_alert(), snapshot)
         state = self._panel_state()
         return state is not None and state.verdict is Verdict.OK
 

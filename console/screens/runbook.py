@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Markdown
 
 from console.actions.plan import Request
+from console.alerts.resolution import find_tracked
 from console.screens import keys
 from console.screens.alert_actions import AlertActionsMixin
 from console.screens.alert_detail import render_elsewhere, render_step
@@ -91,7 +92,10 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
 
     def current_alert(self) -> TrackedAlert | None:
         if self._fingerprint and self.context and self.context.snapshot:
-            self._last = self.context.snapshot.alert(self._fingerprint) or self._last
+            labels = self._last.alert.labels_to_deliver if self._last is not None else ()
+            found = find_tracked(self._fingerprint, labels, self.context.snapshot)
+            if found is not None:
+                self._last, self._fingerprint = found, found.alert.fingerprint
         elif not self._fingerprint and self.context:
             before = self._last
             self._last = self._choose_alert(self.context)

@@ -341,7 +341,9 @@ class StillSession(Session):
         )
         yield PanelHistory(panel_id, NOW - window_seconds, NOW, window_seconds / 120, tracks)
 
-    async def alert_histories(self, fingerprint: str, requested: HistoryRange) -> AsyncIterator[RuleHistory]:
+    async def alert_histories(
+        self, fingerprint: str, requested: HistoryRange, last: TrackedAlert | None = None
+    ) -> AsyncIterator[RuleHistory]:
         window_seconds = requested.seconds
         points_ = tuple((NOW - window_seconds * (1 - at / 120), 0.4 + 7.4 * max(0.0, (at - 70) / 50)) for at in range(121))
         history = PanelHistory(fingerprint, NOW - window_seconds, NOW, window_seconds / 120, (Series((), points_),))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 _BY_NAME = "by name"
+_GONE = "the alert is no longer listed: it cannot be acknowledged, released or handed over"
 
 
 class AcknowledgeFlow:
@@ -65,6 +66,7 @@ class AcknowledgeFlow:
         snapshot = self.app.context.snapshot
         tracked = snapshot.alert(fingerprint) if snapshot is not None else None
         if snapshot is None or tracked is None:
+            self.app.show_notice(_GONE, warning=True)
             return
         held = snapshot.ledger.owners.get(fingerprint)
         people = list_recipients(held, snapshot.presence, user=self.app.settings.user)
@@ -88,6 +90,7 @@ class AcknowledgeFlow:
         session, snapshot = self.app.session, self.app.context.snapshot
         tracked = snapshot.alert(fingerprint) if snapshot else None
         if session is None or tracked is None:
+            self.app.show_notice(_GONE, warning=True)
             return
         name = tracked.alert.name
         self._in_progress.add(fingerprint)

@@ -315,13 +315,15 @@ async def test_a_mark_from_a_slow_clock_outlives_an_answer_from_before_it_arrive
 
 
 async def test_the_history_of_an_alert_is_its_left_side(session: Session) -> None:
-    """The rule's left side is asked, and its number is the threshold; an unknown alert says so."""
+    """The rule's left side is asked, and its number is the threshold; an unknown alert says so, unless it is one that ended."""
     await session.once()
     *_, (history, threshold, below) = [item async for item in session.alert_histories("abc", HistoryRange())]
     assert (history.fault, threshold, below) == (None, 5.0, False)
     ((gone, nothing, _),) = [item async for item in session.alert_histories("none", HistoryRange())]
     assert gone.fault is not None
     assert nothing is None
+    ended = session.alert_histories("none", HistoryRange(), session.snapshot().alert("abc"))
+    assert [(item.threshold, item.history.fault) async for item in ended][-1] == (5.0, None)
     assert [item.fault is None async for item in session.histories("workloads", HistoryRange())] == [False]
     assert all([item.fault is None async for item in session.histories("error_ratio", HistoryRange())])
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from painting import notices_of
+from patience import until
 from screen_samples import NOW, cluster, snapshot
 
 from console.actions.plan import Outcome, Request, RunStep, Stage
@@ -17,7 +18,7 @@ from console.screens.action_run_model import ActionRunModel, summarize_run
 from console.screens.rollout_view import render_pods
 from console.state.incident import Incident, Incidents
 from console.state.journal_state import JournalState
-from queries.model.alert import AlertState
+from queries.model.alert import AlertState, TrackedAlert
 from queries.model.pod import Pod
 from queries.model.severity import Priority
 from queries.model.workload import BatchJob, Workload
@@ -107,12 +108,22 @@ def test_without_an_alert_failures_count_from_the_confirmation() -> None:
 
 
 async def test_an_alert_that_is_delivered_has_not_recovered(stage: Callable[..., Any]) -> None:
-    """The action followed an undelivered alert: listed by Alertmanager it fires on, by another fingerprint; gone it is over."""
+    """The action followed an undelivered alert: listed by Alertmanager it fires on, by another fingerprint, of which the chart
+    is then; gone it is over, and the chart shows how.
+    """
     made = stage()
     first, *others = made.session.shown.alerts
     lost = replace(first, alert=replace(first.alert, fingerprint="prometheus:1", state=AlertState.UNDELIVERED))
-    run = ended(Outcome.FAILED, request=replace(REQUEST, fingerprint="prometheus:1"))
+    run = ended(Outcome.FAILED, request=replace(REQUEST, fingerprint="prometheus:1", panel_id=""))
     run.watch_until = NOW + 600.0
+    asked: list[tuple[str, str]] = []
+    histories = made.session.alert_histories
+
+    def note(fingerprint: str, requested: Any, last: TrackedAlert) -> Any:
+        asked.append((fingerprint, last.alert.fingerprint))
+        return histories(fingerprint, requested, last)
+
+    made.session.alert_histories = note  # type: ignore[method-assign]
     made.session.deliver(replace(made.session.shown, alerts=(lost, *others)))
     async with made.app.run_test(size=(80, 24)) as pilot:
         await made.until(pilot, "HighErrorRate")
@@ -122,8 +133,9 @@ async def test_an_alert_that_is_delivered_has_not_recovered(stage: Callable[...,
             made.now = NOW + at
             assert run.recovered_at is None
             made.session.deliver(replace(made.session.shown, taken_at=made.now, alerts=tuple(alerts)))
-            await pilot.pause()
+            await until(pilot, lambda at=at: len(asked) > 1 + (at > 10.0), "the next trend")
         await made.until(pilot, "recovered 1m30s after confirmation")
+    assert asked == [("prometheus:1",) * 2, (ALERT,) * 2, (ALERT,) * 2]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (160, 45)])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from painting import notices_of
+from patience import until
 from screen_samples import snapshot, tracked
 from textual.containers import VerticalScroll
 from textual.css.stylesheet import Stylesheet
@@ -18,7 +21,7 @@ from console.runbooks.index import RunbookIndex
 from console.runbooks.page import Runbook
 from console.runbooks.steps import StepResult
 from console.screens.messages import OpenRunbookRequested
-from queries.model.alert import TrackedAlert
+from queries.model.alert import AlertState, TrackedAlert
 
 PAGE = """---
 title: Everything is slow
@@ -128,3 +131,22 @@ async def test_the_focus_matches_no_widget_of_the_text_with_the_style_sheet(
         assert not page.has_focus
         assert not [node for node in matched if page in node.ancestors_with_self]
         assert scene.text.splitlines()[:-1] == focused
+
+
+async def test_the_page_follows_the_alert_that_it_was_opened_for(stage: Callable[..., Any]) -> None:
+    """Alertmanager lists a pending alert by another fingerprint as soon as it fires: the page's keys act on that one, and say
+    when it is gone.
+    """
+    fires = tracked("ProviderDown", "critical", runbook="provider-down", provider="paddle")
+    pending = replace(fires, alert=replace(fires.alert, fingerprint="prometheus:1", state=AlertState.PENDING))
+    scene = stage(snapshot(alerts=(tracked("HighErrorRate", "critical"), pending)))
+    async with scene.app.run_test(size=(120, 40)) as pilot:
+        await scene.until(pilot, "HighErrorRate")
+        scene.app.flows.navigation.open(OpenRunbookRequested("provider-down", "prometheus:1"))
+        await scene.until(pilot, "for ProviderDown")
+        scene.session.deliver(snapshot(alerts=(fires,)))
+        await until(pilot, lambda: scene.app.screen.current_alert() == fires, "the alert that fires")
+        scene.session.deliver(snapshot(alerts=()))
+        await pilot.pause()
+        await scene.press(pilot, "a")
+        await until(pilot, lambda: any("no longer listed" in item for item in notices_of(scene.app)), "a notice")
