@@ -30,7 +30,7 @@ class QueryEvidence:
 
 @dataclass(frozen=True, slots=True)
 class AlertsEvidence:
-    """What fired since somebody last signed one of these checklists, or since midnight where `since` is empty.
+    """What fired since the last signed run of one of these checklists began, or since midnight where `since` is empty.
 
     Where nobody ever signed one, the window is `otherwise_seconds` long; it is never longer than `at_most_seconds`.
     """

@@ -201,7 +201,9 @@ class _EvidenceFetcher:
             raise RequestRejected(fault.what, where=fault.where, hint=fault.hint, status=fault.status)
         if found.partial:
             raise partial_answer(found.partial)
-        rules = {rule.name: rule.interval_seconds for rule in self.snapshot.rules}
+        intervals: dict[str, float] = {}
+        for rule in self.snapshot.rules:  # of two of one name the rarer one: with the other an alert that lasts would flap
+            intervals[rule.name] = max(rule.interval_seconds, intervals.get(rule.name, 0.0))
         fired = found.items[windows.FIRED]
         send = (await self.metrics.current_relabeling()).sent if fired else lambda labels: labels
         fold = partial(
@@ -212,7 +214,7 @@ class _EvidenceFetcher:
             queried_from=queried_from,
             ends_at=self.now,
             step_seconds=step,
-            intervals=rules,
+            intervals=intervals,
             sent=send,
         )
         return await run_cpu_bound(fold)
@@ -269,7 +271,7 @@ def window_start(evidence: AlertsEvidence, runs: ChecklistRuns, now: float) -> f
     """Since when alerts count, Unix seconds; one in the future (somebody set a clock) neither counts nor hides another."""
     if not evidence.since:
         return min(local_midnight(now), now - _LEAST_SECONDS)
-    signed = runs.last_signed_at(evidence.since, until=now)
-    if signed is None:
-        signed = now - evidence.otherwise_seconds
-    return max(min(signed, now - _LEAST_SECONDS), now - evidence.at_most_seconds)
+    reviewed = runs.last_reviewed_at(evidence.since, until=now)
+    if reviewed is None:
+        reviewed = now - evidence.otherwise_seconds
+    return max(min(reviewed, now - _LEAST_SECONDS), now - evidence.at_most_seconds)

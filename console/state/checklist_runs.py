@@ -142,10 +142,12 @@ class ChecklistRuns:
         start = local_hour(now) if due == "hourly" else local_midnight(now)
         return tuple(run for run in self.for_checklist(checklist) if run.started_at >= start)
 
-    def last_signed_at(self, checklists: tuple[str, ...], *, until: float) -> float | None:
-        """When somebody last signed one of these, up to a time; Unix seconds."""
-        times = [run.signature.at for name in checklists for run in self.for_checklist(name) if run.signature]
-        return max((at for at in times if at <= until), default=None)
+    def last_reviewed_at(self, checklists: tuple[str, ...], *, until: float) -> float | None:
+        """Up to when somebody reviewed what happened, Unix seconds: the beginning of the last run of one of these that was
+        signed up to a time. What happened between an answer and the signature, nobody may have seen.
+        """
+        signed = ((run, run.signature) for name in checklists for run in self.for_checklist(name))
+        return max((min(run.started_at, end.at) for run, end in signed if end and end.at <= until), default=None)
 
 
 class ChecklistRunsProjection(Projection[ChecklistRuns]):

@@ -57,10 +57,14 @@ class Cluster:
         return ()
 
 
-async def collect(checklist: Checklist, server: Server, *, walks: ChecklistRuns | None = None) -> CollectedEvidence:
+RULE = AlertRule("X", "x", 0.0, (), (), "ok", "ok", interval_seconds=30.0)
+
+
+async def collect(
+    checklist: Checklist, server: Server, *, walks: ChecklistRuns | None = None, rules: tuple[AlertRule, ...] = (RULE,)
+) -> CollectedEvidence:
     prometheus = Prometheus(Endpoint("http://prom.test"), transport=httpx.MockTransport(server), clock=lambda: NOW)
-    rule = AlertRule("X", "x", 0.0, (), (), "ok", "ok", interval_seconds=30.0)
-    shown = replace(snapshot(), rules=(rule,))
+    shown = replace(snapshot(), rules=rules)
     try:
         return await fetch_evidence(
             checklist, shown, walks or ChecklistRuns(), prometheus=prometheus, kubernetes=Cluster(), clock=lambda: NOW
@@ -110,6 +114,19 @@ async def test_what_fired_is_told_with_the_labels_that_alertmanager_gets() -> No
     assert [item.labels for item in reading.value.histories] == [(("alertname", "X"), ("severity", "page"))]
 
 
+@pytest.mark.parametrize("intervals", [(30.0, 300.0), (300.0, 30.0)])
+async def test_an_alert_of_the_rarer_of_two_rules_of_one_name_does_not_flap(intervals: tuple[float, float]) -> None:
+    """Each evaluation of a rule that is evaluated every five minutes would be a time of its own by the other one's interval."""
+    checklist = Checklists.load("", VOCABULARY).get("morning")
+    assert checklist is not None
+    metric = {"alertname": "X", "severity": "warning", BATCH_LABEL: windows.FIRED}
+    server = Server(result=[{"metric": metric, "values": [[NOW - 300.0 * back, "1"] for back in range(9, -1, -1)]}])
+    rules = tuple(replace(RULE, interval_seconds=seconds) for seconds in intervals)
+    (reading,) = (await collect(checklist, server, rules=rules)).alerts.values()
+    assert reading.value is not None
+    assert [(item.times, item.flapping) for item in reading.value.histories] == [(1, False)]
+
+
 async def test_sources_that_are_not_there_are_faults_of_their_items() -> None:
     """Without Prometheus and Kubernetes everything is answered by why not; nothing is raised."""
     checklist = Checklists.load("", VOCABULARY).get("end-of-day")
@@ -117,6 +134,21 @@ async def test_sources_that_are_not_there_are_faults_of_their_items() -> None:
     answers = await fetch_evidence(checklist, snapshot(), ChecklistRuns(), prometheus=None, kubernetes=None, clock=lambda: NOW)
     readings = [*answers.alerts.values(), *answers.figures.values(), *answers.batch.values()]
     assert len(readings) == 3 and all(item.fault and "not configured" in item.fault.what for item in readings)
+
+
+def test_what_fired_during_a_run_belongs_to_the_next_one() -> None:
+    """Somebody answered at 9:01 what had fired, and signed at 9:25: what came and went in between, nobody has seen. Of two
+    signed runs the one that began last counts.
+    """
+    wanted = AlertsEvidence(("morning",), otherwise_seconds=3600.0)
+
+    def run(started: float, signed: float) -> ChecklistRun:
+        return ChecklistRun("w", "morning", NOW - started, "ann", signatures=(Signature("Ann", "ann", NOW - signed),))
+
+    assert window_start(wanted, ChecklistRuns((("morning", (run(9000.0, 7500.0),)),)), NOW) == NOW - 9000
+    assert window_start(wanted, ChecklistRuns((("morning", (run(9000.0, 60.0), run(8000.0, 7500.0))),)), NOW) == NOW - 8000
+    slow = run(7000.0, 7500.0)  # another console's clock signed before it began
+    assert window_start(wanted, ChecklistRuns((("morning", (slow,)),)), NOW) == NOW - 7500
 
 
 def test_alerts_count_since_the_last_sign_off() -> None:

@@ -154,15 +154,17 @@ def test_a_second_signature_stands_beside_the_first(log: Told) -> None:
 
 
 def test_a_walk_goes_on_until_it_is_signed(log: Told) -> None:
-    """One that is not signed is the one to go on with on the same day; a signed one, or yesterday's, is not."""
+    """One that is not signed is the one to go on with on the same day; a signed one, or yesterday's, is not. It reviewed
+    what happened up to its beginning.
+    """
     log.start("old", at=NOW - 86_400)
     log.start("w1", at=NOW - 600)
     current = log.walks.current("morning", due="09:00", now=NOW)
     assert current is not None and current.id == "w1"
     log.say("w1", RunSigned(name="Ann"), at=NOW)
     assert log.walks.current("morning", due="09:00", now=NOW) is None
-    assert log.walks.last_signed_at(("evening", "morning"), until=NOW) == NOW
-    assert log.walks.last_signed_at(("evening",), until=NOW) is None
+    assert log.walks.last_reviewed_at(("evening", "morning"), until=NOW) == NOW - 600
+    assert log.walks.last_reviewed_at(("evening",), until=NOW) is None
 
 
 def test_streaks_and_the_last_walk(log: Told) -> None:
