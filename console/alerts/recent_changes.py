@@ -59,6 +59,14 @@ def recent_changes(
     return tuple(kept)
 
 
+def list_full_kinds(changes: Iterable[Change], *, since: float) -> tuple[str, ...]:
+    """The kinds, by name, of which there may be more changes since then (Unix seconds) than `recent_changes` keeps."""
+    times: dict[str, list[float]] = {}
+    for item in changes:
+        times.setdefault(item.kind, []).append(item.at)
+    return tuple(sorted(kind for kind, found in times.items() if len(found) >= LIMIT and min(found) > since))
+
+
 def _rollouts(cluster: Cluster | None, authors: Authors) -> Iterable[Change]:
     if cluster is None:
         return

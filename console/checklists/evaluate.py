@@ -33,17 +33,21 @@ from console.state.snapshot import Snapshot
 from queries.model.frozen import dataclass
 from queries.model.panel import MOST_SERIES, Origin, PanelSpec, PanelState, Threshold, Unit, aggregate
 from queries.model.panel_result import PanelResult
-from queries.model.series import Sample, Series, drop_labels, format_labels, label
+from queries.model.series import Point, Sample, Series, drop_labels, format_labels, label
 from queries.model.text import visible
 from queries.model.verdict import Verdict
 from queries.model.workload import BatchJob
 from queries.prometheus.query_batch import BatchResult
 from queries.text.durations import format_span
 from queries.text.numbers import format_brief_value, format_figure
-from queries.text.times import format_local, format_time, local_midnight
+from queries.text.times import format_local, format_time, local_midnight, local_yesterday
 
 _SHOWN = 12
 """Series that an item lists; the panel itself has more."""
+_AHEAD_SECONDS = 300.0
+"""How far ahead of this machine's clock a success may be: beyond that nobody knows how long ago it was."""
+_SAME_SECONDS = 1.0
+"""Prometheus rounds the times of a range to milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +268,7 @@ def _query(item: Item, evidence: QueryEvidence, facts: EvaluationInput) -> ItemR
         partial=partial,
     )
     state = evaluate_panel(spec, limits, answer, taken_at=facts.now, now=facts.now, stale_after=math.inf)
+    trend = _aggregate_points(series, spec)
     named = _worst(state, limits) if state.verdict in (Verdict.WARN, Verdict.CRITICAL) else ""
     return ItemResult(
         item,
@@ -273,9 +278,9 @@ def _query(item: Item, evidence: QueryEvidence, facts: EvaluationInput) -> ItemR
         value=state.value,
         limit=limit,
         details=_series(samples, spec, limits),
-        before="not known" if partial else comparison_text(_aggregate_first(series, spec), state.value, spec),
+        before="not known" if partial else comparison_text(_value_of_yesterday(trend, facts), state.value, spec),
         # A partial value would appear as a drop that never happened.
-        trend=() if partial else _aggregate_points(series, spec),
+        trend=() if partial else trend,
         trend_period="since this time yesterday",
         thresholds=_thresholds(limits),
         below=spec.lower_is_worse,
@@ -293,10 +298,10 @@ def _aggregate_points(series: Sequence[Series], spec: PanelSpec) -> tuple[tuple[
     return tuple((at, value) for at, value in folds if value is not None)
 
 
-def _aggregate_first(series: Sequence[Series], spec: PanelSpec) -> float | None:
-    """The value at the start of the window; None where no series had one then."""
-    points = _aggregate_points(series, spec)
-    return points[0][1] if len(points) == 25 else None
+def _value_of_yesterday(trend: Sequence[Point], facts: EvaluationInput) -> float | None:
+    """The value at the start of the trend; None where no series had one then, whatever it had later."""
+    start = local_yesterday(facts.evidence.fetched_at if facts.evidence else facts.now)
+    return next((value for at, value in trend if abs(at - start) < _SAME_SECONDS), None)
 
 
 def _runbook_target(item: Item) -> tuple[NavigationTarget, ...]:
@@ -371,10 +376,11 @@ def figure_pair(spec: PanelSpec, evidence: CollectedEvidence | None) -> tuple[fl
     figures = _figures_with(spec, evidence)
     if figures is None:
         return None
-    series = figures.items[spec.id]
-    now = [item.value for item in samples_at(series, evidence.fetched_at if evidence else 0.0) if math.isfinite(item.value)]
-    points = [each.points[0] for each in series if len(each.points) > 1]
-    first = [value for _, value in points if math.isfinite(value)]
+    series, fetched_at = figures.items[spec.id], evidence.fetched_at if evidence else 0.0
+    now = [item.value for item in samples_at(series, fetched_at) if math.isfinite(item.value)]
+    # One that has ended since has a value of midnight alone, one that began since none of it.
+    points = (each.points[0] for each in series if each.points)
+    first = [value for at, value in points if math.isfinite(value) and fetched_at - at > _SAME_SECONDS]
     return aggregate(spec.aggregation, first), aggregate(spec.aggregation, now)
 
 
@@ -420,6 +426,7 @@ def _batch(item: Item, evidence: BatchEvidence, facts: EvaluationInput) -> ItemR
     else:
         job, verdict, reason = max(results, key=lambda each: each[1].rank)
     ago = f"{format_span(now - job.succeeded_at)} ago" if job.succeeded_at else "never"
+    ago = "not known" if verdict is Verdict.IN_DOUBT else ago
     details = tuple(Detail(text, each) for _, each, text in results[:_SHOWN])
     age = now - job.succeeded_at if job.succeeded_at else None
     return ItemResult(item, verdict, f"last success {ago}", reason, value=age, limit=limit, details=details, targets=targets)
@@ -434,6 +441,8 @@ def _evaluate_job(job: BatchJob, evidence: BatchEvidence, now: float) -> tuple[V
         young = now - job.created_at < evidence.within_seconds
         return (Verdict.NO_DATA if young else Verdict.CRITICAL), f"{name} never succeeded"
     age = now - job.succeeded_at
+    if age < -_AHEAD_SECONDS:
+        return Verdict.IN_DOUBT, f"{name} succeeded {format_span(-age)} in the future: the clocks differ"
     text = f"{name} succeeded {format_span(age)} ago, at {format_local(job.succeeded_at, now=now)}"
     if age > evidence.within_seconds:
         return Verdict.CRITICAL, text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from console.alerts.recent_changes import LIMIT, list_full_kinds
 from console.checklists.alert_evidence import AlertSummary, summarize_alerts
 from console.checklists.alert_history import AlertWindow
 from console.checklists.definition import AlertsEvidence, BatchEvidence, Checklist, KpisEvidence, MaintenanceEvidence
@@ -120,16 +121,19 @@ def _changes(facts: EvaluationInput, kinds: tuple[str, ...], title: str, empty: 
         Detail(f"{format_local(change.at)}  {change.text}{f', {visible(change.author)}' if change.author else ''}")
         for change in reversed(changes)
     ]
+    if (earlier := len(lines) - _SHOWN) > 0:
+        lines = [Detail(f"{earlier} earlier"), *lines[-_SHOWN:]]
     cluster = facts.snapshot.source("kubernetes")
-    missing = ""
+    full = [kind for kind in list_full_kinds(facts.snapshot.changes, since=start) if kind in kinds]
+    missing = f"only the newest {LIMIT} of a kind are known here: {', '.join(full)}" if full else ""
     if "rollout" in kinds and (facts.snapshot.cluster is None or cluster is None or not cluster.answers):
         missing = "the cluster does not answer"
     if "action" in kinds and facts.incidents is None:
         missing = "the journal could not be read"
     if missing:
-        rest = [*lines[-_SHOWN:], Detail(f"there may be more: {missing}", Verdict.NO_DATA)] if lines else []
+        rest = [*lines, Detail(f"there may be more: {missing}", Verdict.NO_DATA)] if lines else []
         return ReportSection(title, tuple(rest), empty=f"not known: {missing}", known=False)
-    return ReportSection(title, tuple(lines[-_SHOWN:]), empty=empty)
+    return ReportSection(title, tuple(lines), empty=empty)
 
 
 def _silences(facts: EvaluationInput) -> ReportSection:

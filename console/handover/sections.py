@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from console.alerts.recent_changes import LIMIT, list_full_kinds
 from console.checklists.alert_evidence import summarize_alerts
 from console.checklists.alert_history import AlertWindow
 from console.checklists.definition import Checklist
@@ -153,7 +154,7 @@ def _resolved(facts: HandoverInput) -> ReportSection:
 
 
 def _remarks(facts: HandoverInput) -> ReportSection:
-    """What people overrode and noted: the reason for a verdict that the data does not show."""
+    """What people overrode, unless they corrected that, and noted: the reason for a verdict that the data does not show."""
     title, since, now = "Overrides and notes in this shift", facts.shift.since, facts.now
     if facts.unknown:
         return ReportSection(title, empty=facts.unknown, known=False)
@@ -169,7 +170,8 @@ def _remarks(facts: HandoverInput) -> ReportSection:
         for run in runs:
             remarks += [
                 (answer.at, f"{place(answer.item)}: {visible(answer.author)} {answer_text(answer)}", answer.resulting_verdict)
-                for answer in run.answers
+                for item in dict.fromkeys(answer.item for answer in run.answers)
+                for answer in run.answers_to(item)
                 if answer.answer == OVERRULE and answer.at >= since
             ]
             remarks += [
@@ -195,14 +197,16 @@ def _silences(facts: HandoverInput) -> ReportSection:
         return ReportSection(title, empty="not known: Alertmanager has not answered", known=False)
     lines = []
     in_force = [item for item in snapshot.silences if item.state != "expired" and item.starts_at <= now < item.ends_at]
+    matching = {identity for tracked in snapshot.alerts for identity in tracked.alert.silenced_by}
     for silence in sorted(in_force, key=lambda item: item.ends_at):
-        matches = any(silence.id in tracked.alert.silenced_by for tracked in snapshot.alerts)
+        matches = silence.id in matching
         ends = silence.ends_at - now <= _ENDS_SECONDS
         if matches and not ends:
             continue
         why = " and ".join(text for text, applies in (("ends soon", ends), ("matches nothing now", not matches)) if applies)
         lines.append(Detail(f"{silence_text(silence, now)}  ({why})"))
-    return ReportSection(title, (*_shorten(lines), *_staleness(snapshot, "alertmanager", now)), empty="none")
+    stale = _staleness(snapshot, "alertmanager", now)
+    return ReportSection(title, (*_shorten(lines), *stale), empty="none", known=not stale)
 
 
 def _changes(facts: HandoverInput) -> ReportSection:
@@ -218,6 +222,8 @@ def _changes(facts: HandoverInput) -> ReportSection:
     # The next shift has to know what may still be running.
     running = (f"{item.sentence(format_span(now - item.intent.at))}" for item in facts.snapshot.unfinished)
     lines = (*(Detail(visible(text), Verdict.WARN) for text in running), *_shorten(made))
+    if full := list_full_kinds(facts.snapshot.changes, since=now - _CHANGES_SECONDS):
+        lines = (*lines, Detail(f"only the newest {LIMIT} of a kind are known here: {', '.join(full)}", Verdict.NO_DATA))
     if facts.unknown:
         lines = (*lines, Detail(f"running actions are {facts.unknown}", Verdict.NO_DATA))
     title = "Changes of the last 24h"
@@ -227,7 +233,7 @@ def _changes(facts: HandoverInput) -> ReportSection:
         why = "the cluster has not answered" if since is None else f"the cluster last answered {format_span(now - since)} ago"
         which = "rollouts" if since is None else "later rollouts"
         return ReportSection(title, (*lines, Detail(f"{which} are not known: {why}", Verdict.NO_DATA)), known=False)
-    return ReportSection(title, lines, empty="none that the console has seen", known=not facts.unknown)
+    return ReportSection(title, lines, empty="none that the console has seen", known=not (facts.unknown or full))
 
 
 def _change_text(change: Change) -> str:

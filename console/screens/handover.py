@@ -97,8 +97,12 @@ class HandoverScreen(ConsoleScreen):
             FormField("remark", "what else the next person should know", required=False),
         )
         values = await self.app.push_screen_wait(FormDialog("Sign the handover", fields, verb="Sign"))
+        if values is None:
+            return
+        # The next shift begins with the signature: what fired and resolved since the last answer belongs to this one.
+        await self._fetch()
         handover = self._build(self.context)
-        if values is None or handover is None:
+        if handover is None:
             return
         name, to, remark = values["name"], values.get("to", ""), values.get("remark", "")
         try:

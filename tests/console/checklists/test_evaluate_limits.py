@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from screen_samples import NOW, snapshot, tracked
 
+from console.alerts.recent_changes import LIMIT
 from console.checklists.alert_evidence import summarize_alerts
 from console.checklists.alert_history import AlertHistory, AlertWindow, FiringInterval
 from console.checklists.definition import (
@@ -50,7 +51,7 @@ from queries.model.alert import Priority
 from queries.model.change import Change
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
-from queries.model.panel import Origin, PanelSpec, Range, Threshold, Unit
+from queries.model.panel import Aggregation, Origin, PanelSpec, Range, Threshold, Unit
 from queries.model.panel_result import PanelResult
 from queries.model.series import Sample, Series
 from queries.model.silence import Silence
@@ -171,10 +172,12 @@ def test_a_series_has_a_value_of_now_for_a_minute_and_a_half(age: float, known: 
 
 
 def test_yesterday_of_a_query_needs_a_point_of_then() -> None:
-    """Twenty-five hourly points reach back to it; fewer, or two series that only together have as many, do not."""
+    """It counts whatever came later: a ratio has no value in an hour of the night without traffic, and Prometheus may have been
+    restarted. Points of later hours alone are no value of then.
+    """
     spec = PanelSpec("q", "Q", Unit.COUNT, group_by="pod", raw="q")
 
-    def before(*tracks: range) -> str:
+    def before(*tracks: Sequence[int]) -> str:
         series = [Series((("pod", str(at)),), tuple((NOW - 3600.0 * back, float(back)) for back in sorted(track, reverse=True)))
                   for at, track in enumerate(tracks)]  # fmt: skip
         return found(QueryEvidence(spec, Threshold()), series=reading(BatchResult({"q": series}))).before
@@ -182,6 +185,7 @@ def test_yesterday_of_a_query_needs_a_point_of_then() -> None:
     assert before(range(25)) == "24 (now -24)"
     assert before(range(25), range(3)) == "24 (now -24)"
     assert before(range(24)) == "no data then" and before(range(10), range(12, 24)) == "no data then"
+    assert before([0, 1, 2, *range(5, 25)]) == "24 (now -24)" and before([0, 24]) == "24 (now -24)"
 
 
 def test_what_a_finding_leads_to() -> None:
@@ -230,6 +234,19 @@ def test_a_figure_of_now_and_of_midnight(before: float | None, now: float | None
     assert result.reason == (good if verdict is Verdict.OK else "outside its objective or not known: K")
 
 
+def test_a_figure_of_midnight_has_the_series_of_midnight() -> None:
+    """One that has ended since counted then, one that began since did not: else the figure of then is another one."""
+    spec = PanelSpec("k", "K", Unit.COUNT, raw="k", aggregation=Aggregation.SUM)
+    midnight = local_midnight(NOW)
+    series = [
+        Series((("provider", "stays"),), ((midnight, 5.0), (NOW, 4.0))),
+        Series((("provider", "ended"),), ((midnight, 7.0),)),
+        Series((("provider", "began"),), ((NOW, 30.0),)),
+    ]
+    collected = CollectedEvidence(NOW, figures={"it": reading(BatchResult({"k": series}))})
+    assert figure_pair(spec, collected) == (12.0, 34.0)
+
+
 def test_a_partial_figure_is_in_doubt() -> None:
     """Each of them, with what is missing; two that are not fine are both named."""
     result = kpi(1.0, 2.0, partial="store x is down")
@@ -262,6 +279,18 @@ def test_one_that_never_ran_has_as_long_as_its_limit(age: float, verdict: Verdic
     job = BatchJob("CronJob", "a", created_at=NOW - age)
     result = found(BatchEvidence("CronJob", "a", 3600.0), batch=reading((job,)))
     assert (result.verdict, result.value_text, result.value) == (verdict, "last success never", None)
+
+
+@pytest.mark.parametrize(("ahead", "verdict"), [(300.0, Verdict.OK), (300.0 + A_BIT, Verdict.IN_DOUBT)])
+@pytest.mark.parametrize("kind", ["CronJob", "Job"])
+def test_nobody_knows_the_age_of_a_success_in_the_future(kind: str, ahead: float, verdict: Verdict) -> None:
+    """The clock was set back by weeks: the last backup is as old as nobody knows."""
+    job = BatchJob(kind, "a", succeeded_at=NOW + ahead)
+    result = found(BatchEvidence(kind, "a", 3600.0), batch=reading((job,)))
+    assert result.verdict is verdict
+    if verdict is Verdict.IN_DOUBT:
+        assert result.value_text == "last success not known"
+        assert result.reason == f"{kind} a succeeded 5m in the future: the clocks differ"
 
 
 def test_a_run_that_failed_after_the_newest_success_warns() -> None:
@@ -408,15 +437,19 @@ def window(
 
 
 @pytest.mark.parametrize(
-    ("gaps", "step", "known"),
+    ("gaps", "step", "length", "known"),
     [
-        ((1000.0,), 60.0, True), ((1000.001,), 60.0, False), ((600.0, 400.0), 60.0, True), ((600.0, 400.001), 60.0, False),
-        ((1250.0,), 500.0, True), ((1250.001,), 500.0, False),
+        ((800.0,), 60.0, 40_000.0, True), ((800.001,), 60.0, 40_000.0, False),
+        ((500.0, 300.0), 60.0, 40_000.0, True), ((500.0, 300.001), 60.0, 40_000.0, False),
+        ((1250.0,), 500.0, 40_000.0, True), ((1250.001,), 500.0, 40_000.0, False),
+        ((900.0,), 60.0, 300_000.0, True), ((900.001,), 60.0, 300_000.0, False),
     ],
 )  # fmt: skip
-def test_a_fiftieth_of_a_window_may_be_unknown(gaps: tuple[float, ...], step: float, known: bool) -> None:
-    """Or two and a half steps where that is more; several gaps count together, and the longest one is named."""
-    result = found(AlertsEvidence(), alerts=window(gaps=gaps, step=step))
+def test_a_fiftieth_of_a_window_may_be_unknown(gaps: tuple[float, ...], step: float, length: float, known: bool) -> None:
+    """At most a quarter of an hour, as of a weekend: a P1 may fire and resolve within the hour that a fiftieth of it is. Or two
+    and a half steps where that is more; several gaps count together, and the longest one is named.
+    """
+    result = found(AlertsEvidence(), alerts=window(gaps=gaps, step=step, length=length))
     assert result.verdict is (Verdict.OK if known else Verdict.NO_DATA)
     assert known or "Prometheus has no data for" in result.reason
 
@@ -501,6 +534,23 @@ def test_changes_of_today_begin_at_midnight(at: float, listed: bool) -> None:
     rolled = [line.partition("  ")[2] for line in told["Rolled out and scaled today"]]
     assert rolled == [*(["web 1→2, ci"] if listed else []), "web 2→3"]
     assert [line.partition("  ")[2] for line in told["Actions of the day"]] == ["Silence, ann"]
+
+
+@pytest.mark.parametrize(
+    ("count", "oldest", "first", "last"),
+    [
+        (40, 0.0, "0", "39"), (41, 0.0, "1 earlier", "40"), (LIMIT - 1, 0.0, f"{LIMIT - 41} earlier", f"{LIMIT - 2}"),
+        (LIMIT, -60.0, f"{LIMIT - 41} earlier", f"{LIMIT - 1}"),
+        (LIMIT, 1.0, f"{LIMIT - 40} earlier", "there may be more: only the newest 50 of a kind are known here: action"),
+    ],
+)  # fmt: skip
+def test_a_busy_day_says_what_it_leaves_out(count: int, oldest: float, first: str, last: str) -> None:
+    """How many of today are not listed; and that there may be more of them where so many are known as are kept at all."""
+    midnight = local_midnight(NOW)
+    actions = tuple(Change(midnight + oldest + 60.0 * at, "action", str(at), str(at)) for at in range(count))
+    facts = EvaluationInput(replace(CALM, changes=actions[::-1]), CollectedEvidence(NOW), NOW, Incidents())
+    told = [line.rpartition("  ")[2] for line in summary(facts)["Actions of the day"]]
+    assert (told[0], told[-1]) == (first, last)
 
 
 @pytest.mark.parametrize(

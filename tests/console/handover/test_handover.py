@@ -11,6 +11,7 @@ import pytest
 from journalled_session import JournalledSession, matrix
 from screen_samples import NOW, alerts, settings, snapshot
 
+from console.alerts.recent_changes import LIMIT
 from console.checklists.alert_history import AlertHistory, AlertWindow, FiringInterval
 from console.checklists.definition import Checklist, Item, QuestionEvidence
 from console.checklists.loader import BrokenChecklist, Checklists
@@ -27,6 +28,7 @@ from console.state.journal_text import event_text
 from console.state.snapshot import Snapshot
 from queries.http.endpoint import Endpoint
 from queries.model.alert import Priority
+from queries.model.change import Change
 from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
 from queries.model.panel import Origin
@@ -326,6 +328,18 @@ async def test_a_cut_list_says_how_many_more_there_are(tmp_path: Path) -> None:
         assert len(signed[title]) == 41 and signed[title][-1] == f"and {more} more"
 
 
+@pytest.mark.parametrize(("count", "known"), [(LIMIT - 1, True), (LIMIT, False)])
+def test_a_list_as_long_as_any_is_kept_may_lack_older_changes(count: int, known: bool) -> None:
+    """An autoscaler's fifty scalings of the last hour: those of the night are not known, and "and 10 more" is not all."""
+    shown = snapshot(changes=tuple(Change(NOW - at, "scaled", "web", f"web {at}") for at in range(count)))
+    made = HandoverInput(shown, SHIFT, Checklists(), Incidents(), None, NOW)
+    (changes,) = (item for item in build_sections(made) if item.title.startswith("Changes"))
+    assert changes.known is known
+    lines = [line.text for line in changes.lines]
+    assert lines[40] == f"and {count - 40} more"
+    assert lines[41:] == ([] if known else ["only the newest 50 of a kind are known here: scaled"])
+
+
 def test_an_answer_of_long_ago_is_no_present_one() -> None:
     """A cluster that answered once and is down since does not say that nothing was rolled out; Prometheus down behind an
     Alertmanager that answers does not say that nothing fires.
@@ -401,5 +415,20 @@ def test_silences_of_an_old_answer_say_so(changes: dict[str, Any], line: str | N
     sources = tuple(
         replace(item, last_good_at=NOW - 120.0, **changes) if item.name == "alertmanager" else item for item in shown.sources
     )
-    found = sections_of(replace(shown, sources=sources))["Silences"]
+    shown = replace(shown, sources=sources)
+    found = sections_of(shown)["Silences"]
     assert [item for item in found if item.startswith("as of")] == ([line] if line else [])
+    made = build_sections(HandoverInput(shown, SHIFT, Checklists(), Incidents(), None, NOW))
+    (silences,) = (item for item in made if item.title.startswith("Silences"))
+    assert silences.known is (line is None)
+
+
+def test_an_override_that_was_taken_back_is_not_handed_over() -> None:
+    """Ann overruled a critical item and corrected that: her last answer counts, as in the run itself. Bob's own stays."""
+    overruled = ItemAnswer("a", "ann", NOW - HOUR, "overrule", Verdict.OK, Verdict.CRITICAL, reason="wrong item")
+    agreed = replace(overruled, at=NOW - HOUR / 2, answer="agree", resulting_verdict=Verdict.CRITICAL, reason="")
+    other = replace(overruled, author="bob", reason="known")
+    run = ChecklistRun("w", "morning", NOW - 2 * HOUR, "ann", answers=(overruled, other, agreed))
+    shown = snapshot()
+    shown = replace(shown, ledger=replace(shown.ledger, checklist_runs=ChecklistRuns((("morning", (run,)),))))
+    assert sections_of(shown)["Overrides"] == ["13:03 UTC  Morning: Errors: bob overruled CRIT to ok: known"]

@@ -353,6 +353,28 @@ async def test_the_handover_is_signed(tmp_path: Path) -> None:
         assert walker.events[-1].kind == "handover.signed"
 
 
+async def test_what_resolved_while_a_handover_was_read_is_in_it(tmp_path: Path) -> None:
+    """The next shift begins with the signature: what fired and resolved while the dialog was open would be in neither."""
+    meanwhile = {}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = told(request).text
+        return httpx.Response(200, text=body.replace("DriftScoreHigh", "FaissIndexStale") if meanwhile else body)
+
+    walker = Walker(tmp_path, answer=answer)
+    async with walker.app.run_test(size=(80, 24)) as pilot:
+        await walker.until(pilot, "HighErrorRate")
+        await walker.press(pilot, "colon", *"handover", "enter")
+        await walker.until(pilot, "DriftScoreHigh")
+        await walker.press(pilot, "s")
+        await walker.until(pilot, "who takes over")
+        meanwhile["it"] = "fired and resolved"
+        await walker.press(pilot, "enter", "home")
+        await walker.until(pilot, "signed by you@bastion")
+        (resolved,) = walker.events[-1].data["handed_over"]["Resolved alerts of this shift"]
+    assert "FaissIndexStale" in resolved
+
+
 def taken(*keys: str) -> Any:
     async def press(pilot: Pilot[None]) -> None:
         await pilot.pause(0.4)
@@ -459,6 +481,7 @@ async def test_a_page_that_stays_open_fetches_its_evidence_again(tmp_path: Path)
         deadline = time.monotonic() + (20.0 if fetches else 0.3)
         while at not in asked and time.monotonic() < deadline:
             await pilot.pause(0.02)
+            walker.session.deliver(replace(walker.session.shown, taken_at=at))  # the fetch before may not have ended yet
         assert (at in asked) is fetches
 
     async with walker.app.run_test(size=(100, 30)) as pilot:
