@@ -190,13 +190,15 @@ def is_same_period(started_at: float, now: float, *, due: str) -> bool:
     if then is None:
         return False
     if due == "hourly":
-        return (then.date(), then.hour) == (today.date(), today.hour)
+        return local_hour(started_at) == local_hour(now)  # not by the clock's reading: one hour of autumn passes twice
     return then.date() == today.date()
 
 
 def local_midnight(now: float) -> float:
-    """The beginning of the local day, Unix seconds; with daylight saving a day has 23 or 25 hours."""
-    return _seconds(_local(now).replace(hour=0, minute=0, second=0, microsecond=0))
+    """The beginning of the local day, Unix seconds; with daylight saving a day has 23 or 25 hours, and its midnight may pass
+    twice.
+    """
+    return _seconds(_local(now).replace(hour=0, minute=0, second=0, microsecond=0, fold=0))
 
 
 def local_date(at: float, *, days: int = 0) -> str:
@@ -224,11 +226,13 @@ def local_yesterday(now: float) -> float:
 
 
 def due_today(due: str, now: float) -> float | None:
-    """When a daily checklist is due on this local day, Unix seconds; None for one without a time of day."""
+    """When a daily checklist is due on this local day, Unix seconds; None for one without a time of day. Of a time that passes
+    twice the first one.
+    """
     hour, _, minute = due.partition(":")
     if not (hour.isdigit() and minute.isdigit()):
         return None
-    return _seconds(_local(now).replace(hour=int(hour), minute=int(minute), second=0, microsecond=0))
+    return _seconds(_local(now).replace(hour=int(hour), minute=int(minute), second=0, microsecond=0, fold=0))
 
 
 def local_seconds(text: str) -> float:

@@ -207,3 +207,26 @@ def test_the_minute_of_a_week(at: float, minute: int) -> None:
 def test_the_next_moment_of_a_week(minute: int, after: float) -> None:
     """Later this week or next week; a minute that begins now has begun already."""
     assert next_week_minute(minute, THURSDAY) == THURSDAY + after
+
+
+def test_the_hour_that_passes_twice_is_two_hours() -> None:
+    """A run of the first one is not the run of the second, though the clock reads the same; within one of them it is."""
+    use_zone("Europe/Berlin")
+    assert not is_same_period(AUTUMN - 0.7 * HOUR, AUTUMN + 0.3 * HOUR, due="hourly")
+    assert is_same_period(AUTUMN - 0.9 * HOUR, AUTUMN - 0.1 * HOUR, due="hourly")
+    assert is_same_period(AUTUMN + 0.1 * HOUR, AUTUMN + 0.9 * HOUR, due="hourly")
+
+
+def test_a_time_of_day_that_passes_twice_is_due_the_first_time() -> None:
+    """At every moment of that day: else what was overdue would be due again."""
+    use_zone("Europe/Berlin")
+    for now in (AUTUMN - 3 * HOUR, AUTUMN - 0.1 * HOUR, AUTUMN + 0.1 * HOUR, AUTUMN + 5 * HOUR):
+        assert due_today("02:30", now) == AUTUMN - HOUR / 2
+
+
+def test_a_day_begins_with_the_first_of_two_midnights() -> None:
+    """On the Azores the clocks go back from 01:00 to 00:00: that hour belongs to the day twice."""
+    use_zone("Atlantic/Azores")
+    first = AUTUMN - HOUR
+    assert [local_midnight(AUTUMN + after * HOUR) - first for after in (-1.0, -0.5, 0.0, 0.5, 1.0, 20.0)] == [0.0] * 6
+    assert local_midnight(first - 1.0) == first - DAY
