@@ -185,11 +185,18 @@ class PastSession(Session):
 
     @property
     def journal_error(self) -> str:
-        return self._read_error
+        return self._read_error or self._store.ledger.error
 
     @property
     def journal_known(self) -> bool:
         return not self._read_error
+
+    @property
+    def others_unknown(self) -> str:
+        """Known is what the shared store had said when it was last read, if that was after the moment."""
+        status = self._live.sharing
+        read_at = status.last_good_at if status is not None else None
+        return "" if read_at is not None and self.moment <= read_at else self._live.others_unknown
 
     async def incident(self, name: str) -> Incident | None:
         incidents = self._store.ledger.incidents.all
@@ -213,7 +220,8 @@ class PastSession(Session):
             self._read_error = str(error)
             return JournalState(behind=1)
         self._read_error = ""
-        return state
+        # What the file lacks now may have been of then.
+        return replace(state, lost=self._live.snapshot().ledger.lost)
 
     def _open_journal(self, source: Journal) -> Journal:
         """The journal of now, for reading only. Raises JournalError and FileNotFoundError."""

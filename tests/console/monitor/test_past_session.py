@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from console.actions.writers.writer import Writer
 from console.journal.errors import JournalError
 from console.journal.event import Event
 from console.journal.payloads import AlertAcknowledged, IncidentDeclared, NoteWritten, create_event
+from console.journal.sync import SyncStatus
 from console.monitor.moments import resolve_moment
 from console.monitor.past_session import FutureMoment, PastSession
 from console.monitor.session import Session
@@ -26,7 +28,7 @@ from console.state.snapshot_json import document, dumps
 from queries.errors import NotKnownThen, SourceError
 from queries.model.alert import Alert, AlertState
 from queries.model.cluster import Cluster
-from queries.model.fault import FaultKind
+from queries.model.fault import Fault, FaultKind
 from queries.model.matcher import Matcher
 from queries.model.pod import Pod
 from queries.model.silence import Silence
@@ -332,3 +334,31 @@ async def test_a_key_press_does_not_wait_for_the_pods_of_then(past: PastSession,
     snapshot = await past.go(THEN)
     assert snapshot.workloads and snapshot.alerts
     assert len(threads) == 2 and threading.main_thread() not in threads
+
+
+async def test_what_others_wrote_is_no_better_known_of_then_than_of_now(
+    past: PastSession, live: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since the shared store was last read, nobody knows what other consoles wrote: of a moment after that it is said, of one
+    before it not; nothing is said without a store, or while it answers.
+    """
+    fault = Fault(FaultKind.UNREACHABLE, "no connection to PostgreSQL", "db:5432")
+    status: list[SyncStatus | None] = [None]
+    monkeypatch.setattr(Session, "sharing", property(lambda session: status[0] if session is live else None))
+    await past.go(THEN)
+    for known in (None, SyncStatus("db", last_good_at=NOW), SyncStatus("db", fault=fault, last_good_at=THEN)):
+        status[0] = known
+        assert past.others_unknown == ""
+    for unknown in (SyncStatus("db", fault=fault), SyncStatus("db", fault=fault, last_good_at=THEN - 1.0), SyncStatus("db")):
+        status[0] = unknown
+        assert past.others_unknown.startswith("the shared journal cannot be read now")
+
+
+async def test_a_damaged_journal_is_said_of_then_too(past: PastSession, live: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events that the file lacks may have been before the moment: what is left may not be all."""
+    await past.go(THEN)
+    assert past.journal_error == ""
+    now = live.snapshot()
+    monkeypatch.setattr(live, "snapshot", lambda: replace(now, ledger=replace(now.ledger, lost=3)))
+    snapshot = await past.go(THEN)
+    assert past.journal_error.startswith("the journal is damaged: 3 events are missing") and snapshot.ledger.lost == 3
