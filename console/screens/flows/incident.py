@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -134,6 +134,8 @@ class IncidentFlow:
             self.app.show_notice(message, warning=True)
             return
         began = values.get("began", "")
+        if not await self._confirm_another(session, {item.id for item in snapshot.ledger.incidents.open}):
+            return
         incident = await session.incidents.declare(
             title=values["title"],
             severity=level,
@@ -142,6 +144,21 @@ class IncidentFlow:
             seconds_ago=parse_duration(began, least=1.0, most=YEAR_SECONDS) if began else 0.0,
         )
         self.app.push_screen(IncidentScreen(incident.id))
+
+    async def _confirm_another(self, session: Session, known: Collection[str]) -> bool:
+        """Whether to declare one: two people see the same alert at the same time, and the second would divide the response.
+
+        Shows what somebody declared meanwhile unless a person wants another one.
+        """
+        ledger, _ = await session.newest_ledger()
+        other = next((item for item in reversed(ledger.incidents.open) if item.id not in known), None)
+        if other is None:
+            return True
+        sentence = f"{other.declared_by} declared {other.severity} incident {other.number} meanwhile: {other.title}"
+        if await self.app.push_screen_wait(ConfirmDialog((((f" {text(sentence)[0]}", "warn"),),), verb="Declare another")):
+            return True
+        self.app.push_screen(IncidentScreen(other.id))
+        return False
 
     async def _link_to_open(self, session: Session, tracked: TrackedAlert) -> bool:
         """Offer to link the alert to an open incident; False when a person wants a new one."""

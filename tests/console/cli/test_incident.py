@@ -205,10 +205,18 @@ def test_a_command_knows_what_another_host_wrote(
     assert "OCR was slow" in run("two", "list")[1]
     assert run("two", "note", "seen from here")[0] == 0
     assert "seen from here" in run("one", "show")[1]
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "three"))
+    main(["checklist", "morning", "--at", "1ms", "--format", "json"])
+    (pending,) = (item for item in json.loads(capsys.readouterr().out)["items"] if item["id"] == "pending-incidents")
+    assert pending["verdict"] == "warn" and "OCR was slow" in pending["reason"], "a command on the past reads it too"
     monkeypatch.setenv("CAD_CONSOLE_STORE", "postgresql://nobody@127.0.0.1:9/none")
     code, out, err = run("two", "list")
     assert code == 0 and "OCR was slow" in out
     assert "the shared journal cannot be read now" in err
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "four"))
+    main(["checklist", "morning", "--at", "1ms", "--format", "json"])
+    (pending,) = (item for item in json.loads(capsys.readouterr().out)["items"] if item["id"] == "pending-incidents")
+    assert pending["verdict"] == "no_data" and "the shared journal cannot be read now" in pending["reason"]
 
 
 def test_every_alert_of_a_name_is_linked(

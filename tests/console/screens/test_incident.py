@@ -28,6 +28,7 @@ from console.incidents.response_timers import RESPONSE
 from console.incidents.severity_policy import load_severity_policies
 from console.journal.payloads import (
     ActionOutcome,
+    IncidentDeclared,
     IncidentNoteAdded,
     Payload,
     RoleAssigned,
@@ -202,6 +203,30 @@ async def test_a_complete_p1(given: Callable[..., Settings], cluster: SteerableC
             await pilot.press("X", "enter")
             await until(app, pilot, "closed after")
             assert not the(app).open
+
+
+@pytest.mark.parametrize("another", [False, True])
+async def test_an_incident_that_somebody_declared_meanwhile_is_shown_first(tmp_path: Path, another: bool) -> None:
+    """Two people press the key on the same alert. The second one sees who declared what, and declares another only on purpose;
+    else that one opens.
+    """
+    session = JournalledSession(settings(tmp_path), snapshot())
+    app = ConsoleApp(session.settings, session_factory=lambda _: session, clock=lambda: NOW, ascii_only=False)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(app, pilot, "HighErrorRate")
+        await pilot.press("2")
+        await wait(pilot, lambda: isinstance(app.screen, AlertsScreen) and "HighErrorRate" in shown(app), "the alert's row")
+        await pilot.press("i")
+        await until(app, pilot, "Declare an incident")
+        assert session.journal is not None
+        payload = IncidentDeclared.of("Errors everywhere", Priority.P1)
+        environment = session.settings.environment
+        session.journal.append(create_event(payload, at=NOW, subject="i9", author="bob@vm", environment=environment))
+        await pilot.press("enter")
+        await until(app, pilot, "bob@vm declared P1 incident 1 meanwhile: Errors everywhere", "[ Cancel ]")
+        await pilot.press(*(("right", "enter") if another else ("escape",)))
+        await until(app, pilot, "P1 #2" if another else "P1 #1 Errors everywhere")
+    assert len(session.snapshot().ledger.incidents.all) == (2 if another else 1)
 
 
 async def test_an_update_that_a_channel_rejects(given: Callable[..., Settings]) -> None:
