@@ -9,6 +9,8 @@ from enum import Enum
 from typing import Protocol
 
 from console.alerts.recent_changes import recent_changes
+from console.journal.payloads import ActionOutcome, NoteWritten, event_kinds
+from console.journal.recent_actions import LIMIT
 from console.state.snapshot import Snapshot
 from queries.errors import SourceError
 from queries.model.change import Change, LastWrite
@@ -27,6 +29,7 @@ _OWN = "cad-console-"
 """Prefix of ConfigMaps that consoles write."""
 _CONTRIBUTING = ("action", "config", "deploy", "hpa", "rollout", "scaled")
 """The kinds of changes that can cause something; an alert that fires or a pod that restarts is a symptom."""
+_NO_KUBE_STATE = "kube-state metrics: Prometheus has none of that hour, and the cluster keeps its events for an hour only"
 _POD_PROBLEMS = ("BackOff", "OOMKilling", "Evicted", "Unhealthy", "FailedScheduling", "NodeNotReady")
 
 
@@ -71,7 +74,7 @@ async def correlate(
     window = _Window(start, at)
     known = recent_changes(snapshot.cluster, snapshot.silences, snapshot.ledger.recent, now=at)
     changes = [item for item in (*known, *_cluster_events(snapshot.cluster)) if start <= item.at <= at]
-    faults = list(_find_unknown(snapshot, at))
+    faults = list(_find_unknown(snapshot, start, at))
     if config_maps is None:
         faults.append("ConfigMaps: Kubernetes is not configured")
     else:
@@ -89,8 +92,10 @@ async def correlate(
     return Correlation(start, at, tuple(sorted(changes, key=lambda item: (item.at, item.kind, item.text))), tuple(faults))
 
 
-def _find_unknown(snapshot: Snapshot, at: float) -> Iterable[str]:
-    """Why changes up to then may be missing from the snapshot: a cluster that was lost before, a journal that is not read."""
+def _find_unknown(snapshot: Snapshot, start: float, at: float) -> Iterable[str]:
+    """Why changes of the window may be missing from the snapshot: a cluster that was lost before, a journal that is not read,
+    or one with so many newer actions or notes that the state does not hold those of then.
+    """
     cluster = snapshot.source("kubernetes")
     if snapshot.cluster is None:
         yield "Kubernetes: the cluster has not answered"
@@ -98,6 +103,13 @@ def _find_unknown(snapshot: Snapshot, at: float) -> Iterable[str]:
         yield f"Kubernetes: the cluster last answered at {format_timestamp(cluster.last_good_at)}"
     if snapshot.ledger.error:
         yield f"actions and notes: {snapshot.ledger.error}"
+    for kind, name in _HELD.items():
+        held = [event.at for event in snapshot.ledger.recent if event.kind == kind]
+        if len(held) >= LIMIT and min(held) > start:
+            yield f"{name}: only the newest {LIMIT} are known here, which go back to {format_timestamp(min(held))}"
+
+
+_HELD = {event_kinds(ActionOutcome)[0]: "actions", event_kinds(NoteWritten)[0]: "notes"}
 
 
 class _Absence(Enum):
@@ -114,7 +126,7 @@ class _Absence(Enum):
 @dataclass(frozen=True, slots=True)
 class _RangeQuery:
     """One range query: `label` is the label that identifies a series; `describe` turns two neighbouring values into subject and
-    text of a change.
+    text of a change. `missing` is what no series at all means, empty where it means nothing.
     """
 
     kind: str
@@ -122,6 +134,7 @@ class _RangeQuery:
     label: str
     describe: Callable[[str, Series, float | None, float], tuple[str, str] | None]
     absence: _Absence = _Absence.NOTHING
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +152,8 @@ class _Window:
         except SourceError as error:
             return [], f"{item.kind} from Prometheus: {error}"
         caveat = result.annotations.caveat
+        if not result.series and item.missing and not caveat:
+            return [], item.missing
         shown = sorted({at for series in result.series for at, _ in series.points})
         changes = [change for series in result.series for change in _differences(series, item, step, self.start, shown)]
         return changes, f"{item.kind} from Prometheus: {caveat}" if caveat else ""
@@ -233,6 +248,7 @@ def _range_queries(namespace: str, own_alerts: tuple[str, ...], cluster: Cluster
             "container",
             deployed,
             _Absence.UNLESS_ALL,
+            _NO_KUBE_STATE,
         ),
         # The only alert that fires has no other series beside it: its hole is its end.
         _RangeQuery("alert", 'max by (alertname) (ALERTS{alertstate="firing"})', "alertname", fired, _Absence.ALWAYS),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
@@ -332,7 +331,8 @@ def _time_rows(report: Postmortem) -> list[tuple[Cell, ...]]:
     elif incident.since is not None and start == incident.since:
         rows.append(row("began", start, who=incident.declared_by, source="stated at the declaration"))
     if incident.detected_at is not None:
-        first = min(incident.alerts, key=lambda item: item.starts_at or math.inf, default=None)
+        # Not the earliest: one that somebody linked later may have started before it.
+        first = next((item for item in incident.alerts if item.starts_at == incident.detected_at), None)
         name = f": {first.name}" if first else ""
         rows.append(row("detected", incident.detected_at, source=f"the start of the first alert{name}"))
     rows.append(row("declared", incident.declared_at, who=incident.declared_by, source="journal"))

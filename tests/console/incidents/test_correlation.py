@@ -10,6 +10,8 @@ import pytest
 from screen_samples import snapshot
 
 from console.incidents.correlation import Correlation, correlate
+from console.journal.payloads import ActionOutcome, NoteWritten, Payload, create_event
+from console.journal.recent_actions import LIMIT
 from console.state.snapshot import Snapshot
 from queries.errors import Unreachable
 from queries.model.change import Change, LastWrite
@@ -25,11 +27,15 @@ STEP = 15.0
 """Of a range query over the hour: 240 steps."""
 
 
+POD = Series((("container", "steady"), ("image", "r/steady:1")), tuple((AT - STEP * back, 1.0) for back in range(240, -1, -1)))
+"""kube-state-metrics were there all the time."""
+
+
 @dataclass
 class Ranges:
     """What Prometheus returns for a query that names this metric; `broken` is one that fails."""
 
-    series: dict[str, tuple[Series, ...]] = field(default_factory=dict)
+    series: dict[str, tuple[Series, ...]] = field(default_factory=lambda: {"kube_pod_container_info": (POD,)})
     broken: str = "\0"
     asked: list[tuple[str, float, float, float]] = field(default_factory=list)
 
@@ -239,7 +245,7 @@ async def test_what_the_cluster_reports_is_not_listed_twice(apart: float, count:
 async def test_sources_that_do_not_answer_are_named() -> None:
     """A query that fails names its kind, the others still count; sources that are not there say so."""
     points = {**steady(0, 600, 3.0), **steady(615, 3600, 5.0)}
-    ranges = Ranges({"spec_replicas": (series(points, deployment="api"),)}, broken="ALERTS")
+    ranges = Ranges({**Ranges().series, "spec_replicas": (series(points, deployment="api"),)}, broken="ALERTS")
     found = await correlated(ranges)
     assert len(found.changes) == 1
     (fault,) = found.faults
@@ -277,3 +283,25 @@ async def test_what_a_lost_cluster_and_an_unread_journal_may_lack_is_named() -> 
     reading = replace(base, ledger=replace(base.ledger, read=5, behind=10))
     (found,) = (await correlated(shown=reading)).faults
     assert found == f"actions and notes: {reading.ledger.error}" and "5 of 15 events" in found
+
+
+async def test_without_kube_state_metrics_no_change_is_not_nothing() -> None:
+    """Many platforms do not scrape them: then nobody keeps for longer than an hour who scaled what, and what restarted."""
+    found = await correlated(Ranges({}))
+    (fault,) = found.faults
+    assert found.changes == () and fault.startswith("kube-state metrics: Prometheus has none of that hour")
+
+
+@pytest.mark.parametrize(("count", "oldest", "known"), [(LIMIT, 1.0, False), (LIMIT, 0.0, True), (LIMIT - 1, 1.0, True)])
+@pytest.mark.parametrize(("payload", "name"), [(ActionOutcome(outcome="done"), "actions"), (NoteWritten("x"), "notes")])
+async def test_what_newer_actions_pushed_out_is_named(
+    payload: Payload, name: str, count: int, oldest: float, known: bool
+) -> None:
+    """The report of an incident of weeks ago: the state holds the newest actions and notes, none of which is of that hour."""
+    events = tuple(create_event(payload, at=START + oldest + 60.0 * at, subject=str(at), author="ann") for at in range(count))
+    base = replace(snapshot(), cluster=Cluster("cad"), silences=(), alerts=(), namespace="cad", heartbeat_alert="Watchdog")
+    faults = (await correlated(shown=replace(base, ledger=replace(base.ledger, recent=events)))).faults
+    if known:
+        assert faults == ()
+    else:
+        assert faults == (f"{name}: only the newest {LIMIT} are known here, which go back to 2026-01-01 13:00:01Z",)

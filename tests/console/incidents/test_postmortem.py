@@ -212,6 +212,8 @@ def test_steps_have_time_target_and_who_and_late_begins_after_the_target() -> No
         ["review", "not done", "", "", "", ""],
         ["closed", "2026-01-01 14:26:40Z", "28m10s", "", "carol", source],
     ]
+    older = replace(INCIDENT, alerts=(*INCIDENT.alerts, LinkedAlert("f4", "SlowDisk", T - 600)))
+    assert rows(as_markdown(report(older)), "Times")[1][-1] == "the start of the first alert: HighErrorRate", "linked later"
     slow = Postmortem(done(INCIDENT), IMPACT, CHANGES, replace(POLICY, response_seconds=600.0), METRICS, T + 1800)
     assert next(row for row in rows(as_markdown(slow), "Times") if row[0] == "response")[3] == "10m, LATE"
     bare = rows(as_markdown(report(replace(INCIDENT, detected_at=None), UNKNOWN)), "Times")
