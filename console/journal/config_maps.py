@@ -260,8 +260,11 @@ class ConfigMaps:
         return self._segment(self._api.decode(self._api.call("POST", self._path, _MANAGER, body, _JSON), _SegmentObject))
 
     def _tidy(self, segments: Sequence[_Segment]) -> None:
-        """Deletes segments that are too old or too many; runs when a segment is created."""
-        now = self._clock()
+        """Deletes segments that are too old or too many; runs when a segment is created.
+
+        The server's clock decides: one of this machine that is months ahead would delete what all others still share.
+        """
+        now = self._clock() + self._api.clock.ahead_seconds
         oldest, latest = now - self._settings.keep_days * 86_400.0, now + AHEAD_SECONDS
         ordered = sorted(segments, key=lambda item: item.number)
         many = len(ordered) + 1 - self._most

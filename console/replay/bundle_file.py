@@ -5,6 +5,7 @@ The format is documented in docs/bundle.md; `VERSION` changes where an older con
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import zipfile
@@ -16,6 +17,7 @@ from typing import Annotated
 import msgspec
 
 from queries.model.text import visible
+from queries.text.numbers import format_size
 from queries.text.times import format_time
 
 FORMAT = "cad-console-bundle"
@@ -115,7 +117,9 @@ class Bundle:
 
 
 def write_bundle(file: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> str:
-    """Writes it (0600) completely or not at all, and returns the SHA-256 of the file. Raises OSError."""
+    """Writes it (0600) completely or not at all, and returns the SHA-256 of the file. Raises OSError, also for a bundle that
+    `open_bundle` would refuse as too large.
+    """
     listed = tuple(_describe_part(name, content) for name, content in sorted(parts.items()))
     manifest = msgspec.structs.replace(manifest, parts=listed)
     buffer = io.BytesIO()
@@ -124,6 +128,11 @@ def write_bundle(file: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> 
         for name, content in sorted(parts.items()):
             archive.writestr(_entry(name), content)
     content = buffer.getvalue()
+    if len(content) > MOST_FILE_BYTES or sum(part.bytes for part in listed) > MOST_BYTES:
+        largest = max(listed, key=lambda part: part.bytes)
+        size = format_size(len(content))
+        text = f"not written: with {size} it is larger than any that a console opens; most of it is {largest.name}"
+        raise OSError(errno.EFBIG, text, str(file))
     digest = _digest(content)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:

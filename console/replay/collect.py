@@ -23,6 +23,7 @@ from console.recording.reader import Recording
 from console.replay import contents
 from console.replay.bundle_file import (
     FORMAT,
+    MOST_FILE_BYTES,
     TIMELINE,
     VERSION,
     IncidentNote,
@@ -38,6 +39,7 @@ from console.replay.stored_queries import BundleWindow, NotedQueries, collect_lo
 from queries.errors import SourceError
 from queries.model.dashboard import Dashboard, DashboardChoice
 from queries.model.frozen import dataclass
+from queries.text.numbers import format_size
 from queries.text.times import parse_rfc3339
 
 if TYPE_CHECKING:
@@ -55,6 +57,8 @@ MOST_SECONDS = 48 * 3600.0
 """Of an incident that was open for longer, the first two days."""
 JOURNAL_SECONDS = 7 * 86_400.0
 """Of the journal before that; incidents that began earlier are in it as far as it says when they began and ended."""
+MOST_RECORDING_BYTES = MOST_FILE_BYTES // 2
+"""Of what a recorder kept, which a bundle does not compress further: with more, it would be larger than any console opens."""
 _STEP_SECONDS = 15.0
 _MOST_STEPS = 1000
 _MOMENTS = 7
@@ -125,6 +129,24 @@ def _write(file: Path, manifest: Manifest, parts: dict[str, bytes], settings: Se
     file = file.expanduser()
     digest = write_bundle(file, manifest, clean)
     return Written(file, file.stat().st_size, digest, manifest)
+
+
+def read_recording(settings: Settings, window: BundleWindow) -> tuple[bytes, SourceNote]:
+    """What a recorder kept of the window, empty where nothing of it gets into the bundle, and why. Blocks.
+
+    It is not text, so its lines are redacted one by one.
+    """
+    recording = Recording.of_folder(Path(settings.recording_dir), about=settings.recorded_place)
+    try:
+        found = recording.export(window.start, window.end, redact=Redactor(settings).redact)
+    except RecordingError as error:
+        return b"", SourceNote("recorder", "not read", str(error))
+    if len(found) > MOST_RECORDING_BYTES:
+        size, most = format_size(len(found)), format_size(MOST_RECORDING_BYTES)
+        return b"", SourceNote("recorder", "not read", f"what was recorded has {size}, and a bundle at most {most} of it")
+    if found:
+        return found, SourceNote("recorder", "read", "the cluster and Alertmanager as they were recorded")
+    return b"", SourceNote("recorder", "not configured" if settings.recorder is None else "not read", "no recorder ran then")
 
 
 class _Collector:
@@ -214,20 +236,9 @@ class _Collector:
         self._note("alertmanager", "read", f"{len(began)} silences; its alerts are those of Prometheus")
 
     async def _read_recording(self) -> None:
-        """What a recorder kept of the window; it is not text, so its lines are redacted one by one."""
-        settings, window = self._session.settings, self._window
-        recording = Recording.of_folder(Path(settings.recording_dir), about=settings.recorded_place)
-        redact = Redactor(settings).redact
-        try:
-            found = await asyncio.to_thread(recording.export, window.start, window.end, redact=redact)
-        except RecordingError as error:
-            self._note("recorder", "not read", str(error))
-            return
+        found, note = await asyncio.to_thread(read_recording, self._session.settings, self._window)
         self._parts[contents.RECORDING] = found
-        if found:
-            self._note("recorder", "read", "the cluster and Alertmanager as they were recorded")
-        else:
-            self._note("recorder", "not configured" if settings.recorder is None else "not read", "no recorder ran then")
+        self.sources.append(note)
 
     # Prometheus
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from console.journal.config_maps import ConfigMaps
 from console.journal.event import Event
 from console.journal.shared_store import EVENT_BYTES, to_json
 from queries.http.endpoint import ClusterEndpoint
+from queries.kubernetes import api
 
 NOW = 2_000_000_000.0
 DAY = 86_400.0
@@ -25,10 +28,12 @@ SIZE = 4000
 
 
 @contextlib.contextmanager
-def open_store(folder: Path, *, segment_bytes: int = SIZE, most: int = 100) -> Iterator[ConfigMaps]:
+def open_store(
+    folder: Path, *, segment_bytes: int = SIZE, most: int = 100, clock: Callable[[], float] = lambda: NOW
+) -> Iterator[ConfigMaps]:
     endpoint = ClusterEndpoint(NAMESPACE, str(folder / "kubeconfig"), timeout_seconds=5.0)
     settings = StoreSettings(KUBERNETES, NAMESPACE, keep_days=KEEP_DAYS)
-    store = ConfigMaps(endpoint, settings, read_only=False, segment_bytes=segment_bytes, most_segments=most, clock=lambda: NOW)
+    store = ConfigMaps(endpoint, settings, read_only=False, segment_bytes=segment_bytes, most_segments=most, clock=clock)
     store.listen(lambda: None)
     try:
         until(lambda: store.read("", lambda *_: None))
@@ -99,6 +104,18 @@ def test_a_segment_goes_when_its_newest_event_is_too_old(
     with open_store(tmp_path) as store:
         push(store, event(1, SIZE, NOW - age), event(2, SIZE), event(3, SIZE))
         assert list(held(cluster)) == (["1", "2", "3"] if kept else ["2", "3"])
+
+
+def test_a_clock_that_is_months_ahead_deletes_nothing(
+    cluster: SteerableCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine whose clock was set wrong begins a segment: by the server's clock the others are not old, and they stay."""
+    ahead = 100 * DAY
+    wrong = SimpleNamespace(time=lambda: time.time() + ahead, monotonic=time.monotonic, sleep=time.sleep)
+    monkeypatch.setattr(api, "time", wrong)
+    with open_store(tmp_path, clock=lambda: NOW + ahead) as store:
+        push(store, event(1, SIZE, NOW - DAY), event(2, SIZE), event(3, SIZE))
+        assert list(held(cluster)) == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize(("ahead", "kept"), [(DAY, True), (DAY + 1.0, False)])

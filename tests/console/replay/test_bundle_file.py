@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import stat
 import zipfile
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from console.replay import bundle_file
 from console.replay.bundle_file import (
     FORMAT,
     MOST_BYTES,
@@ -186,3 +188,18 @@ def test_escape_codes_in_a_message_are_visible(written: Path) -> None:
     """A name in the archive cannot write to the terminal."""
     part = {"name": "a\x1b[2Jb", "bytes": 1, "sha256": ""}
     assert "\x1b" not in refusal(with_manifest(written, parts=[part]))
+
+
+@pytest.mark.parametrize("limit", ["MOST_FILE_BYTES", "MOST_BYTES"])
+def test_what_no_console_would_open_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    """Somebody would keep the file, delete what it was made of, and find out months later; up to the limit it is written."""
+    file, parts = tmp_path / "a.bundle.zip", {"small.json": b"{}", "recording.rec.gz": random.Random(1).randbytes(5000)}
+    write_bundle(tmp_path / "b.zip", manifest(), parts)
+    most = (tmp_path / "b.zip").stat().st_size if limit == "MOST_FILE_BYTES" else 5002
+    monkeypatch.setattr(bundle_file, limit, most - 1)
+    with pytest.raises(OSError, match="larger than any that a console opens; most of it is recording"):
+        write_bundle(file, manifest(), parts)
+    assert [item.name for item in tmp_path.iterdir()] == ["b.zip"]
+    monkeypatch.setattr(bundle_file, limit, most)
+    write_bundle(file, manifest(), parts)
+    read_bundle(file)

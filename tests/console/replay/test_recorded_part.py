@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from screen_samples import settings
 
 from console.monitor.recorded_state import read_recorded
 from console.recording.objects import ObjectEncoder
 from console.recording.reader import Recording
 from console.recording.writer import RecordingWriter
+from console.replay import collect
 from console.replay.bundle_file import Bundle
 from console.replay.contents import RECORDING, open_recording
+from console.replay.stored_queries import BundleWindow
 from queries.model.cluster import Cluster
 from queries.model.pod import Pod
 
@@ -38,3 +41,21 @@ def test_a_bundle_without_a_readable_recording_knows_nothing_of_it(part: dict[st
     """Neither is an error: the moment is as without a recorder."""
     found = read_recorded(open_recording(Bundle(NO_MANIFEST, part)), BEGIN, namespace="cad")
     assert (found.cluster, found.manager) == (None, None)
+
+
+def test_a_recording_that_would_make_the_bundle_too_large_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The manifest says how large it was; the rest of the incident stays readable. Of exactly the limit it is in the bundle."""
+    given, window = settings(tmp_path), BundleWindow(BEGIN, BEGIN + 60.0, 15.0)
+    writer = RecordingWriter(
+        Path(given.recording_dir), about=given.recorded_place, by="test", keep_seconds=1e9, max_bytes=1 << 30
+    )
+    for at in (0.0, 10.0):
+        writer.record(BEGIN + at, "cluster", ObjectEncoder().encode_cluster(CLUSTER))
+    writer.close()
+    whole, note = collect.read_recording(given, window)
+    assert whole and note.state == "read"
+    monkeypatch.setattr(collect, "MOST_RECORDING_BYTES", len(whole))
+    assert collect.read_recording(given, window)[0] == whole
+    monkeypatch.setattr(collect, "MOST_RECORDING_BYTES", len(whole) - 1)
+    part, note = collect.read_recording(given, window)
+    assert (part, note.state) == (b"", "not read") and "what was recorded has" in note.detail
