@@ -139,6 +139,15 @@ def test_what_is_no_change_or_none_that_may_be_made(before: str | None, given: d
     assert "geheim" not in str(refused.value)
 
 
+@pytest.mark.parametrize(("unset", "after"), [("yes", None), ("TRUE", None), ("no", "9"), ("", "9")])
+def test_a_key_that_is_to_be_removed_gets_no_value(unset: str, after: str | None) -> None:
+    """Whatever else the request holds; and the undo of either brings the value of before back."""
+    plan = planned("5", unset=unset, value="9")
+    assert plan.body["data"] == {"mode": after}
+    assert plan.title == f"{'Remove' if after is None else 'Set'} mode of configmap/breaker"
+    assert plan.undo is not None and plan.undo.parameters["value"] == "5"
+
+
 def test_a_binary_key_is_none_of_text() -> None:
     facts = ConfigMapFacts(ObjectFacts({**config_map(), "binaryData": {"mode": "AA=="}}, ("kubectl",)), (), ())
     with pytest.raises(ActionRefused, match="is binary"):
@@ -179,6 +188,9 @@ async def test_a_guard_sees_the_key_or_all_of_them() -> None:
     assert await state(one, key="mode") == await state(other, key="mode") != await state(absent, key="mode")
     assert await state(one) != await state(other)
     assert await state(one, key="more") != await state(other, key="more")
+    again = cluster(mode="5", more="1")
+    again.objects["configmaps"][0]["metadata"]["uid"] = "made again"
+    assert await state(again, key="mode") != await state(one, key="mode"), "another map of the same name"
 
 
 # Carrying it out

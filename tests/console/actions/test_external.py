@@ -312,7 +312,9 @@ async def test_a_missing_program_blocks(outside: Outside, open_desk: Callable[..
     """Also one that only a failure would need: it is checked before anything starts."""
     (outside.folder / "restore").unlink()
     desk = open_desk(outside.service())
-    result, text = outcome(await desk.act("update-service", to="1.9.0"))
+    steps = await desk.act("update-service", to="1.9.0")
+    result, text = outcome(steps)
+    assert [step.preview for step in steps if step.text == "not possible at the moment"] == desk.previews
     assert result is Outcome.REFUSED and "restore: there is no program ./restore that you may run" in text
     assert any(check.level is CheckLevel.BLOCK for check in desk.previews[0].checks)
     assert outside.calls == []

@@ -16,6 +16,7 @@ import httpx
 import pytest
 from action_bench import API, Bench, Facts, outcome, placed, quiet, second_revision
 from cutting_proxy import CuttingProxy
+from limits import extend
 from page_server import Reply, serve
 
 from console.actions import run_effect, runner
@@ -483,7 +484,7 @@ async def test_a_platform_that_does_not_follow_failed(bench: Bench) -> None:
     """Rolled out, but the alert still fires at the limit: failed, and the sentence says both."""
     second_revision(bench.cluster)
     bench.facts.alerts_now = (alert(),)
-    told = replace(bench.settings, verify_timeout_seconds=1.0)
+    told = replace(bench.settings, verify_timeout_seconds=extend(2.0))
     result, text = outcome(await bench.act("rollback", TARGET, settings=told, request={"fingerprint": GONE}))
     assert result is Outcome.FAILED
     assert "rolled out" in text
@@ -498,7 +499,7 @@ async def test_an_alert_source_that_dies_leaves_it_unknown(bench: Bench) -> None
             raise Unreachable("Alertmanager is gone")
 
     bench.facts.__class__ = Blind
-    told = replace(bench.settings, verify_timeout_seconds=1.0)
+    told = replace(bench.settings, verify_timeout_seconds=extend(2.0))
     result, text = outcome(await bench.act("scale", TARGET, settings=told, replicas="4", request={"fingerprint": GONE}))
     assert (result, "Alertmanager is gone" in text) == (Outcome.UNKNOWN, True)
 

@@ -38,6 +38,8 @@ class Watch:
     options: GuardOptions = OPTIONS
     signals: Signals = field(default_factory=lambda: Signals(None, interval_seconds=INTERVAL))
     control: GuardControl = field(default_factory=GuardControl)
+    begins: float = 0.0
+    """When the watch begins: a drill counts from its fault, which may take a while."""
     read_seconds: float = 0.0
     """How long the server and the shared store take to tell, right before the undo, whose the change and the guard are."""
     moved: str = ""
@@ -92,6 +94,7 @@ class Watch:
             settings=settings_for(self.folder, None), record=record, run_undo=run_undo, find_change=find_change,
             find_loss=find_loss, control=self.control, clock=loop.time, fingerprint="fp",
         )  # fmt: skip
+        await asyncio.sleep(self.begins)
         async for report in guard.watch():
             self.outcome, self.ended = report.outcome, loop.time()
             self.states.append(report.status)
@@ -274,3 +277,12 @@ def test_a_drill_says_when_it_is_taken_back(tmp_path: Path) -> None:
     texts = {item.text for _, item in watch.journal if isinstance(item, GuardEvaluated | GuardAnnounced)}
     assert "the time limit of 20s is over" in " ".join(texts)
     assert watch.outcome is Outcome.ROLLED_BACK
+
+
+@pytest.mark.parametrize(("begins", "sent"), [(0.0, 20.0), (5.0, 20.0), (12.5, 22.5), (30.0, 30.0)])
+def test_the_time_of_a_drill_counts_from_its_fault(tmp_path: Path, begins: float, sent: float) -> None:
+    """Not from when its watch begins: it ends at the first evaluation after its time, or at once if that has passed."""
+    options = replace(OPTIONS, watch_seconds=20.0, countdown_seconds=0.0, drill="errors")
+    watch = Watch(tmp_path, options, begins=begins).run()
+    assert watch.sent == [sent]
+    assert begins > 20.0 or {item.ends_at for item in watch.states if item.phase is GuardPhase.WATCH} == {20.0}
