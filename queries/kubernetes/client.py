@@ -133,30 +133,26 @@ class Kubernetes:
         """What `build` makes of each object of a list, in the server's order; off the loop for a large page. A list that
         expires on the server between two pages is read again from the start. Raises SourceError.
         """
-        for _ in range(LIST_ATTEMPTS):
-            try:
-                return await self._read_pages(path, page_type, build, query, headers)
-            except RequestRejected as error:
-                if error.fault.status != EXPIRED:
-                    raise
-        raise expired_list(path.rpartition("/")[2], where=self.where)
 
-    async def _read_pages(
-        self, path: str, page_type: Any, build: Callable[[Any], T], query: Query, headers: Mapping[str, str] | None
-    ) -> list[T]:
-        def decode(content: bytes) -> str:
+        def add(content: bytes, found: list[T]) -> str:
             page = self.api.decode(content, page_type)
             found.extend(map(build, page.items or ()))
             return page.metadata.next or ""
 
-        found: list[T] = []
-        token = ""
-        while True:
-            page_query = [*query, ("limit", str(PAGE)), *([("continue", token)] if token else [])]
-            content = await self.call("GET", path, page_query, None, headers)
-            token = await _decode(partial(decode, content), content)
-            if not token:
-                return found
+        for _ in range(LIST_ATTEMPTS):
+            found: list[T] = []
+            token = ""
+            try:
+                while True:
+                    page_query = [*query, ("limit", str(PAGE)), *([("continue", token)] if token else [])]
+                    content = await self.call("GET", path, page_query, None, headers)
+                    token = await _decode(partial(add, content, found), content)
+                    if not token:
+                        return found
+            except RequestRejected as error:
+                if not token or error.fault.status != EXPIRED:
+                    raise
+        raise expired_list(path.rpartition("/")[2], where=self.where)
 
     async def run(self, call: Callable[..., T], *args: Any) -> T:
         """Run a blocking call of `api` off the loop. Raises SourceError."""
