@@ -67,7 +67,7 @@ PROMPTS = f"printf '\\033[2J{PROMPT}: ' > /dev/tty; printf '{PROMPT}: ' >&2; rea
 
 def test_what_is_wrong_with_the_cluster_is_named(bench: Bench, good: FaultyServer, cluster: SteerableCluster) -> None:
     """A dead or missing context, an expired token, plugins that hang, prompt or print garbage, faulty API servers: each is
-    said in Kubernetes' state, Prometheus is as good as ever, and `status` ends in time."""
+    said in Kubernetes' state, Prometheus is as good as ever, and `status` ends in time with 3."""
     token = {"token": "t"}
     with faulty_server() as page, faulty_server() as broken, faulty_server() as silent, faulty_server() as shape:
         page.fault, broken.fault, silent.fault, shape.fault = "login page", "503", "silence", "wrong shape"
@@ -93,7 +93,7 @@ def test_what_is_wrong_with_the_cluster_is_named(bench: Bench, good: FaultyServe
         sources = result.told["sources"]
         told = (Path(path).read_text(), sources["kubernetes"])
         assert result.err == "", told
-        assert result.code == 0, told
+        assert result.code == 3, told
         assert result.seconds < 25, told
         assert sources["kubernetes"]["state"] == state, told
         assert words in sources["kubernetes"]["error"], told
