@@ -16,12 +16,15 @@ _BOUNDS = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqua
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One change of one function; `first` and `last` are the lines of the changed expression, counted from 1."""
+    """One change of one function; `first` and `last` are the lines of the changed expression, `around` those of the function,
+    all counted from 1.
+    """
 
     path: str
     function: str
     first: int
     last: int
+    around: tuple[int, int]
     before: str
     after: str
     boundary: bool
@@ -41,6 +44,7 @@ class _Place:
     module: cst.Module
     first: int
     last: int
+    around: tuple[int, int]
     mutations: list[Mutation]
 
     @property
@@ -55,6 +59,7 @@ class _Place:
             function=function.name.value if function else "",
             first=self.first,
             last=self.last,
+            around=self.around,
             before=self.module.code_for_node(chosen.original_node).strip(),
             after=self.module.code_for_node(chosen.mutated_node).strip(),
             boundary=self.boundary,
@@ -87,7 +92,8 @@ def _places(path: Path, root: Path) -> list[_Place]:
         function = mutation.contained_by_top_level_function
         if not isinstance(function, cst.FunctionDef) or isinstance(node, cst.BaseString) or node not in positions:
             continue
-        at = positions[node]
-        place = places.setdefault(id(node), _Place(name, module, at.start.line, at.end.line, []))
+        at, whole = positions[node], positions[function]
+        around = (whole.start.line, whole.end.line)
+        place = places.setdefault(id(node), _Place(name, module, at.start.line, at.end.line, around, []))
         place.mutations.append(mutation)
     return list(places.values())

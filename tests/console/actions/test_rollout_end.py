@@ -50,7 +50,12 @@ def planned(action: str, kind: str, body: object, **parameters: str) -> Plan:
 
 
 async def reports(action: DeploymentAction, plan: Plan, reader: Any) -> list[Progress]:
-    return [item async for item in action.verify(plan, reader)]
+    """Every report up to the end, which has to come: the objects that are read do not change any more."""
+    found: list[Progress] = []
+    async for item in action.verify(plan, reader):
+        found.append(item)
+        assert len(found) < 20, "it never ends"
+    return found
 
 
 @pytest.mark.parametrize("kind", ["DaemonSet", "StatefulSet"])
