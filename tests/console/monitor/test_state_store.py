@@ -265,7 +265,7 @@ def test_a_late_source_stays_partial() -> None:
 
 def test_alerts_from_a_partial_list_say_so() -> None:
     """Without Alertmanager the alerts of the groups that Prometheus did not list are unknown: `status` exits 3."""
-    view = board(replace(SETTINGS, alertmanagers=()))
+    view = board(replace(SETTINGS, alertmanagers=(), kubernetes=None))
     view.apply(reading("prometheus", panels(0.1)))
     view.apply(reading("rules", rules()))
     told = view.snapshot(NOW)
