@@ -197,3 +197,21 @@ def test_a_servers_words_are_cut_at_200_characters(length: int, shown: str) -> N
     """With a mark, and no longer than that with it."""
     fault = from_response(418, {"content-type": TEXT}, b"x" * length, where="http://a", now=0.0).fault
     assert fault.what == f"418 ({shown})"
+
+
+@pytest.mark.parametrize(
+    ("detail", "what"),
+    [
+        ([{"loc": ["query", "limit"], "msg": "too large"}, {"loc": ["body"], "msg": "missing"}],
+         "422 (query.limit: too large; body: missing)"),
+        ([{"msg": "no place"}, "not an entry", {"loc": "text", "msg": "again"}], "422 (no place; again)"),
+        ([{"loc": ["body", 3]}], "422 (body.3)"),
+        ({"message": "the index is gone", "code": 7}, "422 (the index is gone)"),
+        ({"code": 7}, "422 the server refused the request"),
+        ([], "422 the server refused the request"),
+    ],
+)  # fmt: skip
+def test_the_detail_of_an_application_is_quoted(detail: object, what: str) -> None:
+    """FastAPI's own list of places and messages, and an application's mapping."""
+    body = json.dumps({"detail": detail}).encode()
+    assert from_response(422, {"content-type": JSON}, body, where="http://a", now=0.0).fault.what == what

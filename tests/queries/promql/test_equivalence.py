@@ -39,6 +39,7 @@ SAME = [
     ("-(1 - sum(req))", "sum(req) - 1"),
     ("(sum(req) or vector(0)) * 10", "10 * sum(req) or vector(0)"),
     ("max(2 * req)", "2 * max(req)"),
+    ("min(0.5 * req)", "0.5 * min(req)"),
     ("ratio", 'sum by (p) (rate(req{s="error"}[5m])) / sum by (p) (rate(req[5m]))'),
     ("100 * ratio", "100 * fails / (sum by (p) (rate(req[5m])))"),
     ('label_replace(100 * req, "x", "y", "", "")', '100 * label_replace(req, "x", "y", "", "")'),
