@@ -17,7 +17,7 @@ from wire_proxy import WireProxy
 from work import share
 
 FEW_SERIES, MANY_SERIES = 500, 5_000
-_CHANGES_A_SECOND = 500
+_CHANGES_A_SECOND = 100
 _POD_GB = 1e-4
 """Of the server of the pods, which also takes 2.5 ms of CPU to create one."""
 _READY_SECONDS = 240.0
@@ -37,7 +37,7 @@ def measure_keys(stage: Stage, *, pods: int, alerts: int) -> list[Figure]:
         crowd = Cluster(stage.place("crowd") / "kubeconfig", pods=pods)
         try:
             with stage.console(sources.environ(KUBECONFIG=str(crowd.kubeconfig))) as terminal:
-                _wait_for(terminal, f"{alerts:,}".replace(",", " "), "prom ok", "kubernetes ok")
+                _wait_for(terminal, f"P3:{alerts}", "prom ok", "kubernetes ok live")
                 terminal.read(_SETTLE_SECONDS)
                 quiet = press_keys(terminal)
                 crowd.change(_CHANGES_A_SECOND)
