@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ def measure_keys(stage: Stage, *, pods: int, alerts: int) -> list[Figure]:
         return [Figure(what, math.inf, "ms", _KEY_GOAL_MS, why)]
     with stage.platform(alerts=alerts) as sources:
         crowd = Cluster(stage.place("crowd") / "kubeconfig", pods=pods)
+        for pid in (crowd.pid, sources.prometheus.pid, sources.manager.pid):
+            _give_way(pid)
         try:
             with stage.console(sources.environ(KUBECONFIG=str(crowd.kubeconfig))) as terminal:
                 _wait_for(terminal, f"P3:{alerts}", "prom ok", "kubernetes ok live")
@@ -51,6 +54,12 @@ def measure_keys(stage: Stage, *, pods: int, alerts: int) -> list[Figure]:
         latency(f"{what}, {_CHANGES_A_SECOND} pods a second changing", busy, _KEY_GOAL_MS),
         Figure("memory of the whole program with them", now, "MB", note=f"peak {peak:.0f} MB"),
     ]
+
+
+def _give_way(pid: int) -> None:
+    """In the field the servers run on other machines: here they take what the console leaves of two cores."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.setpriority(os.PRIO_PROCESS, int(task.name), 10)
 
 
 def _memory_gb() -> float:

@@ -124,6 +124,10 @@ class Cluster:
         if self._process.stdout.readline().strip() != "ready":
             raise RuntimeError("the cluster did not start")
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def change(self, rate: float) -> None:
         """So many pods a second change from now on."""
         assert self._process.stdin is not None
