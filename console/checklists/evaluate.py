@@ -442,7 +442,10 @@ def _evaluate_job(job: BatchJob, evidence: BatchEvidence, now: float) -> tuple[V
         return (Verdict.NO_DATA if young else Verdict.CRITICAL), f"{name} never succeeded"
     age = now - job.succeeded_at
     if age < -_AHEAD_SECONDS:
-        return Verdict.IN_DOUBT, f"{name} succeeded {format_span(-age)} in the future: the clocks differ"
+        return (
+            Verdict.IN_DOUBT,
+            f"{name} succeeded {format_span(-age)} in the future: compare the clocks of both machines",
+        )
     text = f"{name} succeeded {format_span(age)} ago, at {format_local(job.succeeded_at, now=now)}"
     if age > evidence.within_seconds:
         return Verdict.CRITICAL, text

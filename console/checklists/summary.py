@@ -125,7 +125,7 @@ def _changes(facts: EvaluationInput, kinds: tuple[str, ...], title: str, empty: 
         lines = [Detail(f"{earlier} earlier"), *lines[-_SHOWN:]]
     cluster = facts.snapshot.source("kubernetes")
     full = [kind for kind in list_full_kinds(facts.snapshot.changes, since=start) if kind in kinds]
-    missing = f"only the newest {LIMIT} of a kind are known here: {', '.join(full)}" if full else ""
+    missing = f"{', '.join(full)}: only the newest {LIMIT} of each are known here" if full else ""
     if "rollout" in kinds and (facts.snapshot.cluster is None or cluster is None or not cluster.answers):
         missing = "the cluster does not answer"
     if "action" in kinds and facts.incidents is None:

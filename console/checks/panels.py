@@ -10,7 +10,7 @@ from functools import partial
 from queries.catalogue.error_code_series import CODE, group_samples_by_code
 from queries.model.annotations import is_warning
 from queries.model.fault import FaultKind
-from queries.model.panel import Aggregation, PanelSpec, PanelState, Range, Threshold, Unit, aggregate, is_crossed
+from queries.model.panel import Aggregation, Origin, PanelSpec, PanelState, Range, Threshold, Unit, aggregate, is_crossed
 from queries.model.panel_result import Contradiction, PanelResult
 from queries.model.series import Point, Sample
 from queries.model.text import visible
@@ -91,7 +91,7 @@ def evaluate_panel(
     if answer.fault is not None:
         # For a team's own panel, name the place of its expression.
         place = f"{spec.place}: " if spec.place and answer.fault.kind is FaultKind.REJECTED else ""
-        return unknown(f"{place}{answer.fault.sentence()}", failed=True)
+        return unknown(f"{place}{answer.fault.sentence()}", failed=answer.origin is not Origin.NONE)
     known = [sample for sample in answer.samples if math.isfinite(sample.value)]
     if answer.partial and not known:
         return unknown(f"partial: {visible(answer.partial)}")

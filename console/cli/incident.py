@@ -406,7 +406,7 @@ async def _changes(session: Session, arguments: argparse.Namespace) -> int:
     lines = [(format_json_time(item.at), item.kind, visible(item.text), visible(item.author)) for item in found.changes]
     print(align(lines) or "no changes found")
     for fault in found.faults:
-        print(f"not checked: {visible(fault)}", file=sys.stderr)
+        print(f"may be incomplete: {visible(fault)}", file=sys.stderr)
     return 0
 
 

@@ -130,8 +130,7 @@ async def past_moment(session: Session, text: str) -> AsyncIterator[PastSession]
     from console.monitor.moments import resolve_moment  # only for the past
     from console.monitor.past_session import PastSession  # as above
 
-    if session.sharing is not None:
-        await read_ledger(session)
+    await read_ledger(session)
     try:
         moment = await resolve_moment(text, session, now=time.time())
     except InvalidTime as error:

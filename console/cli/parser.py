@@ -26,7 +26,11 @@ class Verb:
 
 VERBS = (
     Verb("console", "console.cli.console", "open the console (the default)"),
-    Verb("status", "console.cli.status", "print one snapshot: 0 healthy, 1 something critical, 2 no source answered"),
+    Verb(
+        "status",
+        "console.cli.status",
+        "print one snapshot: 0 healthy, 1 critical, 2 no source answered, 3 something unknown",
+    ),
     Verb("check", "console.cli.check", "run the self-check: API, health, metrics, rules, contract, mapping, servers"),
     Verb("contract", "console.cli.contract", "compare the required metrics and error codes with the exporter and Prometheus"),
     Verb("rules", "console.cli.rules", "lint rule files or the rules of a server; export the console's own rules"),

@@ -223,7 +223,13 @@ def _changes(facts: HandoverInput) -> ReportSection:
     running = (f"{item.sentence(format_span(now - item.intent.at))}" for item in facts.snapshot.unfinished)
     lines = (*(Detail(visible(text), Verdict.WARN) for text in running), *_shorten(made))
     if full := list_full_kinds(facts.snapshot.changes, since=now - _CHANGES_SECONDS):
-        lines = (*lines, Detail(f"only the newest {LIMIT} of a kind are known here: {', '.join(full)}", Verdict.NO_DATA))
+        lines = (
+            *lines,
+            Detail(
+                f"{', '.join(full)}: only the newest {LIMIT} of each are known here",
+                Verdict.NO_DATA,
+            ),
+        )
     if facts.unknown:
         lines = (*lines, Detail(f"running actions are {facts.unknown}", Verdict.NO_DATA))
     title = "Changes of the last 24h"

@@ -97,6 +97,7 @@ def observe_renamed(incident: Incident, snapshot: Snapshot) -> tuple[Observation
         if tracked is not None and tracked.alert.fingerprint != linked.fingerprint and tracked.alert.state in _STATES:
             seen = _observe_alert(tracked, _STATES[tracked.alert.state], alerting.last_good_at or snapshot.taken_at)
             if ":" not in linked.fingerprint:
+                seen = replace(seen, describe=_lost_text(linked.name, seen.describe))
                 found.append(replace(seen, thing=f"alert:{linked.fingerprint}", alias=tracked.alert.fingerprint))
                 continue
             if not linked.fingerprint.startswith(PENDING_PREFIX):
@@ -214,6 +215,12 @@ def _alert_text(tracked: TrackedAlert, value: str) -> Callable[[str], str]:
 def _delivered_text(name: str, otherwise: Callable[[str], str]) -> Callable[[str], str]:
     """One that fires on has reached Alertmanager; one that was resolved fires again."""
     return lambda before: otherwise(before) if before == RESOLVED else f"{name} reached Alertmanager"
+
+
+def _lost_text(name: str, otherwise: Callable[[str], str]) -> Callable[[str], str]:
+    """Of one that Alertmanager lost with its restart it is not known whether its silence is over: silences are kept."""
+    lost = f"{name} fires in Prometheus, and Alertmanager does not have it"
+    return lambda before: lost if before == SILENCED else otherwise(before)
 
 
 def _watch(alerts: tuple[TrackedAlert, ...]) -> tuple[tuple[TrackedAlert, str], ...]:

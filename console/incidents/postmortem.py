@@ -401,7 +401,7 @@ def _contributing(report: Postmortem) -> Iterable[Block]:
     )
     yield ReportTable(("rank", "before", "time", "kind", "what", "by"), rows, "None that the console could see.")
     if correlation.faults:
-        yield Bullets(tuple(f"not checked: {visible(item)}" for item in correlation.faults))
+        yield Bullets(tuple(f"may be incomplete: {visible(item)}" for item in correlation.faults))
 
 
 def _log_blocks(news: LogNews) -> Iterable[Block]:

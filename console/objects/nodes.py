@@ -152,7 +152,8 @@ async def _use(namespace: str, evaluate: Evaluate, select_own: SelectOwn) -> tup
         return Part(error=f"Prometheus: {error.fault.what}"), ""
     own, others = select_own(answer.samples)
     if others:
-        return Part(error=f"it has this namespace of several clusters: {others}; name this one in environments.*.labels"), ""
+        text = f"Prometheus has this namespace of several clusters ({others}): name this one in environments.*.labels"
+        return Part(error=text), ""
     return Part(decode_volume_use(own)), answer.annotations.caveat
 
 

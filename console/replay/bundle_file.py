@@ -17,7 +17,6 @@ from typing import Annotated
 import msgspec
 
 from queries.model.text import visible
-from queries.text.numbers import format_size
 from queries.text.times import format_time
 
 FORMAT = "cad-console-bundle"
@@ -127,11 +126,12 @@ def write_bundle(file: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> 
         archive.writestr(_entry(MANIFEST), msgspec.json.format(msgspec.json.encode(manifest), indent=2))
         for name, content in sorted(parts.items()):
             archive.writestr(_entry(name), content)
-    content = buffer.getvalue()
-    if len(content) > MOST_FILE_BYTES or sum(part.bytes for part in listed) > MOST_BYTES:
+    content, unpacked = buffer.getvalue(), sum(part.bytes for part in listed)
+    if len(content) > MOST_FILE_BYTES or unpacked > MOST_BYTES:
+        most, form = (MOST_BYTES, "bytes unpacked") if unpacked > MOST_BYTES else (MOST_FILE_BYTES, "bytes")
+        size = unpacked if unpacked > MOST_BYTES else len(content)
         largest = max(listed, key=lambda part: part.bytes)
-        size = format_size(len(content))
-        text = f"not written: with {size} it is larger than any that a console opens; most of it is {largest.name}"
+        text = f"not written: {size:,} {form}, and a console opens at most {most:,}; the largest part is {largest.name}"
         raise OSError(errno.EFBIG, text, str(file))
     digest = _digest(content)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.part")

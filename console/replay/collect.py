@@ -39,7 +39,6 @@ from console.replay.stored_queries import BundleWindow, NotedQueries, collect_lo
 from queries.errors import SourceError
 from queries.model.dashboard import Dashboard, DashboardChoice
 from queries.model.frozen import dataclass
-from queries.text.numbers import format_size
 from queries.text.times import parse_rfc3339
 
 if TYPE_CHECKING:
@@ -142,8 +141,10 @@ def read_recording(settings: Settings, window: BundleWindow) -> tuple[bytes, Sou
     except RecordingError as error:
         return b"", SourceNote("recorder", "not read", str(error))
     if len(found) > MOST_RECORDING_BYTES:
-        size, most = format_size(len(found)), format_size(MOST_RECORDING_BYTES)
-        return b"", SourceNote("recorder", "not read", f"what was recorded has {size}, and a bundle at most {most} of it")
+        text = (
+            f"the recording of this window has {len(found):,} bytes, and a bundle holds at most {MOST_RECORDING_BYTES:,} of it"
+        )
+        return b"", SourceNote("recorder", "not read", text)
     if found:
         return found, SourceNote("recorder", "read", "the cluster and Alertmanager as they were recorded")
     return b"", SourceNote("recorder", "not configured" if settings.recorder is None else "not read", "no recorder ran then")

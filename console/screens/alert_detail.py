@@ -255,7 +255,7 @@ class AlertDetailScreen(ChartScreen, AlertActionsMixin):
             value = dict(alert.annotations).get(name, "")
             if value:
                 yield from _render_fact(name, value, width, "strong" if name == "summary" else "")
-        caveat = alerts_caveat(context)
+        caveat = alerts_caveat(context, listed=self._resolved_at is None)
         past = alerts_are_stale(context) or self._resolved_at is not None
         state = f"{'was ' if past else ''}{state_label(tracked, context.snapshot)}"
         yield from _render_fact("state", f"{state} ({caveat})" if caveat else state, width, "unknown" if caveat else "")

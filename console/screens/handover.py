@@ -85,7 +85,8 @@ class HandoverScreen(ConsoleScreen):
             self.post_message(CopyRequested(report.as_markdown(handover), "the handover as Markdown"))
 
     def action_sign(self) -> None:
-        self.run_worker(self._sign(), "signing the handover", "sign", exclusive=True)
+        if not self.has_worker("sign"):
+            self.run_worker(self._sign(), "signing the handover", "sign")
 
     async def _sign(self) -> None:
         context = self.context
@@ -100,9 +101,15 @@ class HandoverScreen(ConsoleScreen):
         if values is None:
             return
         # The next shift begins with the signature: what fired and resolved since the last answer belongs to this one.
-        await self._fetch()
+        self.show_notice("signing: reading what fired until now")
+        try:
+            await self._fetch()
+        except asyncio.CancelledError:
+            self.show_notice("not signed: the page was closed before all was read", warning=True)
+            raise
         handover = self._build(self.context)
         if handover is None:
+            self.show_notice("not signed: the checklists are not read yet", warning=True)
             return
         name, to, remark = values["name"], values.get("to", ""), values.get("remark", "")
         try:

@@ -105,13 +105,22 @@ def short_alerts_caveat(context: RenderContext) -> str:
         label = unhealthy_label(context, name)
         if label and not (name == "alertmanager" and suffix):
             suffix += f", {_SHORT_NAMES[name]} {label}"
-    if context.snapshot and context.snapshot.alerts_partial:
+    if _are_rules_partial(context):
         suffix += f", {_SHORT_NAMES['prometheus']} PARTIAL"
     elif _are_rules_unknown(context):
         suffix += f", {_SHORT_NAMES['prometheus']} rules unknown"
     if context.snapshot and context.snapshot.delivery_doubt:
         suffix += f", {text(context.snapshot.heartbeat_alert)[0]} missing"
     return suffix
+
+
+def _are_rules_partial(context: RenderContext) -> bool:
+    """Whether Prometheus returned only some of its rules."""
+    snapshot = context.snapshot
+    if snapshot is None:
+        return False
+    answered = snapshot.rules_fault is None and not unhealthy_label(context, "prometheus")
+    return bool(snapshot.alerts_partial) or (bool(snapshot.rules_partial) and answered)
 
 
 def _are_rules_unknown(context: RenderContext) -> bool:
@@ -141,8 +150,11 @@ def platform_caveat(context: RenderContext) -> str:
     return f", {_SHORT_NAMES['platform']} NOT READY" if state is not None and state.health is Health.NOT_READY else ""
 
 
-def alerts_caveat(context: RenderContext) -> str:
-    """The caveat as a sentence for a list: `as of 40s ago: Alertmanager DOWN; Prometheus DOWN: no rule is evaluated`."""
+def alerts_caveat(context: RenderContext, *, listed: bool = False) -> str:
+    """The caveat as a sentence for a list: `as of 40s ago: Alertmanager DOWN; Prometheus DOWN: no rule is evaluated`.
+
+    Of a `listed` alert it leaves out that others may fire.
+    """
     if context.as_of is not None:
         return context.as_of.caveat
     parts = []
@@ -161,13 +173,13 @@ def alerts_caveat(context: RenderContext) -> str:
         parts.append(f"Alertmanager {alertmanager}{note if context.snapshot and context.snapshot.alerts_caveat else ''}")
     elif context.snapshot and context.snapshot.alerts_caveat:
         parts.append("Alertmanager is not configured: Prometheus lists these")
-    if context.snapshot and context.snapshot.alerts_partial:
+    if _are_rules_partial(context) and not listed:
         parts.append("Prometheus PARTIAL: others may fire")
     if prometheus == PAUSED:
         parts.append("Prometheus PAUSED")
     elif prometheus:
         parts.append(f"Prometheus {prometheus}: no rule is evaluated")
-    elif _are_rules_unknown(context):
+    elif _are_rules_unknown(context) and not _are_rules_partial(context) and not listed:
         parts.append("Prometheus' rules unknown: an alert that is not listed may still be firing")
     if context.snapshot and context.snapshot.delivery_doubt:
         parts.append(context.snapshot.delivery_doubt)

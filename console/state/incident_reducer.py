@@ -257,6 +257,8 @@ class IncidentReducer:
         was changed before the incident began, while that alert fired already, mitigates nothing.
         """
         incident = builder.incident
+        # Before the declaration alone nobody said when it began: then the linked alert does.
+        began_at = incident.began_at if incident.detected_at or incident.since else since
         known = {entry.id for entry in builder.entries}
         completed: list[tuple[Step, StepCompletion]] = []
         for item in self._earlier:
@@ -268,7 +270,7 @@ class IncidentReducer:
             elif before is None or _concerns(item, before):
                 continue
             step = _step_of(item.action, item.target, incident)
-            if step is not None and (step is not Step.MITIGATE or entry.at >= incident.began_at):
+            if step is not None and (step is not Step.MITIGATE or entry.at >= began_at):
                 completed.append((step, StepCompletion(entry.at, entry.author, item.title)))
         for alert in incident.alerts:
             held = self._acknowledgements.get(alert.fingerprint)

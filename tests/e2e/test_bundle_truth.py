@@ -142,7 +142,8 @@ async def test_a_bundle_shows_what_the_time_machine_shows(servers: Servers, tmp_
         window = BundleWindow(float(int(incident.began_at - 30.0)), end, STEP)
         written = await write_incident_bundle(session, incident, str(file), report=lambda text: None, window=window)
         past = PastSession(session)
-        moments = sorted(float(dice.randrange(int(window.start) + 1, int(end) - 1)) for _ in range(MOMENTS))
+        chosen = [float(dice.randrange(int(window.start) + 1, int(end) - 1)) for _ in range(MOMENTS)]
+        moments = sorted((*chosen, float(int(end) - 1)))  # the last one is after the declaration
         expected = [read(await past.go(moment)) for moment in moments]
         await past.go(moments[-1])
         board = await look_at_board(past, "ocr_performance", moments[-1])

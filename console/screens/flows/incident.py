@@ -150,12 +150,15 @@ class IncidentFlow:
 
         Shows what somebody declared meanwhile unless a person wants another one.
         """
-        ledger, _ = await session.newest_ledger()
+        ledger, caveat = await session.newest_ledger()
+        if caveat:
+            self.app.show_notice(f"whether somebody else has declared an incident is not known: {caveat}", warning=True)
         other = next((item for item in reversed(ledger.incidents.open) if item.id not in known), None)
         if other is None:
             return True
-        sentence = f"{other.declared_by} declared {other.severity} incident {other.number} meanwhile: {other.title}"
-        if await self.app.push_screen_wait(ConfirmDialog((((f" {text(sentence)[0]}", "warn"),),), verb="Declare another")):
+        sentence = f"{other.declared_by} declared {other.severity} incident {other.number}, which is open: {other.title}"
+        lines = (((f" {text(sentence)[0]}", "warn"),),)
+        if await self.app.push_screen_wait(ConfirmDialog(lines, verb="Declare another", cancel=f"Open {other.number}")):
             return True
         self.app.push_screen(IncidentScreen(other.id))
         return False

@@ -18,7 +18,15 @@ from console.monitor.journal_service import JournalService
 from console.state.journal_state import JournalReader
 
 Run = Callable[..., tuple[int, str, str]]
-VERBS = (("incident", "list"), ("status",), ("alerts",), ("handover",), ("checklist", "morning"), ("doctor",))
+VERBS = (
+    ("incident", "list"),
+    ("status",),
+    ("alerts",),
+    ("handover",),
+    ("checklist", "morning"),
+    ("doctor",),
+    ("status", "--at", "1h"),
+)
 OF = {damage.name: damage for damage in OF_FILES}
 
 

@@ -244,7 +244,7 @@ def test_people_changes_actions_and_timeline() -> None:
         "From 2026-01-01 12:59:00Z to 2026-01-01 13:59:00Z, the hour before it began; changes to its own workloads first, "
         "then the closest in time."
     )
-    assert section(text, "Contributing changes")[-1] == "- not checked: ConfigMaps: not configured"
+    assert section(text, "Contributing changes")[-1] == "- may be incomplete: ConfigMaps: not configured"
     assert [row[3] for row in rows(text, "What was done")] == ["rolled back cad-ml-api", "todo: no person said this?"]
     timeline = rows(text, "Timeline")
     assert len(timeline) == len(ENTRIES)

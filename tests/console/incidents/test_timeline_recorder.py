@@ -207,6 +207,23 @@ def test_an_alert_that_alertmanager_does_not_have_is_the_same_one(room: Room) ->
     assert room.look(replace(snapshot(), alerts=others), at=50.0) == ["HighErrorRate resolved"]
 
 
+def test_a_silenced_alert_that_alertmanager_lost_is_not_called_unsilenced(room: Room) -> None:
+    """Alertmanager keeps its silences over a restart and forgets its alerts: until they are sent again nobody knows."""
+    others = tuple(item for item in snapshot().alerts if item.alert.name != "HighErrorRate")
+    first = snapshot().alerts[0]
+    silenced = replace(first, alert=replace(first.alert, state=AlertState.SUPPRESSED, silenced_by=("s1",)))
+    lost = replace(first, alert=replace(first.alert, fingerprint="prometheus:1", state=AlertState.UNDELIVERED))
+    assert room.look(replace(snapshot(), alerts=(*others, silenced)), at=10.0) == [
+        "HighErrorRate (platform) silenced or inhibited"
+    ]
+    assert room.look(replace(snapshot(), alerts=(*others, lost)), at=20.0) == [
+        "HighErrorRate fires in Prometheus, and Alertmanager does not have it"
+    ]
+    assert room.look(replace(snapshot(), alerts=(*others, silenced)), at=30.0) == [
+        "HighErrorRate (platform) silenced or inhibited"
+    ]
+
+
 def test_a_pending_alert_that_begins_to_fire_stays_the_incidents(room: Room) -> None:
     """Declared while it was pending: it has another fingerprint once it fires. The timeline says when it began, once; what is
     acknowledged of it counts for the incident, and it ends once.

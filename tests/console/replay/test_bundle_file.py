@@ -197,7 +197,9 @@ def test_what_no_console_would_open_is_not_written(tmp_path: Path, monkeypatch: 
     write_bundle(tmp_path / "b.zip", manifest(), parts)
     most = (tmp_path / "b.zip").stat().st_size if limit == "MOST_FILE_BYTES" else 5002
     monkeypatch.setattr(bundle_file, limit, most - 1)
-    with pytest.raises(OSError, match="larger than any that a console opens; most of it is recording"):
+    form = "bytes" if limit == "MOST_FILE_BYTES" else "bytes unpacked"
+    sentence = f"not written: {most:,} {form}, and a console opens at most {most - 1:,}; the largest part is recording"
+    with pytest.raises(OSError, match=sentence):
         write_bundle(file, manifest(), parts)
     assert [item.name for item in tmp_path.iterdir()] == ["b.zip"]
     monkeypatch.setattr(bundle_file, limit, most)

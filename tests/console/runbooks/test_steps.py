@@ -209,4 +209,6 @@ async def test_a_step_looks_at_the_pods_that_run_now(monkeypatch: pytest.MonkeyP
     assert log.startswith("last log lines of c-new:")
     assert (await look(old, well))[1].startswith("last log lines of d-well:")
     assert (await look(old))[1].startswith("last log lines of a-old:")
-    assert logs.read == ["c-new", "d-well", "a-old"]
+    steps = (RunbookStep("logs", lookup="logs"),)
+    assert (await look(old, well))[0].startswith("last log lines of a-old:"), "of no workload: a Job's pod may have failed"
+    assert logs.read == ["c-new", "d-well", "a-old", "a-old"]

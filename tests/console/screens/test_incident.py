@@ -223,7 +223,7 @@ async def test_an_incident_that_somebody_declared_meanwhile_is_shown_first(tmp_p
         environment = session.settings.environment
         session.journal.append(create_event(payload, at=NOW, subject="i9", author="bob@vm", environment=environment))
         await pilot.press("enter")
-        await until(app, pilot, "bob@vm declared P1 incident 1 meanwhile: Errors everywhere", "[ Cancel ]")
+        await until(app, pilot, "bob@vm declared P1 incident 1, which is open: Errors everywhere", "[ Open 1 ]")
         await pilot.press(*(("right", "enter") if another else ("escape",)))
         await until(app, pilot, "P1 #2" if another else "P1 #1 Errors everywhere")
     assert len(session.snapshot().ledger.incidents.all) == (2 if another else 1)

@@ -203,6 +203,21 @@ async def test_none_firing_is_not_green_while_the_rules_are_unknown(stage: Calla
         assert "none firing  14:03" in scene.text
 
 
+async def test_a_partial_list_of_rules_is_partial_and_not_unknown(stage: Callable[..., Any]) -> None:
+    """A Thanos Query lost a ruler: header and list say once that others may fire. A listed alert's page does not: it fires."""
+    shown = replace(quiet(), rules_requested=True, rules_partial="the ruler is lost")
+    scene = stage(shown)
+    async with scene.app.run_test(size=(130, 30)) as pilot:
+        text = await scene.until(pilot, "none firing, prom PARTIAL  14:03")
+        assert "Prometheus PARTIAL: others may fire" in text and "rules unknown" not in text
+        fault = Fault(FaultKind.TIMED_OUT, "no complete answer within 5s")
+        scene.session.deliver(replace(snapshot(), rules_requested=True, rules_fault=fault))
+        await scene.until(pilot, "HighErrorRate")
+        await scene.press(pilot, "2", "enter")
+        page = await scene.until(pilot, "state")
+        assert "may still be firing" not in page.partition("state")[2].partition("\n")[0]
+
+
 async def test_stale_alerts_and_silences_say_was(stage: Callable[..., Any]) -> None:
     """With Alertmanager down: `was active` on the list, the detail and the silences, and since when."""
     shown = snapshot(alerts_age_seconds=40.0, sources=sources(alertmanager=Health.DOWN))

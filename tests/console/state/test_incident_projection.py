@@ -250,6 +250,15 @@ def test_what_was_changed_before_an_incident_began_does_not_mitigate_it() -> Non
     assert "rollback it: done" in texts(journal.incident()) and journal.incident().mitigated_at is None
 
 
+def test_what_was_changed_since_the_linked_alert_fired_mitigates_where_nobody_said_when_it_began() -> None:
+    """Fix first, then declare without an alert, then link the one that fired: the declaration is not when it began."""
+    journal = Journal()
+    journal.add_raw("action.outcome", "r1", outcome("rollback", fingerprint="fp2"), at=T - 300)
+    journal.add("i1", IncidentDeclared.of("slow", Priority.P1), at=T)
+    journal.add("i1", AlertLinked("fp2", "QueueBacklog", T - 600), at=T + 9)
+    assert journal.incident().mitigated_at == T - 300
+
+
 def test_an_action_belongs_to_the_incident_of_its_alert() -> None:
     """With two open, by the alert that it was for; one that is for no alert of either belongs to both; none to a closed one."""
     other = LinkedAlert("fp2", "QueueBacklog", T - 10)
