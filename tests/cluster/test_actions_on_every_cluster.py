@@ -65,6 +65,24 @@ async def test_every_action_on_a_deployment_is_done(ns: Namespace, hands: Hands)
     assert (await hands.act("resume")).outcome is Outcome.DONE
 
 
+async def test_a_paused_deployment_is_scaled(ns: Namespace, hands: Hands) -> None:
+    """A changed template waits behind the pause: a scale up or down is done once the Deployment has that number of pods, all of
+    the old template, and it proves no revision ready.
+    """
+    ns.add(replicas=1)
+    ns.rolled_out()
+    assert (await hands.act("pause")).outcome is Outcome.DONE
+    release = {"spec": {"template": {"spec": {"containers": [{"name": "web", "image": "registry.example.com/web:2"}]}}}}
+    assert ns.patch(ns.deployments("web"), release, STRATEGIC).status_code == 200
+    for replicas in (3, 2):
+        end = await hands.act("scale", replicas=str(replicas))
+        assert end.outcome is Outcome.DONE, end.text
+        assert f"{replicas} of {replicas} pods available; its rollout is paused" in end.text
+        status = ns.get(ns.deployments("web"))["status"]
+        assert (status["replicas"], status["availableReplicas"], status.get("updatedReplicas", 0)) == (replicas, replicas, 0)
+        assert not hands.journal.events()[-1].data["revisions"].get("goal")
+
+
 @pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
 async def test_every_action_on_a_set_is_done(ns: Namespace, hands: Hands, kind: str) -> None:
     """A release, rollback, restart, and scale where the kind has it, each verified: the template of before is in every pod."""

@@ -84,6 +84,11 @@ class Servers:
         started = start_prometheus(json.dumps(config), files, folder=self._folder / "prometheus", port=port)
         return self._stack.enter_context(started)
 
+    def receive(self, labels: dict[str, str]) -> None:
+        """Alertmanager receives an alert as another Prometheus sends it."""
+        answer = httpx.post(f"{self.alertmanager.url}/api/v2/alerts", json=[{"labels": labels}], trust_env=False)
+        answer.raise_for_status()
+
     def restart_alertmanager(self) -> None:
         self.alertmanager.kill()
         self.alertmanager = self._start_alertmanager(port_of(self.alertmanager))
@@ -194,3 +199,19 @@ async def test_a_restart_ends_no_alert(console: Console, servers: Servers) -> No
     assert waiting.alerts == ()
     await console.poll(waiting)
     assert console.ends() == over
+
+
+async def test_a_restart_ends_no_alert_of_another_cluster(console: Console, servers: Servers) -> None:
+    """Its Prometheus sends to the same Alertmanager, and has a rule of the same name: that the one here does not fire shows
+    nothing of it.
+    """
+    labels = {"alertname": "Ends", "cluster": "us", "severity": "critical"}
+    servers.gauges["Ends"] = 0
+    await console.wait(lambda told: delivered(told) == {"KeepsFiring"})
+    await asyncio.to_thread(servers.receive, labels)
+    await console.wait(lambda told: delivered(told) == set(NAMES))
+
+    await asyncio.to_thread(servers.restart_alertmanager)
+    lost = await console.wait(lambda told: is_up(told) and not delivered(told))
+    await console.poll(lost)
+    assert labels in [dict(alert.labels) for alert in console.session.snapshot().open_ends]
