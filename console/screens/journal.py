@@ -24,7 +24,7 @@ from console.state.journal_text import event_text
 from queries.text.durations import format_age
 from queries.text.times import format_minute, format_moment
 from widgets.column_widths import Column
-from widgets.dialogs.confirm import ConfirmDialog
+from widgets.dialogs.confirm import ConfirmDialog, wrap_sentences
 from widgets.formatting import NO_ANSWER
 from widgets.rows import Rows
 from widgets.styled_text import Line, Span, fit, text, wrap
@@ -149,10 +149,9 @@ class JournalScreen(FilterableScreen):
         if context is None or session is None:
             return
         sentences = (item.sentence(format_age(max(0.0, context.now - item.intent.at))), item.inspection_hint(context.settings))
-        width = max(16, min(100, self.size.width) - 4)
-        lines = [((f" {part}", "warn"),) for sentence in sentences for part in wrap(text(sentence)[0], width)]
-        lines.append(((" once settled, it is recorded as unknown and no longer reported", ""),))
-        if not await self.app.push_screen_wait(ConfirmDialog(tuple(lines), verb="Settle")):
+        lines = wrap_sentences(sentences, self.size.width)
+        end = wrap_sentences(("once settled, it is recorded as unknown and no longer reported",), self.size.width, tone="")
+        if not await self.app.push_screen_wait(ConfirmDialog((*lines, *end), verb="Settle")):
             return
         try:
             await session.settle_action(item.intent)

@@ -13,8 +13,14 @@ from textual.widgets import Button, Input
 
 from widgets.dialogs.button import DialogButton
 from widgets.dialogs.dialog import Dialog
-from widgets.styled_text import Line
+from widgets.styled_text import Line, text, wrap
 from widgets.text_view import TextView
+
+
+def wrap_sentences(sentences: Iterable[str], columns: int, *, tone: str = "warn") -> tuple[Line, ...]:
+    """The lines of these sentences in the dialog, on a screen of so many columns."""
+    width = max(16, min(100, columns) - 5)
+    return tuple(((f" {part}", tone),) for sentence in sentences for part in wrap(text(sentence)[0], width))
 
 
 class ConfirmDialog(Dialog[bool]):

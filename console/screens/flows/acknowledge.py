@@ -18,10 +18,9 @@ from console.journal.errors import JournalError
 from console.journal.presence import Presence
 from queries.model.severity import Priority
 from queries.text.durations import format_age
-from widgets.dialogs.confirm import ConfirmDialog
+from widgets.dialogs.confirm import ConfirmDialog, wrap_sentences
 from widgets.dialogs.form import FormDialog, FormField
 from widgets.dialogs.select import SelectDialog
-from widgets.styled_text import text, wrap
 
 if TYPE_CHECKING:
     from console.screens.app import ConsoleApp
@@ -124,8 +123,7 @@ class AcknowledgeFlow:
             absent.append(f"no console of {held.author} is on now")
         sentences = [f"{name}: {owner}: {f'hand it to {to}' if to else 'take it over'}?", *absent]
         sentences += [f"could not check whether this still holds: {result.caveat}"] if result.caveat else []
-        width = max(16, min(100, self.app.size.width) - 4)
-        lines = tuple(((f" {part}", "warn"),) for sentence in sentences for part in wrap(text(sentence)[0], width))
+        lines = wrap_sentences(sentences, self.app.size.width)
         return await self.app.push_screen_wait(ConfirmDialog(lines, verb="Hand over" if to else "Take over"))
 
     def report_takeovers(self, before: Snapshot, after: Snapshot) -> None:

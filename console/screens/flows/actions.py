@@ -20,9 +20,9 @@ from console.screens.guard_view import describe_next
 from console.state.news import describe_action, find_console
 from queries.model.severity import Priority
 from queries.text.durations import format_age, format_duration
-from widgets.dialogs.confirm import ConfirmDialog
+from widgets.dialogs.confirm import ConfirmDialog, wrap_sentences
 from widgets.dialogs.form import FormDialog, FormField
-from widgets.styled_text import text, wrap
+from widgets.styled_text import text
 
 if TYPE_CHECKING:
     from console.journal.unfinished import Unfinished
@@ -226,9 +226,8 @@ class ActionFlow:
     def watch_previews(self, after: Snapshot) -> None:
         """Say in an open preview what another console did to its target, or that the target changed."""
         for opened in self._previews:
-            width = max(16, min(100, self.app.size.width) - 6)
-            lines = [part for sentence in opened.moved(after, now=self.app.clock()) for part in wrap(text(sentence)[0], width)]
-            opened.dialog.warn(tuple(((f" {part}", "critical"),) for part in lines))
+            sentences = opened.moved(after, now=self.app.clock())
+            opened.dialog.warn(wrap_sentences(sentences, self.app.size.width, tone="critical"))
 
     def _show_progress(self, run: ActionRunModel) -> None:
         if run.dropped:

@@ -28,11 +28,10 @@ from queries.model.frozen import dataclass
 from queries.model.severity import Priority
 from queries.text.durations import YEAR_SECONDS, parse_duration
 from queries.text.times import InvalidTime, format_clock
-from widgets.dialogs.confirm import ConfirmDialog
+from widgets.dialogs.confirm import ConfirmDialog, wrap_sentences
 from widgets.dialogs.edit_text import EditTextDialog
 from widgets.dialogs.form import FormDialog, FormField
 from widgets.dialogs.select import SelectDialog
-from widgets.styled_text import text
 
 if TYPE_CHECKING:
     from console.monitor.session import Session
@@ -152,13 +151,13 @@ class IncidentFlow:
         """
         ledger, caveat = await session.newest_ledger()
         if caveat:
-            self.app.show_notice(f"whether somebody else has declared an incident is not known: {caveat}", warning=True)
+            self.app.show_notice(f"could not check whether someone else declared an incident: {caveat}", warning=True)
         other = next((item for item in reversed(ledger.incidents.open) if item.id not in known), None)
         if other is None:
             return True
-        sentence = f"{other.declared_by} declared {other.severity} incident {other.number}, which is open: {other.title}"
-        lines = (((f" {text(sentence)[0]}", "warn"),),)
-        if await self.app.push_screen_wait(ConfirmDialog(lines, verb="Declare another", cancel=f"Open {other.number}")):
+        sentence = f"{other.declared_by} has already declared {other.severity} incident #{other.number}: {other.title}"
+        lines = wrap_sentences((sentence,), self.app.size.width)
+        if await self.app.push_screen_wait(ConfirmDialog(lines, verb="Declare another", cancel=f"Open #{other.number}")):
             return True
         self.app.push_screen(IncidentScreen(other.id))
         return False
@@ -230,7 +229,7 @@ class IncidentFlow:
                 break
             sentences = [f"{change.holder} has the role {role}: assign it to {person or 'nobody'}?"]
             sentences += [f"could not check whether this still holds: {change.caveat}"] if change.caveat else []
-            lines = tuple(((f" {text(sentence)[0]}", "warn"),) for sentence in sentences)
+            lines = wrap_sentences(sentences, self.app.size.width)
             if not await self.app.push_screen_wait(ConfirmDialog(lines, verb="Take over")):
                 return
             over = change.holder

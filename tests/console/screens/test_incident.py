@@ -223,10 +223,28 @@ async def test_an_incident_that_somebody_declared_meanwhile_is_shown_first(tmp_p
         environment = session.settings.environment
         session.journal.append(create_event(payload, at=NOW, subject="i9", author="bob@vm", environment=environment))
         await pilot.press("enter")
-        await until(app, pilot, "bob@vm declared P1 incident 1, which is open: Errors everywhere", "[ Open 1 ]")
+        await until(app, pilot, "bob@vm has already declared P1 incident #1: Errors everywhere", "[ Open #1 ]")
         await pilot.press(*(("right", "enter") if another else ("escape",)))
         await until(app, pilot, "P1 #2" if another else "P1 #1 Errors everywhere")
     assert len(session.snapshot().ledger.incidents.all) == (2 if another else 1)
+
+
+async def test_a_long_title_of_an_incident_declared_meanwhile_is_whole(tmp_path: Path) -> None:
+    """At 80x24 the question before a second incident shows the end of the first one's title too."""
+    session = JournalledSession(settings(tmp_path), snapshot())
+    app = ConsoleApp(session.settings, session_factory=lambda _: session, clock=lambda: NOW, ascii_only=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(app, pilot, "HighErrorRate")
+        await pilot.press("2")
+        await wait(pilot, lambda: isinstance(app.screen, AlertsScreen) and "HighErrorRate" in shown(app), "the alert's row")
+        await pilot.press("i")
+        await until(app, pilot, "Declare an incident")
+        assert session.journal is not None
+        payload = IncidentDeclared.of("uploads of large drawings fail for every tenant in the second region only", Priority.P1)
+        environment = session.settings.environment
+        session.journal.append(create_event(payload, at=NOW, subject="i9", author="bob@vm", environment=environment))
+        await pilot.press("enter")
+        await until(app, pilot, "bob@vm has already declared P1 incident #1", "region only", "Declare another", "Open #1")
 
 
 async def test_an_update_that_a_channel_rejects(given: Callable[..., Settings]) -> None:
