@@ -83,14 +83,15 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancels the tasks until each has ended.
 
     Once is not enough: `asyncio.gather` raises the error of one instead of a cancellation that arrives in the same turn of the
-    loop, and a poller that goes on after it never ends.
+    loop, and a poller that goes on after it never ends. A task that was cancelled before gets its time to clean up first.
     """
     left = [task for task in tasks if not task.done()]
+    due = [task for task in left if not task.cancelling()]
     while left:
-        for task in left:
+        for task in due:
             task.cancel()
         _, pending = await asyncio.wait(left, timeout=_CANCEL_SECONDS)
-        left = [*pending]
+        left = due = [*pending]
     for task in tasks:
         if not task.cancelled():
             task.exception()  # it was reported where it happened

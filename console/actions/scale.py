@@ -80,7 +80,7 @@ class Scale(DeploymentAction):
             phase = RolloutPhase.WAITING
         count = f"{workload.available} of {workload.desired} pods available"
         surplus = workload.replicas - workload.desired
-        more = f", {surplus} surplus pods pending termination" if surplus > 0 else ""
+        more = f", {surplus} surplus {'pod' if surplus == 1 else 'pods'} pending termination" if surplus > 0 else ""
         return RolloutStatus(phase, f"{workload.name}: {count}{more}; its rollout is paused")
 
     def is_in_place(self, plan: Plan, deployment: Mapping[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from console.journal.event import Event
 from console.journal.payloads import ActionOutcome, NoteWritten, try_decode
@@ -59,12 +59,16 @@ def recent_changes(
     return tuple(kept)
 
 
-def list_full_kinds(changes: Iterable[Change], *, since: float) -> tuple[str, ...]:
-    """The kinds, by name, of which there may be more changes since then (Unix seconds) than `recent_changes` keeps."""
+def describe_full_kinds(changes: Iterable[Change], *, since: float, kinds: Collection[str] = ()) -> str:
+    """The kinds of which there may be more changes since then (Unix seconds) than `recent_changes` keeps, in one sentence;
+    empty if there are none. Without `kinds`, of every kind.
+    """
     times: dict[str, list[float]] = {}
     for item in changes:
-        times.setdefault(item.kind, []).append(item.at)
-    return tuple(sorted(kind for kind, found in times.items() if len(found) >= LIMIT and min(found) > since))
+        if not kinds or item.kind in kinds:
+            times.setdefault(item.kind, []).append(item.at)
+    full = sorted(kind for kind, found in times.items() if len(found) >= LIMIT and min(found) > since)
+    return f"the console keeps only the newest {LIMIT} changes of each kind ({', '.join(full)})" if full else ""
 
 
 def _rollouts(cluster: Cluster | None, authors: Authors) -> Iterable[Change]:

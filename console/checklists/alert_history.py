@@ -14,9 +14,9 @@ IDENTITY = ("alertname", "severity", "priority", "component", "team", "provider"
 FIRED, SEEN = "fired", "seen"
 FLAPS = 3
 """How often an alert fires in one window to be called flapping."""
-_MUCH, _MUCH_SECONDS = 0.02, 900.0
-"""How much of a window may lack data before the window is unknown, as a share and at most: enough for a restart of Prometheus,
-however long the window is.
+_MAX_GAP_RATIO, _MAX_GAP_SECONDS = 0.02, 900.0
+"""How much data a window may lack before it is unknown, as a ratio and in seconds; the smaller limit counts. Enough for a
+restart of Prometheus.
 """
 _LEAST_STEP = 15.0
 _POINTS = 1500
@@ -74,8 +74,8 @@ class AlertWindow:
     @property
     def complete(self) -> bool:
         """Whether it lacks no more data than a restart of Prometheus costs: else an alert may have fired unseen."""
-        much = min(_MUCH * (self.ends_at - self.starts_at), _MUCH_SECONDS)
-        return self.unknown_seconds <= max(much, 2.5 * self.step_seconds)
+        limit = min(_MAX_GAP_RATIO * (self.ends_at - self.starts_at), _MAX_GAP_SECONDS)
+        return self.unknown_seconds <= max(limit, 2.5 * self.step_seconds)
 
 
 def step_for(seconds: float) -> float:

@@ -45,7 +45,7 @@ from queries.text.times import format_local, format_time, local_midnight, local_
 _SHOWN = 12
 """Series that an item lists; the panel itself has more."""
 _AHEAD_SECONDS = 300.0
-"""How far ahead of this machine's clock a success may be: beyond that nobody knows how long ago it was."""
+"""How far ahead of this machine's clock a success may be: beyond that its age is unknown."""
 _SAME_SECONDS = 1.0
 """Prometheus rounds the times of a range to milliseconds."""
 
@@ -378,7 +378,7 @@ def figure_pair(spec: PanelSpec, evidence: CollectedEvidence | None) -> tuple[fl
         return None
     series, fetched_at = figures.items[spec.id], evidence.fetched_at if evidence else 0.0
     now = [item.value for item in samples_at(series, fetched_at) if math.isfinite(item.value)]
-    # One that has ended since has a value of midnight alone, one that began since none of it.
+    # A series that has ended since has only its midnight value; one that began since has none.
     points = (each.points[0] for each in series if each.points)
     first = [value for at, value in points if math.isfinite(value) and fetched_at - at > _SAME_SECONDS]
     return aggregate(spec.aggregation, first), aggregate(spec.aggregation, now)
@@ -425,10 +425,9 @@ def _batch(item: Item, evidence: BatchEvidence, facts: EvaluationInput) -> ItemR
             verdict, reason = Verdict.WARN, f"{reason}; {failed[-1][2]}"
     else:
         job, verdict, reason = max(results, key=lambda each: each[1].rank)
-    ago = f"{format_span(now - job.succeeded_at)} ago" if job.succeeded_at else "never"
-    ago = "not known" if verdict is Verdict.IN_DOUBT else ago
+    age = now - job.succeeded_at if job.succeeded_at and verdict is not Verdict.IN_DOUBT else None
+    ago = f"{format_span(age)} ago" if age is not None else "not known" if job.succeeded_at else "never"
     details = tuple(Detail(text, each) for _, each, text in results[:_SHOWN])
-    age = now - job.succeeded_at if job.succeeded_at else None
     return ItemResult(item, verdict, f"last success {ago}", reason, value=age, limit=limit, details=details, targets=targets)
 
 
@@ -444,7 +443,7 @@ def _evaluate_job(job: BatchJob, evidence: BatchEvidence, now: float) -> tuple[V
     if age < -_AHEAD_SECONDS:
         return (
             Verdict.IN_DOUBT,
-            f"{name} succeeded {format_span(-age)} in the future: compare the clocks of both machines",
+            f"{name}'s last success is {format_span(-age)} in the future: check this machine's clock and the cluster's",
         )
     text = f"{name} succeeded {format_span(age)} ago, at {format_local(job.succeeded_at, now=now)}"
     if age > evidence.within_seconds:

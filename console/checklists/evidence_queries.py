@@ -202,7 +202,8 @@ class _EvidenceFetcher:
         if found.partial:
             raise partial_answer(found.partial)
         intervals: dict[str, float] = {}
-        for rule in self.snapshot.rules:  # of two of one name the rarer one: with the other an alert that lasts would flap
+        for rule in self.snapshot.rules:
+            # Of rules with one name, the longest interval: with a shorter one a lasting alert would flap.
             intervals[rule.name] = max(rule.interval_seconds, intervals.get(rule.name, 0.0))
         fired = found.items[windows.FIRED]
         send = (await self.metrics.current_relabeling()).sent if fired else lambda labels: labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from console.alerts.recent_changes import LIMIT, list_full_kinds
+from console.alerts.recent_changes import describe_full_kinds
 from console.checklists.alert_evidence import AlertSummary, summarize_alerts
 from console.checklists.alert_history import AlertWindow
 from console.checklists.definition import AlertsEvidence, BatchEvidence, Checklist, KpisEvidence, MaintenanceEvidence
@@ -122,15 +122,14 @@ def _changes(facts: EvaluationInput, kinds: tuple[str, ...], title: str, empty: 
         for change in reversed(changes)
     ]
     if (earlier := len(lines) - _SHOWN) > 0:
-        lines = [Detail(f"{earlier} earlier"), *lines[-_SHOWN:]]
+        lines = [Detail(f"{earlier} earlier not shown"), *lines[-_SHOWN:]]
     cluster = facts.snapshot.source("kubernetes")
-    full = [kind for kind in list_full_kinds(facts.snapshot.changes, since=start) if kind in kinds]
-    missing = f"{', '.join(full)}: only the newest {LIMIT} of each are known here" if full else ""
+    reasons = [describe_full_kinds(facts.snapshot.changes, since=start, kinds=kinds)]
     if "rollout" in kinds and (facts.snapshot.cluster is None or cluster is None or not cluster.answers):
-        missing = "the cluster does not answer"
+        reasons.append("the cluster does not answer")
     if "action" in kinds and facts.incidents is None:
-        missing = "the journal could not be read"
-    if missing:
+        reasons.append("the journal could not be read")
+    if missing := "; ".join(filter(None, reasons)):
         rest = [*lines, Detail(f"there may be more: {missing}", Verdict.NO_DATA)] if lines else []
         return ReportSection(title, tuple(rest), empty=f"not known: {missing}", known=False)
     return ReportSection(title, tuple(lines), empty=empty)

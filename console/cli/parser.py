@@ -29,7 +29,7 @@ VERBS = (
     Verb(
         "status",
         "console.cli.status",
-        "print one snapshot: 0 healthy, 1 critical, 2 no source answered, 3 something unknown",
+        "print one snapshot; exit code 0 healthy, 1 critical, 2 no source answered, 3 something is unknown",
     ),
     Verb("check", "console.cli.check", "run the self-check: API, health, metrics, rules, contract, mapping, servers"),
     Verb("contract", "console.cli.contract", "compare the required metrics and error codes with the exporter and Prometheus"),

@@ -306,15 +306,15 @@ class DemoStack:
             self._await_evaluation(self.scenario.alert)
 
     def _await_evaluation(self, name: str) -> None:
-        """A console that meets rules without an evaluation takes Prometheus as just restarted, and for two minutes takes no
-        alert as over.
+        """A console that meets rules without an evaluation assumes that Prometheus has just restarted, and resolves no
+        alert for two minutes.
         """
         deadline = time.monotonic() + _EVALUATION_SECONDS
         while time.monotonic() < deadline and not self._stopped:
             with suppress(SourceError, LookupError):
                 found = http_get.fetch_json(f"{self.addresses.prometheus}/api/v1/rules", {"rule_name[]": name})
                 rules = [rule for group in found["data"]["groups"] for rule in group["rules"]]
-                if all(rule["health"] != "unknown" for rule in rules):
+                if rules and all(rule["health"] != "unknown" for rule in rules):
                     return
             time.sleep(0.1)
 

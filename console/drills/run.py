@@ -233,7 +233,7 @@ class DrillRun:
         finally:
             try:
                 await end_tasks((task,))
-                await end_tasks(self._breaking)  # after it: it starts this one, which starts the others
+                await end_tasks(self._breaking)  # in this order: `task` starts the fault, and the fault starts the runs
                 await end_tasks(self._runs)
             finally:
                 self._leave()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from console.alerts.recent_changes import LIMIT, list_full_kinds
+from console.alerts.recent_changes import describe_full_kinds
 from console.checklists.alert_evidence import summarize_alerts
 from console.checklists.alert_history import AlertWindow
 from console.checklists.definition import Checklist
@@ -222,14 +222,8 @@ def _changes(facts: HandoverInput) -> ReportSection:
     # The next shift has to know what may still be running.
     running = (f"{item.sentence(format_span(now - item.intent.at))}" for item in facts.snapshot.unfinished)
     lines = (*(Detail(visible(text), Verdict.WARN) for text in running), *_shorten(made))
-    if full := list_full_kinds(facts.snapshot.changes, since=now - _CHANGES_SECONDS):
-        lines = (
-            *lines,
-            Detail(
-                f"{', '.join(full)}: only the newest {LIMIT} of each are known here",
-                Verdict.NO_DATA,
-            ),
-        )
+    if full := describe_full_kinds(facts.snapshot.changes, since=now - _CHANGES_SECONDS):
+        lines = (*lines, Detail(full, Verdict.NO_DATA))
     if facts.unknown:
         lines = (*lines, Detail(f"running actions are {facts.unknown}", Verdict.NO_DATA))
     title = "Changes of the last 24h"

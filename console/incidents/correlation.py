@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum
 from typing import Protocol
 
-from console.alerts.recent_changes import recent_changes
+from console.alerts.recent_changes import describe_full_kinds, recent_changes
 from console.journal.payloads import ActionOutcome, NoteWritten, event_kinds
 from console.journal.recent_actions import LIMIT
 from console.state.snapshot import Snapshot
@@ -29,7 +29,8 @@ _OWN = "cad-console-"
 """Prefix of ConfigMaps that consoles write."""
 _CONTRIBUTING = ("action", "config", "deploy", "hpa", "rollout", "scaled")
 """The kinds of changes that can cause something; an alert that fires or a pod that restarts is a symptom."""
-_NO_KUBE_STATE = "kube-state metrics: Prometheus has none of that hour, and the cluster keeps its events for an hour only"
+_NO_KUBE_STATE = "kube-state metrics: Prometheus has none for that hour, and Kubernetes keeps events for one hour by default"
+_HELD = {event_kinds(ActionOutcome)[0]: "actions", event_kinds(NoteWritten)[0]: "notes"}
 _POD_PROBLEMS = ("BackOff", "OOMKilling", "Evicted", "Unhealthy", "FailedScheduling", "NodeNotReady")
 
 
@@ -39,8 +40,8 @@ class RangeSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Changes from `start` to `end` (Unix seconds), oldest first; `faults` say which sources did not answer, and why: the
-    changes that they know may be missing.
+    """Changes from `start` to `end` (Unix seconds), oldest first; `faults` say which sources did not answer or may be
+    incomplete, and why: changes known only to them may be missing.
     """
 
     start: float
@@ -75,6 +76,8 @@ async def correlate(
     known = recent_changes(snapshot.cluster, snapshot.silences, snapshot.ledger.recent, now=at)
     changes = [item for item in (*known, *_cluster_events(snapshot.cluster)) if start <= item.at <= at]
     faults = list(_find_unknown(snapshot, start, at))
+    if full := describe_full_kinds(known, since=start):
+        faults.append(full)
     if config_maps is None:
         faults.append("ConfigMaps: Kubernetes is not configured")
     else:
@@ -94,7 +97,7 @@ async def correlate(
 
 def _find_unknown(snapshot: Snapshot, start: float, at: float) -> Iterable[str]:
     """Why changes of the window may be missing from the snapshot: a cluster that was lost before, a journal that is not read,
-    or one with so many newer actions or notes that the state does not hold those of then.
+    or one with so many newer actions or notes that the state no longer holds those of the window.
     """
     cluster = snapshot.source("kubernetes")
     if snapshot.cluster is None:
@@ -106,10 +109,7 @@ def _find_unknown(snapshot: Snapshot, start: float, at: float) -> Iterable[str]:
     for kind, name in _HELD.items():
         held = [event.at for event in snapshot.ledger.recent if event.kind == kind]
         if len(held) >= LIMIT and min(held) > start:
-            yield f"{name}: only the newest {LIMIT} are known here, which go back to {format_timestamp(min(held))}"
-
-
-_HELD = {event_kinds(ActionOutcome)[0]: "actions", event_kinds(NoteWritten)[0]: "notes"}
+            yield f"{name}: the console holds only the newest {LIMIT}, back to {format_timestamp(min(held))}"
 
 
 class _Absence(Enum):

@@ -89,10 +89,8 @@ def observe_renamed(incident: Incident, snapshot: Snapshot) -> tuple[Observation
     alerting = _alert_source(snapshot)
     if alerting is None:
         return ()
-    found, lost = [], _lost_names(snapshot.alerts)
+    found = []
     for linked in incident.alerts:
-        if ":" not in linked.fingerprint and linked.name not in lost:
-            continue
         tracked = find_tracked(linked.fingerprint, linked.labels, snapshot)
         if tracked is not None and tracked.alert.fingerprint != linked.fingerprint and tracked.alert.state in _STATES:
             seen = _observe_alert(tracked, _STATES[tracked.alert.state], alerting.last_good_at or snapshot.taken_at)
@@ -218,8 +216,8 @@ def _delivered_text(name: str, otherwise: Callable[[str], str]) -> Callable[[str
 
 
 def _lost_text(name: str, otherwise: Callable[[str], str]) -> Callable[[str], str]:
-    """Of one that Alertmanager lost with its restart it is not known whether its silence is over: silences are kept."""
-    lost = f"{name} fires in Prometheus, and Alertmanager does not have it"
+    """If Alertmanager lost the alert in a restart, its silence may still hold: Alertmanager keeps silences."""
+    lost = f"{name} is firing in Prometheus, but Alertmanager does not have it"
     return lambda before: lost if before == SILENCED else otherwise(before)
 
 
@@ -235,10 +233,6 @@ def _list_fingerprints(alerts: tuple[TrackedAlert, ...]) -> frozenset[str]:
     return frozenset(item.alert.fingerprint for item in alerts if item.alert.state in _STATES)
 
 
-def _list_lost_names(alerts: tuple[TrackedAlert, ...]) -> frozenset[str]:
-    return frozenset(item.alert.name for item in alerts if item.alert.state is AlertState.UNDELIVERED)
-
-
 def _index_minor(alerts: tuple[TrackedAlert, ...]) -> dict[str, tuple[TrackedAlert, str]]:
     return {
         item.alert.fingerprint: (item, _STATES[item.alert.state])
@@ -249,7 +243,6 @@ def _index_minor(alerts: tuple[TrackedAlert, ...]) -> dict[str, tuple[TrackedAle
 
 _watched: IdentityCache[tuple[TrackedAlert, ...], tuple[tuple[TrackedAlert, str], ...]] = IdentityCache(_watch)
 _fingerprints: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = IdentityCache(_list_fingerprints)
-_lost_names: IdentityCache[tuple[TrackedAlert, ...], frozenset[str]] = IdentityCache(_list_lost_names)
 _minor: IdentityCache[tuple[TrackedAlert, ...], dict[str, tuple[TrackedAlert, str]]] = IdentityCache(_index_minor)
 
 

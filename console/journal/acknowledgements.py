@@ -185,7 +185,7 @@ def outcome_sentence(
     if state is AlertState.PENDING:
         return f"{name} is yours while it is pending; acknowledge it again once it fires"
     if state is AlertState.UNDELIVERED:
-        return f"{name} is yours until Alertmanager has it; acknowledge it again then"
+        return f"{name} is yours until Alertmanager receives it; acknowledge it again then"
     return f"{name} is yours until it resolves"
 
 

@@ -193,7 +193,7 @@ class PastSession(Session):
 
     @property
     def others_unknown(self) -> str:
-        """Known is what the shared store had said when it was last read, if that was after the moment."""
+        """The console knows the other consoles' events if it last read the shared store after the moment."""
         status = self._live.sharing
         read_at = status.last_good_at if status is not None else None
         return "" if read_at is not None and self.moment <= read_at else self._live.others_unknown
@@ -220,7 +220,7 @@ class PastSession(Session):
             self._read_error = str(error)
             return JournalState(behind=1)
         self._read_error = ""
-        # What the file lacks now may have been of then.
+        # Events missing from the file now may date from before that moment.
         return replace(state, lost=self._live.snapshot().ledger.lost)
 
     def _open_journal(self, source: Journal) -> Journal:

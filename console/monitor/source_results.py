@@ -42,12 +42,12 @@ _MIN_STALE_SECONDS = {KUBERNETES: 30.0, PLATFORM: 30.0, LOKI: 30.0}
 
 
 class ServerStart:
-    """The start of servers that the console itself is part of. May be read and set from any thread."""
+    """The start-up of servers that this process starts itself. May be read and set from any thread."""
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
         self.ended_at = float("inf")
-        """When all were up or given up, Unix seconds. The failure of a request that was sent before is one of the start."""
+        """When all were up, or the start was given up, Unix seconds. A request sent before then may fail because of it."""
 
     def text(self, source: str) -> str:
         """What to show for a source that has not responded yet."""

@@ -152,7 +152,7 @@ async def _use(namespace: str, evaluate: Evaluate, select_own: SelectOwn) -> tup
         return Part(error=f"Prometheus: {error.fault.what}"), ""
     own, others = select_own(answer.samples)
     if others:
-        text = f"Prometheus has this namespace of several clusters ({others}): name this one in environments.*.labels"
+        text = f"Prometheus has this namespace from several clusters ({others}); set environments.*.labels to select one"
         return Part(error=text), ""
     return Part(decode_volume_use(own)), answer.annotations.caveat
 

@@ -158,7 +158,7 @@ def _check_pods(reading: WorkloadReading, now: float) -> Iterator[Problem]:
     for (reason, message), group in groups.items():
         harmless = reason in ("Terminating", "NotReady", "Pending", "ContainerCreating") or batch is not None
         verdict, word = Verdict.WARN if harmless else Verdict.CRITICAL, reason
-        if reading.workload.kind != "Pod" and batch is None and all(pod.ended for pod in group):
+        if reading.workload.replaces_pods and all(pod.ended for pod in group):
             verdict, word = Verdict.OK, f"ended ({reason})"
         exits = {pod.last_exit for pod in group if pod.last_exit}
         last = f"; last exit {visible(', '.join(sorted(exits)))}" if exits else ""

@@ -82,7 +82,7 @@ class WorkloadReading:
     """The pods whose events are among them."""
     dependencies: Part[tuple[Dependency, ...]] = PENDING
     ahead_seconds: float = 0.0
-    """How far the API server's clock, by which its times are, is ahead of this machine's; 0 for a little."""
+    """How far the API server's clock, by which its times are, is ahead of this machine's; 0 if the difference is negligible."""
 
     @property
     def target(self) -> str:

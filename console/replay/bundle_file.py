@@ -127,12 +127,11 @@ def write_bundle(file: Path, manifest: Manifest, parts: Mapping[str, bytes]) -> 
         for name, content in sorted(parts.items()):
             archive.writestr(_entry(name), content)
     content, unpacked = buffer.getvalue(), sum(part.bytes for part in listed)
-    if len(content) > MOST_FILE_BYTES or unpacked > MOST_BYTES:
-        most, form = (MOST_BYTES, "bytes unpacked") if unpacked > MOST_BYTES else (MOST_FILE_BYTES, "bytes")
-        size = unpacked if unpacked > MOST_BYTES else len(content)
-        largest = max(listed, key=lambda part: part.bytes)
-        text = f"not written: {size:,} {form}, and a console opens at most {most:,}; the largest part is {largest.name}"
-        raise OSError(errno.EFBIG, text, str(file))
+    for size, most, form in ((unpacked, MOST_BYTES, "bytes unpacked"), (len(content), MOST_FILE_BYTES, "bytes")):
+        if size > most:
+            largest = max(listed, key=lambda part: part.bytes)
+            text = f"not written: it has {size:,} {form}, and the limit is {most:,}; the largest part is {largest.name}"
+            raise OSError(errno.EFBIG, text, str(file))
     digest = _digest(content)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:

@@ -141,9 +141,7 @@ def read_recording(settings: Settings, window: BundleWindow) -> tuple[bytes, Sou
     except RecordingError as error:
         return b"", SourceNote("recorder", "not read", str(error))
     if len(found) > MOST_RECORDING_BYTES:
-        text = (
-            f"the recording of this window has {len(found):,} bytes, and a bundle holds at most {MOST_RECORDING_BYTES:,} of it"
-        )
+        text = f"left out: the recording of this window has {len(found):,} bytes, and the limit is {MOST_RECORDING_BYTES:,}"
         return b"", SourceNote("recorder", "not read", text)
     if found:
         return found, SourceNote("recorder", "read", "the cluster and Alertmanager as they were recorded")

@@ -189,9 +189,9 @@ async def _look_up(step: RunbookStep, runbook: Runbook, alert: Alert | None, con
             return _list_events(cluster, names, context.now, all_warnings=not name)
         case "top-pods":
             return await _top_pods(context.kubernetes, {item.name for item in pods} if workload else None)
-    # Of a workload that serves, another pod has the place of one that has ended, whose log may be gone.
+    # A serving workload replaces a pod that ended, and the ended pod's log may be gone.
     living = tuple(pod for pod in pods if not pod.ended)
-    return await _tail_logs(context.kubernetes, living or pods if workload is not None and workload.serves else pods)
+    return await _tail_logs(context.kubernetes, living or pods if workload is not None and workload.replaces_pods else pods)
 
 
 def _rollout_history(cluster: Cluster, workload: Workload | None, context: StepContext) -> str:

@@ -58,6 +58,6 @@ class ChangesScreen(ConsoleScreen):
         if not correlation.changes:
             yield ((" no change found", "dim"),)
         if correlation.faults:
-            yield section("Incomplete: changes that only these know may be missing", width)
+            yield section("Incomplete: changes known only to these sources may be missing", width)
             for fault in correlation.faults:
                 yield from (((f" {part}", "unknown"),) for part in wrap(text(fault)[0], width - 2))

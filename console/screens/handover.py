@@ -101,15 +101,15 @@ class HandoverScreen(ConsoleScreen):
         if values is None:
             return
         # The next shift begins with the signature: what fired and resolved since the last answer belongs to this one.
-        self.show_notice("signing: reading what fired until now")
+        self.show_notice("loading the alerts up to now before signing")
         try:
             await self._fetch()
         except asyncio.CancelledError:
-            self.show_notice("not signed: the page was closed before all was read", warning=True)
+            self.show_notice("not signed: the page was closed before the alerts were loaded", warning=True)
             raise
         handover = self._build(self.context)
         if handover is None:
-            self.show_notice("not signed: the checklists are not read yet", warning=True)
+            self.show_notice("not signed: the checklists have not loaded yet", warning=True)
             return
         name, to, remark = values["name"], values.get("to", ""), values.get("remark", "")
         try:

@@ -25,7 +25,7 @@ def render_pods(cluster: Cluster, workload: Workload, width: int) -> tuple[Line,
     lines = []
     for name in sorted(groups.keys() | ({newest} if workload.desired else set()), key=lambda item: item != newest):
         pods = groups.get(name, [])
-        states = [_state(pod, serves=workload.serves) for pod in pods]
+        states = [_state(pod, replaced=workload.replaces_pods) for pod in pods]
         if name == newest:
             missing = workload.desired - sum(glyph != ENDING for glyph, _ in states)
             states += [(MISSING, "not created")] * max(0, missing)
@@ -52,13 +52,13 @@ def _counts(states: list[tuple[str, str]]) -> Iterable[Span]:
         lead = ", "
 
 
-def _state(pod: Pod, *, serves: bool) -> tuple[str, str]:
-    """Glyph and word of a pod's state; one that has ended does not count for a workload that `serves`."""
+def _state(pod: Pod, *, replaced: bool) -> tuple[str, str]:
+    """Glyph and word of a pod's state; one that has ended does not count where such pods are `replaced`."""
     if pod.reason == "Terminating":
         return ENDING, "terminating"
     if pod.phase == "Succeeded":
         return ENDING, "completed"
-    if pod.ended and serves:
+    if pod.ended and replaced:
         return ENDING, f"ended ({pod.reason or pod.phase})"
     if pod.ready:
         return READY, "ready"

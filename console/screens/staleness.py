@@ -153,7 +153,7 @@ def platform_caveat(context: RenderContext) -> str:
 def alerts_caveat(context: RenderContext, *, listed: bool = False) -> str:
     """The caveat as a sentence for a list: `as of 40s ago: Alertmanager DOWN; Prometheus DOWN: no rule is evaluated`.
 
-    Of a `listed` alert it leaves out that others may fire.
+    Of a `listed` alert it leaves out that others may be firing.
     """
     if context.as_of is not None:
         return context.as_of.caveat
@@ -174,13 +174,13 @@ def alerts_caveat(context: RenderContext, *, listed: bool = False) -> str:
     elif context.snapshot and context.snapshot.alerts_caveat:
         parts.append("Alertmanager is not configured: Prometheus lists these")
     if _are_rules_partial(context) and not listed:
-        parts.append("Prometheus PARTIAL: others may fire")
+        parts.append("Prometheus PARTIAL: other alerts may be firing")
     if prometheus == PAUSED:
         parts.append("Prometheus PAUSED")
     elif prometheus:
         parts.append(f"Prometheus {prometheus}: no rule is evaluated")
     elif _are_rules_unknown(context) and not _are_rules_partial(context) and not listed:
-        parts.append("Prometheus' rules unknown: an alert that is not listed may still be firing")
+        parts.append("Prometheus did not return its rules: an alert that is not listed may still be firing")
     if context.snapshot and context.snapshot.delivery_doubt:
         parts.append(context.snapshot.delivery_doubt)
     return "; ".join(parts)

@@ -109,7 +109,7 @@ class RowFacts:
             status = rollout_status(item)
             parts.append(status.sentence.partition(": ")[2] if status.phase is not RolloutPhase.DONE else "")
         pods = self.cluster.pods_of(item) if item.kind != "Pod" else ()
-        parts.append(find_worst_reason(pod for pod in pods if not (item.serves and pod.ended)))
+        parts.append(find_worst_reason(pod for pod in pods if not (item.replaces_pods and pod.ended)))
         return text("; ".join(dict.fromkeys(filter(None, parts))), "dim")
 
     def _limits(self, item: Workload) -> Span:

@@ -257,7 +257,7 @@ class IncidentReducer:
         was changed before the incident began, while that alert fired already, mitigates nothing.
         """
         incident = builder.incident
-        # Before the declaration alone nobody said when it began: then the linked alert does.
+        # If only the declaration dates the incident, nobody entered when it began: the linked alert's start counts.
         began_at = incident.began_at if incident.detected_at or incident.since else since
         known = {entry.id for entry in builder.entries}
         completed: list[tuple[Step, StepCompletion]] = []

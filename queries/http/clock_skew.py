@@ -19,7 +19,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 NOTABLE_SECONDS = 30.0
 """A smaller difference may be network delay, load or the rounding of Date to seconds."""
 _JITTER_SECONDS = 10.0
-"""By less a difference between two clocks does not change: one that was measured anew would make every answer another."""
+"""A smaller change in the skew is noise; adopting it would make every answer differ from the last."""
 
 
 class ServerClock:
@@ -52,13 +52,13 @@ class ServerClock:
 
 
 class SteadySkew:
-    """How far a server's clock is ahead, changed only by what is no delay: whatever is compared with it stays the same."""
+    """How far a server's clock is ahead, updated only by changes larger than a delay, so that equal data compares equal."""
 
     def __init__(self) -> None:
         self._ahead_seconds = 0.0
 
     def update(self, ahead_seconds: float) -> float:
-        """What to add to this machine's time, given the newest measurement; 0 for a little."""
+        """What to add to this machine's time, given the newest measurement; 0 if the difference is negligible."""
         if abs(ahead_seconds - self._ahead_seconds) >= _JITTER_SECONDS:
             self._ahead_seconds = ahead_seconds if abs(ahead_seconds) >= NOTABLE_SECONDS else 0.0
         return self._ahead_seconds

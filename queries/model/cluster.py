@@ -70,7 +70,7 @@ class Cluster:
     events: tuple[ClusterEvent, ...] = ()
     faults: tuple[KindFault, ...] = ()
     ahead_seconds: float = 0.0
-    """How far the API server's clock, by which these times are, is ahead of this machine's; 0 for a little."""
+    """How far the API server's clock, by which these times are, is ahead of this machine's; 0 if negligible."""
 
     def workload(self, target: str) -> Workload | None:
         """The workload of a target: `statefulset/db`, `sts/db`. Of a bare name, the first of the kinds in their order."""

@@ -242,6 +242,11 @@ class Workload:
         return _KINDS[self.kind].plural
 
     @property
+    def replaces_pods(self) -> bool:
+        """Whether another pod takes the place of one that has ended."""
+        return self.serves and self.kind != "Pod"
+
+    @property
     def serves(self) -> bool:
         """Whether its pods are meant to keep running."""
         return _KINDS[self.kind].serves

@@ -86,7 +86,7 @@ class RulesResult:
     is_thanos: bool | None = field(default=None, compare=False)
     """Whether the groups have the field by which a Thanos Query is known; None without a group."""
     ahead_seconds: float = 0.0
-    """How far the clock of these times is ahead of this machine's, negative if it is behind; 0 for a little."""
+    """How far the clock of these times is ahead of this machine's, negative if it is behind; 0 if negligible."""
     external_labels: Labels = ()
     """What the server adds to the labels of each alert that it sends, as far as its configuration is known."""
 

@@ -86,6 +86,24 @@ async def test_what_fails_while_it_is_cancelled_ends_all_the_same() -> None:
     assert polled.cancelled() and len(poll.failing) > 1
 
 
+async def test_the_clean_up_of_a_task_that_was_cancelled_before_is_not_cut_short() -> None:
+    """Whoever cancels it first and ends it then waits until it has cleaned up."""
+    cleaned: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(30.0)
+        finally:
+            await asyncio.sleep(0.05)
+            cleaned.append("all")
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    await end_tasks([task])
+    assert task.cancelled() and cleaned == ["all"]
+
+
 async def test_a_group_that_fails_while_it_is_cancelled_is_cancelled() -> None:
     """One cancellation is enough: the error of a task does not hide it. The other task of the group has ended by then."""
     others: list[asyncio.Task[None]] = []

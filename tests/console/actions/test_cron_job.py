@@ -11,7 +11,7 @@ from plain_cluster import PlainCluster, described, pod
 from console.actions.action import Progress
 from console.actions.cron_job import RunNow, RunNowFacts, Suspend, Unsuspend
 from console.actions.object_patch import ObjectFacts
-from console.actions.plan import CheckLevel, Difference, Plan, Request
+from console.actions.plan import CheckLevel, Difference, Plan, PreflightCheck, Request
 from queries.errors import RequestRejected
 
 ARGO = {"annotations": {"argocd.argoproj.io/tracking-id": "shop:batch/CronJob:n/backup"}}
@@ -192,6 +192,11 @@ async def test_a_job_that_is_gone_suspended_or_another_one_ends_the_watch() -> N
 POD_SPEC = {"containers": [{"name": "dump", "image": "pg:16"}, {"name": "copy", "image": "s3:2"}]}
 
 
+async def preflight(plan: Plan, facts: RunNowFacts, cluster: Any, writer: Any) -> tuple[PreflightCheck, ...]:
+    """The checks with a cluster and a writer that have only what these need."""
+    return tuple(await RunNow().preflight(plan, facts, cluster, writer))
+
+
 def run_now_facts(*jobs: dict[str, Any], template: dict[str, Any] | None = None, **spec: Any) -> RunNowFacts:
     made = {"metadata": {"labels": {"team": "ml"}, "annotations": {"note": "x"}}, "spec": {"template": {"spec": POD_SPEC}}}
     found = described("backup", "CronJob", spec={"schedule": "0 3 * * *", "jobTemplate": template or made, **spec})
@@ -279,7 +284,7 @@ async def test_jobs_that_run_beside_the_new_one_are_named(
     """Its own that have not ended, three of them at most; the dry run has the very body of the plan."""
     facts, writer = run_now_facts(*jobs, concurrencyPolicy=policy), Creating()
     made = RunNow().plan(RUN_NOW, facts, 0.0)
-    checks = await RunNow().preflight(made, facts, PlainCluster(nodes=[]), writer)  # type: ignore[arg-type]
+    checks = await preflight(made, facts, PlainCluster(nodes=[]), writer)
     assert (checks[0].level, checks[0].text) == (level, text)
     assert writer.dry_runs == [("jobs", made.body)]
 
@@ -294,6 +299,6 @@ async def test_as_many_pods_need_room_as_run_at_once(spec: dict[str, int], count
     facts = run_now_facts(template={"spec": {**spec, "template": {"spec": pod_spec}}})
     made = RunNow().plan(RUN_NOW, facts, 0.0)
     node = described("node-1", spec={}, status={"allocatable": {"cpu": "16", "memory": "64Gi", "pods": "110"}})
-    checks = await RunNow().preflight(made, facts, PlainCluster(nodes=[node]), Creating())  # type: ignore[arg-type]
+    checks = await preflight(made, facts, PlainCluster(nodes=[node]), Creating())
     (room,) = [item.text for item in checks if item.how == "requests"]
     assert room.startswith(f"room for {count} new pod{'' if count == 1 else 's'} "), room

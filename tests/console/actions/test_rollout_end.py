@@ -37,6 +37,8 @@ class Recorded:
     async def pods(self, workload: dict[str, Any]) -> list[dict[str, Any]]:
         return []
 
+    replica_sets = pods
+
 
 def found(kind: str, observed: int = 2, desired: int = 3, strategy: str = "OnDelete", **status: Any) -> dict[str, Any]:
     meta = {"name": "web", "namespace": "n", "uid": "u", "resourceVersion": "5", "generation": 2}
@@ -261,12 +263,10 @@ def paused(replicas: int, available: int, *, desired: int = 8, updated: int = 0,
 async def test_a_paused_deployment_is_scaled_once_it_has_the_pods() -> None:
     """Its rollout does not go on, so the template of the pods decides nothing: as a real controller scales it."""
     reader = Recorded(paused(3, 3, observed=1), paused(8, 5, updated=2), paused(8, 8, updated=2))
-    reader.replica_sets = reader.pods  # type: ignore[attr-defined]
     waits, starts, end = await reports(Scale(), planned("scale", "Deployment", {}, replicas="8"), reader)
     assert (waits.done, "observe the new spec" in waits.text) == (None, True)
     assert (starts.done, starts.text) == (None, "web: 5 of 8 pods available; its rollout is paused")
     assert (end.done, end.text) == (True, "web: 8 of 8 pods available; its rollout is paused")
     fewer = Recorded(paused(8, 8, desired=3), paused(3, 3, desired=3))
-    fewer.replica_sets = fewer.pods  # type: ignore[attr-defined]
     less, end = await reports(Scale(), planned("scale", "Deployment", {}, replicas="3"), fewer)
     assert (less.done, "5 surplus pods" in less.text, end.done) == (None, True, True)

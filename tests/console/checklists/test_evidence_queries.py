@@ -151,9 +151,9 @@ def test_what_fired_during_a_run_belongs_to_the_next_one() -> None:
     assert window_start(wanted, ChecklistRuns((("morning", (slow,)),)), NOW) == NOW - 7500
 
 
-def test_alerts_count_since_the_last_sign_off() -> None:
-    """Of the named lists the newest signature; without one, or with only one from the future, as long as the file says. One
-    from the future, written by a clock that was wrong, does not hide the one before it.
+def test_alerts_count_since_the_last_signed_run_of_the_named_lists() -> None:
+    """The window begins with the newest signed run of them; without one, or with only one from the future, it is as long as the
+    file says. One from the future, written by a clock that was wrong, does not hide the one before it.
     """
     wanted = AlertsEvidence(("morning", "end-of-day"), otherwise_seconds=3600.0, at_most_seconds=40_000.0)
 

@@ -337,7 +337,7 @@ def test_a_list_as_long_as_any_is_kept_may_lack_older_changes(count: int, known:
     assert changes.known is known
     lines = [line.text for line in changes.lines]
     assert lines[40] == f"and {count - 40} more"
-    assert lines[41:] == ([] if known else ["scaled: only the newest 50 of each are known here"])
+    assert lines[41:] == ([] if known else ["the console keeps only the newest 50 changes of each kind (scaled)"])
 
 
 def test_an_answer_of_long_ago_is_no_present_one() -> None:

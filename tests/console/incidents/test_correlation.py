@@ -289,7 +289,7 @@ async def test_without_kube_state_metrics_no_change_is_not_nothing() -> None:
     """Many platforms do not scrape them: then nobody keeps for longer than an hour who scaled what, and what restarted."""
     found = await correlated(Ranges({}))
     (fault,) = found.faults
-    assert found.changes == () and fault.startswith("kube-state metrics: Prometheus has none of that hour")
+    assert found.changes == () and fault.startswith("kube-state metrics: Prometheus has none for that hour")
 
 
 @pytest.mark.parametrize(("count", "oldest", "known"), [(LIMIT, 1.0, False), (LIMIT, 0.0, True), (LIMIT - 1, 1.0, True)])
@@ -298,10 +298,22 @@ async def test_what_newer_actions_pushed_out_is_named(
     payload: Payload, name: str, count: int, oldest: float, known: bool
 ) -> None:
     """The report of an incident of weeks ago: the state holds the newest actions and notes, none of which is of that hour."""
-    events = tuple(create_event(payload, at=START + oldest + 60.0 * at, subject=str(at), author="ann") for at in range(count))
+    events = tuple(create_event(payload, at=START + oldest + 600.0 * at, subject=str(at), author="ann") for at in range(count))
     base = replace(snapshot(), cluster=Cluster("cad"), silences=(), alerts=(), namespace="cad", heartbeat_alert="Watchdog")
     faults = (await correlated(shown=replace(base, ledger=replace(base.ledger, recent=events)))).faults
     if known:
         assert faults == ()
     else:
-        assert faults == (f"{name}: only the newest {LIMIT} are known here, which go back to 2026-01-01 13:00:01Z",)
+        assert faults == (f"{name}: the console holds only the newest {LIMIT}, back to 2026-01-01 13:00:01Z",)
+
+
+@pytest.mark.parametrize("count", [49, 50])
+async def test_more_changes_of_a_kind_than_are_kept_are_named(count: int) -> None:
+    """Within the hour before an incident somebody made fifty changes or more: the list of them may not be whole."""
+    events = tuple(
+        create_event(ActionOutcome(outcome="done"), at=START + 60.0 + at, subject=str(at), author="ann") for at in range(count)
+    )
+    base = replace(snapshot(), cluster=Cluster("cad"), silences=(), alerts=(), namespace="cad", heartbeat_alert="Watchdog")
+    found = await correlated(shown=replace(base, ledger=replace(base.ledger, recent=events)))
+    sentence = "the console keeps only the newest 50 changes of each kind (action)"
+    assert len(found.changes) == count and found.faults == ((sentence,) if count == 50 else ())

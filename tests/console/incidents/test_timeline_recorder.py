@@ -217,7 +217,7 @@ def test_a_silenced_alert_that_alertmanager_lost_is_not_called_unsilenced(room: 
         "HighErrorRate (platform) silenced or inhibited"
     ]
     assert room.look(replace(snapshot(), alerts=(*others, lost)), at=20.0) == [
-        "HighErrorRate fires in Prometheus, and Alertmanager does not have it"
+        "HighErrorRate is firing in Prometheus, but Alertmanager does not have it"
     ]
     assert room.look(replace(snapshot(), alerts=(*others, silenced)), at=30.0) == [
         "HighErrorRate (platform) silenced or inhibited"

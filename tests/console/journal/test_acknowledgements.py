@@ -201,7 +201,7 @@ def test_what_became_of_taking_handing_and_releasing(result: AcknowledgeResult, 
     [
         (AlertState.SUPPRESSED, "x is yours until it resolves"),
         (AlertState.PENDING, "x is yours while it is pending; acknowledge it again once it fires"),
-        (AlertState.UNDELIVERED, "x is yours until Alertmanager has it; acknowledge it again then"),
+        (AlertState.UNDELIVERED, "x is yours until Alertmanager receives it; acknowledge it again then"),
     ],
 )
 def test_how_long_an_alert_is_yours(state: AlertState, sentence: str) -> None:

@@ -198,7 +198,7 @@ def test_what_no_console_would_open_is_not_written(tmp_path: Path, monkeypatch: 
     most = (tmp_path / "b.zip").stat().st_size if limit == "MOST_FILE_BYTES" else 5002
     monkeypatch.setattr(bundle_file, limit, most - 1)
     form = "bytes" if limit == "MOST_FILE_BYTES" else "bytes unpacked"
-    sentence = f"not written: {most:,} {form}, and a console opens at most {most - 1:,}; the largest part is recording"
+    sentence = f"not written: it has {most:,} {form}, and the limit is {most - 1:,}; the largest part is recording"
     with pytest.raises(OSError, match=sentence):
         write_bundle(file, manifest(), parts)
     assert [item.name for item in tmp_path.iterdir()] == ["b.zip"]

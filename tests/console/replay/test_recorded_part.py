@@ -58,4 +58,4 @@ def test_a_recording_that_would_make_the_bundle_too_large_is_left_out(tmp_path: 
     assert collect.read_recording(given, window)[0] == whole
     monkeypatch.setattr(collect, "MOST_RECORDING_BYTES", len(whole) - 1)
     part, note = collect.read_recording(given, window)
-    assert (part, note.state) == (b"", "not read") and "the recording of this window has" in note.detail
+    assert (part, note.state) == (b"", "not read") and "left out: the recording of this window has" in note.detail

@@ -12,8 +12,10 @@ NOW = 1_800_000_000.0
 HAIR = 2.0**-10
 
 
-def panel(unit: Unit = Unit.PER_MINUTE, every: float = 0.0, **more: str) -> PanelSpec:
-    return PanelSpec("p", "P", unit, recorded="rec", recorded_names=("rec",), raw="raw", raw_every_seconds=every, **more)  # type: ignore[arg-type]
+def panel(unit: Unit = Unit.PER_MINUTE, every: float = 0.0, group_by: str = "") -> PanelSpec:
+    return PanelSpec(
+        "p", "P", unit, recorded="rec", recorded_names=("rec",), raw="raw", raw_every_seconds=every, group_by=group_by
+    )
 
 
 def values(*numbers: float) -> tuple[Sample, ...]:
