@@ -385,6 +385,10 @@ class Journal:
         finally:
             self._connection.execute(f"PRAGMA busy_timeout = {int(self._busy_seconds * 1000)}")
 
+    def interrupt(self) -> None:
+        """End the read that another thread is at, if any: it raises JournalError."""
+        self._connection.interrupt()
+
     def select(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """The rows of a SELECT over the tables of schema.py."""
         with self._lock:

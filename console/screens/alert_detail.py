@@ -157,8 +157,10 @@ class AlertDetailScreen(ChartScreen, AlertActionsMixin):
         self.post_message(ActionRequested(request))
 
     def fetch_more(self) -> None:
-        self.run_worker(self._fetch_steps(), "running the runbook's steps", "steps", exclusive=True)
-        self.run_worker(self._fetch_log(), "comparing the log before and after", "log", exclusive=True)
+        if not self.has_worker("steps"):
+            self.run_worker(self._fetch_steps(), "running the runbook's steps", "steps")
+        if not self.has_worker("log"):
+            self.run_worker(self._fetch_log(), "comparing the log before and after", "log")
 
     async def query_histories(self, session: Session, requested: HistoryRange) -> AsyncIterator[PanelHistory]:
         async for found in session.alert_histories(self._fingerprint, requested):

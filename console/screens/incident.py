@@ -161,6 +161,7 @@ class IncidentScreen(FilterableScreen):
         if context.session is None or (current is not None and not current.outline):
             return
         missing = current is None and self._fetched is None and context.now - self._fetched_at >= 1.0
+        missing = missing and not self.has_worker("whole")
         if missing or current is not self._fetched_for:
             self._fetched_at, self._fetched_for = context.now, current
             self.run_worker(self._fetch(context.session), "reading the incident", "whole", exclusive=True)

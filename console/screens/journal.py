@@ -109,7 +109,7 @@ class JournalScreen(FilterableScreen):
         session = context.session
         if session is not None and session.journal is None:
             self._table.show((), empty="there is no journal; without it nothing can be changed")
-        elif session is not None and not self._page_starts and context.now - self._read_at >= _REFRESH_SECONDS:
+        elif session is not None and self._is_due(context.now):
             self._read_at = context.now
             self._request_page()
         self._title.show((self._render_title(context),))
@@ -192,9 +192,15 @@ class JournalScreen(FilterableScreen):
 
     # Reading
 
+    def _is_due(self, now: float) -> bool:
+        """Whether to read the newest page again: not while a search is at it, which may take longer than a second."""
+        return not self._page_starts and now - self._read_at >= _REFRESH_SECONDS and not self.has_worker("journal")
+
     def _request_page(self, *, edge: int = 0) -> None:
         """Only the last request is answered; nothing is read if the page is shown and the journal is unchanged."""
         self._edge = edge or self._edge
+        if self._reader is not None and self.has_worker("journal"):
+            self._reader.interrupt()
         self.run_worker(self._show(), "reading the journal", "journal", exclusive=True)
 
     async def _show(self) -> None:

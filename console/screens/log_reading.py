@@ -118,8 +118,9 @@ class LogReadingScreen(LogSearchScreen):
 
     def count_again(self) -> None:
         """The chart of a log that is followed grows with it."""
-        if self._loki is not None and self._loki.query.follow and self._loki.query.until is None and self.is_current:
-            self.run_worker(self._read_volume(self._loki), "counting the lines", "volume", exclusive=True)
+        loki, reading = self._loki, self.has_worker("volume")
+        if loki is not None and loki.query.follow and loki.query.until is None and self.is_current and not reading:
+            self.run_worker(self._read_volume(loki), "counting the lines", "volume")
 
     def on_unmount(self) -> None:
         self._log.close()

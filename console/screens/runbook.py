@@ -82,7 +82,8 @@ class RunbookScreen(ConsoleScreen, AlertActionsMixin):
             self._head.show(((text(f" {part}", "warn"),),))
             return
         self.current_alert()  # forgets the results of another alert
-        if context.now - self._fetched_at > REFRESH_SECONDS:
+        outdated = context.now - self._fetched_at > REFRESH_SECONDS and not self.has_worker("steps")
+        if outdated or not self._fetched_at:  # for another alert at once
             self._fetched_at = context.now
             self.run_worker(self._fetch_steps(runbook), "running the runbook's steps", "steps", exclusive=True)
         self._head.show(tuple(self._lines(runbook, width)))

@@ -138,7 +138,7 @@ class ChartScreen(ConsoleScreen):
         if self._is_full != (self.KIND in self.charts.full):
             self._show_full()
         every = min(max(every, self.charts.seconds / 240.0), _SLOWEST_REFRESH_SECONDS)
-        due = self._until is None and context.now - self._fetched_at > every
+        due = self._until is None and context.now - self._fetched_at > every and not self.has_worker("history")
         if due or self._requested != self._chosen_range:
             self._fetch()
 

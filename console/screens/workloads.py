@@ -154,7 +154,8 @@ class WorkloadsScreen(FilterableScreen, WorkloadActionsScreen):
         self._title.show((self._render_title(context, cluster, len(rows)),))
         self._table.show(rows, empty="nothing matches the filter" if self._words else f"no workload in {cluster.namespace}")
         self._show_details(cluster)
-        if self.width >= USAGE_WIDTH and context.session is not None and context.now - self._usage_at >= _USAGE_SECONDS:
+        due = context.now - self._usage_at >= _USAGE_SECONDS and not self.has_worker("usage")
+        if self.width >= USAGE_WIDTH and context.session is not None and due:
             self._usage_at = context.now
             self.run_worker(self._fetch_usage(), "fetching the usage of pods", "usage", exclusive=True)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,12 @@ import pytest
 from journalled_session import JournalledSession
 from limits import extend
 from painting import text_of
+from patience import until
 from screen_samples import HOSTILE, NOW, settings, snapshot
 from textual.pilot import Pilot
 
 from console.journal.event import Event
-from console.journal.search import WAITS, SearchQuery, parse_query, search
+from console.journal.search import WAITS, SearchPage, SearchQuery, parse_query, search
 from console.journal.sqlite import Journal
 from console.journal.sync import SyncStatus
 from console.monitor.session import Session
@@ -47,7 +50,8 @@ class Scene:
     def __init__(self, folder: Path) -> None:
         self.settings = settings(folder)
         self.session = JournalledSession(self.settings, snapshot())
-        self.app = ConsoleApp(self.settings, session_factory=lambda _: self.session, clock=lambda: NOW, ascii_only=False)
+        self.now = NOW
+        self.app = ConsoleApp(self.settings, session_factory=lambda _: self.session, clock=lambda: self.now, ascii_only=False)
 
     @property
     def screen(self) -> JournalScreen:
@@ -180,17 +184,19 @@ def test_pages_follow_the_order_of_all_consoles(tmp_path: Path) -> None:
 
 def test_a_search_does_not_delay_writers(long_one: Path, tmp_path: Path) -> None:
     """While a search scans a hundred thousand entries, an append by the same process does not wait for it."""
-    import threading
-
     shutil.copy(long_one, tmp_path / "j")
     with Journal.open(tmp_path / "j") as journal, Journal.open_to_read(tmp_path / "j") as reader:
         stop = threading.Event()
 
-        def search() -> None:
+        searched = 0
+
+        def search_again() -> None:
+            nonlocal searched
             while not stop.is_set():
                 search(reader, parse_query("nowhere to be found"))
+                searched += 1
 
-        thread = threading.Thread(target=search)
+        thread = threading.Thread(target=search_again)
         thread.start()
         try:
             time.sleep(0.05)
@@ -201,4 +207,55 @@ def test_a_search_does_not_delay_writers(long_one: Path, tmp_path: Path) -> None
         finally:
             stop.set()
             thread.join()
-        assert took < 1.0
+        assert searched and took < 1.0
+
+
+async def test_a_search_of_every_entry_is_shown(long_one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer than the second after which the page is read again: it is neither given up nor begun again."""
+    shutil.copy(long_one, settings(tmp_path).paths.journal_file)
+    scene, gate, searches = Scene(tmp_path), threading.Event(), []
+
+    def search_slowly(journal: Journal, query: SearchQuery, *, before: Event | None = None) -> SearchPage:
+        if query.words:
+            searches.append(query)
+            assert gate.wait(extend(20.0))
+        return search(journal, query, before=before)
+
+    monkeypatch.setattr("console.screens.journal.search", search_slowly)
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        scene.app.go("journal")
+        await scene.until(pilot, "entry 100000")
+        scene.screen.query_one(FilterField).value = "77777"
+        await until(pilot, lambda: bool(searches), "the search")
+        for _ in range(3):
+            scene.now += 1.5
+            scene.session.deliver(replace(snapshot(), taken_at=scene.now))
+            await pilot.pause(0.05)
+        gate.set()
+        await scene.until(pilot, "entry 77777")
+        assert len(searches) == 1
+
+
+async def test_another_filter_ends_the_search_before(long_one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is typed next does not wait for the search of what was typed before, which nobody reads any more."""
+    shutil.copy(long_one, settings(tmp_path).paths.journal_file)
+    scene, begun = Scene(tmp_path), threading.Event()
+
+    def search_for_a_minute(journal: Journal, query: SearchQuery, *, before: Event | None = None) -> SearchPage:
+        if query.words == ("long",):
+            begun.set()
+            journal.select(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000) SELECT max(i) FROM n", ()
+            )
+        return search(journal, query, before=before)
+
+    monkeypatch.setattr("console.screens.journal.search", search_for_a_minute)
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        scene.app.go("journal")
+        await scene.until(pilot, "entry 100000")
+        scene.screen.query_one(FilterField).value = "long"
+        await until(pilot, begun.is_set, "the first search")
+        await pilot.pause(0.05)
+        scene.screen.query_one(FilterField).value = "77777"
+        shown = await scene.until(pilot, "entry 77777")
+        assert "interrupted" not in shown

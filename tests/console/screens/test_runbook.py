@@ -150,3 +150,27 @@ async def test_the_page_follows_the_alert_that_it_was_opened_for(stage: Callable
         await pilot.pause()
         await scene.press(pilot, "a")
         await until(pilot, lambda: any("no longer listed" in item for item in notices_of(scene.app)), "a notice")
+
+
+async def test_slow_steps_are_not_begun_again(stage: Callable[..., Any]) -> None:
+    """Steps that take longer than the ten seconds after which they run again: the last one is shown too."""
+    scene = stage(snapshot(alerts=(tracked("ProviderDown", "critical", runbook="provider-down"),)))
+    begun, answered = [], asyncio.Event()
+
+    async def steps(runbook: Runbook, alert: TrackedAlert | None) -> AsyncIterator[StepResult]:
+        begun.append(alert)
+        await answered.wait()
+        yield StepResult(0, "Confirm", "the answer of the slow server", None, "", "")
+
+    scene.session.runbook_steps = steps
+    async with scene.app.run_test(size=(120, 40)) as pilot:
+        await scene.until(pilot, "ProviderDown")
+        scene.app.flows.navigation.open(OpenRunbookRequested("provider-down"))
+        await until(pilot, lambda: bool(begun), "the first step")
+        for _ in range(3):
+            scene.now += 11.0
+            scene.session.deliver(replace(scene.session.shown, taken_at=scene.now))
+            await pilot.pause(0.05)
+        answered.set()
+        await scene.until(pilot, "the answer of the slow server")
+        assert len(begun) == 1
