@@ -13,7 +13,8 @@ from typing import Any, ParamSpec, TypeVar
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_MANY = 300
+MANY = 300
+"""So many items are too much for one turn of the loop."""
 _CANCEL_SECONDS = 2.0
 """How long a cancelled task may take to clean up before it is cancelled again."""
 _POOL = ThreadPoolExecutor(max_workers=4, thread_name_prefix="cad-console-decode")
@@ -44,7 +45,7 @@ async def run_cpu_bound(work: Callable[[], T]) -> T:
 
 async def maybe_offload(work: Callable[[], T], size: int) -> T:
     """Run `work` here, or in the pool if it covers so many items that a key press would wait for it."""
-    return await run_cpu_bound(work) if size > _MANY else work()
+    return await run_cpu_bound(work) if size > MANY else work()
 
 
 class TaskGroup:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -41,6 +42,7 @@ from console.screens.messages import (
 )
 from console.screens.render_context import RenderContext
 from console.state.checklist_runs import AGREE, OVERRULE, ChecklistRun
+from queries.concurrency import MANY, run_cpu_bound
 from queries.model.verdict import Verdict
 from widgets.dialogs.form import FormDialog, FormField
 from widgets.dialogs.select import SelectDialog
@@ -118,6 +120,7 @@ class ChecklistRunScreen(ConsoleScreen):
             yield self._page
 
     def draw(self, context: RenderContext) -> None:
+        self._evaluate_if_changed(context)
         view = self._current_view()
         signed = view is not None and view.run.signature is not None
         most = math.inf if signed else FETCH_SECONDS  # a signed run shows what was recorded
@@ -125,7 +128,9 @@ class ChecklistRunScreen(ConsoleScreen):
         if old and context.session is not None and context.snapshot is not None:
             self.action_fetch()
         if view is None:
-            self._page.show(((("  this run is no longer in the journal", "warn"),),))
+            gone, evaluating = ("  this run is no longer in the journal", "warn"), ("  evaluating …", "dim")
+            failure = self.error_lines("evaluation", self.width)
+            self._page.show(failure or ((gone if self._run() is None else evaluating,),))
             return
         self._title.show((self._render_title(view),))
         self._rail.show((*(item.id for item in self.checklist.items), SIGN_OFF))
@@ -149,10 +154,11 @@ class ChecklistRunScreen(ConsoleScreen):
             return
         if self.at == SIGN_OFF:
             self.run_worker(self._sign(), "signing the run", "run")
-        elif (result := self._current_result()) is not None:
-            if self.evidence is None and not isinstance(result.item.evidence, PanelEvidence | definition.QuestionEvidence):
-                self.show_notice("its evidence is still being fetched")
-                return
+        elif (result := self._current_result()) is None:
+            self.show_notice("the run is still being evaluated")
+        elif self.evidence is None and not isinstance(result.item.evidence, PanelEvidence | definition.QuestionEvidence):
+            self.show_notice("its evidence is still being fetched")
+        else:
             self.run_worker(self._answer(result, AGREE), "writing the answer", "run")
 
     def action_overrule(self) -> None:
@@ -273,6 +279,7 @@ class ChecklistRunScreen(ConsoleScreen):
             await self._write(lambda service: service.add_note(self.run_id, result.item, values["note"]))
 
     async def _sign(self) -> None:
+        await self._evaluate()
         view, context = self._current_view(), self.context
         if view is None or context is None:
             return
@@ -283,6 +290,7 @@ class ChecklistRunScreen(ConsoleScreen):
             FormField("remark", "what the next person should know", required=False),
         )
         values = await self.app.push_screen_wait(FormDialog(title, fields, verb="Sign"))
+        await self._evaluate()
         now = self._current_view()
         if values is None or now is None:
             return
@@ -348,12 +356,35 @@ class ChecklistRunScreen(ConsoleScreen):
         if run.signature is not None:
             results = run_review.recorded_results(self.checklist, run)
             return ChecklistRunView(self.checklist, results, run, context.snapshot.ledger.checklist_runs, context.now)
-        if self._evaluated is None or self._evaluated[0] is not context.snapshot or self._evaluated[1] is not self.evidence:
-            self._evaluated = (context.snapshot, self.evidence, evaluate(self.checklist, self._evaluation_input(context)))
+        if self._evaluated is None:
+            return None
         fetched_at = self.evidence.fetched_at if self.evidence else 0.0
         return ChecklistRunView(
             self.checklist, self._evaluated[2], run, context.snapshot.ledger.checklist_runs, context.now, fetched_at
         )
+
+    def _is_evaluated(self, context: RenderContext) -> bool:
+        known = self._evaluated
+        return known is not None and known[0] is context.snapshot and known[1] is self.evidence
+
+    def _evaluate_if_changed(self, context: RenderContext) -> None:
+        """Evaluate a new snapshot or new evidence, large ones in a thread: until then the page shows the former results."""
+        snapshot, run = context.snapshot, self._run()
+        signed = run is None or run.signature is not None
+        if context.session is None or snapshot is None or signed or self._is_evaluated(context):
+            return
+        if len(snapshot.alerts) + sum(len(panel.samples) for panel in snapshot.panels) <= MANY:
+            self._evaluated = (snapshot, self.evidence, evaluate(self.checklist, self._evaluation_input(context)))
+        elif not self.has_worker("evaluation"):
+            self.run_worker(self._evaluate(), "evaluating the run", "evaluation")
+
+    async def _evaluate(self) -> None:
+        """Until what is shown is evaluated."""
+        while (context := self.context) is not None and context.snapshot is not None and not self._is_evaluated(context):
+            snapshot, evidence, given = context.snapshot, self.evidence, self._evaluation_input(context)
+            results = await run_cpu_bound(partial(evaluate, self.checklist, given))
+            self._evaluated = (snapshot, evidence, results)
+            self.redraw()
 
     def _current_result(self) -> ItemResult | None:
         """The result of the item in view; None on the sign-off."""

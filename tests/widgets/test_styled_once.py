@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from painting import text_of
@@ -150,3 +151,45 @@ async def test_between_two_long_events_the_loop_does_something_else() -> None:
         count()
         await screen.done.wait()
         assert len(set(screen.turns)) == 3
+
+
+async def test_a_long_layout_is_drawn_in_the_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key press waits for the layout or for the drawing, not for both; the picture is Textual's. A short layout is drawn at
+    once, as Textual does.
+    """
+    turn, at = 0, {"layout": -1, "drawing": -1}
+    lay_out, draw = Compositor.reflow, Compositor.render_update
+
+    async def count_turns() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    def note_layout(compositor: Compositor, parent: Widget, size: Size) -> ReflowResult:
+        at["layout"] = turn
+        return lay_out(compositor, parent, size)
+
+    def note_drawing(compositor: Compositor, *given: Any, **named: Any) -> Any:
+        at["drawing"] = turn
+        return draw(compositor, *given, **named)
+
+    monkeypatch.setattr(Compositor, "reflow", note_layout)
+    monkeypatch.setattr(Compositor, "render_update", note_drawing)
+    app = Shown()
+    async with app.run_test(size=(60, 20)) as pilot:
+        await app.push_screen(screen := Ours())
+        await pilot.pause()
+        counting = asyncio.create_task(count_turns())
+        pictures = []
+        for longest in (60.0, 0.0):
+            monkeypatch.setattr("widgets.styled_once.LONG_LAYOUT_SECONDS", longest)
+            at.update(layout=-1, drawing=-1)
+            screen.query_one(TextView).show((((f"{longest} seconds", ""),),) * 3)
+            screen.refresh(layout=True)
+            while at["drawing"] <= at["layout"] - (longest > 0) or at["layout"] < 0:
+                await pilot.pause(0.01)
+            assert (at["drawing"] == at["layout"]) is (longest > 0)
+            pictures.append(text_of(screen))
+        counting.cancel()
+    assert all(f"{longest} seconds" in picture for longest, picture in zip((60.0, 0.0), pictures, strict=True))

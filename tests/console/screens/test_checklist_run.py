@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ import httpx
 import pytest
 from journalled_session import JournalledSession, matrix, vector
 from painting import text_of
-from screen_samples import HOSTILE, NOW, settings, snapshot
+from screen_samples import HOSTILE, NOW, settings, snapshot, tracked
 from textual.pilot import Pilot
 
+from console.checklists.evaluate import evaluate
 from console.checklists.result import ItemResult
 from console.checklists.service import RunSignedError
 from console.journal.event import Event
@@ -499,3 +501,33 @@ async def test_a_page_that_stays_open_fetches_its_evidence_again(tmp_path: Path)
         await pass_time(pilot, NOW + 1199.0, fetches=False)
         await pass_time(pilot, NOW + 1200.0, fetches=True)
         await pass_time(pilot, NOW + 900.0, fetches=True)
+
+
+async def test_a_crowd_is_evaluated_beside_the_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With hundreds of alerts no key waits for the evaluation; until it ends, the page has the former results."""
+    crowd = tuple(tracked(f"Crowded{number}", "warning") for number in range(400))
+    walker, threads, gate = Walker(tmp_path, alerts=crowd), set[threading.Thread](), threading.Event()
+
+    def evaluate_slowly(*given: Any) -> tuple[ItemResult, ...]:
+        threads.add(threading.current_thread())
+        assert gate.wait(20.0)
+        return evaluate(*given)
+
+    monkeypatch.setattr("console.screens.checklist_run.evaluate", evaluate_slowly)
+    async with walker.app.run_test(size=(80, 24)) as pilot:
+        await walker.until(pilot, "Crowded")
+        await walker.press(pilot, "8")
+        await walker.until(pilot, "Morning")
+        await walker.press(pilot, "enter")
+        await walker.until(pilot, "evaluating …")
+        await walker.press(pilot, "enter")
+        assert [event.kind for event in walker.events] == ["walk.begun"]
+        gate.set()
+        await walker.until(pilot, "400 firing")
+        gate.clear()
+        walker.session.deliver(replace(walker.session.shown, alerts=crowd[:350]))
+        await pilot.pause(0.1)
+        assert "400 firing" in walker.text
+        gate.set()
+        await walker.until(pilot, "350 firing")
+        assert threads and threading.main_thread() not in threads

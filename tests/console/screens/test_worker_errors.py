@@ -15,7 +15,7 @@ import httpx
 import pytest
 from journalled_session import JournalledSession
 from painting import notices_of, text_of
-from screen_samples import NOW, StillSession, settings, snapshot
+from screen_samples import NOW, StillSession, settings, snapshot, tracked
 from textual.pilot import Pilot
 
 import console
@@ -166,6 +166,12 @@ def walked(*keys: str) -> Journey:
     return go
 
 
+async def crowded(place: Place, pilot: Pilot[None]) -> None:
+    alerts = tuple(tracked(f"Crowded{number}", "warning") for number in range(400))
+    place.session.deliver(replace(place.session.shown, alerts=alerts))
+    await walked()(place, pilot)
+
+
 async def leave(place: Place, pilot: Pilot[None]) -> None:
     place.app.flows.actions.running.append(ActionRunModel(Request("rollback", "deployment/cad-ml-api")))
     await pilot.press("q")
@@ -314,6 +320,7 @@ CASES = (
     Case(ChecklistScreen, "_load", pressed("8"), waits=True),
     Case(ChecklistScreen, "_open_run", pressed("8", "enter")),
     Case(ChecklistRunScreen, "_fetch_evidence", walked(), waits=True),
+    Case(ChecklistRunScreen, "_evaluate", crowded, waits=True),
     Case(ChecklistRunScreen, "_sign", walked("end", "enter")),
     Case(ChecklistRunScreen, "_answer", walked("enter")),
     Case(ChecklistRunScreen, "_overrule", walked("o")),
