@@ -81,6 +81,10 @@ bench: $(STAMP) ## measure speed, size and growth (BENCH="start wire"; BENCH_BAS
 	@PYTHONPATH=.:tests/support:tests/bench $(BIN)/python tests/bench/$(if $(BENCH_BASE),compare.py --base '$(BENCH_BASE)' \
 		--pairs $(or $(BENCH_PAIRS),5),run.py) $(BENCH)
 
+.PHONY: bench-peers
+bench-peers: $(STAMP) ## build the programs that the benchmarks run beside the console: k9s and pint (needs Go)
+	@$(BIN)/python tests/bench/build_peers.py
+
 .PHONY: profile
 profile: $(STAMP) ## profile a refresh into build/profile.md (takes over the terminal for two minutes)
 	@mkdir -p build

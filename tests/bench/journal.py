@@ -1,19 +1,33 @@
-"""A journal of a million events of the release before: its first start, and every later one against that of an empty one."""
+"""A journal of a million events of the release before: its first start, every later one against that of an empty one, and pages
+and searches on the screen.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import statistics
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import opening
 from figure import Figure
 from journal_files import events, write_old
-from stage import Stage
+from keys import latency
+from stage import Stage, Timed
+from subject import PROGRAM
 
 from console.journal.sqlite import Journal
 
+_KEY_GOAL_MS = 25
+_PAGES = 30
+_TIMES = 8
+_ANSWER_SECONDS = 0.5
+_SEARCHES = ("kind:alert.", "by:dee", "queue", "by:ann kind:action rollback")
+_NOWHERE = "no-such-word"
+"""Every event is read for it."""
 EVENTS = int(os.environ.get("BENCH_JOURNAL_EVENTS", "1000000"))
 
 
@@ -41,4 +55,90 @@ def measure(stage: Stage) -> list[Figure]:
         figures.append(Figure(f"{name}, long ÷ empty journal: time", ratio.seconds, "×", 1.5, told))
         told = f"{one.megabytes:.0f} against {zero.megabytes:.0f} MB"
         figures.append(Figure(f"{name}, long ÷ empty journal: memory", ratio.megabytes, "×", 1.2, told))
-    return figures
+    return [*figures, *_on_the_screen(long, empty)]
+
+
+def _on_the_screen(long: dict[str, str], empty: dict[str, str]) -> list[Figure]:
+    """From a key to its answer: older pages, searches that are pasted, and cursor keys while a search reads every event."""
+    with _opened(long, f"of {EVENTS}") as terminal:
+        pages = [_answer_ms(terminal, "o", f"page {number + 2} ")[1] for number in range(_PAGES)]
+        terminal.send("u")
+        terminal.read(1.0)
+        searches = _search(terminal)
+        keys, took = _press_during_a_search(terminal)
+    with _opened(empty, "the journal is empty") as terminal:
+        none = _search(terminal)
+    name = f"journal of {EVENTS:,} events"
+    many, few = (statistics.median(answer for _, answer in found) for found in (searches, none))
+    return [
+        latency(f"an older page, p95, {name}", pages, _KEY_GOAL_MS),
+        latency(f"key press to first byte, p95, a search in the {name}", [first for first, _ in searches], _KEY_GOAL_MS),
+        latency(f"key press to first byte, p95, while a search reads the whole {name}", keys, _KEY_GOAL_MS),
+        Figure(f"answer of a search, {name} ÷ empty", many / few, "×", 1.2, f"{many:.1f} against {few:.1f} ms"),
+        Figure(f"a search that finds nothing, {name}", took, "s"),
+    ]
+
+
+@contextmanager
+def _opened(environ: dict[str, str], shown: str) -> Iterator[Timed]:
+    """The console with the journal on the screen."""
+    with Timed(PROGRAM, "--refresh", "1", env={"TERM": "xterm-256color", "LANG": "C.UTF-8", **environ}) as terminal:
+        _wait_for(terminal, "No server is configured")
+        terminal.send("6")
+        _wait_for(terminal, shown)
+        yield terminal
+
+
+def _search(terminal: Timed) -> list[tuple[float, float]]:
+    found = []
+    for words in _SEARCHES * _TIMES:
+        terminal.send("/")
+        terminal.read(0.3)
+        found.append(_answer_ms(terminal, f"\x1b[200~{words}\x1b[201~", f"filter: {words}"))
+        terminal.send("\x1b")
+        terminal.read(1.2)
+    return found
+
+
+def _answer_ms(terminal: Timed, key: str, shown: str) -> tuple[float, float]:
+    """Milliseconds until the first byte, and until these words are on the screen which were not there before."""
+    terminal.draw()
+    assert shown not in terminal.text, terminal.text
+    sent = time.perf_counter()
+    terminal.send(key)
+    terminal.read(_ANSWER_SECONDS)
+    chunks, terminal.chunks = terminal.chunks, []
+    for at, data in chunks:  # drawn after the measurement, of which it would be a part
+        terminal.chunks.append((at, data))
+        terminal.draw()
+        if shown in terminal.text:
+            terminal.chunks += [item for item in chunks if item[0] > at]
+            return (terminal.begun + chunks[0][0] - sent) * 1000, (terminal.begun + at - sent) * 1000
+    raise AssertionError(f"{shown!r} did not appear after {key!r}:\n{terminal.text}")
+
+
+def _press_during_a_search(terminal: Timed) -> tuple[list[float], float]:
+    """Milliseconds to the first byte of each cursor key until the search ends, and the seconds of the search."""
+    waits: list[float] = []
+    terminal.send(f"/{_NOWHERE}\r")
+    begun = time.perf_counter()
+    while True:
+        terminal.read(0.06)
+        sent = time.perf_counter()
+        terminal.send("j")
+        terminal.first_byte(1.0)
+        wait = (time.perf_counter() - sent) * 1000
+        terminal.read(0.01)
+        terminal.draw()
+        if "nothing matches" in terminal.text:  # and no row is left for the last key
+            return waits, sent - begun
+        waits.append(wait)
+
+
+def _wait_for(terminal: Timed, shown: str) -> None:
+    begun = time.perf_counter()
+    while shown not in terminal.text:
+        terminal.read(0.2)
+        terminal.draw()
+        if time.perf_counter() - begun > 60.0:
+            raise AssertionError(f"{shown!r} did not appear:\n{terminal.text}")

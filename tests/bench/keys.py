@@ -38,19 +38,23 @@ def latency(what: str, waits: list[float], goal: float) -> Figure:
     )
 
 
-def press_keys(terminal: Timed) -> list[float]:
-    """Cursor keys at a person's pace, never two at once, on the overview and in the list of alerts; milliseconds."""
+def press_keys(terminal: Timed, *, screens: tuple[str, ...] = ("1", "2"), presses: int = _PRESSES) -> list[float]:
+    """Cursor keys at a person's pace, never two at once, on the overview and the list of alerts; milliseconds.
+
+    `screens` are the keys of others, "" for the one that is shown.
+    """
     chance = random.Random(7)  # the same pace in every run
     waits = []
-    for screen in "12":
-        terminal.send(screen)
+    for screen in screens:
+        if screen:
+            terminal.send(screen)
         terminal.read(1.5)
-        for number in range(_PRESSES // 2):
+        for number in range(presses // len(screens)):
             terminal.read(chance.uniform(0.06, 0.16))
             begun = time.perf_counter()
             terminal.send("j" if number % 6 < 3 else "k")
             if terminal.first_byte(1.0):
                 waits.append((time.perf_counter() - begun) * 1000)
-    if len(waits) < _PRESSES * 0.9:
-        raise AssertionError(f"only {len(waits)} of {_PRESSES} keys changed anything")
+    if len(waits) < presses * 0.9:
+        raise AssertionError(f"only {len(waits)} of {presses} keys changed anything")
     return waits

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
+import math
 import statistics
 import subprocess
-import sys
 import time
 from pathlib import Path
 
+from build_peers import HOW, find
 from figure import Figure
 from stage import Stage
 from subject import PROGRAM
@@ -20,9 +20,7 @@ _METRICS = {"known": ("ocr_requests_total", "provider", "status"), "unknown": ("
 
 def measure(stage: Stage) -> list[Figure]:
     folder = Path(stage.place("lint"))
-    pint = shutil.which("pint")
-    if pint is None:
-        print("      pint is not on PATH: skipped", file=sys.stderr)
+    pint = find("pint")
     figures: list[Figure] = []
     for kind in _METRICS:
         few, many = (write_rules(folder / f"{kind}-{count}.yaml", kind, count) for count in (_FEW, _MANY))
@@ -36,18 +34,24 @@ def measure(stage: Stage) -> list[Figure]:
         figures.append(Figure(f"rules lint, {_FEW:,} rules of {kind} metrics", mine, "s"))
         share = long / (mine * _MANY / _FEW)
         figures.append(Figure(f"a rule among {_MANY:,} ÷ among {_FEW:,}, {kind} metrics", share, "×", 1.1, f"{long:.1f} s"))
-        if pint:
-            pairs = sorted(one / other for one, other in zip(ours, theirs, strict=True))
-            figures.append(Figure(f"pint, the same {_FEW:,} rules", statistics.median(theirs), "s", control=True))
-            told = f"pairs {pairs[0]:.2f}–{pairs[-1]:.2f}"
-            figures.append(
-                Figure(f"rules lint ÷ pint, {_FEW:,} rules of {kind} metrics", statistics.median(pairs), "×", 1.0, told)
-            )
-            longer = _pint(pint, many, folder)
-            figures.append(
-                Figure(f"rules lint ÷ pint, {_MANY:,} rules of {kind} metrics", long / longer, "×", 1.0, f"pint {longer:.1f} s")
-            )
+        longer = _pint(pint, many, folder) if pint else None
+        figures.append(beside_pint(kind, long, longer))
+        if not pint:
+            continue
+        pairs = sorted(one / other for one, other in zip(ours, theirs, strict=True))
+        figures.append(Figure(f"pint, the same {_FEW:,} rules", statistics.median(theirs), "s", control=True))
+        # Of so few rules the start of the interpreter is a third: the goal is for many.
+        told = f"pairs {pairs[0]:.2f}–{pairs[-1]:.2f}"
+        figures.append(Figure(f"rules lint ÷ pint, {_FEW:,} rules of {kind} metrics", statistics.median(pairs), "×", note=told))
     return figures
+
+
+def beside_pint(kind: str, ours: float, theirs: float | None) -> Figure:
+    """The ratio for many rules, in seconds; without pint, a goal that is missed."""
+    name = f"rules lint ÷ pint, {_MANY:,} rules of {kind} metrics"
+    if theirs is None:
+        return Figure(name, math.inf, "×", 1.0, f"not measured: pint is not on PATH: {HOW}")
+    return Figure(name, ours / theirs, "×", 1.0, f"pint {theirs:.1f} s")
 
 
 def write_rules(path: Path, kind: str, count: int) -> Path:

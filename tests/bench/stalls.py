@@ -66,8 +66,10 @@ def _turns(stage: Stage, environ: dict[str, str], *, keys: tuple[str, ...]) -> d
         _wait_for_data(terminal)
         terminal.read(6.0)
         pressed.append((time.perf_counter(), "rest"))
+        screen = "1"
         for key in keys:
-            pressed.append((time.perf_counter(), _NAMES.get(key, key)))
+            screen = key if key.isdigit() else screen
+            pressed.append((time.perf_counter(), f"{_NAMES.get(key, key)} in {screen}"))
             terminal.send(key)
             terminal.read(0.8)
         if not keys:

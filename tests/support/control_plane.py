@@ -71,6 +71,9 @@ class ControlPlane:
             process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def pids(self) -> list[int]:
+        return [process.pid for process in self._processes.values()]
+
     def context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.certificate))
 
