@@ -345,6 +345,8 @@ def check_confirmations(preview: Preview, confirmations: tuple[str, ...]) -> boo
 async def prompt(preview: Preview) -> bool:
     """Asks on the terminal for `yes`, or for the target's name (protected environment) and the text that a check asks for."""
     expected = visible(preview.phrase) or "yes"
+    # What was typed before the preview was on the screen is no answer to it.
+    termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
     print(f"  type {expected} to continue: ", end="", flush=True)
     return (await _read_line()).strip() == expected
 

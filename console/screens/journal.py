@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -46,6 +47,8 @@ _TONES = {
     "rolled back": "warn", "rollback failed": "critical", "begun": "dim",
 }  # fmt: skip
 _REFRESH_SECONDS = 1.0
+_PATIENCE_SECONDS = 0.5
+"""A read that takes longer is shown."""
 _Key: TypeAlias = tuple[SearchQuery, str, tuple[int, int]]
 """What a page shows: the query, where it starts, and the journal's version."""
 
@@ -88,6 +91,8 @@ class JournalScreen(FilterableScreen):
         self._page_starts: list[Event] = []
         """The first event before each page that was turned; empty on the newest page."""
         self._read_at = 0.0
+        self._reading_since: float | None = None
+        """On the monotonic clock, in seconds."""
         self._error = ""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal-pages")
         self._reader: Journal | None = None
@@ -102,6 +107,8 @@ class JournalScreen(FilterableScreen):
         yield self._field
 
     def on_unmount(self) -> None:
+        if self._reader is not None:  # the program ends when its threads have ended
+            self._reader.interrupt()
         self._thread.submit(self._close)
         self._thread.shutdown(wait=False)
 
@@ -201,7 +208,16 @@ class JournalScreen(FilterableScreen):
         self._edge = edge or self._edge
         if self._reader is not None and self.has_worker("journal"):
             self._reader.interrupt()
+        self._reading_since = time.monotonic()
+        self.set_timer(_PATIENCE_SECONDS, self._show_patience)
         self.run_worker(self._show(), "reading the journal", "journal", exclusive=True)
+
+    def _show_patience(self) -> None:
+        if self._is_slow():
+            self.redraw()
+
+    def _is_slow(self) -> bool:
+        return self._reading_since is not None and time.monotonic() - self._reading_since >= _PATIENCE_SECONDS
 
     async def _show(self) -> None:
         journal = self.context.session.journal if self.context and self.context.session else None
@@ -216,10 +232,10 @@ class JournalScreen(FilterableScreen):
                 self._thread, self._read, str(journal.path), query, before, self._page_key
             )
         except (JournalError, OSError) as error:
-            self._error = str(error)
+            self._error, self._reading_since = str(error), None
             self.redraw()
             return
-        self._error = ""
+        self._error, self._reading_since = "", None
         if page_and_key is not None:
             self._page, self._page_key = page_and_key
         self._table.show(
@@ -259,6 +275,8 @@ class JournalScreen(FilterableScreen):
             spans.append(text(f" · {self._query.complaint}", "warn"))
         elif self._field.value:
             spans.append(text(f" · filter: {self._field.value}", "accent"))
+        if self._is_slow():
+            spans.append((" · searching …" if self._field.value else " · reading …", "dim"))
         left_out = len(context.snapshot.ledger.left_out) if context.snapshot else 0
         if left_out:
             spans.append((f" · {left_out} ignored {IGNORED_MARK}", "warn"))

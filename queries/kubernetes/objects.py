@@ -179,6 +179,7 @@ class WorkloadSpec(Struct):
     strategy: Strategy | None = None
     update_strategy: Strategy | None = None
     paused: bool | None = None
+    progress_deadline_seconds: int | None = None
     selector: LabelSelector | None = None
     template: Template | None = None
 
@@ -237,6 +238,7 @@ class RolloutSpec(Struct):
 
     replicas: int | None = None
     paused: bool | None = None
+    progress_deadline_seconds: int | None = None
     selector: LabelSelector | None = None
     template: Template | None = None
 

@@ -19,7 +19,7 @@ from queries.kubernetes.pod_decode import decode_pod
 from queries.kubernetes.pod_template_decode import build_containers
 from queries.model.managing_tools import describe_tools, find_managing_tools
 from queries.model.pod import Pod
-from queries.model.workload import BatchJob, Condition, Container, UpdateStrategy, Workload
+from queries.model.workload import PROGRESS_DEADLINE_SECONDS, BatchJob, Condition, Container, UpdateStrategy, Workload
 
 REVISION = "deployment.kubernetes.io/revision"
 ARGO_REVISION = "rollout.argoproj.io/revision"
@@ -56,6 +56,7 @@ def build_workload(item: k8s.DeploymentObject) -> Workload:
         ready=status.ready_replicas,
         available=status.available_replicas,
         paused=bool(spec.paused),
+        progress_deadline_seconds=float(spec.progress_deadline_seconds or PROGRESS_DEADLINE_SECONDS),
         revision=parse_number(notes.get(REVISION)),
         created_at=parse_timestamp(meta.creation_timestamp),
         change_cause=notes.get(CHANGE_CAUSE, ""),
@@ -125,7 +126,13 @@ def build_rollout(item: k8s.RolloutObject) -> Workload:
         available_replicas=status.available_replicas,
         conditions=status.conditions,
     )
-    shared = k8s.WorkloadSpec(replicas=spec.replicas, paused=spec.paused, selector=spec.selector, template=spec.template)
+    shared = k8s.WorkloadSpec(
+        replicas=spec.replicas,
+        paused=spec.paused,
+        progress_deadline_seconds=spec.progress_deadline_seconds,
+        selector=spec.selector,
+        template=spec.template,
+    )
     base = build_workload(k8s.DeploymentObject(item.metadata, shared, counts))
     notes = item.metadata.annotations or {}
     return replace(

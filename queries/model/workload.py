@@ -19,6 +19,8 @@ class WorkloadKind:
     serves: bool = True
 
 
+PROGRESS_DEADLINE_SECONDS = 600.0
+"""Of a Deployment or Rollout that sets none."""
 _SKEW_SECONDS = 60.0
 """How far the clock of whoever restarts a workload may differ from the API server's."""
 WORKLOAD_KINDS = (
@@ -226,6 +228,8 @@ class Workload:
     """The field manager that wrote its pod template last: `kubectl-set`. Empty if the server does not report it."""
     written_at: float = 0.0
     """When that manager last wrote the object."""
+    progress_deadline_seconds: float = PROGRESS_DEADLINE_SECONDS
+    """How long a rollout may make no progress before its controller calls it failed."""
 
     @property
     def target(self) -> str:
@@ -281,7 +285,8 @@ class Revision:
 def rolled_out_at(workload: Workload, revisions: Iterable[Revision]) -> float:
     """When the last rollout last progressed, Unix seconds.
 
-    Source: the condition Progressing, which scaling does not change; after a rollback the revision is older than its
+    Source: the condition Progressing, which scaling does not change (one that missed its deadline was updated when the deadline
+    ended, and progressed last when it began); after a rollback the revision is older than its
     rollout. Without that condition the creation of the revision, or of the workload. A StatefulSet or DaemonSet has neither:
     its last restart, unless somebody wrote the template later, or its creation if its spec never changed; else 0.
     """
@@ -292,7 +297,7 @@ def rolled_out_at(workload: Workload, revisions: Iterable[Revision]) -> float:
     if workload.batch is not None:
         return workload.batch.started_at
     progressed = [
-        item.updated_at
+        item.updated_at - (workload.progress_deadline_seconds if item.reason == "ProgressDeadlineExceeded" else 0.0)
         for item in workload.conditions
         if item.type == "Progressing" and item.reason not in ("DeploymentPaused", "DeploymentResumed")
     ]

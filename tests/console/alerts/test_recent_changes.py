@@ -91,15 +91,16 @@ def test_a_rollout_is_told_once_and_stays_told_after_the_rollback() -> None:
 
 def test_a_rollout_is_told_from_its_beginning() -> None:
     """Its last progress, or the deadline it missed, comes after the alert that it caused: the ReplicaSet made for it tells
-    when it began. One that ran before a rollback is older than the rollout, and so may be one of Argo's.
+    when it began. One that ran before a rollback is older than the rollout, and so may be one of Argo's: there the last progress
+    before the deadline tells.
     """
     late = Condition("Progressing", "False", "ProgressDeadlineExceeded", updated_at=NOW - 10.0)
     api = Workload("n", "api", "u", "1", 1, 1, 3, 3, 3, 3, 3, False, 2, NOW - 9e5, conditions=(late,))
-    old, new = Revision(1, "api-a", "u", NOW - 9e5, 3), Revision(2, "api-b", "u", NOW - 610.0, 1)
+    old, new = Revision(1, "api-a", "u", NOW - 9e5, 3), Revision(2, "api-b", "u", NOW - 615.0, 1)
     for workload, current, began in (
-        (api, new, NOW - 610.0),
-        (api, replace(new, history=(1,)), NOW - 10.0),
-        (replace(api, kind="Rollout"), new, NOW - 10.0),
+        (api, new, NOW - 615.0),
+        (api, replace(new, history=(1,)), NOW - 610.0),
+        (replace(api, kind="Rollout"), new, NOW - 610.0),
     ):
         (told,) = recent_changes(Cluster("n", (workload,), (current, old)), (), (), now=NOW)
         assert (told.kind, told.at) == ("rollout", began)

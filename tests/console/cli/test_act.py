@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from console_shell import ClusterShell
 from steerable_cluster import SteerableCluster
+from terminal import PROGRAM, Terminal
 
 from console.demo.cluster import PodTimings
 from console.journal.sqlite import Journal
@@ -54,6 +55,20 @@ def test_a_dry_run_sends_nothing_and_leaves_no_trace(shell: ClusterShell) -> Non
     assert (code, "dry run: nothing was sent" in output, shell.writes()) == (0, True, [])
     with Journal.open_to_read(shell.journal) as journal:
         assert journal.events() == ()
+
+
+def test_what_was_typed_before_the_question_is_no_answer(shell: ClusterShell) -> None:
+    """At a real terminal: nobody confirms a preview that was not on the screen yet. What is typed after it counts."""
+    words = ("act", "scale", "cad-ml-api", "--replicas", "4")
+    with Terminal((PROGRAM, *words), env=shell.environ, columns=200, rows=60) as terminal:
+        terminal.send("cad-ml-api\r")
+        asked = re.search(r"type (\S+) to continue", terminal.wait_for("to continue"))
+        assert asked is not None
+        terminal.pump(1.0)
+        assert terminal.exit_code is None and shell.writes() == []
+        terminal.send(f"{asked[1]}\n")
+        assert terminal.wait_exit(seconds=30.0) == 0
+    assert shell.cluster.deployment("cad-ml-api").desired == 4
 
 
 def test_refused_is_1_and_no_source_is_2(shell: ClusterShell) -> None:

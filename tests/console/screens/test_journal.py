@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 import threading
@@ -34,6 +35,9 @@ pytestmark = pytest.mark.usefixtures("utc")
 MANY = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
     INSERT INTO events SELECT i, printf('%032x', i), i * 1000000, i, iif(i % 2, 'note', 'alert.owned'), 's' || i,
         iif(i % 4 < 2, 'ann@a', 'bob@b'), 'prod', '{"text": "entry ' || i || '"}', '', '', '' FROM n"""
+
+MINUTE = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000) SELECT max(i) FROM n"
+"""Takes SQLite a minute."""
 
 
 @pytest.fixture(scope="module")
@@ -231,9 +235,10 @@ async def test_a_search_of_every_entry_is_shown(long_one: Path, tmp_path: Path, 
             scene.now += 1.5
             scene.session.deliver(replace(snapshot(), taken_at=scene.now))
             await pilot.pause(0.05)
+        await scene.until(pilot, "searching …")
         gate.set()
-        await scene.until(pilot, "entry 77777")
-        assert len(searches) == 1
+        shown = await scene.until(pilot, "entry 77777")
+        assert len(searches) == 1 and "searching …" not in shown
 
 
 async def test_another_filter_ends_the_search_before(long_one: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,9 +249,7 @@ async def test_another_filter_ends_the_search_before(long_one: Path, tmp_path: P
     def search_for_a_minute(journal: Journal, query: SearchQuery, *, before: Event | None = None) -> SearchPage:
         if query.words == ("long",):
             begun.set()
-            journal.select(
-                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000) SELECT max(i) FROM n", ()
-            )
+            journal.select(MINUTE, ())
         return search(journal, query, before=before)
 
     monkeypatch.setattr("console.screens.journal.search", search_for_a_minute)
@@ -259,3 +262,26 @@ async def test_another_filter_ends_the_search_before(long_one: Path, tmp_path: P
         scene.screen.query_one(FilterField).value = "77777"
         shown = await scene.until(pilot, "entry 77777")
         assert "interrupted" not in shown
+
+
+async def test_leaving_does_not_wait_for_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program ends when its threads have ended: a search that takes a minute would keep it."""
+    scene, begun = Scene(tmp_path), threading.Event()
+
+    def search_for_a_minute(journal: Journal, query: SearchQuery, *, before: Event | None = None) -> SearchPage:
+        if query.words:
+            begun.set()
+            journal.select(MINUTE, ())
+        return search(journal, query, before=before)
+
+    monkeypatch.setattr("console.screens.journal.search", search_for_a_minute)
+    async with scene.app.run_test(size=(100, 30)) as pilot:
+        scene.app.go("journal")
+        await scene.until(pilot, "the journal is empty")
+        scene.screen.query_one(FilterField).value = "long"
+        await until(pilot, begun.is_set, "the search")
+        await pilot.pause(0.05)
+    ends = time.monotonic() + extend(10.0)
+    while any(thread.name.startswith("journal-pages") for thread in threading.enumerate()):
+        assert time.monotonic() < ends, "the search goes on"
+        await asyncio.sleep(0.02)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from queries.kubernetes import objects as k8s
-from queries.kubernetes.workload_decode import build_cron_job, build_job, build_workload, decode_workload
+from queries.kubernetes.workload_decode import build_cron_job, build_job, build_rollout, build_workload, decode_workload
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 
@@ -19,6 +19,14 @@ def test_a_bare_object_has_the_apis_defaults() -> None:
     """Absent fields mean what the API says they mean: one replica, not paused, revision 0."""
     found = decode_workload({"metadata": {"name": "x"}})
     assert (found.desired, found.paused, found.revision, found.containers, found.created_at) == (1, False, 0, (), 0.0)
+
+
+def test_how_long_a_rollout_may_make_no_progress() -> None:
+    """The workload's own deadline, of a Deployment and of an Argo Rollout; ten minutes where it sets none."""
+    deadline = {"metadata": {"name": "x"}, "spec": {"progressDeadlineSeconds": 60}}
+    rollout = msgspec.json.decode(msgspec.json.encode(deadline), type=k8s.RolloutObject)
+    assert decode_workload(deadline).progress_deadline_seconds == build_rollout(rollout).progress_deadline_seconds == 60.0
+    assert decode_workload({"metadata": {"name": "x"}}).progress_deadline_seconds == 600.0
 
 
 def test_the_last_success_of_what_runs_by_the_clock() -> None:

@@ -20,6 +20,14 @@ def test_a_rollback_is_a_rollout_of_now() -> None:
     assert cluster.rolled_out_at(workload) == 700.0
 
 
+def test_a_rollout_that_missed_its_deadline_is_as_old_as_its_last_progress() -> None:
+    """The condition is updated when the deadline ends: an alert that began meanwhile began after the rollout, not before it."""
+    failed = Condition("Progressing", "False", "ProgressDeadlineExceeded", updated_at=1700.0)
+    workload = replace(API, conditions=(failed,))
+    assert Cluster("n", (workload,)).rolled_out_at(workload) == 1100.0
+    assert Cluster("n", (workload,)).rolled_out_at(replace(workload, progress_deadline_seconds=60.0)) == 1640.0
+
+
 def test_without_that_condition_the_revision_tells() -> None:
     """A server that gives no Progressing condition: the ReplicaSet's creation, else the workload's own."""
     revision = Revision(3, "api-a", "u", created_at=50.0, replicas=1)
