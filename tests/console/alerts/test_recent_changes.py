@@ -91,8 +91,8 @@ def test_a_rollout_is_told_once_and_stays_told_after_the_rollback() -> None:
 
 def test_a_rollout_is_told_from_its_beginning() -> None:
     """Its last progress, or the deadline it missed, comes after the alert that it caused: the ReplicaSet made for it tells
-    when it began. One that ran before a rollback is older than the rollout, and so may be one of Argo's: there the last progress
-    before the deadline tells.
+    when it began. One that ran before a rollback is older than the rollout, and so may be one of Argo's: its last progress
+    tells instead.
     """
     late = Condition("Progressing", "False", "ProgressDeadlineExceeded", updated_at=NOW - 10.0)
     api = Workload("n", "api", "u", "1", 1, 1, 3, 3, 3, 3, 3, False, 2, NOW - 9e5, conditions=(late,))
